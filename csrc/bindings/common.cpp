@@ -1,0 +1,48 @@
+#include "common.h"
+
+#include "../runtime/memory.h"
+
+namespace mt {
+
+namespace {
+[[noreturn]] void raise(const char* type, const std::string& message) {
+  py::object cls = py::module_::import("minitensor.errors").attr(type);
+  PyErr_SetString(cls.ptr(), message.c_str());
+  throw py::error_already_set();
+}
+}  // namespace
+
+void fail(const std::string& message) { raise("ShapeError", message); }
+void fail_dtype(const std::string& message) { raise("DtypeError", message); }
+void fail_index(const std::string& message) { raise("IndexRangeError", message); }
+
+Array empty(const py::dtype& dtype, const Shape& shape) {
+  size_t bytes = dtype.itemsize();
+  for (py::ssize_t n : shape)
+    if (__builtin_mul_overflow(bytes, static_cast<size_t>(n), &bytes))
+      raise("OutOfMemoryError", "an array of shape " + describe(shape) + " has more bytes than can be addressed");
+  void* block = allocate(bytes);
+  if (block == nullptr)
+    raise("OutOfMemoryError",
+          "no memory for an array of shape " + describe(shape) + " (" + std::to_string(bytes) + " bytes)");
+  py::capsule owner(block, [](void* p) { release(p); });
+  return Array(dtype, shape, block, owner);
+}
+
+Array contiguous(const Array& x) {
+  constexpr int wanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if ((x.flags() & wanted) == wanted) return x;
+  Array y = empty(x.dtype(), shape_of(x));
+  if (py::detail::npy_api::get().PyArray_CopyInto_(y.ptr(), x.ptr()) < 0) throw py::error_already_set();
+  return y;
+}
+
+Shape shape_of(const Array& x) { return Shape(x.shape(), x.shape() + x.ndim()); }
+
+std::string describe(const Shape& shape) {
+  std::string s = "(";
+  for (size_t i = 0; i < shape.size(); ++i) s += (i ? ", " : "") + std::to_string(shape[i]);
+  return s + (shape.size() == 1 ? ",)" : ")");
+}
+
+}  // namespace mt

@@ -1,0 +1,76 @@
+// What every binding needs: check an array, allocate an output from the pool, pick float or double, drop the GIL.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <string>
+#include <vector>
+
+#include "../kernels.h"
+#include "../runtime/dispatch.h"
+
+namespace mt {
+
+namespace py = pybind11;
+using Array = py::array;
+using Shape = std::vector<py::ssize_t>;
+
+// An uninitialised C-contiguous array in the pool's memory, which the array's base gives back.
+Array empty(const py::dtype& dtype, const Shape& shape);
+template <class T>
+Array empty(const Shape& shape) {
+  return empty(py::dtype::of<T>(), shape);
+}
+
+// x itself if it is C-contiguous and aligned, else a copy that is, in the pool's memory.
+Array contiguous(const Array& x);
+
+Shape shape_of(const Array& x);
+std::string describe(const Shape& shape);  // "(3, 4)"
+
+[[noreturn]] void fail(const std::string& message);  // ShapeError
+[[noreturn]] void fail_dtype(const std::string& message);
+[[noreturn]] void fail_index(const std::string& message);
+
+inline void require(bool holds, const char* message) {
+  if (!holds) fail(message);
+}
+
+template <class T>
+T* data(Array& x) {
+  return static_cast<T*>(x.mutable_data());
+}
+template <class T>
+const T* data(const Array& x) {
+  return static_cast<const T*>(x.data());
+}
+
+template <class T>
+bool is(const Array& x) {
+  return py::isinstance<py::array_t<T>>(x);
+}
+
+// f(float{}) or f(double{}) by x's dtype. All of `others` that are given must have the same.
+template <class F, class... Others>
+auto by_dtype(const char* op, F&& f, const Array& x, const Others&... others) {
+  if (is<float>(x)) {
+    if (!(is<float>(others) && ...)) fail_dtype(std::string(op) + ": the arrays' dtypes differ");
+    return f(float{});
+  }
+  if (!is<double>(x)) fail_dtype(std::string(op) + ": the kernels take float32 and float64");
+  if (!(is<double>(others) && ...)) fail_dtype(std::string(op) + ": the arrays' dtypes differ");
+  return f(double{});
+}
+
+// Runs a kernel without the GIL.
+template <class F>
+void without_gil(F&& f) {
+  py::gil_scoped_release release;
+  f();
+}
+
+void bind_runtime(py::module_& m);
+void bind_softmax(py::module_& m);
+
+}  // namespace mt

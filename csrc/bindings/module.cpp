@@ -1,0 +1,8 @@
+// The module minitensor._core: every kernel, under its own name.
+#include "common.h"
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "minitensor's compiled kernels; private, called by minitensor.ops alone";
+  mt::bind_runtime(m);
+  mt::bind_softmax(m);
+}

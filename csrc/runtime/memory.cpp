@@ -1,0 +1,146 @@
+#include "memory.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace mt {
+namespace {
+
+constexpr size_t kAlign = 64;
+constexpr size_t kHuge = size_t{2} << 20;  // the size of a huge page, and from where blocks get them
+constexpr int kClasses = 256;
+
+// In front of every block, one cache line, so that a free block needs no table to find its size.
+struct Header {
+  int size_class;
+};
+static_assert(sizeof(Header) <= kAlign);
+
+// Sizes grow by 8 classes an octave, so at most an eighth of a block is slack: class 8 * octave + eighth holds up to
+// 64 * 2^octave * (1 + eighth / 8) bytes.
+size_t class_bytes(int c) { return (kAlign * (8 + c % 8) / 8) << (c / 8); }
+
+int class_of(size_t bytes) {
+  if (bytes <= kAlign) return 0;
+  const int octave = 63 - __builtin_clzll((bytes - 1) / kAlign);
+  const size_t base = kAlign << octave;
+  return 8 * octave + static_cast<int>((bytes - base + base / 8 - 1) / (base / 8));
+}
+
+class Pool {
+ public:
+  static Pool& get() {
+    static Pool* pool = new Pool;  // never destroyed: arrays may outlive static destructors
+    return *pool;
+  }
+
+  void* allocate(size_t bytes) {
+    const int c = class_of(bytes);
+    if (c >= kClasses) return nullptr;
+    const size_t size = class_bytes(c);
+    Header* header = nullptr;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      ++stats_.requests;
+      if (!free_[c].empty()) {
+        header = free_[c].back();
+        free_[c].pop_back();
+        stats_.kept -= size;
+      }
+    }
+    const bool fresh = header == nullptr;
+    if (fresh) {
+      header = from_system(size);
+      if (header == nullptr) {
+        trim();
+        header = from_system(size);
+        if (header == nullptr) return nullptr;
+      }
+      header->size_class = c;
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    stats_.fresh += fresh;
+    stats_.in_use += size;
+    if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
+    return reinterpret_cast<char*>(header) + kAlign;
+  }
+
+  void release(void* block) {
+    Header* header = reinterpret_cast<Header*>(static_cast<char*>(block) - kAlign);
+    const int64_t size = class_bytes(header->size_class);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stats_.in_use -= size;
+      if (stats_.kept + size <= limit_) {
+        free_[header->size_class].push_back(header);
+        stats_.kept += size;
+        return;
+      }
+    }
+    to_system(header);
+  }
+
+  void trim() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto& blocks : free_) {
+      for (Header* header : blocks) to_system(header);
+      blocks.clear();
+    }
+    stats_.kept = 0;
+  }
+
+  void set_limit(int64_t bytes) {
+    limit_ = bytes;
+    if (stats_.kept > limit_) trim();
+  }
+
+  MemoryStats stats() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return stats_;
+  }
+
+  void reset_peak() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stats_.peak = stats_.in_use;
+  }
+
+ private:
+  Pool() {
+    pthread_atfork([] { get().mutex_.lock(); }, [] { get().mutex_.unlock(); }, [] { get().mutex_.unlock(); });
+  }
+
+  static Header* from_system(size_t size) {
+    const size_t total = size + kAlign;
+    const bool large = total >= kHuge;
+    void* p = nullptr;
+    // A header in front moves the data off a page's start by one line; whole huge pages are asked for all the same.
+    if (posix_memalign(&p, large ? kHuge : kAlign, total) != 0) return nullptr;
+#ifdef MADV_HUGEPAGE
+    if (large) madvise(p, total & ~(kHuge - 1), MADV_HUGEPAGE);
+#endif
+    return static_cast<Header*>(p);
+  }
+
+  static void to_system(Header* header) { std::free(header); }
+
+  std::mutex mutex_;
+  std::vector<Header*> free_[kClasses];
+  MemoryStats stats_{};
+  int64_t limit_ = int64_t{1} << 30;
+};
+
+}  // namespace
+
+void* allocate(size_t bytes) { return Pool::get().allocate(bytes); }
+void release(void* block) { Pool::get().release(block); }
+void trim() { Pool::get().trim(); }
+void set_kept_limit(int64_t bytes) { Pool::get().set_limit(bytes); }
+MemoryStats memory_stats() { return Pool::get().stats(); }
+void reset_peak() { Pool::get().reset_peak(); }
+
+}  // namespace mt

@@ -1,0 +1,171 @@
+#include "parallel.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace mt {
+namespace {
+
+// How long an idle worker looks for the next job before it sleeps: longer than the gap between two kernels of a
+// training step, shorter than anybody notices.
+constexpr int kSpins = 4000;
+
+inline void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+struct Job {
+  void (*body)(void*, int64_t) = nullptr;
+  void* context = nullptr;
+  int64_t chunks = 0;
+};
+
+// One job at a time. `gate` packs the job's number and how many workers have joined it: (number << 16) | joined, with
+// kOpen set while it may be joined. A worker joins by raising the count, so the caller, which closes the gate when the
+// chunks are drawn, knows exactly whom to wait for; a worker that comes late finds the gate closed and touches nothing.
+class Pool {
+ public:
+  static Pool& get() {
+    static Pool* pool = new Pool;  // never destroyed: workers may outlive static destructors
+    return *pool;
+  }
+
+  void run(int64_t chunks, void (*body)(void*, int64_t), void* context) {
+    if (chunks == 1 || limit_ == 1 || inside_ || !owner_.try_lock()) {
+      for (int64_t c = 0; c < chunks; ++c) body(context, c);
+      return;
+    }
+    inside_ = true;
+    grow();
+    job_ = {body, context, chunks};
+    next_.store(0, std::memory_order_relaxed);
+    finished_.store(0, std::memory_order_relaxed);
+    const uint64_t number = (gate_.load(std::memory_order_relaxed) >> 16) + 1;
+    gate_.store(number << 16 | kOpen, std::memory_order_seq_cst);
+    if (sleepers_.load(std::memory_order_seq_cst) > 0) {
+      std::lock_guard<std::mutex> lock(sleep_);
+      wake_.notify_all();
+    }
+    draw(job_);
+    const uint64_t joined = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & kCount;
+    for (int spins = 0; finished_.load(std::memory_order_acquire) < joined; ++spins) {
+      if (spins < kSpins)
+        pause();
+      else
+        std::this_thread::yield();
+    }
+    inside_ = false;
+    owner_.unlock();
+  }
+
+  void set_limit(int n) { limit_ = n; }
+  int limit() const { return limit_; }
+
+ private:
+  static constexpr uint64_t kOpen = 0x8000, kCount = 0x7fff;
+
+  Pool() {
+    pthread_atfork(nullptr, nullptr, [] { get().forget(); });
+    const unsigned cores = std::thread::hardware_concurrency();
+    limit_ = cores ? static_cast<int>(cores) : 1;
+  }
+
+  // In a forked child no worker exists, whatever the parent had, and no lock is held by a living thread.
+  void forget() {
+    workers_ = 0;
+    sleepers_.store(0);
+    finished_.store(0);
+    gate_.store(gate_.load() & ~(kOpen | kCount));
+    new (&owner_) std::mutex;
+    new (&sleep_) std::mutex;
+    new (&wake_) std::condition_variable;
+    inside_ = false;
+  }
+
+  void grow() {
+    while (workers_ < limit_ - 1) {
+      try {
+        std::thread([this, id = workers_] { work(id); }).detach();
+      } catch (const std::system_error&) {
+        return;  // no thread to be had: those that exist and the caller do the work
+      }
+      ++workers_;
+    }
+  }
+
+  void draw(const Job& job) {
+    for (;;) {
+      const int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
+      if (c >= job.chunks) return;
+      job.body(job.context, c);
+    }
+  }
+
+  void work(int id) {
+    inside_ = true;  // a kernel called from a kernel stays on its thread
+    uint64_t seen = 0;
+    for (;;) {
+      uint64_t gate = gate_.load(std::memory_order_acquire);
+      for (int spins = 0; spins < kSpins && !joinable(gate, seen, id); ++spins) {
+        pause();
+        gate = gate_.load(std::memory_order_acquire);
+      }
+      if (!joinable(gate, seen, id)) {
+        std::unique_lock<std::mutex> lock(sleep_);
+        sleepers_.fetch_add(1, std::memory_order_seq_cst);
+        wake_.wait(lock, [&] {
+          gate = gate_.load(std::memory_order_seq_cst);
+          return joinable(gate, seen, id);
+        });
+        sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+      }
+      while (joinable(gate, seen, id)) {
+        if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
+        seen = gate >> 16;
+        draw(job_);
+        finished_.fetch_add(1, std::memory_order_release);
+        break;
+      }
+    }
+  }
+
+  bool joinable(uint64_t gate, uint64_t seen, int id) const {
+    return (gate & kOpen) && gate >> 16 != seen && id < limit_ - 1;
+  }
+
+  std::mutex owner_, sleep_;
+  std::condition_variable wake_;
+  std::atomic<int> limit_{1}, sleepers_{0};
+  int workers_ = 0;  // guarded by owner_
+  Job job_;          // written by the owner while the gate is closed
+  alignas(64) std::atomic<uint64_t> gate_{0};
+  alignas(64) std::atomic<int64_t> next_{0};
+  alignas(64) std::atomic<uint64_t> finished_{0};
+  static thread_local bool inside_;
+};
+
+thread_local bool Pool::inside_ = false;
+
+}  // namespace
+
+void parallel(int64_t chunks, void (*body)(void*, int64_t), void* context) {
+  if (chunks > 0) Pool::get().run(chunks, body, context);
+}
+
+void set_num_threads(int n) { Pool::get().set_limit(n < 1 ? 1 : n); }
+int num_threads() { return Pool::get().limit(); }
+
+}  // namespace mt

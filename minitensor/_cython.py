@@ -1,0 +1,25 @@
+"""What graph.py uses of the module `cython`, for running it uncompiled where Cython is absent."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+compiled = False
+bint = bool
+longlong = int
+
+
+def _same(x: T) -> T:
+    return x
+
+
+cclass = final = cfunc = inline = _same
+
+
+def freelist(size: int) -> Callable[[T], T]:
+    return _same
+
+
+def declare(*args: Any, **kwargs: Any) -> Any:
+    return None

@@ -1,0 +1,123 @@
+"""The element types, and PyTorch's rules of promotion. PyTorch: docs/source/tensor_attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .errors import DtypeError
+
+
+class dtype:
+    """An element type, as `minitensor.float32`; `.numpy` is NumPy's."""
+
+    __slots__ = ("is_complex", "is_floating_point", "itemsize", "name", "numpy", "rank")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.numpy = np.dtype(name)
+        self.itemsize = self.numpy.itemsize
+        self.is_floating_point = self.numpy.kind == "f"
+        self.is_complex = False
+        # The category: bool, integer, floating. A higher one wins whatever the sizes.
+        self.rank = {"b": 0, "u": 1, "i": 1, "f": 2}[self.numpy.kind]
+
+    def __repr__(self) -> str:
+        return f"minitensor.{self.name}"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return of, (self.name,)
+
+    def to_complex(self) -> dtype:
+        raise DtypeError(f"{self}: minitensor has no complex numbers")
+
+
+bool_ = dtype("bool")
+uint8 = dtype("uint8")
+int8 = dtype("int8")
+int16 = dtype("int16")
+int32 = dtype("int32")
+int64 = dtype("int64")
+float16 = dtype("float16")
+float32 = dtype("float32")
+float64 = dtype("float64")
+
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
+_OF = {d.numpy: d for d in ALL}
+_default = float32
+
+
+def of(spec: Any) -> dtype:
+    """The dtype meant by a dtype, NumPy's dtype, its name, or bool, int, float."""
+    if type(spec) is dtype:
+        return spec
+    if spec is float:
+        return _default
+    try:
+        found = _OF.get(np.dtype(spec))
+    except TypeError:
+        found = None
+    if found is None:
+        names = ", ".join(d.name for d in ALL)
+        raise DtypeError(f"dtype {spec!r} is not one of minitensor's: {names}")
+    return found
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of Python floats and of results that need one: float32 unless set otherwise."""
+    return _default
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Sets the dtype that Python floats become. Only floating dtypes are taken."""
+    global _default
+    d = of(d)
+    if not d.is_floating_point:
+        raise DtypeError(f"set_default_dtype: only floating dtypes can be the default, not {d}")
+    _default = d
+
+
+def promote_types(a: dtype, b: dtype) -> dtype:
+    """The smallest dtype of the higher category that holds both: int64 with float32 is float32."""
+    a, b = of(a), of(b)
+    if a is b:
+        return a
+    if a.rank != b.rank:
+        return a if a.rank > b.rank else b
+    return of(np.promote_types(a.numpy, b.numpy))
+
+
+def of_scalar(value: Any) -> dtype:
+    """The dtype of a Python number: bool, int64, or the default floating dtype."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool_
+    if isinstance(value, (int, np.integer)):
+        return int64
+    if isinstance(value, (float, np.floating)):
+        return _default
+    if isinstance(value, complex):
+        raise DtypeError(f"{value!r}: minitensor has no complex numbers")
+    raise DtypeError(f"expected a tensor or a number, got {type(value).__name__}")
+
+
+def result_type(tensors: list[tuple[dtype, int]], scalars: list[Any]) -> dtype:
+    """The dtype of an operation on tensors, given as (dtype, number of axes), and Python numbers.
+
+    Numbers and tensors without axes only count where they bring in a higher category.
+    """
+    groups: list[dtype | None] = [None, None, None]
+    for d, ndim in tensors:
+        k = 0 if ndim else 1
+        have = groups[k]
+        groups[k] = d if have is None else promote_types(have, d)
+    for value in scalars:
+        d = of_scalar(value)
+        have = groups[2]
+        groups[2] = d if have is None else promote_types(have, d)
+    result: dtype | None = None
+    for group in groups:
+        if group is not None and (result is None or group.rank > result.rank):
+            result = group
+    assert result is not None
+    return result

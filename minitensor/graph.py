@@ -1,0 +1,1212 @@
+"""The graph: tensors, nodes, the recording of operators, reverse and forward mode.
+
+Pure-Python-mode Cython: the build compiles this file; with MINITENSOR_COMPILE_GRAPH=OFF the very same file runs as
+Python and a debugger steps through it. The graph knows no operator by name; the few that it needs itself (to add
+gradients, to sum them back over broadcast axes) are handed to it by `set_algebra`.
+
+`apply` is the one way down: it takes the arrays out of the tensors, runs the operator's kernel, wraps the output and
+records a `Node`. `backward` walks the nodes back. An operator called on arrays is just its kernel; called on tensors it
+is recorded: the derivative rules are written with operators, so the walk runs them on arrays for a first derivative and
+on tensors where the derivative is itself to be differentiated.
+
+    inputs  ---.                      a Node keeps, for each argument, what made it (a Node, or a leaf Tensor, or None
+    (Node, k)   > Node(op) --> out    where no gradient is wanted) and which output of that; and the values that the
+    leaf Tensor-'   |                 rules need, with the version of their storage at that time
+                  saved
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import DtypeError, GraphError, ShapeError
+from .op import Op
+
+try:
+    import cython
+except ImportError:
+    from . import _cython as cython
+
+_ndarray = np.ndarray
+_F32 = np.dtype("float32")
+_F64 = np.dtype("float64")
+
+
+def is_compiled() -> bool:
+    """Whether this module runs compiled by Cython."""
+    return bool(cython.compiled)
+
+
+# --- modes ------------------------------------------------------------------------------------------------------------
+
+
+class _Modes(threading.local):
+    """What each thread has switched: recording, inference, and how many forward levels are open."""
+
+    grad: bool = True
+    inference: bool = False
+    depth: int = 0
+
+
+_modes = _Modes()
+
+
+def grad_enabled() -> bool:
+    """Whether operators are recorded in this thread."""
+    return _modes.grad
+
+
+def set_grad_enabled(on: bool) -> None:
+    """Switches recording in this thread."""
+    _modes.grad = on
+
+
+def inference_enabled() -> bool:
+    """Whether this thread is in inference mode."""
+    return _modes.inference
+
+
+def set_inference(on: bool) -> None:
+    """Switches inference mode in this thread."""
+    _modes.inference = on
+
+
+_reference: bool = False
+
+
+def use_reference(on: bool) -> None:
+    """Whether every operator runs its NumPy reference instead of its kernel."""
+    global _reference
+    _reference = on
+
+
+def uses_reference() -> bool:
+    """Whether every operator runs its NumPy reference."""
+    return _reference
+
+
+# --- where in the user's program --------------------------------------------------------------------------------------
+
+_package = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_ours: dict[str, bool] = {}
+
+
+def _here() -> Any:
+    """The innermost place outside this package, as (code, instruction): cheap to take, read only for an error."""
+    frame: Any = sys._getframe(0)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        ours = _ours.get(name)
+        if ours is None:
+            ours = _ours[name] = name.startswith(_package)
+        if not ours:
+            return frame.f_code, frame.f_lasti
+        frame = frame.f_back
+    return None
+
+
+def _describe(place: Any) -> str:
+    """'file.py, line 7' for a place of _here."""
+    if place is None:
+        return "an unknown line"
+    code, instruction = place
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= instruction < end and number is not None:
+            line = number
+    return f"{code.co_filename}, line {line}"
+
+
+# --- storage, nodes ---------------------------------------------------------------------------------------------------
+
+
+@cython.final
+@cython.cclass
+class Version:
+    """How often one storage was written, and where last. Tensors that share memory share it."""
+
+    value = cython.declare(cython.longlong, visibility="public")
+    place = cython.declare(object, visibility="public")
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.place = None
+
+    def bump(self) -> None:
+        """Marks a write."""
+        self.value += 1
+        self.place = _here()
+
+
+_CONSTANT: int = -1  # what a saved value is: a constant, input i (i >= 0) or output j (-2 - j)
+
+
+@cython.freelist(64)
+@cython.final
+@cython.cclass
+class Saved:
+    """A value kept for the backward, and the version of its storage when it was kept."""
+
+    array = cython.declare(object, visibility="readonly")
+    role = cython.declare(cython.longlong, visibility="readonly")
+    version = cython.declare(object, visibility="readonly")
+    number = cython.declare(cython.longlong, visibility="readonly")
+    layer = cython.declare(object, visibility="readonly")
+
+    def __init__(self, array: Any, role: int, version: Any, layer: Any) -> None:
+        self.array = array
+        self.role = role
+        self.version = version
+        self.number = 0 if version is None else version.value
+        self.layer = layer
+
+
+@cython.freelist(64)
+@cython.final
+@cython.cclass
+class Node:
+    """One recorded operator: its inputs' origins and the values that its derivative rules need."""
+
+    op = cython.declare(object, visibility="readonly")
+    params = cython.declare(dict, visibility="readonly")
+    inputs = cython.declare(tuple, visibility="readonly")  # of Node, leaf Tensor or None
+    indices = cython.declare(tuple, visibility="readonly")  # which output of each
+    saved = cython.declare(object, visibility="public")  # tuple of Saved or None; None once freed
+    shapes = cython.declare(object, visibility="public")  # the inputs', where gradients are summed back
+    outputs = cython.declare(object, visibility="public")  # (shape, dtype) of each, if there are several
+    place = cython.declare(object, visibility="readonly")
+    hooks = cython.declare(object, visibility="public")  # {output: [hook, ...]} or None
+
+    def __init__(self, op: Any, params: Any, inputs: Any, indices: Any) -> None:
+        self.op = op
+        self.params = params
+        self.inputs = inputs
+        self.indices = indices
+        self.saved = ()
+        self.shapes = None
+        self.outputs = None
+        self.place = _here()
+        self.hooks = None
+
+    def name(self) -> str:
+        """The operator's name in PyTorch's form, as `MulBackward0`."""
+        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """For each argument, what made it and which output of that; a leaf is the tensor itself."""
+        return tuple(zip(self.inputs, self.indices, strict=True))
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+
+@cython.cclass
+class Tensor:
+    """The core of a tensor: an ndarray and its place in the graph. `minitensor.Tensor` adds the methods."""
+
+    array = cython.declare(object, visibility="readonly")
+    version = cython.declare(object, visibility="readonly")
+    leaf_grad = cython.declare(object, visibility="public")  # the accumulated gradient, a Tensor or None
+    leaf_hooks = cython.declare(object, visibility="public")  # of a leaf: [hook, ...] or None
+    layer = cython.declare(object, visibility="public")  # of forward mode: a Dual or None
+    base = cython.declare(object, visibility="readonly")  # the tensor that this is a view of, or None
+    chain = cython.declare(object, visibility="readonly")  # (chain of what it views, op, params, output)
+    is_inference = cython.declare(cython.bint, visibility="readonly")
+    _node = cython.declare(object)
+    _index = cython.declare(cython.longlong)
+    _wants = cython.declare(cython.bint)
+    _seen = cython.declare(cython.longlong)  # of a view: the version that _node belongs to
+
+    def __init__(self, array: Any) -> None:
+        self._set(array)
+
+    @cython.cfunc
+    def _set(self, array: Any) -> Any:
+        self.array = array
+        self.version = Version()
+        self.leaf_grad = None
+        self.leaf_hooks = None
+        self.layer = None
+        self.base = None
+        self.chain = None
+        self.is_inference = False
+        self._node = None
+        self._index = 0
+        self._wants = False
+        self._seen = 0
+
+    @property
+    def node(self) -> Any:
+        """The node that made this tensor, or None for a leaf."""
+        if self.base is not None:
+            _refresh(self)
+        return self._node
+
+    @property
+    def index(self) -> int:
+        """Which of its node's outputs this tensor is."""
+        return self._index
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operators on this tensor are recorded."""
+        if self.base is not None:
+            _refresh(self)
+        return self._wants
+
+    @requires_grad.setter
+    def requires_grad(self, on: bool) -> None:
+        if not on and self._node is not None:
+            raise GraphError(
+                "requires_grad can only be switched off on a leaf; use detach() to leave the graph"
+            )
+        if on and self.array.dtype.kind != "f":
+            raise DtypeError(
+                f"only tensors of floating dtype can require gradients, not {self.array.dtype}"
+            )
+        if on and self.is_inference and not _modes.inference:
+            raise GraphError("a tensor made in inference_mode cannot require gradients; clone() it")
+        self._wants = bool(on)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operator made this tensor."""
+        return self.node is None
+
+    def detach(self) -> Tensor:
+        """The same memory outside the graph."""
+        out: Tensor = _new(self.array)
+        out.version = self.version
+        out.is_inference = self.is_inference
+        return out
+
+    def replace(self, array: Any) -> None:
+        """Puts another array in this tensor's place (`x.data = y`): the graph keeps the old one."""
+        self.array = array
+        self.version = Version()
+        self.base = None
+        self.chain = None
+
+
+_tensor_class: Any = Tensor
+
+
+def set_tensor_class(cls: Any) -> None:
+    """Sets the class of the tensors that operators return."""
+    global _tensor_class
+    _tensor_class = cls
+
+
+@cython.cfunc
+def _new(array: Any) -> Any:
+    out: Tensor = _tensor_class.__new__(_tensor_class)
+    out._set(array if type(array) is _ndarray else np.asarray(array))
+    out.is_inference = _modes.inference
+    return out
+
+
+def wrap(array: Any) -> Any:
+    """A tensor over an ndarray, sharing its memory; a leaf."""
+    return _new(array)
+
+
+def detached(array: Any, like: Tensor) -> Any:
+    """A leaf over `array`, which shares the memory of `like` and so its version."""
+    out: Tensor = _new(array)
+    out.version = like.version
+    return out
+
+
+# --- the few operators that the graph itself needs --------------------------------------------------------------------
+
+_add: Any = None  # add(a, b)
+_sum_to: Any = None  # sum_to(g, shape): sums over broadcast axes
+_expand: Any = None  # expand(x, shape)
+_view_write: Any = None  # the operator view_write(base, value, *, chain): base with the view's values replaced
+
+
+def set_algebra(add: Any, sum_to: Any, expand: Any, view_write: Op) -> None:
+    """Hands the graph the operators that it needs: to add gradients and to write through views."""
+    global _add, _sum_to, _expand, _view_write
+    _add, _sum_to, _expand, _view_write = add, sum_to, expand, view_write
+
+
+# --- recording --------------------------------------------------------------------------------------------------------
+
+
+@cython.cfunc
+def _run(op: Any, arrays: Any, params: dict) -> tuple:
+    """The operator on arrays: its kernel for float32 and float64, else its reference."""
+    forward = op.forward
+    if forward is not None and not _reference:
+        d = arrays[0].dtype
+        if d is _F32 or d is _F64:
+            return forward(*arrays, **params)
+    try:
+        return op.reference(*arrays, **params)
+    except ValueError as error:
+        if op.broadcasts and not isinstance(error, ShapeError):
+            shapes = " and ".join(str(a.shape) for a in arrays)
+            raise ShapeError(f"{op.name}: shapes {shapes} do not broadcast") from None
+        raise
+
+
+def apply(op: Any, *args: Any, **params: Any) -> Any:
+    """Runs an operator: on arrays just its kernel, on tensors also recorded where a gradient is wanted."""
+    arrays: list = []
+    found: cython.bint = False
+    wants: cython.bint = False
+    layered: cython.bint = False
+    a: Any
+    t: Tensor
+    for a in args:
+        if isinstance(a, Tensor):
+            t = a
+            found = True
+            if t.base is not None:
+                _refresh(t)
+            if t._wants:
+                wants = True
+            if t.layer is not None:
+                layered = True
+            arrays.append(t.array)
+        else:
+            arrays.append(a)
+    if not found:
+        return _run(op, arrays, params)[0]
+    if layered:
+        return _evaluate(op, args, params)[0]
+    out, saved = _run(op, arrays, params)
+    if wants and not _modes.grad:
+        wants = False
+    return _wrap_outputs(op, args, params, out, saved, wants)
+
+
+@cython.cfunc
+def _wrap_outputs(op: Any, args: Any, params: dict, out: Any, saved: Any, wants: cython.bint) -> Any:
+    """Tensors over the output arrays; recorded if a gradient is wanted."""
+    t: Tensor
+    j: cython.Py_ssize_t
+    if type(out) is not tuple:
+        t = _new(out)
+        if op.view:
+            _link_view(op, args[0], params, t, 0)
+        if wants and t.array.dtype.kind == "f":
+            _record(op, args, params, (t,), saved)
+        return t
+    outs = tuple([_new(y) for y in out])
+    if op.view:
+        for j in range(len(outs)):
+            _link_view(op, args[0], params, outs[j], j)
+    if wants:
+        _record(op, args, params, outs, saved)
+    return outs
+
+
+@cython.cfunc
+def _link_view(op: Any, x: Any, params: dict, out: Tensor, output: int) -> Any:
+    """Notes that `out` shares the memory of `x`, where it does."""
+    if not isinstance(x, Tensor):
+        return
+    t: Tensor = x
+    owner = out.array.base
+    if owner is None or not (owner is t.array or owner is t.array.base):
+        return
+    out.version = t.version
+    out.is_inference = t.is_inference
+    if _modes.grad:
+        out.base = x if t.base is None else t.base
+        out.chain = (t.chain, op, params, output)
+        out._seen = t.version.value
+
+
+@cython.cfunc
+def _origin(a: Any) -> Any:
+    """What the gradient of an argument goes to: its node, itself if it is a leaf, None if it wants none."""
+    if not isinstance(a, Tensor):
+        return None
+    t: Tensor = a
+    if not t._wants:
+        return None
+    return a if t._node is None else t._node
+
+
+@cython.cfunc
+def _record(op: Any, args: Any, params: dict, outs: tuple, saved: Any) -> Any:
+    """Makes the node of an operator that has run, and puts its outputs on it."""
+    origins: list = []
+    indices: list = []
+    rules = op.rules
+    variadic: cython.bint = op.variadic
+    a: Any
+    o: Any
+    t: Tensor
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    some: cython.bint = False
+    for i in range(len(args)):
+        a = args[i]
+        o = None if rules[0 if variadic else i] is None else _origin(a)
+        origins.append(o)
+        if o is None:
+            indices.append(0)
+        else:
+            some = True
+            t = a
+            indices.append(t._index)
+    if not some:
+        return
+    node = Node(op, params, tuple(origins), tuple(indices))
+    if len(saved) > 0:
+        kept: list = []
+        uses = op.uses
+        for j in range(len(saved)):
+            value = saved[j]
+            needed: cython.bint = False
+            if value is not None:
+                for i in range(len(origins)):
+                    if origins[i] is not None and j in uses[0 if variadic else i]:
+                        needed = True
+                        break
+            kept.append(_keep(value, args, outs) if needed else None)
+        node.saved = tuple(kept)
+    if op.broadcasts:
+        shape = outs[0].array.shape
+        for a in args:
+            if isinstance(a, Tensor) and a.array.shape != shape:
+                node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args])
+                break
+    if len(outs) > 1:
+        node.outputs = tuple([(t.array.shape, t.array.dtype) for t in outs])
+    for j in range(len(outs)):
+        t = outs[j]
+        if t.array.dtype.kind == "f":
+            t._node = node
+            t._index = j
+            t._wants = True
+
+
+@cython.cfunc
+def _keep(value: Any, args: Any, outs: tuple) -> Any:
+    """A saved value with its role: found among the inputs or the outputs by identity."""
+    i: cython.Py_ssize_t
+    t: Tensor
+    for i in range(len(args)):
+        if isinstance(args[i], Tensor):
+            t = args[i]
+            if t.array is value:
+                if t.is_inference and not _modes.inference:
+                    raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
+                return Saved(value, i, t.version, t.layer)
+    for i in range(len(outs)):
+        t = outs[i]
+        if t.array is value:
+            return Saved(value, -2 - i, t.version, t.layer)
+    return Saved(value, _CONSTANT, None, None)
+
+
+# --- views and writes -------------------------------------------------------------------------------------------------
+
+
+@cython.cfunc
+def _refresh(view: Tensor) -> Any:
+    """Where a view's memory was written since, its node is the view operators applied to the base's node."""
+    base: Tensor = view.base
+    v: Version = view.version
+    if view._seen == v.value:
+        return
+    view._seen = v.value
+    if not base._wants and base.layer is None:
+        return
+    on = _modes.grad
+    _modes.grad = True
+    try:
+        fresh: Tensor = replay(view.chain, base)
+    finally:
+        _modes.grad = on
+    view._node, view._index, view._wants = fresh._node, fresh._index, fresh._wants
+    view.layer = fresh.layer
+
+
+def replay(chain: Any, x: Any) -> Any:
+    """The view operators of a chain, applied to `x`."""
+    steps: list = []
+    while chain is not None:
+        steps.append(chain)
+        chain = chain[0]
+    for _, op, params, output in reversed(steps):
+        x = apply(op, x, **params)
+        if type(x) is tuple:
+            x = x[output]
+    return x
+
+
+def check_writable(name: str, x: Tensor) -> None:
+    """Raises if `x` cannot be written: a leaf of the graph, or memory that several elements share."""
+    if _modes.grad and x.requires_grad:
+        root: Tensor = x if x.base is None else x.base
+        if root._node is None and root._wants:
+            what = "a leaf" if x.base is None else "a view of a leaf"
+            raise GraphError(
+                f"{name}: {what} that requires gradients cannot be written in place; "
+                "use no_grad() around the write, or an operator that makes a new tensor"
+            )
+    if x.is_inference and not _modes.inference:
+        raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
+    array = x.array
+    if not array.flags.writeable:
+        raise ShapeError(f"{name}: the tensor's memory is read-only")
+    for n, stride in zip(array.shape, array.strides, strict=True):
+        if stride == 0 and n > 1:
+            raise ShapeError(
+                f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
+                "clone() it before writing"
+            )
+
+
+def apply_(op: Any, x: Any, *args: Any, **params: Any) -> Any:
+    """Runs an operator and writes its output into `x`, its first argument: the in-place form."""
+    t: Tensor = x
+    name = op.name + "_"
+    check_writable(name, t)
+    everything = (x, *args)
+    layered = any([isinstance(a, Tensor) and a.layer is not None for a in everything])
+    wants = _modes.grad and any([isinstance(a, Tensor) and a.requires_grad for a in everything])
+    if layered:
+        return _write_layered(op, t, everything, params, name)
+    arrays = [a.array if isinstance(a, Tensor) else a for a in everything]
+    target = t.array
+    before = _shadow(t)
+    if op.write is not None:
+        saved = op.write(*arrays, **params)
+    else:
+        out, saved = _run(op, arrays, params)
+        _check_result(name, out, target)
+        if wants:  # the rules' values must outlive the write: old ones as a copy, new ones in place
+            saved = tuple([target.copy() if v is target else target if v is out else v for v in saved])
+        np.copyto(target, out, casting="same_kind")
+    t.version.bump()
+    if wants:
+        after: Tensor = _shadow(t)
+        after._node, after._index, after._wants = None, 0, False
+        _record(op, (before, *args), params, (after,), saved)
+        _rebase(t, after)
+    return x
+
+
+@cython.cfunc
+def _shadow(t: Tensor) -> Any:
+    """Another tensor over the same memory at the same place in the graph."""
+    out: Tensor = _new(t.array)
+    out.version, out.layer = t.version, t.layer
+    out._node, out._index, out._wants = t._node, t._index, t._wants
+    return out
+
+
+@cython.cfunc
+def _check_result(name: str, out: Any, target: Any) -> Any:
+    if out.shape != target.shape:
+        raise ShapeError(f"{name}: the result has shape {out.shape}, the tensor to write {target.shape}")
+    if not np.can_cast(out.dtype, target.dtype, "same_kind"):
+        raise DtypeError(f"{name}: a {out.dtype} result cannot be written into a {target.dtype} tensor")
+
+
+@cython.cfunc
+def _rebase(t: Tensor, after: Tensor) -> Any:
+    """After a recorded write, `t` is what the write made; and the base of a view is itself with that part replaced."""
+    if t.base is not None:
+        base: Tensor = t.base
+        whole: Tensor = _shadow(base)
+        whole._node, whole._index, whole._wants = None, 0, False
+        _record(_view_write, (_shadow(base), after), {"chain": t.chain, "shape": base.array.shape}, (whole,), ())
+        base._node, base._index, base._wants = whole._node, whole._index, whole._wants
+        t._seen = t.version.value
+    t._node, t._index, t._wants = after._node, after._index, after._wants
+
+
+@cython.cfunc
+def _write_layered(op: Any, t: Tensor, args: tuple, params: dict, name: str) -> Any:
+    """The in-place form under forward mode: the new value and its tangent are made, then put in place."""
+    old: Tensor = _shadow(t)
+    old.array, old.version = t.array.copy(), Version()
+    r: Tensor = _evaluate(op, (old, *args[1:]), params)[0]
+    _check_result(name, r.array, t.array)
+    if t.base is not None:
+        base: Tensor = t.base
+        whole: Tensor = _evaluate(_view_write, (base, r), {"chain": t.chain, "shape": base.array.shape})[0]
+        base._node, base._index, base._wants = whole._node, whole._index, whole._wants
+        base.layer = whole.layer
+    np.copyto(t.array, r.array, casting="same_kind")
+    t.version.bump()
+    t._seen = t.version.value
+    t._node, t._index, t._wants = r._node, r._index, r._wants
+    t.layer = r.layer
+    return t
+
+
+# --- forward mode -----------------------------------------------------------------------------------------------------
+
+
+class Level:
+    """One open forward-mode differentiation. Inner ones have higher numbers; a closed one counts for nothing."""
+
+    __slots__ = ("alive", "number")
+
+    def __init__(self) -> None:
+        _modes.depth += 1
+        self.number = _modes.depth
+        self.alive = True
+
+    def close(self) -> None:
+        """Ends it: its tangents are ignored from here on."""
+        self.alive = False
+        _modes.depth -= 1
+
+
+@cython.final
+@cython.cclass
+class Dual:
+    """What forward mode adds to a tensor: its value without this level (`primal`) and its derivative (`tangent`).
+
+    Both may in turn carry duals of lower levels, so any number of forward modes nest without mixing.
+    """
+
+    level = cython.declare(object, visibility="readonly")
+    primal = cython.declare(object, visibility="readonly")
+    tangent = cython.declare(object, visibility="readonly")
+
+    def __init__(self, level: Level, primal: Tensor, tangent: Tensor) -> None:
+        self.level = level
+        self.primal = primal
+        self.tangent = tangent
+
+
+def make_dual(level: Level, primal: Any, tangent: Any) -> Any:
+    """A tensor of the value of `primal` whose derivative at `level` is `tangent`."""
+    out: Tensor = _shadow(primal)
+    out.layer = Dual(level, primal, tangent)
+    return out
+
+
+def unpack_dual(level: Level, x: Any) -> tuple[Any, Any]:
+    """(value without `level`, tangent or None)."""
+    d = _top(x)
+    if d is None or d.level is not level:
+        return x, None
+    return d.primal, d.tangent
+
+
+@cython.cfunc
+def _top(x: Any) -> Any:
+    """The dual of the highest level that is still open, or None."""
+    if not isinstance(x, Tensor):
+        return None
+    t: Tensor = x
+    while t.layer is not None:
+        d: Dual = t.layer
+        if d.level.alive:
+            return d
+        t = d.primal
+    return None
+
+
+@cython.cfunc
+def _evaluate(op: Any, args: Any, params: dict) -> tuple:
+    """(outputs, saved arrays) of an operator on tensors that may be dual; recorded where a gradient is wanted."""
+    wants: cython.bint = False
+    level: Any = None
+    for a in args:
+        if isinstance(a, Tensor):
+            if a.requires_grad:
+                wants = True
+            d = _top(a)
+            if d is not None and (level is None or d.level.number > level.number):
+                level = d.level
+    wants = wants and _modes.grad
+    if level is None:
+        arrays = [a.array if isinstance(a, Tensor) else a for a in args]
+        out, saved = _run(op, arrays, params)
+        return _wrap_outputs(op, args, params, out, saved, wants), saved
+    primals: list = []
+    tangents: list = []
+    for a in args:
+        d = _top(a)
+        if d is not None and d.level is level:
+            primals.append(d.primal)
+            tangents.append(d.tangent)
+        else:
+            primals.append(a)
+            tangents.append(None)
+    inner, saved = _evaluate(op, tuple(primals), params)
+    inners: tuple = inner if type(inner) is tuple else (inner,)
+    derivatives: Any = _jvp(op, tangents, primals, inner, saved, params)
+    if type(derivatives) is not tuple:
+        derivatives = (derivatives,)
+    outs: list = []
+    t: Tensor
+    for t, dt in zip(inners, derivatives, strict=True):
+        y: Tensor = _shadow(t)
+        y._node, y._index, y._wants = None, 0, False
+        y.base, y.chain, y._seen = t.base, t.chain, t._seen
+        if dt is not None and t.array.dtype.kind == "f":
+            y.layer = Dual(level, t, dt)
+        outs.append(y)
+    if wants:
+        _record(op, args, params, tuple(outs), saved)
+    return (tuple(outs) if type(inner) is tuple else outs[0]), saved
+
+
+@cython.cfunc
+def _jvp(op: Any, tangents: list, args: list, inner: Any, saved: Any, params: dict) -> Any:
+    """The derivative of an operator's outputs along the tangents of its arguments (None: zero)."""
+    outs: tuple = inner if type(inner) is tuple else (inner,)
+    rule = op.jvp
+    variadic: cython.bint = op.variadic
+    rules: Any = [op.rules[0]] * len(args) if variadic else op.rules
+    live: list = [i for i in range(len(args)) if tangents[i] is not None and rules[i] is not None]
+    if not live:
+        return tuple([None for _ in outs])
+    if rule == "linear":
+        used: list = []
+        for i in range(len(args)):
+            if rules[i] is None or args[i] is None:
+                used.append(args[i])
+            elif tangents[i] is not None:
+                used.append(tangents[i])
+            else:
+                used.append(_zeros_like(args[i]))
+        return apply(op, *used, **params)
+    total: Any = None
+    if rule == "multilinear":
+        for i in live:
+            term = apply(op, *[tangents[i] if j == i else args[j] for j in range(len(args))], **params)
+            total = term if total is None else _add(total, term)
+        return total
+    values = [_as_tensor(value, args, outs) for value in saved]
+    if rule == "elementwise":
+        shape = outs[0].array.shape
+        for i in live:
+            term = rules[i](tangents[i], *values, **params)
+            if term.array.shape != shape:
+                term = _expand(term, shape)
+            total = term if total is None else _add(total, term)
+        return total
+    if rule is not None:
+        return rule(tuple(tangents), *values, **params)
+    return _transpose_vjp(op, rules, live, tangents, outs, values, params)
+
+
+@cython.cfunc
+def _as_tensor(value: Any, args: Any, outs: tuple) -> Any:
+    """The tensor whose array a saved value is; a constant gets one of its own."""
+    if value is None:
+        return None
+    t: Tensor
+    for a in args:
+        if isinstance(a, Tensor):
+            t = a
+            if t.array is value:
+                return t
+    for t in outs:
+        if t.array is value:
+            return t
+    return wrap(value) if type(value) is _ndarray else value
+
+
+@cython.cfunc
+def _zeros_like(x: Tensor) -> Any:
+    return wrap(np.zeros_like(x.array))
+
+
+@cython.cfunc
+def _transpose_vjp(
+    op: Any, rules: Any, live: list, tangents: list, outs: tuple, values: list, params: dict
+) -> Any:
+    """Forward mode without a rule: u -> J^T u is linear, so its own gradient in u, along the tangents, is J t."""
+    on = _modes.grad
+    _modes.grad = True
+    try:
+        cotangents: list = []
+        u: Tensor
+        for t in outs:
+            u = _zeros_like(t)
+            u._wants = u.array.dtype.kind == "f"
+            cotangents.append(u)
+        given = tuple(cotangents) if len(outs) > 1 else cotangents[0]
+        pulled: list = []
+        along: list = []
+        for i in live:
+            w = rules[i](given, *values, **params)
+            if w is None:
+                continue
+            if op.broadcasts:
+                w = _sum_to(w, tangents[i].array.shape)
+            if w.requires_grad:
+                pulled.append(w)
+                along.append(tangents[i])
+        wanted = [u for u in cotangents if u._wants]
+        found = iter(differentiate(pulled, along, wanted, True, on or _any_wants(along), True))
+    finally:
+        _modes.grad = on
+    result = tuple([next(found) if c._wants else None for c in cotangents])
+    return result if len(outs) > 1 else result[0]
+
+
+@cython.cfunc
+def _any_wants(tensors: list) -> bool:
+    for t in tensors:
+        if t.requires_grad:
+            return True
+    return False
+
+
+# --- reverse mode -----------------------------------------------------------------------------------------------------
+
+
+@cython.final
+@cython.cclass
+class _Pending:
+    """What the walk knows of a node, or of a leaf: how many edges still lead to it, and the gradients so far."""
+
+    edges = cython.declare(cython.longlong, visibility="public")
+    grads = cython.declare(list, visibility="public")
+    owned = cython.declare(list, visibility="public")  # whether the walk may add into the gradient's memory
+    leads = cython.declare(cython.bint, visibility="public")  # to an input that was asked for
+
+    def __init__(self) -> None:
+        self.edges = 0
+        self.grads = []
+        self.owned = []
+        self.leads = True
+
+
+@cython.cfunc
+def _order(roots: list) -> tuple:
+    """(nodes in an order where each comes before what it was made from, what is pending of each), in linear time."""
+    pending: dict = {}
+    stack: list = []
+    p: _Pending
+    node: Node
+    for target in roots:
+        if target not in pending:
+            pending[target] = _Pending()
+            stack.append(target)
+    while stack:
+        top = stack.pop()
+        if not isinstance(top, Node):
+            continue
+        node = top
+        for target in node.inputs:
+            if target is None:
+                continue
+            p = pending.get(target)
+            if p is None:
+                p = pending[target] = _Pending()
+                stack.append(target)
+            p.edges += 1
+    order: list = []
+    ready: list = []
+    for target in dict.fromkeys(roots):
+        p = pending[target]
+        if p.edges == 0:
+            ready.append(target)
+    while ready:
+        top = ready.pop()
+        order.append(top)
+        if not isinstance(top, Node):
+            continue
+        node = top
+        for target in node.inputs:
+            if target is None:
+                continue
+            p = pending[target]
+            p.edges -= 1
+            if p.edges == 0:
+                ready.append(target)
+    return order, pending
+
+
+@cython.cfunc
+def _collect(p: _Pending, index: int, count: int, g: Any, owned: bool, record: bool) -> Any:
+    """Adds one gradient to those of a node's output."""
+    while len(p.grads) < count:
+        p.grads.append(None)
+        p.owned.append(False)
+    have = p.grads[index]
+    if have is None:
+        p.grads[index] = g
+        p.owned[index] = owned
+    elif p.owned[index] and not record:
+        np.add(have, g, out=have)
+    else:
+        p.grads[index] = _add(have, g)
+        p.owned[index] = True
+
+
+def _unpack_array(node: Any, s: Any) -> Any:
+    """A saved value as an array; raises if its memory was written since."""
+    if s is None:
+        return None
+    v = s.version
+    if v is not None and v.value != s.number:
+        raise GraphError(
+            f"{node.op.name}: a value that its gradient needs, of shape {s.array.shape}, was overwritten after it was "
+            f"saved; saved at {_describe(node.place)}; overwritten at {_describe(v.place)}"
+        )
+    return s.array
+
+
+def _unpack_tensor(node: Any, s: Any) -> Any:
+    """A saved value as a tensor at its place in the graph."""
+    array = _unpack_array(node, s)
+    if s is None or type(array) is not _ndarray:
+        return array
+    role = s.role
+    out: Tensor
+    if role == _CONSTANT:
+        return _new(array)
+    if role >= 0:
+        origin = node.inputs[role]
+        if isinstance(origin, Tensor) and origin.array is array:
+            return origin
+        out = _new(array)
+        if isinstance(origin, Node):
+            out._node, out._index, out._wants = origin, node.indices[role], True
+    else:
+        out = _new(array)
+        out._node, out._index, out._wants = node, -2 - role, True
+    out.version, out.layer = s.version, s.layer
+    return out
+
+
+def differentiate(
+    outputs: Sequence[Any],
+    grads: Sequence[Any],
+    inputs: Sequence[Any] | None,
+    retain: bool,
+    record: bool,
+    allow_unused: bool,
+) -> list[Any]:
+    """The walk back from `outputs` with the gradients `grads`.
+
+    With `inputs`: returns the gradient of each (None where it is not reached). Without: adds to the `leaf_grad` of every
+    leaf. `retain` keeps the saved values for another walk; `record` makes the result differentiable itself.
+    """
+    roots: list = []
+    on_tensors: cython.bint = record or _modes.depth > 0
+    p: _Pending
+    node: Node
+    t: Tensor
+    i: cython.Py_ssize_t
+    for y in outputs:
+        o = _origin(y) if y.requires_grad else None
+        if o is None:
+            raise GraphError("a tensor to differentiate does not require gradients and no recorded operator made it")
+        roots.append(o)
+    order, pending = _order(roots)
+
+    wanted: dict = {}  # what is asked for: {node or leaf: [(output, position), ...]}
+    results: list = []
+    if inputs is not None:
+        results = [None] * len(inputs)
+        for i in range(len(inputs)):
+            x = inputs[i]
+            if not x.requires_grad:
+                raise GraphError("a tensor to differentiate by does not require gradients")
+            wanted.setdefault(_origin(x), []).append((x.index, i))
+        for target in reversed(order):
+            p = pending[target]
+            p.leads = target in wanted
+            if not p.leads and isinstance(target, Node):
+                node = target
+                for o in node.inputs:
+                    if o is not None and pending[o].leads:
+                        p.leads = True
+                        break
+
+    for i in range(len(outputs)):
+        y = outputs[i]
+        g = grads[i]
+        count = 1 if not isinstance(roots[i], Node) or roots[i].outputs is None else len(roots[i].outputs)
+        _collect(pending[roots[i]], y.index, count, g if on_tensors else g.array, False, on_tensors)
+
+    on = _modes.grad
+    _modes.grad = record
+    try:
+        for i in range(len(order)):
+            target = order[i]
+            order[i] = None
+            p = pending.pop(target)
+            if len(p.grads) == 0 or not (p.leads or isinstance(target, Tensor)):
+                continue
+            if isinstance(target, Node):
+                node = target
+                if node.hooks is not None:
+                    _call_hooks(node, p, on_tensors)
+                if target in wanted:
+                    for output, position in wanted[target]:
+                        if output < len(p.grads):
+                            results[position] = _result(p.grads[output], p.owned[output], on_tensors)
+                _step(node, p, pending, retain, on_tensors, inputs is not None)
+                continue
+            t = target
+            g = p.grads[0]
+            if t.leaf_hooks is not None:
+                g = _run_hooks(t.leaf_hooks, g, on_tensors)
+            if inputs is None:
+                _accumulate(t, g, p.owned[0], on_tensors)
+            else:
+                for _, position in wanted.get(target, ()):
+                    results[position] = _result(g, p.owned[0], on_tensors)
+    finally:
+        _modes.grad = on
+    if not allow_unused and inputs is not None:
+        for i in range(len(results)):
+            if results[i] is None:
+                raise GraphError(
+                    f"input {i} was not used in computing the outputs; pass allow_unused=True to get None for it"
+                )
+    return results
+
+
+@cython.cfunc
+def _step(
+    node: Node, p: _Pending, pending: dict, retain: cython.bint, on_tensors: cython.bint, filtered: cython.bint
+) -> Any:
+    """One node: its derivative rules, for the arguments whose gradients are wanted."""
+    op = node.op
+    i: cython.Py_ssize_t
+    q: _Pending
+    if node.saved is None:
+        raise GraphError(
+            f"{op.name}: its saved values were freed by an earlier backward; pass retain_graph=True to that one to "
+            f"walk the graph again (recorded at {_describe(node.place)})"
+        )
+    saved: list = []
+    if len(node.saved) > 0:
+        if on_tensors:
+            saved = [_unpack_tensor(node, s) for s in node.saved]
+        else:
+            saved = [_unpack_array(node, s) for s in node.saved]
+        if not retain:
+            node.saved = None
+    g: Any
+    if node.outputs is None:
+        g = p.grads[0]
+    else:
+        g = tuple([
+            _zeros(meta, on_tensors) if part is None else part
+            for part, meta in zip(_padded(p.grads, len(node.outputs)), node.outputs, strict=True)
+        ])
+    rules = op.rules
+    variadic: cython.bint = op.variadic
+    for i in range(len(node.inputs)):
+        target = node.inputs[i]
+        if target is None:
+            continue
+        q = pending[target]
+        if filtered and not q.leads:
+            continue
+        if variadic:
+            d = rules[0](g, *saved, position=i, **node.params)
+        else:
+            d = rules[i](g, *saved, **node.params)
+        if d is None:
+            continue
+        if node.shapes is not None:
+            d = _sum_to(d, node.shapes[i])
+        # Fresh memory, unless the rule handed on what it was given or a view of it.
+        owned = not on_tensors and d is not g and not isinstance(d.base, _ndarray) and not _among(d, saved)
+        count = 1 if isinstance(target, Tensor) or target.outputs is None else len(target.outputs)
+        _collect(q, node.indices[i], count, d, owned, on_tensors)
+
+
+@cython.cfunc
+def _among(d: Any, values: list) -> bool:
+    for v in values:
+        if v is d:
+            return True
+    return False
+
+
+@cython.cfunc
+def _padded(grads: list, n: int) -> list:
+    return grads + [None] * (n - len(grads))
+
+
+@cython.cfunc
+def _zeros(meta: Any, on_tensors: bool) -> Any:
+    z = np.zeros(meta[0], meta[1])
+    return _new(z) if on_tensors else z
+
+
+@cython.cfunc
+def _result(g: Any, owned: bool, on_tensors: bool) -> Any:
+    """A gradient as the tensor that a user gets: never memory that something else also holds."""
+    if g is None or on_tensors:
+        return g
+    return _new(g if owned else g.copy())
+
+
+@cython.cfunc
+def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
+    """Adds a gradient to a leaf's, in place unless it is itself recorded."""
+    have = t.leaf_grad
+    if have is None:
+        if on_tensors:
+            fresh: Tensor = _shadow(g)
+            fresh.array, fresh.version = fresh.array.copy(), Version()
+            t.leaf_grad = fresh
+        else:
+            t.leaf_grad = _result(g, owned, False)
+    elif on_tensors:
+        t.leaf_grad = _add(have, g)
+    else:
+        np.add(have.array, g, out=have.array)
+        have.version.bump()
+
+
+@cython.cfunc
+def _run_hooks(hooks: Any, g: Any, on_tensors: bool) -> Any:
+    """The gradient after a tensor's hooks, each of which may return another in its place."""
+    for hook in list(hooks):
+        x = g if on_tensors else _new(g)
+        y = hook(x)
+        if y is not None:
+            if y.array.shape != x.array.shape:
+                raise ShapeError(f"a hook returned a gradient of shape {y.array.shape} for one of {x.array.shape}")
+            g = y if on_tensors else y.array
+    return g
+
+
+@cython.cfunc
+def _call_hooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
+    for index, hooks in node.hooks.items():
+        if index < len(p.grads) and p.grads[index] is not None:
+            g = _run_hooks(hooks, p.grads[index], on_tensors)
+            if g is not p.grads[index]:
+                p.grads[index], p.owned[index] = g, False
+            else:
+                p.owned[index] = False  # a hook may have kept it
+
+
+def add_hook(x: Tensor, hook: Callable[[Any], Any]) -> list[Any]:
+    """Has `hook` called with the gradient of `x`; returns the list that it was put in."""
+    node = x.node
+    if node is None:
+        if x.leaf_hooks is None:
+            x.leaf_hooks = []
+        hooks: list[Any] = x.leaf_hooks
+    else:
+        if node.hooks is None:
+            node.hooks = {}
+        hooks = node.hooks.setdefault(x.index, [])
+    hooks.append(hook)
+    return hooks

@@ -1,0 +1,84 @@
+"""An operator, and the table of all of them. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Result = tuple[Any, tuple[Any, ...]]  # (output or tuple of outputs, saved values)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One call of an operator, for the tests: its arrays in float64 (or integers) and its parameters."""
+
+    args: tuple[Any, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """An operator: its reference, its kernel and its derivatives, side by side.
+
+    Arrays are positional, parameters keyword-only. `reference` (NumPy) and `forward` (the C++ kernel; None if there is
+    none) both return `(output, saved)`: what is saved for the backward is thus visible. A saved value is one of the
+    inputs, one of the outputs (the very object), or a value of its own that counts as constant.
+
+    `rules[i](g, *saved, **params)` is the gradient of argument i given the gradient g of the output (a tuple of
+    gradients if there are several outputs), written with operators: called on arrays it runs kernels, called on
+    tensors it records itself, and so serves every order. None marks an argument that has no derivative. A saved value
+    that a rule does not use is named `_` or `_x` in the rule, and is not kept on that rule's account.
+
+    `jvp` is forward mode: "linear" (jointly in all differentiable arguments: the operator applied to the tangents),
+    "multilinear" (the sum over the arguments of the operator with that one replaced by its tangent), "elementwise"
+    (each rule, a product by a diagonal, is its own transpose) or a function `jvp(tangents, *saved, **params)` where
+    a tangent may be None. None: the vjp is differentiated in its cotangent, which always works.
+    """
+
+    name: str
+    reference: Callable[..., Result]
+    forward: Callable[..., Result] | None
+    rules: tuple[Callable[..., Any] | None, ...]
+    jvp: str | Callable[..., Any] | None
+    samples: Callable[[np.random.Generator], Iterator[Sample]]
+    broadcasts: bool = False  # gradients are summed back to each argument's shape
+    variadic: bool = False  # any number of arrays; the one rule also gets `position`
+    view: bool = False  # the output may share the first argument's memory
+    write: Callable[..., tuple[Any, ...]] | None = None  # in-place form: write(x, ...) -> saved
+    exact: bool = False  # sums and products only: exact on small powers of two
+    length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
+    uses: tuple[frozenset[int], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Reads off the rules which saved values each of them uses, and enters the operator into the table."""
+        object.__setattr__(self, "uses", tuple(map(_used, self.rules)))
+        if self.name in OPS:
+            raise ValueError(f"operator {self.name} is defined twice")
+        OPS[self.name] = self
+
+    def __repr__(self) -> str:
+        return f"<operator {self.name}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _find, (self.name,)
+
+
+OPS: dict[str, Op] = {}
+
+
+def _find(name: str) -> Op:
+    return OPS[name]
+
+
+def _used(rule: Callable[..., Any] | None) -> frozenset[int]:
+    if rule is None:
+        return frozenset()
+    code = rule.__code__
+    if code.co_flags & 0x04:  # takes *args: uses everything
+        return frozenset(range(64))
+    names = code.co_varnames[1 : code.co_argcount]
+    return frozenset(i for i, name in enumerate(names) if not name.startswith("_"))

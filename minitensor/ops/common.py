@@ -1,0 +1,174 @@
+"""What the operator families share: promotion, axes, the row of an elementwise operator, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..graph import Tensor, apply
+from ..op import Op, Result, Sample
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def raw(x: Any) -> Any:
+    """The ndarray of a tensor; anything else as it is."""
+    return x.array if isinstance(x, Tensor) else x
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The sizes of a tensor or ndarray."""
+    shape: tuple[int, ...] = raw(x).shape
+    return shape
+
+
+def promote(name: str, *values: Any) -> list[Any]:
+    """Tensors, arrays and Python numbers as tensors or arrays of their common dtype (PyTorch's rules)."""
+    a = raw(values[0])
+    if len(values) == 2:
+        b = raw(values[1])
+        if type(a) is np.ndarray and type(b) is np.ndarray and a.dtype is b.dtype:
+            return list(values)
+    arrays = [raw(v) for v in values]
+    known = [(dtypes.of(v.dtype), v.ndim) for v in arrays if isinstance(v, np.ndarray)]
+    numbers = [v for v in arrays if not isinstance(v, np.ndarray)]
+    try:
+        common = dtypes.result_type(known, numbers)
+    except DtypeError as error:
+        raise DtypeError(f"{name}: {error}") from None
+    return [to_dtype(v, common) for v in values]
+
+
+def promote_float(name: str, *values: Any) -> list[Any]:
+    """As `promote`, with integers and bools becoming the default floating dtype."""
+    out = promote(name, *values)
+    if raw(out[0]).dtype.kind == "f":
+        return out
+    return [to_dtype(v, dtypes.get_default_dtype()) for v in out]
+
+
+def need_float(name: str, *values: Any) -> None:
+    """Raises unless every tensor given is floating."""
+    for v in values:
+        if v is not None and raw(v).dtype.kind != "f":
+            raise DtypeError(f"{name}: expected a floating dtype, got {raw(v).dtype}")
+
+
+def axis(name: str, dim: Any, ndim: int) -> int:
+    """`dim` counted from the front; a tensor without axes has one for this purpose."""
+    d = int(dim)
+    n = max(ndim, 1)
+    if not -n <= d < n:
+        raise IndexRangeError(f"{name}: dim {d} is out of range for {ndim} axes, expected {-n} to {n - 1}")
+    return d % n
+
+
+def axes(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    """The axes meant by an int, a sequence or None (all), sorted, each once."""
+    if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
+        return tuple(range(ndim))
+    found = [axis(name, d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    if len(set(found)) != len(found):
+        raise ShapeError(f"{name}: dim {tuple(dim)} names an axis twice")
+    return tuple(sorted(found)) if ndim else ()
+
+
+# --- casts: the one operator that everything needs --------------------------------------------------------------------
+
+
+def _cast_reference(x: Array, *, dtype: Any) -> Result:
+    return x.astype(dtype), (x.dtype,)
+
+
+def _cast_dx(g: Any, before: Any, *, dtype: Any) -> Any:
+    return to_dtype(g, dtypes.of(before))
+
+
+def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((rng.standard_normal((2, 3)),), {"dtype": np.dtype("float64")})
+
+
+CAST = Op("cast", _cast_reference, None, (_cast_dx,), "linear", _cast_samples)
+
+
+def to_dtype(x: Any, d: dtypes.dtype) -> Any:
+    """`x` (a tensor, array or number) in the dtype `d`; itself if it already is."""
+    a = raw(x)
+    if isinstance(a, np.ndarray):
+        return x if a.dtype is d.numpy else apply(CAST, x, dtype=d.numpy)
+    try:
+        return np.asarray(a, d.numpy)
+    except OverflowError:
+        raise DtypeError(f"{a!r} does not fit into {d}") from None
+
+
+# --- elementwise operators --------------------------------------------------------------------------------------------
+
+
+def elementwise(
+    name: str,
+    *,
+    reference: Callable[..., Any],
+    kernel: Callable[..., Any] | None,
+    rules: tuple[Callable[..., Any] | None, ...],
+    saves: str,
+    samples: Callable[[np.random.Generator], Iterator[Sample]],
+    exact: bool = False,
+) -> Op:
+    """The row of an operator that works element by element on arguments that broadcast.
+
+    `saves` names what its rules get, in order: "x", "y" ... for the arguments as they come, "out" for the output.
+    """
+    order = [("x", "y", "z").index(s) if s != "out" else -1 for s in saves.split()]
+
+    def with_saved(run: Callable[..., Any]) -> Callable[..., Result]:
+        def forward(*arrays: Array, **params: Any) -> Result:
+            out = run(*arrays, **params)
+            return out, tuple([out if i < 0 else arrays[i] for i in order])
+
+        return forward
+
+    def numpy(*arrays: Array, **params: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return np.asarray(reference(*arrays, **params))
+
+    return Op(
+        name,
+        with_saved(numpy),
+        None if kernel is None else with_saved(kernel),
+        rules,
+        "elementwise",
+        samples,
+        broadcasts=len(rules) > 1,
+        exact=exact,
+    )
+
+
+Samples = Callable[[np.random.Generator], Iterator[Sample]]
+
+
+def draws(
+    *shapes: tuple[Sequence[int], ...], low: float = -2.0, high: float = 2.0, **params: Any
+) -> Samples:
+    """Samples with one argument, uniform between `low` and `high`, for each of the shapes of each call."""
+
+    def samples(rng: np.random.Generator) -> Iterator[Sample]:
+        for call in shapes:
+            yield Sample(tuple([rng.uniform(low, high, shape) for shape in call]), params)
+
+    return samples
+
+
+ONE = (((2, 3),), ((),), ((0, 3),), ((1,),), ((67,),))  # the shapes that a unary operator is sampled at
+TWO = (
+    ((2, 3), (2, 3)),
+    ((2, 3), (3,)),
+    ((2, 1), (1, 3)),
+    ((), (4,)),
+    ((0, 3), (1, 3)),
+    ((5, 67), (67,)),
+)
