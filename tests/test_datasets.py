@@ -265,7 +265,16 @@ def test_an_error_inside_an_archive_names_the_member(file: Any) -> None:
 
 def test_an_uncompressed_tar_cut_inside_a_file_is_an_error(file: Any) -> None:
     path = file(gzip.decompress(tar({"c/a.bin": records([0, 1])}))[:4000])
-    with pytest.raises(FormatError, match=r"damaged or truncated data"):
+    with pytest.raises(FormatError, match=r"'c/a.bin' to fit in the archive, found 6146 bytes"):
+        formats.read_cifar_archive(path, ["a.bin"])
+
+
+@pytest.mark.parametrize("size", [2**60, -1])
+def test_an_archive_that_claims_an_absurd_member(file: Any, size: int) -> None:
+    info = tarfile.TarInfo("c/readme")
+    info.size = size
+    path = file(info.tobuf(tarfile.GNU_FORMAT) + bytes(10240))
+    with pytest.raises(FormatError, match=rf"byte 0: .*'c/readme' to fit.*found {size} bytes"):
         formats.read_cifar_archive(path, ["a.bin"])
 
 
@@ -730,7 +739,7 @@ def real(monkeypatch: pytest.MonkeyPatch) -> Any:
     def need(name: str) -> Path:
         monkeypatch.setenv("MINITENSOR_DATA", str(REAL))
         if not (REAL / name).exists():
-            pytest.skip(f"needs {name} in MINITENSOR_DATA or {SHARED}")
+            pytest.skip(f"needs {name} in {REAL}")
         return REAL / name
 
     return need

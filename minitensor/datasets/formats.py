@@ -121,6 +121,9 @@ def _members(path: Path) -> Iterator[tuple[str, _Source]]:
             # "r|" only reads forward: all it wants of the source is `read`
             with tarfile.open(fileobj=cast(IO[bytes], source), mode="r|") as archive:
                 for info in archive:
+                    if not 0 <= info.size <= source.capacity:  # tarfile would skip that far
+                        what = f"the size of {info.name!r} to fit in the archive"
+                        raise source.error(info.offset, what, f"{info.size} bytes")
                     stream = archive.extractfile(info) if info.isfile() else None
                     if stream is not None:
                         name = f"{os.fspath(path)}/{info.name}"
