@@ -3,10 +3,11 @@
 #
 #   tests/aarch64.sh [pytest arguments]        default: tests/test_ops.py
 #
-# An arm64 system's Python and C library are unpacked from Debian's packages into a sysroot (nothing of it is installed),
-# NumPy and pytest come as PyPI's arm64 wheels, and qemu-user runs the processes of that sysroot one by one.
-# Everything is kept in ~/.cache/minitensor-aarch64 (about 450 MB), so that a second run only builds and tests; deleting
-# that folder is safe. Only the emulator and the cross-compiler are installed, if they are missing, which takes root.
+# An arm64 system's Python and C library are unpacked from Debian's packages into a sysroot (nothing of it is
+# installed), NumPy and pytest come as PyPI's arm64 wheels, and qemu-user runs that Python like any other process.
+# All of that is kept in ~/.cache/minitensor-aarch64 (250 MB), the build in build/aarch64, so that a second run only
+# compiles what changed; deleting either is safe. Only the emulator and the cross-compiler are installed, if they are
+# missing, which takes root.
 #
 # Where these tools cannot be had, one line says why and the script succeeds: it is an extra check, not a requirement.
 # Where they can, a failed build or test fails the script.
@@ -16,8 +17,8 @@ repo=$(cd "$(dirname "$0")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/minitensor-aarch64
 sysroot=$cache/sysroot      # an arm64 system: C library, Python, headers
 site=$cache/site            # arm64 wheels: what the tests import, and pybind11's headers
-build=$cache/build          # CMake's
-stage=$cache/stage          # minitensor as it would be installed
+build=$repo/build/aarch64
+stage=$build/stage          # minitensor as it would be installed
 log=$cache/setup.log
 python=$sysroot/usr/bin/python3-emulated
 jobs=$(nproc)
@@ -52,8 +53,8 @@ if [ ! -x "$python" ]; then
   rm -rf "$apt" "$sysroot" "$sysroot.new"
   mkdir -p "$apt"/state/lists/partial "$apt"/cache/archives/partial "$sysroot.new"
   touch "$apt/status"
-  options=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State="$apt/state" -o Dir::State::status="$apt/status"
-    -o Dir::Cache="$apt/cache" -o APT::Sandbox::User="$(id -un)")
+  options=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o APT::Sandbox::User="$(id -un)"
+    -o Dir::State="$apt/state" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache")
   {
     apt-get "${options[@]}" update &&
       apt-get "${options[@]}" install -y --no-install-recommends --download-only python3 libpython3-dev libstdc++6
@@ -113,9 +114,11 @@ tar -C "$repo" --exclude='*.so' --exclude=__pycache__ -cf - minitensor | tar -C 
 cmake --install "$build" --prefix "$stage"
 
 # --- test -------------------------------------------------------------------------------------------------------------
-# -P keeps the checkout's minitensor, which has no arm64 kernels, off the path. Hypothesis' profile "ci" sets no deadlines:
-# an emulated example may take a hundred times longer than a native one. One BLAS thread, since the emulator's are slow.
-export MINITENSOR_ISA=neon OPENBLAS_NUM_THREADS=1 HYPOTHESIS_STORAGE_DIRECTORY=$cache/hypothesis
+# PYTHONSAFEPATH keeps the checkout's minitensor, which has no arm64 kernels, off the path, here and in a Python that a
+# test starts. Hypothesis' profile "ci" sets no deadlines: an emulated example may take a hundred times longer than a
+# native one. One BLAS thread, since the emulator's are slow.
+export MINITENSOR_ISA=neon OPENBLAS_NUM_THREADS=1 PYTHONSAFEPATH=1
+export HYPOTHESIS_STORAGE_DIRECTORY=$build/hypothesis
 cd "$repo"
 [ $# -gt 0 ] || set -- tests/test_ops.py
-exec "$python" -P -m pytest -o cache_dir="$cache/pytest" --hypothesis-profile=ci "$@"
+exec "$python" -m pytest -o cache_dir="$build/pytest" --hypothesis-profile=ci "$@"
