@@ -25,9 +25,25 @@ struct Walk {
   int64_t stride[4][kMaxDims];
 };
 
+// Of a max pooling: the planes of input and output, and the window's size, step, padding and dilation.
+struct Pool2d {
+  int64_t h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw;
+};
+
+// Of an average pooling, along one axis: what one window covers, and what its sum is divided by.
+struct Window {
+  int64_t begin, end, count;
+};
+
 #define MT_KERNEL_TABLE(ROW)                                        \
   /* softmax.cpp: x is (outer, n, inner), the axis is the middle */ \
-  ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))
+  ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))     \
+  /* pool.cpp: planes of x are (h, w), of y (oh, ow); idx is a flat place in the plane */ \
+  ROW(max_pool2d, (T * y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p)) \
+  ROW(max_pool2d_vjp, (T * dx, const T* g, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs)) \
+  ROW(max_pool2d_gather, (T * y, const T* x, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs)) \
+  ROW(avg_pool2d, (T * y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow, const Window* rows, const Window* cols)) \
+  ROW(avg_pool2d_vjp, (T * dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow, const Window* rows, const Window* cols))
 
 #define MT_ROW(name, args) \
   template <class T>       \

@@ -72,5 +72,6 @@ void without_gil(F&& f) {
 
 void bind_runtime(py::module_& m);
 void bind_softmax(py::module_& m);
+void bind_pool(py::module_& m);
 
 }  // namespace mt

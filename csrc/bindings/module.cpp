@@ -5,4 +5,5 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "minitensor's compiled kernels; private, called by minitensor.ops alone";
   mt::bind_runtime(m);
   mt::bind_softmax(m);
+  mt::bind_pool(m);
 }

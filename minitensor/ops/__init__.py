@@ -1,5 +1,5 @@
 """The operators, a module for each family; importing this fills the table `op.OPS`."""
 
-from . import arithmetic, softmax
+from . import arithmetic, pool, softmax
 
-__all__ = ["arithmetic", "softmax"]
+__all__ = ["arithmetic", "pool", "softmax"]

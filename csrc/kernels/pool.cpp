@@ -1,0 +1,317 @@
+// Max and average pooling over planes (h, w) -> (oh, ow). Window (i, j) begins at row i*sh - ph,
+// column j*sw - pw.
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "../kernels.h"
+#include "../runtime/parallel.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Runs f(plane) for all planes, by threads where there is work for them.
+template <class F>
+void for_planes(int64_t planes, int64_t size, const F& f) {
+  for_ranges(planes, 1 + (1 << 15) / most(size, 1), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i);
+  });
+}
+
+// --- max pooling ---------------------------------------------------------------------------------
+
+// The taps 0..k-1 of a window that lie inside: start + tap*step in [0, size).
+struct Taps {
+  int64_t begin, end;
+  Taps(int64_t start, int64_t step, int64_t k, int64_t size)
+      : begin(start < 0 ? ceil_div(-start, step) : 0),
+        end(start < size ? least(k, (size - 1 - start) / step + 1) : 0) {}
+};
+
+// y = max of the window, idx = where in the plane it was found: the first of equal ones in
+// row-major order, a NaN before all numbers.  x (h, w), y and idx (oh, ow); outputs j0 <= j < j1 of
+// row i
+template <class T>
+void max_one_by_one(T* y, int32_t* idx, const T* x, const Pool2d& p, int64_t i, int64_t j0,
+                    int64_t j1) {
+  const int64_t top = i * p.sh - p.ph;
+  const Taps rows(top, p.dh, p.kh, p.h);
+  for (int64_t j = j0; j < j1; ++j) {
+    const int64_t left = j * p.sw - p.pw;
+    const Taps cols(left, p.dw, p.kw, p.w);
+    int64_t best = (top + rows.begin * p.dh) * p.w + left + cols.begin * p.dw;
+    for (int64_t a = rows.begin; a < rows.end; ++a)
+      for (int64_t b = cols.begin; b < cols.end; ++b) {
+        const int64_t at = (top + a * p.dh) * p.w + left + b * p.dw;
+        if (x[at] > x[best] || (x[at] != x[at] && x[best] == x[best])) best = at;
+      }
+    y[i * p.ow + j] = x[best];
+    idx[i * p.ow + j] = static_cast<int32_t>(best);
+  }
+}
+
+template <class T>
+void max_naive(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+  for (int64_t c = 0; c < planes; ++c)
+    for (int64_t i = 0; i < p.oh; ++i)
+      max_one_by_one(y + c * p.oh * p.ow, idx + c * p.oh * p.ow, x + c * p.h * p.w, p, i, 0, p.ow);
+}
+
+// One tap for n neighbouring outputs, kStep (0: step) columns apart: a loop that the compiler turns
+// into vectors.
+template <class T, int kStep>
+inline void larger(T* __restrict y, int32_t* __restrict idx, const T* __restrict x, int64_t at,
+                   int64_t n, int64_t step) {
+  if (kStep) step = kStep;
+  const int32_t first = static_cast<int32_t>(at), by = static_cast<int32_t>(step);
+  for (int32_t j = 0; j < static_cast<int32_t>(n); ++j) {
+    const T v = x[j * step];
+    const bool wins = (v > y[j]) | ((v != v) & (y[j] == y[j]));
+    y[j] = wins ? v : y[j];
+    idx[j] = wins ? first + j * by : idx[j];
+  }
+}
+
+// A row of outputs at once: the taps outermost, so that neighbouring outputs are computed side by
+// side.
+template <class T>
+void max_row(T* y, int32_t* idx, const T* x, const Pool2d& p, int64_t i) {
+  const int64_t top = i * p.sh - p.ph;
+  const Taps rows(top, p.dh, p.kh, p.h);
+  T* out = y + i * p.ow;
+  int32_t* at = idx + i * p.ow;
+  for (int64_t j = 0; j < p.ow; ++j) {
+    const int64_t left = j * p.sw - p.pw;
+    const int64_t col = left < 0 ? left + ceil_div(-left, p.dw) * p.dw : left;
+    at[j] = static_cast<int32_t>((top + rows.begin * p.dh) * p.w + col);
+    out[j] = x[at[j]];
+  }
+  const Taps first(-p.pw, p.dw, p.kw, p.w), last((p.ow - 1) * p.sw - p.pw, p.dw, p.kw, p.w);
+  for (int64_t a = rows.begin; a < rows.end; ++a)
+    for (int64_t b = last.begin; b < first.end; ++b) {
+      const int64_t shift = b * p.dw - p.pw;
+      const int64_t j0 = shift < 0 ? ceil_div(-shift, p.sw) : 0;
+      const int64_t j1 = least(p.ow, (p.w - 1 - shift) / p.sw + 1);
+      const int64_t from = (top + a * p.dh) * p.w + j0 * p.sw + shift;
+      if (p.sw == 1)
+        larger<T, 1>(out + j0, at + j0, x + from, from, j1 - j0, 1);
+      else if (p.sw == 2)
+        larger<T, 2>(out + j0, at + j0, x + from, from, j1 - j0, 2);
+      else
+        larger<T, 0>(out + j0, at + j0, x + from, from, j1 - j0, p.sw);
+    }
+}
+
+template <class T>
+void max_simd(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+  for (int64_t c = 0; c < planes; ++c)
+    for (int64_t i = 0; i < p.oh; ++i)
+      max_row(y + c * p.oh * p.ow, idx + c * p.oh * p.ow, x + c * p.h * p.w, p, i);
+}
+
+// K x K windows at step S inside the image: all taps in registers.
+template <class T, int K, int S>
+void max_window(T* __restrict y, int32_t* __restrict idx, const T* __restrict x, int64_t at,
+                int64_t w, int64_t n) {
+  const int32_t first = static_cast<int32_t>(at), width = static_cast<int32_t>(w);
+  for (int32_t j = 0; j < static_cast<int32_t>(n); ++j) {
+    T m = x[j * S];
+    int32_t tap = 0;
+    for (int a = 0; a < K; ++a)
+      for (int b = 0; b < K; ++b) {
+        const T v = x[a * w + j * S + b];
+        const bool wins = (v > m) | ((v != v) & (m == m));
+        m = wins ? v : m;
+        tap = wins ? a * width + b : tap;
+      }
+    y[j] = m;
+    idx[j] = first + j * S + tap;
+  }
+}
+
+template <class T>
+using max_window_fn = void (*)(T*, int32_t*, const T*, int64_t, int64_t, int64_t);
+
+template <class T>
+max_window_fn<T> find_max_window(const Pool2d& p) {
+  if (p.kh != p.kw || p.sh != p.sw || p.dh != 1 || p.dw != 1) return nullptr;
+  if (p.kw == 2 && p.sw == 2) return max_window<T, 2, 2>;
+  if (p.kw == 3 && p.sw == 2) return max_window<T, 3, 2>;
+  if (p.kw == 3 && p.sw == 1) return max_window<T, 3, 1>;
+  return nullptr;
+}
+
+template <class T>
+void max_fast(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+  const max_window_fn<T> window = find_max_window<T>(p);
+  // Outputs j0 <= j < j1 have their whole window inside, in rows where that holds for i.
+  const int64_t j0 = least(ceil_div(p.pw, p.sw), p.ow);
+  const int64_t j1 = p.w + p.pw < p.kw ? j0 : most(j0, least(p.ow, (p.w + p.pw - p.kw) / p.sw + 1));
+  for_planes(planes, p.h * p.w, [&](int64_t c) {
+    T* out = y + c * p.oh * p.ow;
+    int32_t* at = idx + c * p.oh * p.ow;
+    const T* in = x + c * p.h * p.w;
+    for (int64_t i = 0; i < p.oh; ++i) {
+      const int64_t top = i * p.sh - p.ph;
+      if (window == nullptr || top < 0 || top + p.kh > p.h) {
+        max_row(out, at, in, p, i);
+        continue;
+      }
+      const int64_t from = top * p.w + j0 * p.sw - p.pw;
+      max_one_by_one(out, at, in, p, i, 0, j0);
+      window(out + i * p.ow + j0, at + i * p.ow + j0, in + from, from, p.w, j1 - j0);
+      max_one_by_one(out, at, in, p, i, j1, p.ow);
+    }
+  });
+}
+
+// forward was y[k] = x[idx[k]], so dx[idx[k]] += g[k].  dx (planes, size), g and idx (planes,
+// outputs) An index outside the plane is passed over: memory stays safe whoever made it.
+template <class T>
+void max_vjp(T* dx, const T* g, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs) {
+  for_planes(planes, size + outputs, [&](int64_t c) {
+    T* out = dx + c * size;
+    std::memset(out, 0, size * sizeof(T));
+    for (int64_t k = c * outputs; k < (c + 1) * outputs; ++k)
+      if (idx[k] >= 0 && idx[k] < size) out[idx[k]] += g[k];
+  });
+}
+
+// y[k] = x[idx[k]]: the transpose of max_vjp
+template <class T>
+void max_gather(T* y, const T* x, const int32_t* idx, int64_t planes, int64_t size,
+                int64_t outputs) {
+  for_planes(planes, size + outputs, [&](int64_t c) {
+    const T* in = x + c * size;
+    for (int64_t k = c * outputs; k < (c + 1) * outputs; ++k)
+      y[k] = idx[k] >= 0 && idx[k] < size ? in[idx[k]] : T(0);
+  });
+}
+
+// --- average pooling -----------------------------------------------------------------------------
+
+// y[i,j] = sum of x over rows[i] x cols[j] / (rows[i].count * cols[j].count).  x (h, w), y (oh, ow)
+template <class T>
+void avg_naive(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
+               const Window* rows, const Window* cols) {
+  for (int64_t c = 0; c < planes; ++c, x += h * w)
+    for (int64_t i = 0; i < oh; ++i)
+      for (int64_t j = 0; j < ow; ++j) {
+        T total = 0;
+        for (int64_t a = rows[i].begin; a < rows[i].end; ++a)
+          for (int64_t b = cols[j].begin; b < cols[j].end; ++b) total += x[a * w + b];
+        *y++ = total / static_cast<T>(rows[i].count * cols[j].count);
+      }
+}
+
+// The stretch of windows begin <= j < end, the longest at the middle, that have one width and stand
+// one step apart.
+struct Regular {
+  int64_t begin, end, width, step;
+  Regular(const Window* cols, int64_t n) : begin(n / 2), end(n / 2), width(0), step(0) {
+    if (n == 0) return;
+    width = cols[begin].end - cols[begin].begin;
+    step = begin + 1 < n ? cols[begin + 1].begin - cols[begin].begin : 1;
+    const int64_t origin = cols[begin].begin - begin * step;
+    const auto fits = [&](int64_t j) {
+      return cols[j].begin == origin + j * step && cols[j].end - cols[j].begin == width &&
+             cols[j].count == cols[n / 2].count;
+    };
+    while (begin > 0 && fits(begin - 1)) --begin;
+    while (end < n && fits(end)) ++end;
+  }
+};
+
+// y[j] += x[j*step]
+template <class T, int kStep>
+inline void add_every(T* __restrict y, const T* __restrict x, int64_t n, int64_t step) {
+  if (kStep) step = kStep;
+  for (int64_t j = 0; j < n; ++j) y[j] += x[j * step];
+}
+
+constexpr int64_t kWidest = 4096;  // columns of a plane for which there is room on the stack
+
+// A sum over a window is a sum over its rows, column by column, then over columns: both side by
+// side for neighbours.
+template <class T>
+void avg_plane(T* y, const T* x, int64_t w, int64_t oh, int64_t ow, const Window* rows,
+               const Window* cols, const Regular& regular) {
+  T column[kWidest];
+  for (int64_t i = 0; i < oh; ++i, y += ow) {
+    std::memset(column, 0, w * sizeof(T));
+    for (int64_t a = rows[i].begin; a < rows[i].end; ++a) add_every<T, 1>(column, x + a * w, w, 1);
+    for (int64_t j = 0; j < ow; ++j) {
+      if (j == regular.begin) j = regular.end;
+      if (j == ow) break;
+      T total = 0;
+      for (int64_t b = cols[j].begin; b < cols[j].end; ++b) total += column[b];
+      y[j] = total / static_cast<T>(rows[i].count * cols[j].count);
+    }
+    const int64_t n = regular.end - regular.begin;
+    if (n == 0) continue;
+    T* out = y + regular.begin;
+    const T* in = column + cols[regular.begin].begin;
+    std::memset(out, 0, n * sizeof(T));
+    for (int64_t b = 0; b < regular.width; ++b) {
+      if (regular.step == 1)
+        add_every<T, 1>(out, in + b, n, 1);
+      else if (regular.step == 2)
+        add_every<T, 2>(out, in + b, n, 2);
+      else
+        add_every<T, 0>(out, in + b, n, regular.step);
+    }
+    const T count = static_cast<T>(rows[i].count * cols[regular.begin].count);
+    for (int64_t j = 0; j < n; ++j) out[j] /= count;
+  }
+}
+
+template <class T>
+void avg_simd(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
+              const Window* rows, const Window* cols) {
+  if (w > kWidest) return avg_naive(y, x, planes, h, w, oh, ow, rows, cols);
+  const Regular regular(cols, ow);
+  for (int64_t c = 0; c < planes; ++c)
+    avg_plane(y + c * oh * ow, x + c * h * w, w, oh, ow, rows, cols, regular);
+}
+
+template <class T>
+void avg_fast(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
+              const Window* rows, const Window* cols) {
+  if (w > kWidest) return avg_naive(y, x, planes, h, w, oh, ow, rows, cols);
+  const Regular regular(cols, ow);
+  for_planes(planes, h * w, [&](int64_t c) {
+    avg_plane(y + c * oh * ow, x + c * h * w, w, oh, ow, rows, cols, regular);
+  });
+}
+
+// forward was y[i,j] = sum of x[a,b] / count, so dx[a,b] = sum of g[i,j] / count over the windows
+// that hold (a, b). dx (h, w), g (oh, ow)
+template <class T>
+void avg_vjp(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
+             const Window* rows, const Window* cols) {
+  for_planes(planes, h * w, [&](int64_t c) {
+    T* out = dx + c * h * w;
+    const T* in = g + c * oh * ow;
+    std::memset(out, 0, h * w * sizeof(T));
+    for (int64_t i = 0; i < oh; ++i)
+      for (int64_t a = rows[i].begin; a < rows[i].end; ++a)
+        for (int64_t j = 0; j < ow; ++j) {
+          const T share = in[i * ow + j] / static_cast<T>(rows[i].count * cols[j].count);
+          for (int64_t b = cols[j].begin; b < cols[j].end; ++b) out[a * w + b] += share;
+        }
+  });
+}
+
+}  // namespace
+
+MT_RUNGS(max_pool2d, max_naive, max_simd, max_simd, max_fast)
+MT_KERNEL(max_pool2d_vjp, max_vjp)
+MT_KERNEL(max_pool2d_gather, max_gather)
+MT_RUNGS(avg_pool2d, avg_naive, avg_simd, avg_simd, avg_fast)
+MT_KERNEL(avg_pool2d_vjp, avg_vjp)
+
+}  // namespace mt::MT_ISA
