@@ -1,0 +1,685 @@
+r"""Random numbers, digit for digit those of PyTorch's CPU generator.
+
+All come from one stream of 32-bit words, that of the Mersenne Twister MT19937, here NumPy's:
+
+    r32    one word                         u24 = (r32 mod 2^24) / 2^24
+    r64    two words, the high one first    u53 = (r64 mod 2^53) / 2^53
+
+What is drawn is decided by how many words a rule takes, and in which order; each method states its
+rule. An array is filled in the order of its memory. One word too many or too few would shift every
+later number of a program.
+
+Sources: M. Matsumoto, T. Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998); G. E. P. Box,
+M. E. Muller, "A note on the generation of random normal deviates" (1958); PyTorch 2.13.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import DtypeError, OutOfMemoryError, ShapeError
+
+Array = npt.NDArray[Any]
+Shape = int | Iterable[int]
+
+_DEFAULT_SEED: Final = 67280421310721
+_CHUNK: Final = 2**15  # elements made at once: they stay in the cache; a multiple of 16
+_ROUNDS: Final = 20000  # of rejection, before a truncated normal is given up
+
+# The largest integer up to which a dtype holds every one.
+_LARGEST: Final = {
+    np.dtype(name): largest
+    for name, largest in {
+        "bool": 1,
+        "uint8": 2**8 - 1,
+        "int8": 2**7 - 1,
+        "int16": 2**15 - 1,
+        "int32": 2**31 - 1,
+        "int64": 2**63 - 1,
+        "float16": 2**11,
+        "float32": 2**24,
+        "float64": 2**53,
+    }.items()
+}
+
+# The 5056 bytes of PyTorch's state. `left` is the number of words until the next twist, plus one.
+_STATE: Final = np.dtype(
+    {
+        "names": ["seed", "left", "seeded", "next", "words", "spare", "has_spare"],
+        "formats": ["<u8", "<i4", "<i4", "<u8", ("<u8", 624), "<f8", "<i4"],
+        "offsets": [0, 8, 12, 16, 24, 5024, 5040],
+        "itemsize": 5056,
+    }
+)
+
+
+class Generator:
+    """A stream of random numbers. Two generators with one seed give the same numbers.
+
+    The methods that draw return new NumPy arrays of the shape asked for, in C order; an empty shape
+    draws nothing. A range or parameter that makes no sense raises `ShapeError`, a dtype that a rule
+    cannot fill `DtypeError`, both before anything is drawn. Threads may share a generator: every
+    call takes its words in one piece. Copies and pickles go on independently from the same place.
+
+    >>> g = Generator().manual_seed(42)
+    >>> g.uniform(3)
+    array([0.88226926, 0.91500396, 0.38286376], dtype=float32)
+    >>> g.manual_seed(42).randint(0, 10, (2, 3))
+    array([[2, 7, 6],
+           [4, 6, 5]])
+    """
+
+    def __init__(self, device: object = "cpu") -> None:
+        if str(device) not in ("cpu", "cpu:0"):
+            raise ShapeError(f"Generator: the only device is 'cpu', not {str(device)!r}")
+        self.device = "cpu"
+        self._lock = threading.RLock()
+        self._bits = np.random.MT19937(0)
+        self.manual_seed(_DEFAULT_SEED)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Starts the stream anew. A negative seed counts modulo 2^64; the low 32 bits decide.
+
+        Raises TypeError for a seed that is no integer, ShapeError for one of more than 64 bits.
+        """
+        seed = operator.index(seed)
+        if not -(2**63) <= seed < 2**64:
+            raise ShapeError(f"manual_seed: a seed has at most 64 bits, not {seed.bit_length()}")
+        with self._lock:
+            self._seed = seed % 2**64
+            np.random.RandomState(self._bits).seed(seed % 2**32)
+            self._spare: float | None = None  # the second normal of the last pair
+        return self
+
+    def seed(self) -> int:
+        """Seeds with 64 bits of the system's randomness, and returns them."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The last seed given, from 0 to 2^64 - 1."""
+        return self._seed
+
+    def get_state(self) -> npt.NDArray[np.uint8]:
+        """The whole state, spare normal included, as PyTorch's 5056 bytes.
+
+        >>> g = Generator()
+        >>> state = g.get_state()
+        >>> first = g.normal(3)
+        >>> g.set_state(state)
+        >>> bool((g.normal(3) == first).all())
+        True
+        """
+        state = np.zeros((), _STATE)
+        with self._lock:
+            twister: Any = self._bits.state["state"]
+            state["seed"], state["seeded"], state["words"] = self._seed, 1, twister["key"]
+            state["left"], state["next"] = 625 - twister["pos"], twister["pos"]
+            if self._spare is not None:
+                state["has_spare"], state["spare"] = 1, self._spare
+        return state.reshape(1).view(np.uint8)
+
+    def set_state(self, state: npt.ArrayLike) -> None:
+        """Goes on from a state that `get_state`, here or in PyTorch, returned.
+
+        Raises DtypeError for anything but uint8, ShapeError for a state of another size or of
+        impossible content; the generator then stays as it was.
+        """
+        raw = np.asarray(state)
+        if raw.dtype != np.uint8:
+            raise DtypeError(f"set_state: a state is an array of uint8, not {raw.dtype}")
+        if raw.size != _STATE.itemsize:
+            raise ShapeError(f"set_state: a state has {_STATE.itemsize} bytes, not {raw.size}")
+        new = raw.flatten().view(_STATE)[0]
+        left, position = int(new["left"]), int(new["next"])
+        if (left, position) == (1, 0):  # PyTorch after seeding: the first draw twists
+            position = 624
+        if new["seeded"] != 1 or not 1 <= left <= 624 or left + position != 625:
+            raise ShapeError(f"set_state: no state of MT19937: left {left}, next {new['next']}")
+        if (new["words"] >= 2**32).any():
+            raise ShapeError("set_state: no state of MT19937: a word has more than 32 bits")
+        with self._lock:
+            self._seed = int(new["seed"])
+            self._spare = float(new["spare"]) if new["has_spare"] else None
+            self._bits.state = {
+                "bit_generator": "MT19937",
+                "state": {"key": new["words"].astype(np.uint32), "pos": position},
+            }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (), Generator.get_state(self)
+
+    def __setstate__(self, state: npt.NDArray[np.uint8]) -> None:
+        Generator.set_state(self, state)
+
+    # Uniform numbers
+
+    def uniform(
+        self, shape: Shape, dtype: npt.DTypeLike = np.float32, low: float = 0.0, high: float = 1.0
+    ) -> Array:
+        """Uniform on [low, high): u (high - low) + low, rounded once; u = u24, for float64 u53.
+
+        float16 is made in float32 and rounded. A result that rounds up to `high` becomes `low`.
+        """
+        dtype = _floating("uniform", dtype)
+        work, largest = _work(dtype), float(np.finfo(dtype).max)
+        if not (abs(low) <= largest and abs(high) <= largest and high - low <= largest):
+            raise ShapeError(f"uniform: low {low}, high {high} or their distance is no {dtype}")
+        if low > high:
+            raise ShapeError(f"uniform: low {low} lies above high {high}")
+        start, span = float(work(low)), float(work(high) - work(low))
+
+        def sample(n: int) -> Array:
+            x = _affine(self._unit(n, work), span, start).astype(dtype, copy=False)
+            x[x == dtype.type(high)] = low
+            return x
+
+        return self._filled("uniform", shape, dtype, sample)
+
+    def bernoulli(
+        self, shape: Shape, dtype: npt.DTypeLike = np.float32, p: float | Array = 0.5
+    ) -> Array:
+        """1 with probability p, else 0: u53 < p; where p is an array of less than 64 bits, u24 < p.
+
+        An array p is broadcast to `shape`, and read in C order.
+        """
+        dtype = _known("bernoulli", dtype)
+        if isinstance(p, np.ndarray):
+            work = _work(_floating("bernoulli", p.dtype))
+            sizes = _sizes("bernoulli", shape)
+            try:
+                p = np.broadcast_to(p, sizes)
+            except ValueError:
+                raise ShapeError(f"bernoulli: p {p.shape} does not broadcast to {sizes}") from None
+            if not ((p >= 0) & (p <= 1)).all():
+                raise ShapeError("bernoulli: p has values outside [0, 1]")
+            u = self._filled("bernoulli", sizes, np.dtype(work), lambda n: self._unit(n, work))
+            return (u < p).astype(dtype)
+        if not 0 <= p <= 1:
+            raise ShapeError(f"bernoulli: p must lie in [0, 1], not {p}")
+        return self._filled("bernoulli", shape, dtype, lambda n: self._unit(n, np.float64) < p)
+
+    # Integers
+
+    def randint(self, low: int, high: int, shape: Shape, dtype: npt.DTypeLike = np.int64) -> Array:
+        """Integers of [low, high): r32 mod (high - low) + low; r64 from a range of 2^28 on.
+
+        Any dtype that holds every integer of the range will do.
+        """
+        return self._integers("randint", operator.index(low), operator.index(high), shape, dtype)
+
+    def random_(
+        self,
+        shape: Shape,
+        dtype: npt.DTypeLike = np.int64,
+        low: int | None = None,
+        high: int | None = None,
+    ) -> Array:
+        """As `randint`, up to the largest value of the dtype if `high` is not given.
+
+        Without any bound: r32 mod (largest + 1), r64 for int64 and float64, where the largest is
+        that of the integer types and 2^11, 2^24, 2^53 for float16, float32, float64.
+        """
+        dtype = _known("random_", dtype)
+        wide = None
+        if low is None and high is None:
+            wide = dtype.itemsize == 8
+        low = 0 if low is None else operator.index(low)
+        high = _LARGEST[dtype] + 1 if high is None else operator.index(high)
+        return self._integers("random_", low, high, shape, dtype, wide)
+
+    def _integers(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        shape: Shape,
+        dtype: npt.DTypeLike,
+        wide: bool | None = None,
+    ) -> Array:
+        dtype = _known(name, dtype)
+        if low >= high:
+            raise ShapeError(f"{name}: the range [{low}, {high}) is empty")
+        least = {"b": 0, "u": 0, "i": -_LARGEST[dtype] - 1, "f": -_LARGEST[dtype]}[dtype.kind]
+        if low < least or high - 1 > _LARGEST[dtype]:
+            raise ShapeError(
+                f"{name}: {dtype} holds the integers from {least} to {_LARGEST[dtype]}, "
+                f"not all of [{low}, {high})"
+            )
+        span = high - low
+        draw = self._r64 if (span >= 2**28 if wide is None else wide) else self._r32
+
+        def sample(n: int) -> Array:
+            r = draw(n)
+            if span < 2**64:  # otherwise the words themselves, as signed numbers
+                r %= np.uint64(span)
+                r += np.uint64(low % 2**64)  # modulo 2^64, so a negative `low` comes out right
+            return r.view(np.int64)
+
+        return self._filled(name, shape, dtype, sample)
+
+    def randperm(self, n: int) -> npt.NDArray[np.int64]:
+        """A permutation of 0 .. n-1: for i = 0 .. n-2, exchange places i and i + r32 mod (n - i).
+
+        >>> Generator().manual_seed(0).randperm(5)
+        array([4, 0, 1, 3, 2])
+        """
+        n = operator.index(n)
+        if not 0 <= n < 214748364:  # from there on 32 bits would choose unevenly
+            raise ShapeError(f"randperm: the size must lie in [0, 214748364), not {n}")
+        order, i = np.arange(n, dtype=np.int64), np.arange(max(n - 1, 0), dtype=np.uint64)
+        with self._lock:
+            exchange = self._r32(i.size) % (np.uint64(n) - i) + i
+        places = order.data
+        for here, there in enumerate(exchange.data):
+            places[here], places[there] = places[there], places[here]
+        return order
+
+    # Normal numbers
+
+    def normal(
+        self,
+        shape: Shape,
+        dtype: npt.DTypeLike = np.float32,
+        mean: float = 0.0,
+        std: float = 1.0,
+        *,
+        contiguous: bool = True,
+    ) -> Array:
+        """Normal numbers. Fewer than 16, or with `contiguous=False` (the array is not in C order):
+
+            one by one, in float64: u1, u2 from u53 each; r = sqrt(-2 ln(1 - u2)), t = 2 pi u1;
+            r cos t now, and r sin t is kept for the next call, whatever its dtype
+
+        Otherwise in blocks of 16 uniforms x of the dtype (float16: of float32):
+
+            for j < 8: r = sqrt(-2 ln(1 - x_j)), t = 2 pi x_{j+8}; x_j = r cos t, x_{j+8} = r sin t
+            the last 16 elements are drawn again, if their number is no multiple of 16
+
+        float32 is equal to the bit on every machine.
+        """
+        dtype = _floating("normal", dtype)
+        if not std >= 0:
+            raise ShapeError(f"normal: std must not be negative, but is {std}")
+        out = _empty("normal", shape, dtype)
+        n = out.size
+        if n < 16 or not contiguous:
+            self._fill(out, lambda n: _affine(self._pairs(n), std, mean))
+            return out
+        work = _work(dtype)
+        mean, std = float(work(mean)), float(work(std))
+
+        def blocks(n: int) -> Array:
+            return _affine(_box_muller(self._unit(n, work)), std, mean)
+
+        flat, rest = out.reshape(-1), n % 16
+        with self._lock:
+            self._fill(flat[: n - rest], blocks)
+            if rest:
+                if work is dtype.type:
+                    self._unit(rest, work)  # PyTorch draws these too, and writes over them
+                self._fill(flat[-16:], blocks)
+        return out
+
+    def log_normal(
+        self, shape: Shape, dtype: npt.DTypeLike = np.float32, mean: float = 1.0, std: float = 2.0
+    ) -> Array:
+        """exp of normal numbers made one by one (see `normal`), however many."""
+        dtype = _floating("log_normal", dtype)
+        if not std > 0:
+            raise ShapeError(f"log_normal: std must be positive, but is {std}")
+        return self._filled(
+            "log_normal", shape, dtype, lambda n: np.exp(_affine(self._pairs(n), std, mean))
+        )
+
+    def trunc_normal(
+        self,
+        shape: Shape,
+        dtype: npt.DTypeLike = np.float32,
+        mean: float = 0.0,
+        std: float = 1.0,
+        a: float = -2.0,
+        b: float = 2.0,
+        *,
+        contiguous: bool = True,
+    ) -> Array:
+        """Normal numbers within [a, b].
+
+        Where more than 0.3 of the normal lies in [a, b]: whole draws of `normal`, each used where
+        all before it lay outside. Otherwise whole draws x of `uniform(a, b)`, each followed by one
+        of u: x stays where ln u <= ln density(x) - ln density(the mode of [a, b]).
+        """
+        dtype = _floating("trunc_normal", dtype)
+        if not (std > 0 and math.isfinite(std) and math.isfinite(mean)):
+            raise ShapeError(f"trunc_normal: no normal has mean {mean} and std {std}")
+        if not a <= b:
+            raise ShapeError(f"trunc_normal: the interval [{a}, {b}] is empty")
+        out = _empty("trunc_normal", shape, dtype)
+        scale = std * math.sqrt(2)
+        inside = (math.erf((b - mean) / scale) - math.erf((a - mean) / scale)) / 2
+        peak = ((max(a, min(mean, b)) - mean) / std) ** 2 / -2
+        with self._lock, np.errstate(all="ignore"):
+            low, high = dtype.type(a), dtype.type(b)
+            x, pending = out, np.ones(out.shape, np.bool_)
+            for _ in range(_ROUNDS):
+                if inside > 0.3:
+                    again = self.normal(x.shape, dtype, mean, std, contiguous=contiguous)
+                    rejected = (again < low) | (again > high)
+                else:
+                    again = self.uniform(x.shape, dtype, a, b)
+                    log_density = ((again.astype(_work(dtype)) - mean) / std) ** 2 * -0.5 - peak
+                    rejected = np.log(self.uniform(x.shape, dtype)) > log_density
+                x = np.where(pending, again, x)
+                pending &= rejected
+                if not pending.any():
+                    return x
+        raise ShapeError(
+            f"trunc_normal: {dtype} numbers of [{a}, {b}] are too rare under mean {mean}, std {std}"
+        )
+
+    # Other distributions
+
+    def exponential(
+        self, shape: Shape, dtype: npt.DTypeLike = np.float32, rate: float = 1.0
+    ) -> Array:
+        """Exponential numbers: -ln(1 - u53) / rate."""
+        dtype = _floating("exponential", dtype)
+        if not rate > 0:
+            raise ShapeError(f"exponential: the rate must be positive, but is {rate}")
+        return self._filled(
+            "exponential", shape, dtype, lambda n: -1 / rate * np.log1p(-self._unit(n, np.float64))
+        )
+
+    def cauchy(
+        self,
+        shape: Shape,
+        dtype: npt.DTypeLike = np.float32,
+        median: float = 0.0,
+        sigma: float = 1.0,
+    ) -> Array:
+        """Cauchy numbers: median + sigma tan(pi (u53 - 1/2))."""
+        dtype = _floating("cauchy", dtype)
+        if not sigma > 0:
+            raise ShapeError(f"cauchy: sigma must be positive, but is {sigma}")
+
+        def sample(n: int) -> Array:
+            return median + sigma * np.tan(math.pi * (self._unit(n, np.float64) - 0.5))
+
+        return self._filled("cauchy", shape, dtype, sample)
+
+    def geometric(self, shape: Shape, dtype: npt.DTypeLike = np.float32, p: float = 0.5) -> Array:
+        """The number of trials to the first success: ceil(ln u53 / ln(1 - p))."""
+        dtype = _known("geometric", dtype)
+        if dtype.kind == "b":
+            raise DtypeError("geometric: the dtype must hold numbers, not bool")
+        if not 0 < p < 1:
+            raise ShapeError(f"geometric: p must lie in (0, 1), not {p}")
+
+        def sample(n: int) -> Array:
+            return np.ceil(np.log(self._unit(n, np.float64)) / math.log1p(-p))
+
+        return self._filled("geometric", shape, dtype, sample)
+
+    def multinomial(self, p: Array, num_samples: int, replacement: bool = False) -> Array:
+        """Indices drawn with weights p, (categories) or (rows, categories): (..., num_samples).
+
+        Without replacement, or for one sample: q exponential, of p's dtype and order in memory; the
+        indices of the largest p / q, in decreasing order (P. Efraimidis, P. Spirakis, 2006).
+        With replacement: the first index whose share of the cumulative sum reaches u53.
+
+        >>> Generator().manual_seed(0).multinomial(np.array([0.0, 0.5, 0.5]), 4, replacement=True)
+        array([2, 2, 1, 2])
+        """
+        p, num_samples = np.asarray(p), operator.index(num_samples)
+        work = _work(_floating("multinomial", p.dtype))
+        if p.ndim not in (1, 2):
+            raise ShapeError(f"multinomial: p is (categories) or (rows, categories), not {p.shape}")
+        if not 0 < p.shape[-1] <= 2**24:
+            raise ShapeError(f"multinomial: p has {p.shape[-1]} categories, not 1 to 2^24")
+        if num_samples < 1:
+            raise ShapeError(f"multinomial: num_samples must be positive, not {num_samples}")
+        if not replacement and num_samples > p.shape[-1]:
+            raise ShapeError(
+                f"multinomial: {num_samples} samples of {p.shape[-1]} categories need replacement"
+            )
+        if not ((p >= 0) & (p < np.inf)).all():
+            raise ShapeError("multinomial: p has a weight that is negative, infinite or NaN")
+        if not (p > 0).any(-1).all():
+            raise ShapeError("multinomial: the weights of a row of p are all 0")
+        if not replacement or num_samples == 1:
+            axes = memory_axes(p)
+            q = self.exponential(p.transpose(axes).shape, p.dtype).transpose(np.argsort(axes))
+            with np.errstate(all="ignore"):
+                score: Array = p / q
+            if num_samples == 1:
+                best: Array = score.argmax(-1, keepdims=True)
+                return best
+            return np.argsort(-score, -1, kind="stable")[..., :num_samples]
+        with np.errstate(over="ignore"):
+            share = np.cumsum(p, -1, dtype=work)
+        if not np.isfinite(share[..., -1]).all():
+            raise ShapeError(f"multinomial: the sum of a row of p overflows {share.dtype}")
+        share /= share[..., -1:]
+        share[..., -1] = 1
+        u = self.uniform((*p.shape[:-1], num_samples), np.float64)
+        out = np.empty(u.shape, np.int64)
+        for row in np.ndindex(*p.shape[:-1]):
+            out[row] = np.searchsorted(share[row].astype(np.float64), u[row])
+        return out
+
+    # The stream
+
+    def _r32(self, n: int) -> npt.NDArray[np.uint64]:
+        return self._bits.random_raw(n)
+
+    def _r64(self, n: int) -> npt.NDArray[np.uint64]:
+        words = self._bits.random_raw(2 * n)
+        return (words[0::2] << np.uint64(32)) | words[1::2]
+
+    def _unit(self, n: int, work: type[np.floating[Any]]) -> Array:
+        """n numbers of [0, 1): u53 for float64, u24 for float32."""
+        if work is np.float64:
+            return (self._r64(n) & np.uint64(2**53 - 1)) * 2.0**-53
+        low = self._r32(n).astype(np.uint32) & np.uint32(2**24 - 1)
+        return low.view(np.int32).astype(np.float32) * np.float32(2.0**-24)
+
+    def _pairs(self, n: int) -> Array:
+        """n standard normals in float64, one by one: the one kept, then pair by pair."""
+        z = np.empty(n + 2)
+        kept = 0
+        if self._spare is not None:
+            z[0], kept = self._spare, 1
+        pairs = (n - kept + 1) // 2
+        u = self._unit(2 * pairs, np.float64)
+        r, t = np.sqrt(-2 * np.log1p(-u[1::2])), 2 * math.pi * u[0::2]
+        end = kept + 2 * pairs
+        z[kept:end:2], z[kept + 1 : end : 2] = r * np.cos(t), r * np.sin(t)
+        self._spare = float(z[n]) if end > n else None
+        return z[:n]
+
+    def _fill(self, out: Array, sample: Callable[[int], Array]) -> None:
+        """Fills a C-contiguous array with `sample(n)`, the next n values, chunk by chunk."""
+        flat = out.reshape(-1)
+        with self._lock, np.errstate(all="ignore"):
+            for start in range(0, flat.size, _CHUNK):
+                part = flat[start : start + _CHUNK]
+                x = sample(part.size)
+                if part.dtype == np.float16:
+                    x = x.astype(np.float32)  # PyTorch rounds twice on the way from float64
+                part[...] = x
+
+    def _filled(
+        self, name: str, shape: Shape, dtype: np.dtype[Any], sample: Callable[[int], Array]
+    ) -> Array:
+        out = _empty(name, shape, dtype)
+        self._fill(out, sample)
+        return out
+
+
+def memory_axes(x: Array) -> tuple[int, ...]:
+    """The axes of x from the largest stride to the smallest: the order in which it is filled.
+
+    With `y = x.transpose(memory_axes(x))`, `y[...] = generator.uniform(y.shape)` fills x as PyTorch
+    does. A broadcast array keeps the order of its axes.
+
+    >>> memory_axes(np.empty((3, 4)).T)
+    (1, 0)
+    """
+    if any(stride == 0 and size > 1 for stride, size in zip(x.strides, x.shape, strict=True)):
+        return tuple(range(x.ndim))
+    return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
+
+
+# Box-Muller on blocks of 16
+
+
+def _box_muller(x: Array) -> Array:
+    """Standard normals from x, uniform on [0, 1), by the second rule of `Generator.normal`."""
+    x = x.reshape(-1, 2, 8)
+    log, sin_cos = (_log, _sin_cos) if x.dtype == np.float32 else (np.log, _sin_cos_libm)
+    r = np.sqrt(-2 * log(1 - x[:, 0]))
+    sin, cos = sin_cos(2 * math.pi * x[:, 1])
+    x[:, 0], x[:, 1] = r * cos, r * sin
+    return x.reshape(-1)
+
+
+# PyTorch takes ln, sin and cos of float32 from S. L. Moshier's Cephes library, with its sums of
+# products fused by the compiler. Repeating each rounding gives the same bits, and on every machine.
+_LN: Final = (
+    7.0376836292e-2,
+    -1.1514610310e-1,
+    1.1676998740e-1,
+    -1.2420140846e-1,
+    1.4249322787e-1,
+    -1.6668057665e-1,
+    2.0000714765e-1,
+    -2.4999993993e-1,
+    3.3333331174e-1,
+)
+_SIN: Final = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+_COS: Final = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+_LN_2: Final = (0.693359375, -2.12194440e-4)  # ln 2, and pi / 4, as sums of short numbers
+_PI_4: Final = (0.78515625, 2.4187564849853515625e-4, 3.77489497744594108e-8)
+
+
+def _log(u: Array) -> Array:
+    """ln u of float32 u in (0, 1]: u = 2^e (1 + x); e ln 2 + x - x^2 / 2 + x^3 P(x)."""
+    bits = u.view(np.int32)
+    shift = (bits - np.float32(math.sqrt(0.5)).view(np.int32)) >> 23
+    x = (bits - (shift << 23)).view(np.float32) - np.float32(1)  # sqrt(1/2) <= 1 + x < sqrt(2)
+    e = shift.astype(np.float32)
+    square = x * x
+    y = _fma(_horner(_LN, x) * x, square, e * np.float32(_LN_2[1]))
+    y = x + _fma(square, -0.5, y)
+    return _fma(e, _LN_2[0], y)
+
+
+def _sin_cos(t: Array) -> tuple[Array, Array]:
+    """sin t, cos t of float32 t in [0, 2 pi]: t = j pi/4 + x, j even, by polynomials in x."""
+    j = ((t * np.float32(4 / math.pi)).astype(np.int32) + 1) & ~1
+    x = t
+    for part in _PI_4:
+        x = _fma(j.astype(np.float32), -part, x)
+    square = x * x
+    sin = _fma(_horner(_SIN, square) * square, x, x)
+    cos = 1 + _fma(_horner(_COS, square) * square, square, square * np.float32(-0.5))
+    # The quadrant exchanges the two and sets their signs; on the bits, for branches would be slow.
+    s, c = sin.view(np.int32), cos.view(np.int32)
+    exchange = (s ^ c) & -((j >> 1) & 1)
+    s ^= exchange ^ ((j & 4) << 29)
+    c ^= exchange ^ (((j + 2) & 4) << 29)
+    return sin, cos
+
+
+def _sin_cos_libm(t: Array) -> tuple[Array, Array]:
+    return np.sin(t), np.cos(t)
+
+
+def _horner(coefficients: tuple[float, ...], x: Array) -> Array:
+    """The polynomial with these coefficients, the highest first."""
+    y = np.full_like(x, coefficients[0])
+    wide = x.astype(np.float64)
+    for c in coefficients[1:]:
+        y = _fma(y, wide, c)
+    return y
+
+
+def _affine(x: Array, scale: float, offset: float) -> Array:
+    return x if (scale, offset) == (1, 0) else _fma(x, scale, offset)
+
+
+def _fma(a: Array, b: Array | float, c: Array | float) -> Array:
+    """a b + c in a's dtype with one rounding, as the fused multiply-add of the processor."""
+    if a.dtype == np.float32:
+        # The product is exact in float64; a sum that float64 rounds to a tie is one in 10^8.
+        b, c = (np.float64(np.float32(v)) if isinstance(v, float) else v for v in (b, c))
+        y = a.astype(np.float64)
+        y *= b
+        y += c
+        return y.astype(np.float32)
+    # In float64 what the product and the sum lose is found by splitting (T. J. Dekker, 1971; D. E.
+    # Knuth, TAOCP 4.2.2), and added at the end.
+    b, c = np.float64(b), np.float64(c)
+    a0, b0 = _head(a), _head(b)
+    a1, b1 = a - a0, b - b0
+    product = a * b
+    lost = ((a0 * b0 - product) + a0 * b1 + a1 * b0) + a1 * b1
+    total = product + c
+    shift = total - product
+    lost += (product - (total - shift)) + (c - shift)
+    return np.where(np.isfinite(lost), total + lost, total)
+
+
+def _head(x: Any) -> Any:
+    """The upper 26 bits of the mantissa of float64 x."""
+    return (x.view(np.int64) & -(2**27)).view(np.float64)
+
+
+# What callers may ask for
+
+
+def _floating(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    dtype = _known(name, dtype)
+    if dtype.kind != "f":
+        raise DtypeError(f"{name}: the dtype must be floating, not {dtype}")
+    return dtype
+
+
+def _known(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    dtype = np.dtype(dtype)
+    if dtype not in _LARGEST:
+        raise DtypeError(f"{name}: no rule for dtype {dtype}")
+    return dtype
+
+
+def _work(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
+    """The type that a rule computes in: float64, or float32 also for float16."""
+    return np.float64 if dtype == np.float64 else np.float32
+
+
+def _sizes(name: str, shape: Shape) -> tuple[int, ...]:
+    sizes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else (shape,)))
+    if any(size < 0 for size in sizes):
+        raise ShapeError(f"{name}: the shape {sizes} has a negative size")
+    return sizes
+
+
+def _empty(name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    sizes = _sizes(name, shape)
+    try:
+        return np.empty(sizes, dtype)
+    except (MemoryError, ValueError):
+        raise OutOfMemoryError(f"{name}: no room for {sizes} of {dtype}") from None
+
+
+default_generator: Final = Generator()
+"""The generator used where none is given; it starts from the system's randomness."""
+default_generator.seed()
