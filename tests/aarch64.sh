@@ -102,11 +102,12 @@ if [ "$(cat "$site/requirements.txt" 2>/dev/null)" != "${requirements[*]}" ]; th
 fi
 
 # --- build ------------------------------------------------------------------------------------------------------------
-# CMake asks the emulated Python for its headers and file names, so nothing about it is written down here. The graph is
+# CMake asks the emulated Python for its file names; the headers are named because CMake 3.25 looks for none. The graph is
 # left uncompiled: the same file runs as plain Python.
 cmake -S "$repo" -B "$build" --toolchain "$repo/cmake/aarch64-linux-gnu.cmake" -DMINITENSOR_SYSROOT="$sysroot" \
-  -DPython_EXECUTABLE="$python" -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" -DCMAKE_BUILD_TYPE=Release \
-  -DMINITENSOR_COMPILE_GRAPH=OFF -DSKBUILD_PROJECT_VERSION=0 -DCMAKE_INSTALL_MESSAGE=NEVER
+  -DPython_EXECUTABLE="$python" -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" \
+  -DPython_INCLUDE_DIR="$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')" \
+  -DMINITENSOR_COMPILE_GRAPH=OFF -DSKBUILD_PROJECT_VERSION=0 -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_MESSAGE=NEVER
 cmake --build "$build" --parallel "$jobs"
 rm -rf "$stage"
 mkdir "$stage"

@@ -37,7 +37,7 @@ case $name in
 esac
 
 # --- the tools --------------------------------------------------------------------------------------------------------
-command -v gcc >/dev/null && command -v g++ >/dev/null || skip "gcc and g++ are missing"
+command -v g++ >/dev/null || skip "g++ is missing"
 libraries=
 for library in "${preload[@]}"; do
   path=$(g++ -print-file-name="$library.so")
