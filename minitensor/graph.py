@@ -287,6 +287,11 @@ class Tensor:
         out.is_inference = self.is_inference
         return out
 
+    def unlink(self) -> None:
+        """Makes this tensor a leaf that wants no gradient."""
+        self.base = self.chain = self._node = None
+        self._wants = False
+
     def replace(self, array: Any) -> None:
         """Puts another array in this tensor's place (`x.data = y`): the graph keeps the old one."""
         self.array = array
@@ -306,7 +311,7 @@ def set_tensor_class(cls: Any) -> None:
 
 @cython.cfunc
 def _new(array: Any) -> Any:
-    out: Tensor = _tensor_class.__new__(_tensor_class)
+    out: Tensor = Tensor.__new__(_tensor_class)
     out._set(array if type(array) is _ndarray else np.asarray(array))
     out.is_inference = _modes.inference
     return out
@@ -321,6 +326,14 @@ def detached(array: Any, like: Tensor) -> Any:
     """A leaf over `array`, which shares the memory of `like` and so its version."""
     out: Tensor = _new(array)
     out.version = like.version
+    return out
+
+
+def as_leaf(x: Tensor) -> Any:
+    """The value of `x`, with its tangents, as a leaf that requires gradients."""
+    out: Tensor = _new(x.array)
+    out.layer = x.layer
+    out._wants = True
     return out
 
 
@@ -421,7 +434,7 @@ def _link_view(op: Any, x: Any, params: dict, out: Tensor, output: int) -> Any:
         return
     out.version = t.version
     out.is_inference = t.is_inference
-    if _modes.grad:
+    if _modes.grad or t.layer is not None:
         out.base = x if t.base is None else t.base
         out.chain = (t.chain, op, params, output)
         out._seen = t.version.value
@@ -532,7 +545,7 @@ def _refresh(view: Tensor) -> Any:
     finally:
         _modes.grad = on
     view._node, view._index, view._wants = fresh._node, fresh._index, fresh._wants
-    view.layer = fresh.layer
+    view.layer = _settled(fresh.layer, view)
 
 
 def replay(chain: Any, x: Any) -> Any:
@@ -571,34 +584,66 @@ def check_writable(name: str, x: Tensor) -> None:
             )
 
 
-def apply_(op: Any, x: Any, *args: Any, **params: Any) -> Any:
-    """Runs an operator and writes its output into `x`, its first argument: the in-place form."""
+def snapshot(x: Any) -> Any:
+    """What an in-place operator computes from: `x` itself, or where the graph may keep it, a copy in its place.
+
+    The value that `x` had stays what it was for the rules that need it, while `assign` overwrites the memory.
+    """
     t: Tensor = x
-    name = op.name + "_"
-    check_writable(name, t)
-    everything = (x, *args)
-    layered = any([isinstance(a, Tensor) and a.layer is not None for a in everything])
-    wants = _modes.grad and any([isinstance(a, Tensor) and a.requires_grad for a in everything])
-    if layered:
-        return _write_layered(op, t, everything, params, name)
-    arrays = [a.array if isinstance(a, Tensor) else a for a in everything]
-    target = t.array
-    before = _shadow(t)
-    if op.write is not None:
-        saved = op.write(*arrays, **params)
-    else:
-        out, saved = _run(op, arrays, params)
-        _check_result(name, out, target)
-        if wants:  # the rules' values must outlive the write: old ones as a copy, new ones in place
-            saved = tuple([target.copy() if v is target else target if v is out else v for v in saved])
-        np.copyto(target, out, casting="same_kind")
+    if not _modes.grad and t.layer is None:
+        return x
+    if t.base is not None:
+        _refresh(t)
+    out: Tensor = _shadow(t)
+    out.array, out.version = t.array.copy(), Version()
+    out.layer = _settled(t.layer, out)
+    return out
+
+
+def assign(name: str, x: Any, value: Any) -> None:
+    """The end of every in-place operator: writes `value`, which an operator made, into the memory of `x`.
+
+    In the graph, `x` takes the place of `value`; the base of a view becomes itself with that part replaced.
+    """
+    t: Tensor = x
+    v: Tensor = value
+    array = t.array
+    if v.array.shape != array.shape:
+        raise ShapeError(f"{name}: the result has shape {v.array.shape}, the tensor to write {array.shape}")
+    if not np.can_cast(v.array.dtype, array.dtype, "same_kind"):
+        raise DtypeError(f"{name}: a {v.array.dtype} result cannot be written into a {array.dtype} tensor")
+    base: Tensor = t.base
+    layered: cython.bint = t.layer is not None or v.layer is not None
+    recorded: cython.bint = _modes.grad and (t.requires_grad or v._wants)
+    if base is not None and (layered or base.layer is not None or recorded):
+        params = {"chain": t.chain, "shape": base.array.shape}
+        whole: Tensor
+        if layered or base.layer is not None:
+            whole = _evaluate(_view_write, (base, v), params)[0]
+        else:
+            whole = _new(base.array)
+            _record(_view_write, (_shadow(base), v), params, (whole,), ())
+        base._node, base._index, base._wants = whole._node, whole._index, whole._wants
+        base.layer = _settled(whole.layer, base)
+    np.copyto(array, v.array, casting="same_kind")
     t.version.bump()
-    if wants:
-        after: Tensor = _shadow(t)
-        after._node, after._index, after._wants = None, 0, False
-        _record(op, (before, *args), params, (after,), saved)
-        _rebase(t, after)
-    return x
+    if base is not None:
+        t._seen = t.version.value
+    if recorded or layered:
+        t._node, t._index, t._wants = v._node, v._index, v._wants
+        t.layer = _settled(v.layer, t)
+
+
+@cython.cfunc
+def _settled(layer: Any, owner: Tensor) -> Any:
+    """A dual whose primal's memory is the owner's, into which its value was written, so that views of it are shared."""
+    if layer is None:
+        return None
+    d: Dual = layer
+    primal: Tensor = _shadow(d.primal)
+    primal.array, primal.version = owner.array, owner.version
+    primal.layer = _settled(primal.layer, owner)
+    return Dual(d.level, primal, d.tangent)
 
 
 @cython.cfunc
@@ -609,46 +654,6 @@ def _shadow(t: Tensor) -> Any:
     out._node, out._index, out._wants = t._node, t._index, t._wants
     return out
 
-
-@cython.cfunc
-def _check_result(name: str, out: Any, target: Any) -> Any:
-    if out.shape != target.shape:
-        raise ShapeError(f"{name}: the result has shape {out.shape}, the tensor to write {target.shape}")
-    if not np.can_cast(out.dtype, target.dtype, "same_kind"):
-        raise DtypeError(f"{name}: a {out.dtype} result cannot be written into a {target.dtype} tensor")
-
-
-@cython.cfunc
-def _rebase(t: Tensor, after: Tensor) -> Any:
-    """After a recorded write, `t` is what the write made; and the base of a view is itself with that part replaced."""
-    if t.base is not None:
-        base: Tensor = t.base
-        whole: Tensor = _shadow(base)
-        whole._node, whole._index, whole._wants = None, 0, False
-        _record(_view_write, (_shadow(base), after), {"chain": t.chain, "shape": base.array.shape}, (whole,), ())
-        base._node, base._index, base._wants = whole._node, whole._index, whole._wants
-        t._seen = t.version.value
-    t._node, t._index, t._wants = after._node, after._index, after._wants
-
-
-@cython.cfunc
-def _write_layered(op: Any, t: Tensor, args: tuple, params: dict, name: str) -> Any:
-    """The in-place form under forward mode: the new value and its tangent are made, then put in place."""
-    old: Tensor = _shadow(t)
-    old.array, old.version = t.array.copy(), Version()
-    r: Tensor = _evaluate(op, (old, *args[1:]), params)[0]
-    _check_result(name, r.array, t.array)
-    if t.base is not None:
-        base: Tensor = t.base
-        whole: Tensor = _evaluate(_view_write, (base, r), {"chain": t.chain, "shape": base.array.shape})[0]
-        base._node, base._index, base._wants = whole._node, whole._index, whole._wants
-        base.layer = whole.layer
-    np.copyto(t.array, r.array, casting="same_kind")
-    t.version.bump()
-    t._seen = t.version.value
-    t._node, t._index, t._wants = r._node, r._index, r._wants
-    t.layer = r.layer
-    return t
 
 
 # --- forward mode -----------------------------------------------------------------------------------------------------
@@ -752,11 +757,12 @@ def _evaluate(op: Any, args: Any, params: dict) -> tuple:
     outs: list = []
     t: Tensor
     for t, dt in zip(inners, derivatives, strict=True):
-        y: Tensor = _shadow(t)
-        y._node, y._index, y._wants = None, 0, False
-        y.base, y.chain, y._seen = t.base, t.chain, t._seen
+        y: Tensor = _new(t.array)
+        y.version = t.version
         if dt is not None and t.array.dtype.kind == "f":
             y.layer = Dual(level, t, dt)
+        if op.view:
+            _link_view(op, args[0], params, y, len(outs))
         outs.append(y)
     if wants:
         _record(op, args, params, tuple(outs), saved)
@@ -821,8 +827,8 @@ def _as_tensor(value: Any, args: Any, outs: tuple) -> Any:
 
 
 @cython.cfunc
-def _zeros_like(x: Tensor) -> Any:
-    return wrap(np.zeros_like(x.array))
+def _zeros_like(x: Any) -> Any:
+    return wrap(np.zeros_like(x.array if isinstance(x, Tensor) else x))
 
 
 @cython.cfunc

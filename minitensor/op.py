@@ -48,7 +48,6 @@ class Op:
     broadcasts: bool = False  # gradients are summed back to each argument's shape
     variadic: bool = False  # any number of arrays; the one rule also gets `position`
     view: bool = False  # the output may share the first argument's memory
-    write: Callable[..., tuple[Any, ...]] | None = None  # in-place form: write(x, ...) -> saved
     exact: bool = False  # sums and products only: exact on small powers of two
     length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
     uses: tuple[frozenset[int], ...] = field(init=False)

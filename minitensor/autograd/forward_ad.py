@@ -1,0 +1,63 @@
+"""Forward mode with dual numbers: a value and its derivative travel together. PyTorch: torch.autograd.forward_ad."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .. import graph
+from ..errors import GraphError, ShapeError
+from ..tensor import Tensor
+
+_levels: list[graph.Level] = []
+
+
+class UnpackedDualTensor(NamedTuple):
+    """A value and its derivative (None where it is zero)."""
+
+    primal: Any
+    tangent: Any
+
+
+class dual_level:
+    """While it is open, duals of this level exist; they may nest.
+
+    >>> with mt.autograd.forward_ad.dual_level():
+    ...     x = mt.autograd.forward_ad.make_dual(mt.tensor(3.0), mt.tensor(1.0))
+    ...     mt.autograd.forward_ad.unpack_dual(x * x).tangent
+    tensor(6.)
+    """
+
+    def __enter__(self) -> graph.Level:
+        self.level = graph.Level()
+        _levels.append(self.level)
+        return self.level
+
+    def __exit__(self, *error: object) -> None:
+        _levels.remove(self.level)
+        self.level.close()
+
+
+def _current(name: str, level: graph.Level | None) -> graph.Level:
+    if level is not None:
+        return level
+    if not _levels:
+        raise GraphError(f"{name}: no dual_level is open")
+    return _levels[-1]
+
+
+def make_dual(tensor: Tensor, tangent: Tensor, *, level: graph.Level | None = None) -> Tensor:
+    """`tensor` with the derivative `tangent`, of its shape and dtype."""
+    if tensor.array.dtype.kind != "f":
+        raise ShapeError(f"make_dual: expected a floating dtype, got {tensor.dtype.name}")
+    if tangent.array.shape != tensor.array.shape or tangent.array.dtype != tensor.array.dtype:
+        raise ShapeError(
+            f"make_dual: a tangent of {tuple(tangent.shape)} {tangent.dtype.name} for a tensor of "
+            f"{tuple(tensor.shape)} {tensor.dtype.name}"
+        )
+    out: Tensor = graph.make_dual(_current("make_dual", level), tensor, tangent)
+    return out
+
+
+def unpack_dual(tensor: Tensor, *, level: graph.Level | None = None) -> UnpackedDualTensor:
+    """The value and the derivative of a dual tensor; (tensor, None) for one that is not dual."""
+    return UnpackedDualTensor(*graph.unpack_dual(_current("unpack_dual", level), tensor))

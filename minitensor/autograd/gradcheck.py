@@ -1,0 +1,195 @@
+"""Checking derivatives against finite differences, entry by entry, in both modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import creation, graph
+from ..errors import GraphError
+from ..tensor import Tensor
+from . import forward_ad
+from .modes import enable_grad, no_grad
+from .reverse import grad
+
+
+class GradcheckError(GraphError, AssertionError):
+    """A derivative that differs from finite differences; says which entry, and by how much."""
+
+
+def _tuple(x: Any) -> tuple[Any, ...]:
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+
+
+def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Tensor, ...]:
+    ys = _tuple(function(*inputs))
+    return tuple([y for y in ys if isinstance(y, Tensor) and y.is_floating_point()])
+
+
+def _numerical(function: Callable[..., Any], inputs: Sequence[Any], which: int, eps: float) -> list[Any]:
+    """For each output, d(output)/d(input), (elements out, elements in), by central differences."""
+    x = inputs[which].array
+    columns: list[list[Any]] = []
+    with no_grad():
+        for place in np.ndindex(x.shape):
+            ends = []
+            for step in (eps, -eps):
+                moved = x.copy()
+                moved[place] += step
+                changed = [creation.from_numpy(moved) if i == which else v for i, v in enumerate(inputs)]
+                ends.append([y.array.ravel() for y in _outputs(function, changed)])
+            columns.append([(a - b) / (2 * eps) for a, b in zip(*ends, strict=True)])
+        count = len(_outputs(function, inputs))
+    return [np.stack([c[k] for c in columns], 1) if columns else None for k in range(count)]
+
+
+def _reverse(function: Callable[..., Any], inputs: Sequence[Any], xs: list[Tensor]) -> list[list[Any]]:
+    """jacobians[output][input] by one walk back per element of each output."""
+    with enable_grad():
+        ys = _outputs(function, inputs)
+    result = []
+    for y in ys:
+        rows: list[list[Any]] = [[] for _ in xs]
+        for place in np.ndindex(y.array.shape):
+            seed = np.zeros_like(y.array)
+            seed[place] = 1
+            found: Sequence[Any] = [None] * len(xs)
+            if y.requires_grad:
+                found = grad(y, xs, creation.from_numpy(seed), retain_graph=True, allow_unused=True)
+            for row, x, g in zip(rows, xs, found, strict=True):
+                row.append(np.zeros(x.array.size) if g is None else g.detach().array.ravel())
+        result.append([np.stack(row) if row else None for row in rows])
+    return result
+
+
+def _forward(function: Callable[..., Any], inputs: Sequence[Any], xs: list[Tensor]) -> list[list[Any]]:
+    """jacobians[output][input] by one forward pass per element of each input."""
+    columns: list[list[list[Any]]] = []
+    for x in xs:
+        mine: list[list[Any]] = []
+        for place in np.ndindex(x.array.shape):
+            seed = np.zeros_like(x.array)
+            seed[place] = 1
+            with forward_ad.dual_level(), no_grad():
+                duals = [
+                    forward_ad.make_dual(v.detach(), creation.from_numpy(seed)) if v is x else v for v in inputs
+                ]
+                parts = [forward_ad.unpack_dual(y) for y in _outputs(function, duals)]
+            mine.append(
+                [np.zeros(p.primal.array.size) if p.tangent is None else p.tangent.array.ravel() for p in parts]
+            )
+        columns.append(mine)
+    count = len(_outputs(function, inputs))
+    return [
+        [np.stack([c[k] for c in mine], 1) if mine else None for mine in columns] for k in range(count)
+    ]
+
+
+def gradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    **ignored: Any,
+) -> bool:
+    """Whether the derivatives of `func` at `inputs` (float64) agree with central differences of step `eps`.
+
+    Compares every entry of every Jacobian; the error names the worst. Other options of PyTorch's are accepted.
+
+    >>> x = mt.tensor([1.0, 2.0], dtype=mt.float64, requires_grad=True)
+    >>> mt.autograd.gradcheck(lambda x: x * x, (x,))
+    True
+    """
+    values = _tuple(inputs)
+    places = [i for i, x in enumerate(values) if isinstance(x, Tensor) and x.requires_grad]
+    if not places:
+        raise GraphError("gradcheck: no input requires gradients")
+    xs = [values[i] for i in places]
+    for x in xs:
+        if x.array.dtype != np.float64:
+            raise GraphError(f"gradcheck: needs float64 inputs, got {x.dtype.name}; differences of floats are too rough")
+    modes = []
+    if check_backward_ad:
+        modes.append(("reverse", _reverse(func, values, xs)))
+    if check_forward_ad:
+        modes.append(("forward", _forward(func, values, xs)))
+    for k, i in enumerate(places):
+        for o, want in enumerate(_numerical(func, values, i, eps)):
+            for mode, jacobians in modes:
+                have = jacobians[o][k]
+                if want is None or have is None or have.size == 0:
+                    continue
+                off = ~np.isclose(have, want, rtol=rtol, atol=atol, equal_nan=True)
+                if not off.any():
+                    continue
+                if not raise_exception:
+                    return False
+                worst = np.unravel_index(np.argmax(np.where(off, np.abs(have - want), -1)), have.shape)
+                raise GradcheckError(
+                    f"gradcheck: {mode} mode, output {o}, input {i}: {off.sum()} of {off.size} entries of the "
+                    f"Jacobian are off; the worst is d(output[{worst[0]}])/d(input[{worst[1]}]) = {have[worst]:.8g}, "
+                    f"by differences {want[worst]:.8g} (flat indices)"
+                )
+    return True
+
+
+def gradgradcheck(
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    **ignored: Any,
+) -> bool:
+    """As `gradcheck`, for the gradient of `func` as a function of its inputs and of the gradients of its outputs.
+
+    >>> x = mt.tensor([1.0, 2.0], dtype=mt.float64, requires_grad=True)
+    >>> mt.autograd.gradgradcheck(lambda x: x**3, (x,))
+    True
+    """
+    values = _tuple(inputs)
+    places = [i for i, x in enumerate(values) if isinstance(x, Tensor) and x.requires_grad]
+    ys = [y for y in _outputs(func, values) if y.requires_grad]
+    if grad_outputs is None:
+        rng = np.random.default_rng(0)
+        seeds = [creation.tensor(rng.standard_normal(y.array.shape), dtype=y.dtype) for y in ys]
+    else:
+        seeds = list(_tuple(grad_outputs))
+    seeds = [s.detach().requires_grad_() for s in seeds]
+
+    def first(*arguments: Any) -> tuple[Any, ...]:
+        xs, gs = arguments[: len(values)], arguments[len(values) :]
+        with enable_grad():
+            xs = tuple([x if not isinstance(x, Tensor) or x.requires_grad or i not in places else _again(x) for i, x in enumerate(xs)])
+            outs = [y for y in _outputs(func, xs) if y.requires_grad]
+            found = grad(outs, [xs[i] for i in places], gs, create_graph=True, allow_unused=True)
+        return tuple([g for g in found if g is not None and g.requires_grad])
+
+    return gradcheck(
+        first,
+        (*values, *seeds),
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        check_forward_ad=check_fwd_over_rev,
+        check_backward_ad=check_rev_over_rev,
+    )
+
+
+def _again(x: Tensor) -> Tensor:
+    """A value that lost its place in the graph, as a leaf that wants a gradient (and keeps its tangent)."""
+    out: Tensor = graph.as_leaf(x)
+    return out

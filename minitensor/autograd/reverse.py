@@ -1,0 +1,120 @@
+"""backward and grad: the user's way into the walk back through the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import creation, graph
+from ..errors import DtypeError, GraphError, ShapeError
+from ..tensor import Tensor
+
+
+def _listed(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, (tuple, list)) else [x]
+
+
+def _seeds(outputs: Sequence[Tensor], grads: Any) -> list[Any]:
+    """The gradients to start from: those given, and 1 for scalars."""
+    given = [None] * len(outputs) if grads is None else _listed(grads)
+    if len(given) != len(outputs):
+        raise ShapeError(f"backward: {len(given)} gradients for {len(outputs)} outputs")
+    seeds = []
+    for y, g in zip(outputs, given, strict=True):
+        if g is None:
+            if y.array.size != 1:
+                raise ShapeError(
+                    f"backward: an output of shape {tuple(y.shape)} is no scalar; a gradient of that shape is needed"
+                )
+            g = creation.ones_like(y)
+        elif not isinstance(g, Tensor):
+            raise TypeError(f"backward: the gradient must be a Tensor, not {type(g).__name__}")
+        elif g.array.shape != y.array.shape:
+            raise ShapeError(
+                f"backward: a gradient of shape {tuple(g.shape)} for an output of shape {tuple(y.shape)}"
+            )
+        elif g.array.dtype != y.array.dtype:
+            if g.array.dtype.kind != "f":
+                raise DtypeError(f"backward: a {g.dtype.name} gradient for a {y.dtype.name} output")
+            g = g.to(y.dtype)
+        seeds.append(g)
+    return seeds
+
+
+def _check(name: str, tensors: Sequence[Any]) -> None:
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: element {i} is a {type(x).__name__}, not a Tensor")
+        if not x.requires_grad:
+            raise GraphError(f"{name}: element {i} of the tensors does not require grad and does not have a grad_fn")
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Adds the gradients of `tensors`, weighted by `grad_tensors`, to the `grad` of every leaf, or of `inputs` only.
+
+    >>> x = mt.tensor([1.0, 2.0], requires_grad=True)
+    >>> mt.autograd.backward([x.sum(), (x * x).sum()])
+    >>> x.grad
+    tensor([3., 5.])
+    """
+    outputs = _listed(tensors)
+    _check("backward", outputs)
+    retain = create_graph if retain_graph is None else retain_graph
+    seeds = _seeds(outputs, grad_tensors)
+    if inputs is None:
+        graph.differentiate(outputs, seeds, None, retain, create_graph, True)
+        return
+    wanted = _listed(inputs)
+    if not wanted:
+        raise ShapeError("backward: inputs is empty")
+    _check("backward", wanted)
+    found = graph.differentiate(outputs, seeds, wanted, retain, create_graph, True)
+    for x, g in zip(wanted, found, strict=True):
+        if g is not None:
+            x.grad = g if x.grad is None else x.grad + g
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of the sum of `outputs`, weighted by `grad_outputs`, with respect to `inputs`, as a tuple.
+
+    Leaves' `grad` stays as it is. An input that the outputs do not depend on raises GraphError, or gives None with
+    `allow_unused`, or zeros with `materialize_grads`. With `create_graph` the result can be differentiated again. With
+    `is_grads_batched` each grad_output has one more axis in front, and so has the result.
+
+    >>> x = mt.tensor(2.0, requires_grad=True)
+    >>> (g,) = mt.autograd.grad(x**3, x, create_graph=True)
+    >>> mt.autograd.grad(g, x)
+    (tensor(12.),)
+    """
+    ys, xs = _listed(outputs), _listed(inputs)
+    _check("grad", ys)
+    _check("grad", xs)
+    if not xs:
+        raise ShapeError("grad: inputs is empty")
+    retain = create_graph if retain_graph is None else retain_graph
+    unused = bool(allow_unused) or materialize_grads
+    if is_grads_batched:
+        batch = [_listed(g) for g in zip(*_listed(grad_outputs), strict=True)]
+        rows = [graph.differentiate(ys, _seeds(ys, g), xs, True, create_graph, unused) for g in batch]
+        from ..ops.shape import stack
+
+        return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+    found = graph.differentiate(ys, _seeds(ys, grad_outputs), xs, retain, create_graph, unused)
+    if materialize_grads:
+        found = [creation.zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
+    return tuple(found)

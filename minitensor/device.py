@@ -1,0 +1,46 @@
+"""The one device there is. Programs name devices all the same, and are told clearly where they need another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import ShapeError
+
+
+class device:
+    """A device as PyTorch names it; only "cpu" exists.
+
+    >>> mt.device("cpu")
+    device(type='cpu')
+    """
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+        name = type.type if isinstance(type, device) else str(type)
+        kind, _, number = name.partition(":")
+        if kind != "cpu":
+            raise ShapeError(f"device '{name}': minitensor runs on the CPU; the only device is 'cpu'")
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}')"
+
+    def __str__(self) -> str:
+        return self.type
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and other.type == self.type
+
+    def __hash__(self) -> int:
+        return hash(self.type)
+
+
+CPU = device()
+
+
+def check(spec: Any) -> None:
+    """Raises unless `spec` is None or names the CPU."""
+    if spec is not None and spec is not CPU:
+        device(spec)

@@ -1,0 +1,105 @@
+"""Tensors as text, in PyTorch's form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+
+_options = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: int | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """How tensors print: digits, from how many elements on they are abridged, how many stay, the width of a line."""
+    profiles = {"default": (4, 1000, 3), "short": (2, 1000, 2), "full": (4, float("inf"), 3)}
+    if profile is not None:
+        _options["precision"], _options["threshold"], _options["edgeitems"] = profiles[profile]
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    _options.update({k: v for k, v in given.items() if v is not None})
+    _options["sci_mode"] = sci_mode
+
+
+def _shown(a: Any) -> Any:
+    """The elements that are printed: all, or the edges of every axis."""
+    e = _options["edgeitems"]
+    for d in range(a.ndim):
+        if a.shape[d] > 2 * e:
+            a = np.concatenate([a.take(range(e), d), a.take(range(-e, 0), d)], d)
+    return a
+
+
+def _formatter(a: Any) -> Any:
+    """How each element is written, all in one width."""
+    digits = _options["precision"]
+    if a.dtype.kind == "b":
+        words = [str(bool(v)) for v in a.flat]
+        width = max(map(len, words), default=0)
+        return lambda v: f"{bool(v)!s:>{width}}"
+    if a.dtype.kind != "f":
+        width = max((len(str(int(v))) for v in a.flat), default=0)
+        return lambda v: f"{int(v):>{width}}"
+    values = a.astype(np.float64)
+    finite = np.abs(values[np.isfinite(values) & (values != 0)])
+    sci = _options["sci_mode"]
+    if finite.size == 0:
+        form = ".0f"
+        dotted = True
+    else:
+        high, low = finite.max(), finite.min()
+        whole = bool(np.all(finite == np.ceil(finite)))
+        if sci is None:
+            sci = high / low > 1000.0 or high > 1e8 or (not whole and low < 1e-4)
+        form = f".{digits}e" if sci else (".0f" if whole else f".{digits}f")
+        dotted = whole and not sci
+
+    def word(v: float) -> str:
+        text = f"{float(v):{form}}"
+        return text + "." if dotted and np.isfinite(v) else text
+
+    width = max((len(word(v)) for v in values.flat), default=0)
+    return lambda v: f"{word(v):>{width}}"
+
+
+def _rows(a: Any, word: Any, indent: int, abridged: bool) -> str:
+    e = _options["edgeitems"]
+    if a.ndim == 0:
+        return str(word(a[()]))
+    n = a.shape[0]
+    cut = abridged and n > 2 * e
+    places = [*range(e), None, *range(n - e, n)] if cut else list(range(n))
+    if a.ndim == 1:
+        words = ["..." if i is None else word(a[i]) for i in places]
+        each = max(map(len, words), default=1) + 2
+        per_line = max(1, (_options["linewidth"] - indent) // each)
+        lines = [", ".join(words[k : k + per_line]) for k in range(0, len(words), per_line)]
+        return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+    parts = ["..." if i is None else _rows(a[i], word, indent + 1, abridged) for i in places]
+    return "[" + ("," + "\n" * (a.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+
+
+def tensor_str(x: Any) -> str:
+    """`tensor([...], dtype=..., requires_grad=...)`."""
+    a = x.array
+    abridged = a.size > _options["threshold"]
+    prefix = "tensor("
+    body = "[]" if a.size == 0 else _rows(a, _formatter(_shown(a) if abridged else a), len(prefix), abridged)
+    notes = []
+    if a.size == 0 and a.shape != (0,):
+        notes.append(f"size={tuple(a.shape)}")
+    d = dtypes.of(a.dtype)
+    if d not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or (a.size == 0 and not d.is_floating_point):
+        notes.append(f"dtype={d}")
+    if x.node is not None:
+        notes.append(f"grad_fn=<{x.node.name()}>")
+    elif x.requires_grad:
+        notes.append("requires_grad=True")
+    return ", ".join([prefix + body, *notes]) + ")"

@@ -1,0 +1,541 @@
+"""Shapes and movement: views where PyTorch makes views. No kernels: a view is NumPy's, a copy is a strided walk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import ShapeError
+from ..graph import apply, replay
+from ..op import Op, Result, Sample
+from . import indexing, reduce
+from .common import Array, axis, promote, raw, shape_of, to_dtype
+
+Shape = tuple[int, ...]
+
+
+def sizes(name: str, shape: Any) -> Shape:
+    """A shape given as ints or as one sequence, as a tuple of ints."""
+    if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
+        shape = shape[0]
+    try:
+        return tuple([int(n.__index__()) for n in shape])
+    except (AttributeError, TypeError):
+        raise TypeError(f"{name}: sizes must be integers, not {tuple(shape)!r}") from None
+
+
+# --- reshape ----------------------------------------------------------------------------------------------------------
+
+
+def _reshape_reference(x: Array, *, shape: Shape) -> Result:
+    return x.reshape(shape), (x.shape,)
+
+
+def _reshape_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
+    return apply(RESHAPE, g, shape=before)
+
+
+def _reshape_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for before, after in (((2, 3), (3, 2)), ((), (1, 1)), ((4,), (2, 2)), ((0, 3), (3, 0)), ((1,), ())):
+        yield Sample((rng.standard_normal(before),), {"shape": after})
+
+
+RESHAPE = Op(
+    "reshape", _reshape_reference, None, (_reshape_dx,), "linear", _reshape_samples, view=True, exact=True
+)
+
+
+def _resolve(name: str, before: Shape, shape: Shape) -> Shape:
+    """`shape` with its -1 filled in; raises unless it holds as many elements as `before`."""
+    count = math.prod(before)
+    if any(n < -1 for n in shape) or shape.count(-1) > 1:
+        raise ShapeError(f"{name}: {shape} is not a shape; one size may be -1, none less")
+    if -1 in shape:
+        known = -math.prod(shape)
+        if known == 0 or count % known:
+            raise ShapeError(f"{name}: {before} with {count} elements cannot be shaped {shape}")
+        shape = tuple([count // known if n == -1 else n for n in shape])
+    if math.prod(shape) != count:
+        raise ShapeError(f"{name}: {before} with {count} elements cannot be shaped {shape}")
+    return shape
+
+
+def reshape(input: Any, *shape: Any) -> Any:
+    """The same elements in row-major order under another shape; one size may be -1.
+
+        forward    out[flat index k] = x[flat index k]
+        backward   dx = g, reshaped back
+
+    A view where the strides allow it, else a copy. Raises ShapeError if the number of elements differs.
+
+    >>> mt.reshape(mt.arange(6), (2, -1))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
+    before = shape_of(input)
+    after = _resolve("reshape", before, sizes("reshape", shape))
+    return apply(RESHAPE, input, shape=after)
+
+
+def view(input: Any, *shape: Any) -> Any:
+    """`reshape` that never copies; raises ShapeError where the strides do not allow a view."""
+    x = raw(input)
+    after = _resolve("view", x.shape, sizes("view", shape))
+    probe = x.view()
+    try:
+        probe.shape = after
+    except AttributeError:
+        raise ShapeError(
+            f"view: a tensor of shape {x.shape} whose elements are not in row-major order in memory "
+            f"cannot be viewed as {after} without a copy; use reshape"
+        ) from None
+    return apply(RESHAPE, input, shape=after)
+
+
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """The axes `start_dim` to `end_dim` made into one; a tensor without axes gets one.
+
+    >>> mt.flatten(mt.zeros(2, 3, 4), 1).shape
+    minitensor.Size([2, 12])
+    """
+    shape = shape_of(input)
+    first, last = axis("flatten", start_dim, len(shape)), axis("flatten", end_dim, len(shape))
+    if first > last:
+        raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+    merged = math.prod(shape[first : last + 1])
+    return apply(RESHAPE, input, shape=(*shape[:first], merged, *shape[last + 1 :]))
+
+
+def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
+    """One axis split into several, of which one size may be -1; the inverse of `flatten`.
+
+    >>> mt.unflatten(mt.zeros(2, 12), 1, (3, -1)).shape
+    minitensor.Size([2, 3, 4])
+    """
+    shape = shape_of(input)
+    d = axis("unflatten", dim, len(shape))
+    inner = _resolve("unflatten", (shape[d],), tuple(sizes))
+    return apply(RESHAPE, input, shape=(*shape[:d], *inner, *shape[d + 1 :]))
+
+
+def squeeze(input: Any, dim: Any = None) -> Any:
+    """Without the axes of size 1, or without those in `dim` that have size 1.
+
+    >>> mt.squeeze(mt.zeros(1, 3, 1)).shape
+    minitensor.Size([3])
+    """
+    shape = shape_of(input)
+    if dim is None:
+        gone = set(range(len(shape)))
+    else:
+        gone = {axis("squeeze", d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+    after = tuple([n for i, n in enumerate(shape) if not (i in gone and n == 1)])
+    return apply(RESHAPE, input, shape=after)
+
+
+def unsqueeze(input: Any, dim: int) -> Any:
+    """With an axis of size 1 put in at `dim`.
+
+    >>> mt.unsqueeze(mt.zeros(3), 0).shape
+    minitensor.Size([1, 3])
+    """
+    shape = shape_of(input)
+    d = axis("unsqueeze", dim, len(shape) + 1)
+    return apply(RESHAPE, input, shape=(*shape[:d], 1, *shape[d:]))
+
+
+# --- permute ----------------------------------------------------------------------------------------------------------
+
+
+def _permute_reference(x: Array, *, dims: Shape) -> Result:
+    return x.transpose(dims), ()
+
+
+def _permute_dx(g: Any, *, dims: Shape) -> Any:
+    back = [0] * len(dims)
+    for i, d in enumerate(dims):
+        back[d] = i
+    return apply(PERMUTE, g, dims=tuple(back))
+
+
+def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dims in (((2, 3), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((), ()), ((0, 3), (1, 0))):
+        yield Sample((rng.standard_normal(shape),), {"dims": dims})
+
+
+PERMUTE = Op(
+    "permute", _permute_reference, None, (_permute_dx,), "linear", _permute_samples, view=True, exact=True
+)
+
+
+def permute(input: Any, *dims: Any) -> Any:
+    """The axes in another order: axis i of the result is axis dims[i] of x. A view.
+
+    forward    out[k] = x[k permuted back]
+    backward   dx = g, permuted back
+
+    >>> mt.permute(mt.zeros(2, 3, 4), (2, 0, 1)).shape
+    minitensor.Size([4, 2, 3])
+    """
+    ndim = len(shape_of(input))
+    order = tuple([axis("permute", d, ndim) for d in sizes("permute", dims)])
+    if sorted(order) != list(range(ndim)):
+        raise ShapeError(f"permute: dims {order} must name each of the {ndim} axes once")
+    return apply(PERMUTE, input, dims=order)
+
+
+def transpose(input: Any, dim0: int, dim1: int) -> Any:
+    """Two axes exchanged. A view.
+
+    >>> mt.transpose(mt.zeros(2, 3), 0, 1).shape
+    minitensor.Size([3, 2])
+    """
+    ndim = len(shape_of(input))
+    a, b = axis("transpose", dim0, ndim), axis("transpose", dim1, ndim)
+    order = list(range(ndim))
+    if ndim:
+        order[a], order[b] = b, a
+    return apply(PERMUTE, input, dims=tuple(order))
+
+
+def t(input: Any) -> Any:
+    """The transpose of a matrix; a vector is itself.
+
+    >>> mt.t(mt.zeros(2, 3)).shape
+    minitensor.Size([3, 2])
+    """
+    ndim = len(shape_of(input))
+    if ndim > 2:
+        raise ShapeError(f"t: expected at most 2 axes, got {ndim}; use transpose or permute")
+    return apply(PERMUTE, input, dims=tuple(range(ndim))[::-1])
+
+
+def movedim(input: Any, source: Any, destination: Any) -> Any:
+    """The axes `source` moved to the places `destination`, the others in their order.
+
+    >>> mt.movedim(mt.zeros(2, 3, 4), 0, -1).shape
+    minitensor.Size([3, 4, 2])
+    """
+    ndim = len(shape_of(input))
+    pairs = [(d if isinstance(d, (tuple, list)) else (d,)) for d in (source, destination)]
+    src, dst = ([axis("movedim", d, ndim) for d in p] for p in pairs)
+    if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
+        raise ShapeError(f"movedim: {source} and {destination} must name as many axes, each once")
+    order = [d for d in range(ndim) if d not in src]
+    for to, come in sorted(zip(dst, src, strict=True)):
+        order.insert(to, come)
+    return apply(PERMUTE, input, dims=tuple(order))
+
+
+# --- expand -----------------------------------------------------------------------------------------------------------
+
+
+def _expand_reference(x: Array, *, shape: Shape) -> Result:
+    return np.broadcast_to(x, shape), (x.shape,)
+
+
+def _expand_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
+    return reduce.sum_to(g, before)
+
+
+def _expand_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for before, after in (((3, 1), (3, 4)), ((), (2,)), ((1, 3), (2, 5, 3)), ((1,), (0,)), ((2,), (2,))):
+        yield Sample((rng.standard_normal(before),), {"shape": after})
+
+
+EXPAND = Op("expand", _expand_reference, None, (_expand_dx,), "linear", _expand_samples, view=True, exact=True)
+
+
+def expand(input: Any, *shape: Any) -> Any:
+    """Axes of size 1 repeated to other sizes, and new ones in front; -1 keeps a size. A view: nothing is copied.
+
+    forward    out[..., k, ...] = x[..., 0, ...]
+    backward   dx = the sum of g over the repeated axes
+
+    >>> mt.expand(mt.tensor([[1], [2]]), 2, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
+    before, after = shape_of(input), sizes("expand", shape)
+    new = len(after) - len(before)
+    fits = new >= 0
+    if fits:
+        filled = []
+        for i, n in enumerate(after):
+            old = before[i - new] if i >= new else None
+            if n == -1 and old is not None:
+                n = old
+            fits = fits and n >= 0 and (old is None or old in (1, n))
+            filled.append(n)
+    if not fits:
+        raise ShapeError(f"expand: {before} cannot be expanded to {after}; only sizes of 1 can be repeated")
+    return apply(EXPAND, input, shape=tuple(filled))
+
+
+# --- cat, unbind ------------------------------------------------------------------------------------------------------
+
+
+def _cat_reference(*xs: Array, dim: int) -> Result:
+    ends = np.cumsum([x.shape[dim] for x in xs]).tolist()
+    return np.concatenate(xs, dim), ([0, *ends],)
+
+
+def _cat_dx(g: Any, ends: list[int], *, position: int, dim: int) -> Any:
+    return narrow(g, dim, ends[position], ends[position + 1] - ends[position])
+
+
+def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shapes, dim in ((((2, 3), (2, 1)), 1), (((2, 3), (0, 3), (1, 3)), 0), (((4,),), 0)):
+        yield Sample(tuple([rng.standard_normal(s) for s in shapes]), {"dim": dim})
+
+
+CAT = Op("cat", _cat_reference, None, (_cat_dx,), "linear", _cat_samples, variadic=True, exact=True)
+
+
+def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
+    """Tensors joined along an axis; their other sizes must agree, and dtypes are promoted.
+
+    forward    out = the blocks x_0, x_1, ... one after the other
+    backward   dx_i = the i-th block of g
+
+    >>> mt.cat([mt.zeros(1, 2), mt.ones(2, 2)]).shape
+    minitensor.Size([3, 2])
+    """
+    if len(tensors) == 0:
+        raise ShapeError("cat: expected at least one tensor")
+    # A tensor of shape (0,) joins with anything, as in PyTorch.
+    whole = [x for x in tensors if shape_of(x) != (0,)] or list(tensors[:1])
+    shapes = [shape_of(x) for x in whole]
+    first = shapes[0]
+    if not first:
+        raise ShapeError("cat: tensors without axes cannot be joined; use stack")
+    d = axis("cat", dim, len(first))
+    for s in shapes:
+        if len(s) != len(first) or s[:d] + s[d + 1 :] != first[:d] + first[d + 1 :]:
+            raise ShapeError(f"cat: {first} and {s} differ in an axis other than {d}")
+    common = dtypes.of(raw(promote("cat", *tensors)[0]).dtype)
+    return apply(CAT, *[to_dtype(x, common) for x in whole], dim=d)
+
+
+def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
+    """Tensors of one shape joined along a new axis.
+
+    >>> mt.stack([mt.zeros(3), mt.ones(3)]).shape
+    minitensor.Size([2, 3])
+    """
+    if len(tensors) == 0:
+        raise ShapeError("stack: expected at least one tensor")
+    first = shape_of(tensors[0])
+    d = axis("stack", dim, len(first) + 1)
+    for x in tensors:
+        if shape_of(x) != first:
+            raise ShapeError(f"stack: the shapes {first} and {shape_of(x)} differ")
+    return cat([unsqueeze(x, d) for x in tensors], d)
+
+
+def _unbind_reference(x: Array, *, dim: int) -> Result:
+    moved = np.moveaxis(x, dim, 0)
+    return tuple([moved[i, ...] for i in range(len(moved))]), ()
+
+
+def _unbind_dx(g: Any, *, dim: int) -> Any:
+    return stack(g if isinstance(g, tuple) else (g,), dim)
+
+
+def _unbind_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim in (((3, 2), 0), ((2, 3), 1), ((2, 1, 2), 0)):
+        yield Sample((rng.standard_normal(shape),), {"dim": dim})
+
+
+UNBIND = Op(
+    "unbind", _unbind_reference, None, (_unbind_dx,), "linear", _unbind_samples, view=True, exact=True
+)
+
+
+def unbind(input: Any, dim: int = 0) -> Any:
+    """The slices along an axis, without that axis, as a tuple of views.
+
+    forward    out_i = x[i]
+    backward   dx = the g_i stacked
+
+    >>> mt.unbind(mt.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
+    shape = shape_of(input)
+    if not shape:
+        raise ShapeError("unbind: a tensor without axes has no slices")
+    d = axis("unbind", dim, len(shape))
+    return apply(UNBIND, input, dim=d) if shape[d] else ()
+
+
+def _split_reference(x: Array, *, dim: int, ends: tuple[int, ...]) -> Result:
+    return tuple(np.split(x, ends[:-1], dim)), ()
+
+
+def _split_dx(g: Any, *, dim: int, ends: tuple[int, ...]) -> Any:
+    return cat(g if isinstance(g, tuple) else (g,), dim)
+
+
+def _split_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim, ends in (((5, 2), 0, (2, 5)), ((2, 4), 1, (1, 1, 4)), ((3,), 0, (3,))):
+        yield Sample((rng.standard_normal(shape),), {"dim": dim, "ends": ends})
+
+
+SPLIT = Op("split", _split_reference, None, (_split_dx,), "linear", _split_samples, view=True, exact=True)
+
+
+def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
+    """Blocks of a given size along an axis (the last may be smaller), or of the given sizes, as views.
+
+    forward    out_i = the i-th block of x
+    backward   dx = the g_i joined
+
+    >>> [part.shape[0] for part in mt.split(mt.arange(5), 2)]
+    [2, 2, 1]
+    """
+    shape = shape_of(tensor)
+    if not shape:
+        raise ShapeError("split: a tensor without axes cannot be split")
+    d = axis("split", dim, len(shape))
+    n = shape[d]
+    if isinstance(split_size_or_sections, (tuple, list)):
+        lengths = sizes("split", split_size_or_sections)
+        if sum(lengths) != n or any(k < 0 for k in lengths):
+            raise ShapeError(f"split: the sizes {lengths} do not add up to {n}, the size of axis {d}")
+    else:
+        size = int(split_size_or_sections)
+        if size <= 0 and n > 0:
+            raise ShapeError(f"split: split_size {size} must be positive")
+        lengths = tuple([min(size, n - k) for k in range(0, n, size)]) if n else (0,)
+    ends = tuple(np.cumsum(lengths).tolist())
+    return apply(SPLIT, tensor, dim=d, ends=ends) if ends else ()
+
+
+def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
+    """At most `chunks` blocks along an axis, all but the last of one size.
+
+    >>> [part.shape[0] for part in mt.chunk(mt.arange(5), 3)]
+    [2, 2, 1]
+    """
+    shape = shape_of(input)
+    if chunks <= 0:
+        raise ShapeError(f"chunk: chunks must be positive, not {chunks}")
+    d = axis("chunk", dim, len(shape))
+    n = shape[d] if shape else 1
+    return split(input, max(-(-n // chunks), 1), d)
+
+
+def narrow(input: Any, dim: int, start: int, length: int) -> Any:
+    """`length` elements along an axis from `start` on. A view.
+
+    >>> mt.narrow(mt.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    shape = shape_of(input)
+    d = axis("narrow", dim, len(shape))
+    first = start + shape[d] if start < 0 else start
+    if length < 0 or not 0 <= first <= shape[d] - length:
+        raise ShapeError(f"narrow: {length} elements from {start} do not fit into axis {d} of size {shape[d]}")
+    return indexing.getitem(input, (slice(None),) * d + (slice(first, first + length),))
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+def _clone_reference(x: Array) -> Result:
+    return x.copy("K"), ()
+
+
+def _clone_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (0,)):
+        yield Sample((rng.standard_normal(shape),))
+
+
+CLONE = Op("clone", _clone_reference, None, (lambda g: g,), "linear", _clone_samples, exact=True)
+
+
+def clone(input: Any) -> Any:
+    """A copy in memory of its own, in the graph: the gradient passes through.
+
+    >>> mt.clone(mt.ones(2))
+    tensor([1., 1.])
+    """
+    return apply(CLONE, input)
+
+
+def _contiguous_reference(x: Array) -> Result:
+    return x.copy("C"), ()
+
+
+CONTIGUOUS = Op("contiguous", _contiguous_reference, None, (lambda g: g,), "linear", _clone_samples, exact=True)
+
+
+def contiguous(input: Any) -> Any:
+    """The tensor itself if its elements lie in row-major order in memory, else a copy that does."""
+    return input if raw(input).flags.c_contiguous else apply(CONTIGUOUS, input)
+
+
+def flip(input: Any, dims: Any) -> Any:
+    """The order along the given axes reversed; a copy.
+
+    >>> mt.flip(mt.arange(3), (0,))
+    tensor([2, 1, 0])
+    """
+    ndim = len(shape_of(input))
+    turned = tuple([axis("flip", d, ndim) for d in (dims if isinstance(dims, (tuple, list)) else (dims,))])
+    return apply(FLIP, input, dims=turned)
+
+
+def _flip_reference(x: Array, *, dims: Shape) -> Result:
+    return np.flip(x, dims).copy(), ()
+
+
+def _flip_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((rng.standard_normal((2, 3)),), {"dims": (1,)})
+    yield Sample((rng.standard_normal((2, 3)),), {"dims": (0, 1)})
+
+
+FLIP = Op(
+    "flip", _flip_reference, None, (lambda g, *, dims: flip(g, dims),), "linear", _flip_samples, exact=True
+)
+
+
+# --- writing through a view -------------------------------------------------------------------------------------------
+
+
+def _view_write_reference(base: Array, value: Array, *, chain: Any, shape: Shape) -> Result:
+    out = base.copy()
+    replay(chain, out)[...] = value
+    return out, ()
+
+
+def _view_write_dbase(g: Any, *, chain: Any, shape: Shape) -> Any:
+    part = replay(chain, g)
+    return apply(VIEW_WRITE, g, np.zeros(shape_of(part), raw(part).dtype), chain=chain, shape=shape)
+
+
+def _view_write_dvalue(g: Any, *, chain: Any, shape: Shape) -> Any:
+    return replay(chain, g)
+
+
+def _view_write_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    chain = ((None, PERMUTE, {"dims": (1, 0)}, 0), UNBIND, {"dim": 0}, 1)
+    yield Sample((rng.standard_normal((2, 3)), rng.standard_normal(2)), {"chain": chain, "shape": (2, 3)})
+
+
+# The base of a view after a write into the view: base with the view's part replaced by value.
+#     forward    out = base;  out[view] = value
+#     backward   dbase = g with zeros in the view's place,  dvalue = g[view]
+VIEW_WRITE = Op(
+    "view_write",
+    _view_write_reference,
+    None,
+    (_view_write_dbase, _view_write_dvalue),
+    "linear",
+    _view_write_samples,
+    exact=True,
+)

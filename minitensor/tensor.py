@@ -1,0 +1,557 @@
+"""The Tensor that users see: the graph's core with methods and operators, each the function of the same name."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import device as devices
+from . import dtypes, formatting, graph
+from .errors import DtypeError, GraphError, ShapeError
+from .graph import assign, check_writable, snapshot, wrap
+from .ops import arithmetic, comparison, functions, indexing, matmul, reduce, softmax
+from .ops import shape as shapes
+from .ops.common import to_dtype
+
+
+class Size(tuple[int, ...]):
+    """The sizes of a tensor: a tuple that can count."""
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return int(np.prod(self, dtype=np.int64))
+
+    def __repr__(self) -> str:
+        return f"minitensor.Size({list(self)})"
+
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        return Size(part) if isinstance(index, slice) else part
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method `x.f_(...)` of a function `f(x, ...)`: the result is written into the memory of x, in the graph.
+
+    A value that the backward needs is kept as a copy. Raises GraphError for a leaf that requires gradients, ShapeError
+    if the result has another shape, DtypeError if it cannot be cast to the dtype of x.
+    """
+    name = function.__name__ + "_"
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_writable(name, self)
+        before = snapshot(self)
+        others = [before if a is self else a for a in args]
+        assign(name, self, function(before, *others, **kwargs))
+        return self
+
+    method.__name__ = name
+    method.__qualname__ = f"Tensor.{name}"
+    method.__doc__ = f"`{function.__name__}` in place: writes the result into this tensor and returns it."
+    return method
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tensor, other: Any) -> Any:
+        return function(other, self)
+
+    return method
+
+
+class Tensor(graph.Tensor):
+    """An array of numbers in a graph of the operators that made it. Made by `mt.tensor`, `mt.zeros` and others.
+
+    >>> x = mt.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    def __new__(cls, *data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+        """PyTorch's old constructor: sizes, or data, always of the default dtype."""
+        from . import creation
+
+        if len(data) == 1 and not isinstance(data[0], int):
+            made = creation.tensor(data[0], dtype=dtype or dtypes.get_default_dtype())
+        else:
+            made = creation.zeros(*data, dtype=dtype)
+        if cls is Tensor:
+            return made
+        out: Tensor = graph.Tensor.__new__(cls)
+        graph.Tensor.__init__(out, made.array)
+        return out
+
+    def __init__(self, *data: Any, **options: Any) -> None:
+        """All is done in __new__."""
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of its axes."""
+        return Size(self.array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one axis."""
+        from .ops.common import axis
+
+        return self.shape if dim is None else self.array.shape[axis("size", dim, self.array.ndim)]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return int(self.array.ndim)
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return int(self.array.ndim)
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(self.array.size)
+
+    nelement = numel
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The type of its elements."""
+        return dtypes.of(self.array.dtype)
+
+    @property
+    def device(self) -> devices.device:
+        """Always the CPU."""
+        return devices.CPU
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return int(self.array.itemsize)
+
+    element_size = itemsize.fget
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return int(self.array.nbytes)
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The distance between neighbours along each axis, in elements."""
+        strides = tuple([s // self.array.itemsize for s in self.array.strides])
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order in memory."""
+        return bool(self.array.flags.c_contiguous)
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return int(self.array.ctypes.data)
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is floating."""
+        return bool(self.array.dtype.kind == "f")
+
+    def is_complex(self) -> bool:
+        """False: there are no complex numbers."""
+        return False
+
+    def __len__(self) -> int:
+        if self.array.ndim == 0:
+            raise TypeError("len() of a tensor without axes")
+        return len(self.array)
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return formatting.tensor_str(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.array.size == 1 else str(self)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # --- the graph ----------------------------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that backward has accumulated here, or None."""
+        return self.leaf_grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"grad must be a Tensor or None, not {type(value).__name__}")
+            if value.array.shape != self.array.shape or value.array.dtype != self.array.dtype:
+                raise ShapeError(
+                    f"grad: {tuple(value.shape)} {value.dtype.name} is not the gradient of "
+                    f"{tuple(self.shape)} {self.dtype.name}"
+                )
+        self.leaf_grad = value
+
+    @property
+    def grad_fn(self) -> Any:
+        """The node of the operator that made this tensor; None for a leaf."""
+        return self.node
+
+    @property
+    def _version(self) -> int:
+        return int(self.version.value)
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, outside the graph and not watched by it."""
+        out: Tensor = wrap(self.array)
+        return out
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.replace(value.array)
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Adds d(self)/d(leaf), times `gradient`, to the `grad` of every leaf, or of `inputs` only.
+
+        A tensor of several elements needs `gradient`, of its shape. The saved values are freed unless `retain_graph`
+        (default: `create_graph`); with `create_graph` the gradients can themselves be differentiated.
+        Raises GraphError for a tensor outside the graph, and for a graph that was freed or overwritten.
+
+        >>> x = mt.tensor(3.0, requires_grad=True)
+        >>> (x * x).backward()
+        >>> x.grad
+        tensor(6.)
+        """
+        from .autograd.reverse import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Switches on (or off) whether operators on this leaf are recorded."""
+        self.requires_grad = requires_grad
+        return self
+
+    def detach_(self) -> Tensor:
+        """Takes this tensor out of the graph."""
+        self.unlink()
+        return self
+
+    def retain_grad(self) -> None:
+        """Has backward keep the gradient of this tensor in `grad` though it is no leaf."""
+        if not self.requires_grad:
+            raise GraphError("retain_grad: the tensor does not require gradients")
+        if self.node is None or self.retains_grad:
+            return
+
+        def keep(g: Tensor) -> None:
+            have = self.leaf_grad
+            self.leaf_grad = g.clone() if have is None else have + g
+
+        keep.retains = self  # type: ignore[attr-defined]
+        graph.add_hook(self, keep)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called."""
+        node = self.node
+        hooks = [] if node is None or node.hooks is None else node.hooks.get(self.index, [])
+        return any(getattr(hook, "retains", None) is self for hook in hooks)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Has `hook` called with the gradient of this tensor whenever it is computed; what it returns replaces it.
+
+        >>> x = mt.ones(2, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: g * 10)
+        >>> x.sum().backward()
+        >>> x.grad
+        tensor([10., 10.])
+        """
+        if not self.requires_grad:
+            raise GraphError("register_hook: the tensor does not require gradients")
+        return RemovableHandle(graph.add_hook(self, hook), hook)
+
+    # --- out of the library -------------------------------------------------------------------------------------------
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """The ndarray that holds the elements: the same memory.
+
+        Raises GraphError for a tensor that requires gradients, unless `force`.
+        """
+        if self.requires_grad and not force:
+            raise GraphError("numpy(): the tensor requires gradients; use detach().numpy()")
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        if dtype is None or array.dtype == np.dtype(dtype):
+            return array.copy() if copy else array
+        if copy is False:
+            raise ValueError(f"a {array.dtype} tensor cannot be seen as {dtype} without a copy")
+        return array.astype(dtype)
+
+    __array_priority__ = 1000
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.numpy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.array.size != 1:
+            raise ShapeError(f"item: a tensor of shape {tuple(self.shape)} has {self.array.size} elements, not one")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise ShapeError(
+                f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use .any() or .all()"
+            )
+        return bool(self.item())
+
+    def __index__(self) -> int:
+        if self.array.size != 1 or self.array.dtype.kind not in "iub":
+            raise TypeError("only integer tensors with one element can be used as an index")
+        return int(self.item())
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (type(self), self.array, bool(self._is_own_leaf()), dict(self.__dict__))
+
+    def _is_own_leaf(self) -> bool:
+        return self.node is None and self.requires_grad
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if self.node is not None:
+            raise GraphError("only leaf tensors can be deep-copied; use clone() or detach() first")
+        if id(self) not in memo:
+            made = _rebuild(type(self), self.array.copy("K"), self.requires_grad, {})
+            memo[id(self)] = made
+            made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            if self.leaf_grad is not None:
+                made.leaf_grad = copy.deepcopy(self.leaf_grad, memo)
+        return memo[id(self)]
+
+    # --- dtypes and devices -------------------------------------------------------------------------------------------
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Tensor:
+        """This tensor with another dtype; itself if it has it already. Devices other than the CPU raise."""
+        for value in args:
+            if isinstance(value, Tensor):
+                dtype = value.dtype
+            elif isinstance(value, (str, devices.device)):
+                devices.check(value)
+            elif isinstance(value, (dtypes.dtype, np.dtype, type)):
+                dtype = value
+            elif not isinstance(value, bool) and value is not None:
+                raise TypeError(f"to: expected a dtype, a device or a tensor, got {type(value).__name__}")
+        devices.check(device)
+        out = self if dtype is None else to_dtype(self, dtypes.of(dtype))
+        result: Tensor = out.clone() if copy and out is self else out
+        return result
+
+    def type(self, dtype: Any = None) -> Any:
+        """The dtype's name, or this tensor with another dtype."""
+        return f"minitensor.{self.dtype.name}" if dtype is None else self.to(dtype)
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """This tensor in the dtype of `other`."""
+        return self.to(other.dtype)
+
+    def float(self) -> Tensor:
+        """In float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Tensor:
+        """In float64."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Tensor:
+        """In float16."""
+        return self.to(dtypes.float16)
+
+    def long(self) -> Tensor:
+        """In int64."""
+        return self.to(dtypes.int64)
+
+    def int(self) -> Tensor:
+        """In int32."""
+        return self.to(dtypes.int32)
+
+    def bool(self) -> Tensor:
+        """In bool: whether each element differs from 0."""
+        return self.to(dtypes.bool_)
+
+    def byte(self) -> Tensor:
+        """In uint8."""
+        return self.to(dtypes.uint8)
+
+    def cpu(self) -> Tensor:
+        """Itself: every tensor is on the CPU."""
+        return self
+
+    def pin_memory(self) -> Tensor:
+        """Itself: there is no other memory to copy to."""
+        return self
+
+    # --- new tensors like this one ------------------------------------------------------------------------------------
+
+    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """Zeros of another shape in this tensor's dtype."""
+        from . import creation
+
+        return creation.zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """Ones of another shape in this tensor's dtype."""
+        from . import creation
+
+        return creation.ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
+        """One value in another shape, in this tensor's dtype."""
+        from . import creation
+
+        return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device)
+
+    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None) -> Tensor:
+        """A tensor of another shape in this tensor's dtype."""
+        from . import creation
+
+        return creation.empty(*size, dtype=dtype or self.dtype, device=device)
+
+    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
+        """A tensor of other data in this tensor's dtype."""
+        from . import creation
+
+        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    # --- indexing -----------------------------------------------------------------------------------------------------
+
+    __getitem__ = indexing.getitem
+    __setitem__ = indexing.setitem
+    index_select = indexing.index_select
+    gather = indexing.gather
+    nonzero = indexing.nonzero
+    masked_select = indexing.masked_select
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a tensor without axes")
+        return iter(shapes.unbind(self, 0))
+
+    def __contains__(self, value: Any) -> Any:
+        return bool(np.any(self.array == (value.array if isinstance(value, Tensor) else value)))
+
+    # --- shapes -------------------------------------------------------------------------------------------------------
+
+    reshape = shapes.reshape
+    view = shapes.view
+    flatten = shapes.flatten
+    unflatten = shapes.unflatten
+    squeeze = shapes.squeeze
+    unsqueeze = shapes.unsqueeze
+    permute = shapes.permute
+    transpose = swapaxes = shapes.transpose
+    movedim = shapes.movedim
+    t = shapes.t
+    expand = shapes.expand
+    unbind = shapes.unbind
+    split = shapes.split
+    chunk = shapes.chunk
+    narrow = shapes.narrow
+    clone = shapes.clone
+    contiguous = shapes.contiguous
+    flip = shapes.flip
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        out: Tensor = shapes.permute(self, tuple(range(self.array.ndim))[::-1])
+        return out
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes exchanged."""
+        out: Tensor = shapes.transpose(self, -2, -1)
+        return out
+
+    def view_as(self, other: Tensor) -> Tensor:
+        """A view in the shape of `other`."""
+        out: Tensor = shapes.view(self, other.array.shape)
+        return out
+
+    def reshape_as(self, other: Tensor) -> Tensor:
+        """Reshaped to the shape of `other`."""
+        out: Tensor = shapes.reshape(self, other.array.shape)
+        return out
+
+    def expand_as(self, other: Tensor) -> Tensor:
+        """Expanded to the shape of `other`."""
+        out: Tensor = shapes.expand(self, other.array.shape)
+        return out
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
+        """Writes the elements of `src`, which broadcasts and is cast, into this tensor."""
+        indexing.setitem(self, ..., src)
+        return self
+
+    def fill_(self, value: Any) -> Tensor:
+        """Writes one value everywhere."""
+        indexing.setitem(self, ..., value)
+        return self
+
+    def zero_(self) -> Tensor:
+        """Writes 0 everywhere."""
+        indexing.setitem(self, ..., 0)
+        return self
+
+
+
+def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:
+    out = graph.Tensor.__new__(cls)
+    graph.Tensor.__init__(out, array)
+    out.requires_grad = requires_grad
+    out.__dict__.update(attributes)
+    return out
+
+
+graph.set_tensor_class(Tensor)
+graph.set_algebra(arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE)
