@@ -8,6 +8,15 @@
 #include <new>
 #include <vector>
 
+// To AddressSanitizer a block begins and ends with the bytes asked for, and is gone when released,
+// though the pool keeps it.
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(block, bytes) static_cast<void>(0)
+#define ASAN_UNPOISON_MEMORY_REGION(block, bytes) static_cast<void>(0)
+#endif
+
 namespace mt {
 namespace {
 
@@ -67,12 +76,16 @@ class Pool {
     stats_.fresh += fresh;
     stats_.in_use += size;
     if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
-    return reinterpret_cast<char*>(header) + kAlign;
+    void* block = reinterpret_cast<char*>(header) + kAlign;
+    ASAN_POISON_MEMORY_REGION(header + 1, kAlign - sizeof(Header) + size);
+    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+    return block;
   }
 
   void release(void* block) {
     Header* header = reinterpret_cast<Header*>(static_cast<char*>(block) - kAlign);
     const int64_t size = class_bytes(header->size_class);
+    ASAN_POISON_MEMORY_REGION(block, size);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       stats_.in_use -= size;
