@@ -19,11 +19,15 @@ constexpr int kMaxDims = 64;  // NumPy's own limit
 // How an elementwise kernel walks its operands: the common sizes (outermost first, adjacent axes merged where all
 // operands allow it) and each operand's strides in elements; 0 where it is broadcast. Operand 0 is the output.
 struct Walk {
-  int ndim;
+  int ndim;       // at least 1
   int64_t count;  // elements of the output
   int64_t size[kMaxDims];
   int64_t stride[4][kMaxDims];
 };
+
+#define MT_UNARY_ARGS (T * out, const T* x, const Walk& walk)
+#define MT_BINARY_ARGS (T * out, const T* x, const T* y, const Walk& walk)
+#define MT_REDUCE_ARGS (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)
 
 // Of a max pooling: the planes of input and output, and the window's size, step, padding and dilation.
 struct Pool2d {
@@ -35,9 +39,77 @@ struct Window {
   int64_t begin, end, count;
 };
 
+struct MatmulSizes {  // c (batch, m, n) = a (batch, m, k) b (batch, k, n); a is operand 1 of the walk, b operand 2
+  int64_t m, n, k;
+  int64_t a_row, a_col, b_row, b_col;  // strides in elements; of each pair one is 1
+  Walk batch;
+};
+
+// y (n, o, oh, ow) of x (n, c, h, w) and w (o, c / groups, kh, kw): y's pixel (i, j) meets, under the kernel's (a, b), x's
+// pixel (i * sh - ph + a * dh, j * sw - pw + b * dw), or a zero of the padding.
+struct ConvSizes {
+  int64_t n, c, h, w, o, kh, kw, oh, ow;
+  int64_t sh, sw, ph, pw, dh, dw, groups;
+};
+
 #define MT_KERNEL_TABLE(ROW)                                        \
+  /* matmul.cpp; bias (n), or null */                                                                                \
+  ROW(matmul, (T * c, const T* a, const T* b, const T* bias, const MatmulSizes& s))                                  \
+  /* arithmetic.cpp: element by element with broadcasting */ \
+  ROW(add, MT_BINARY_ARGS) \
+  ROW(sub, MT_BINARY_ARGS) \
+  ROW(mul, MT_BINARY_ARGS) \
+  ROW(div, MT_BINARY_ARGS) \
+  ROW(neg, MT_UNARY_ARGS) \
+  ROW(square, MT_UNARY_ARGS) \
+  ROW(reciprocal, MT_UNARY_ARGS) \
+  ROW(pow, MT_BINARY_ARGS) \
+  ROW(pow_scalar, (T * out, const T* x, T y, const Walk& walk)) \
+  /* functions.cpp: likewise; in f_vjp the inputs are g, and x or the output of f */ \
+  ROW(abs, MT_UNARY_ARGS) \
+  ROW(sign, MT_UNARY_ARGS) \
+  ROW(exp, MT_UNARY_ARGS) \
+  ROW(log, MT_UNARY_ARGS) \
+  ROW(sqrt, MT_UNARY_ARGS) \
+  ROW(rsqrt, MT_UNARY_ARGS) \
+  ROW(sin, MT_UNARY_ARGS) \
+  ROW(cos, MT_UNARY_ARGS) \
+  ROW(erf, MT_UNARY_ARGS) \
+  ROW(tanh, MT_UNARY_ARGS) \
+  ROW(tanh_vjp, MT_BINARY_ARGS) \
+  ROW(sigmoid, MT_UNARY_ARGS) \
+  ROW(sigmoid_vjp, MT_BINARY_ARGS) \
+  ROW(relu, MT_UNARY_ARGS) \
+  ROW(relu_vjp, MT_BINARY_ARGS) \
+  ROW(silu, MT_UNARY_ARGS) \
+  ROW(silu_vjp, MT_BINARY_ARGS) \
+  ROW(gelu, MT_UNARY_ARGS) \
+  ROW(gelu_vjp, MT_BINARY_ARGS) \
+  ROW(gelu_tanh, MT_UNARY_ARGS) \
+  ROW(gelu_tanh_vjp, MT_BINARY_ARGS) \
+  ROW(leaky_relu, (T * out, const T* x, T slope, const Walk& walk)) \
+  ROW(leaky_relu_vjp, (T * dx, const T* g, const T* x, T slope, const Walk& walk)) \
+  ROW(softplus, (T * out, const T* x, T beta, T threshold, const Walk& walk)) \
+  ROW(softplus_vjp, (T * dx, const T* g, const T* x, T beta, T threshold, const Walk& walk)) \
+  ROW(clamp, (T * out, const T* x, T low, T high, const Walk& walk)) \
+  ROW(clamp_vjp, (T * dx, const T* g, const T* x, T low, T high, const Walk& walk)) \
+  ROW(maximum, MT_BINARY_ARGS) \
+  ROW(minimum, MT_BINARY_ARGS) \
+  ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk)) \
+  ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk)) \
+  /* reduce.cpp: over the middle axis of x (outer, n, inner) */ \
+  ROW(sum, MT_REDUCE_ARGS) \
+  ROW(amax, MT_REDUCE_ARGS) \
+  ROW(amin, MT_REDUCE_ARGS) \
+  ROW(first_equal, (int64_t * index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner)) \
   /* softmax.cpp: x is (outer, n, inner), the axis is the middle */ \
-  ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))     \
+  ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)) \
+  ROW(softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner)) \
+  ROW(log_softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)) \
+  ROW(log_softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner)) \
+  /* loss.cpp: likewise; target, rows and lse are (outer, inner) */ \
+  ROW(cross_entropy, (T * rows, T* lse, T* total, T* loss, const T* x, const int64_t* target, const T* weight, T smoothing, int64_t ignored, bool mean, int64_t outer, int64_t n, int64_t inner)) \
+  ROW(cross_entropy_vjp, (T * dx, const T* g, const T* x, const T* lse, const T* total, const int64_t* target, const T* weight, T smoothing, int64_t ignored, bool shared, int64_t outer, int64_t n, int64_t inner))     \
   /* pool.cpp: planes of x are (h, w), of y (oh, ow); idx is a flat place in the plane */ \
   ROW(max_pool2d, (T * y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p)) \
   ROW(max_pool2d_vjp, (T * dx, const T* g, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs)) \

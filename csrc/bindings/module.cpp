@@ -4,6 +4,10 @@
 PYBIND11_MODULE(_core, m) {
   m.doc() = "minitensor's compiled kernels; private, called by minitensor.ops alone";
   mt::bind_runtime(m);
+  mt::bind_elementwise(m);
+  mt::bind_reduce(m);
+  mt::bind_matmul(m);
   mt::bind_softmax(m);
+  mt::bind_loss(m);
   mt::bind_pool(m);
 }

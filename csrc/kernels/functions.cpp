@@ -1,0 +1,182 @@
+// Functions of one number, activations and choices, element by element; each derivative stands
+// under its function.
+#include "elementwise.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+// 1, 0 or -1; 0 for NaN
+template <class T>
+inline Vec<T> sign_of(Vec<T> x) {
+  return select<T>(x > 0, splat<T>(1), select<T>(x < 0, splat<T>(-1), Vec<T>{}));
+}
+
+inline float sine(float x) { return __builtin_sinf(x); }
+inline double sine(double x) { return __builtin_sin(x); }
+inline float cosine(float x) { return __builtin_cosf(x); }
+inline double cosine(double x) { return __builtin_cos(x); }
+
+MT_UNARY(abs, abs<T>(x))
+MT_UNARY(sign, sign_of<T>(x))
+MT_UNARY(exp, exp<T>(x))
+MT_UNARY(log, log<T>(x))
+MT_UNARY(sqrt, sqrt<T>(x))
+MT_UNARY(rsqrt, 1 / sqrt<T>(x))
+MT_UNARY(sin, per_lane<T>([](T s) { return sine(s); }, x))
+MT_UNARY(cos, per_lane<T>([](T s) { return cosine(s); }, x))
+MT_UNARY(erf, erf<T>(x))
+
+// --- activations: y = f(x), and dx = g f'(x), where f' is had from y if that is cheaper
+// -------------------------------
+
+MT_UNARY(tanh, tanh<T>(x))
+MT_BINARY(tanh_vjp, x * (1 - y * y))  // x is g
+
+MT_UNARY(sigmoid, sigmoid<T>(x))
+MT_BINARY(sigmoid_vjp, x*(y * (1 - y)))  // x is g
+
+MT_UNARY(relu, select<T>(x < 0, Vec<T>{}, x))
+MT_BINARY(relu_vjp, select<T>(y <= 0, Vec<T>{}, x))  // x is g
+
+// y = x s(x),  y' = s + x s (1 - s)
+template <class T>
+inline Vec<T> silu_slope(Vec<T> x) {
+  const Vec<T> s = sigmoid<T>(x);
+  return s * (1 + x * (1 - s));
+}
+MT_UNARY(silu, x* sigmoid<T>(x))
+MT_BINARY(silu_vjp, x* silu_slope<T>(y))  // x is g
+
+// y = x P(x),  y' = P(x) + x p(x),  P(x) = (1 + erf(x / sqrt 2)) / 2,  p(x) = exp(-x^2 / 2) /
+// sqrt(2 pi)
+template <class T>
+inline Vec<T> normal_cdf(Vec<T> x) {
+  return (erf<T>(x * T(0.70710678118654752)) + 1) * T(0.5);
+}
+template <class T>
+inline Vec<T> normal_pdf(Vec<T> x) {
+  return exp<T>(x * x * T(-0.5)) * T(0.39894228040143268);
+}
+MT_UNARY(gelu, x* normal_cdf<T>(x))
+MT_BINARY(gelu_vjp, x*(normal_cdf<T>(y) + y * normal_pdf<T>(y)))  // x is g
+
+// y = x (1 + t)/2,  y' = (1 + t)/2 + x (1 - t^2) u'/2,  t = tanh u,  u = sqrt(2 / pi) (x + 0.044715
+// x^3)
+template <class T>
+inline Vec<T> gelu_tanh_t(Vec<T> x) {
+  return tanh<T>(T(0.79788456080286536) * x * (1 + T(0.044715) * x * x));
+}
+template <class T>
+inline Vec<T> gelu_tanh_slope(Vec<T> x) {
+  const Vec<T> t = gelu_tanh_t<T>(x);
+  const Vec<T> du = T(0.79788456080286536) * (1 + T(3 * 0.044715) * x * x);
+  return T(0.5) * (1 + t + x * (1 - t * t) * du);
+}
+MT_UNARY(gelu_tanh, T(0.5) * x * (1 + gelu_tanh_t<T>(x)))
+MT_BINARY(gelu_tanh_vjp, x* gelu_tanh_slope<T>(y))  // x is g
+
+// y = x, or slope x where x <= 0
+template <class T>
+void leaky_relu(T* out, const T* x0, T slope, const Walk& walk) {
+  elementwise<T>(walk, [slope](Vec<T> x) { return select<T>(x > 0, x, x * slope); }, out, x0);
+}
+template <class T>
+void leaky_relu_vjp(T* dx, const T* g0, const T* x0, T slope, const Walk& walk) {
+  elementwise<T>(
+      walk, [slope](Vec<T> g, Vec<T> x) { return select<T>(x > 0, g, g * slope); }, dx, g0, x0);
+}
+
+// y = ln(1 + exp(beta x)) / beta = max(x, 0) + ln(1 + exp(-|beta x|)) / beta, or x where beta x >
+// threshold
+template <class T>
+void softplus(T* out, const T* x0, T beta, T threshold, const Walk& walk) {
+  const auto f = [=](Vec<T> x) {
+    const Vec<T> z = x * beta;
+    const Vec<T> soft = (select<T>(z < 0, Vec<T>{}, z) + log1p<T>(exp<T>(-abs<T>(z)))) / beta;
+    return select<T>(z > threshold, x, soft);
+  };
+  elementwise<T>(walk, f, out, x0);
+}
+template <class T>
+void softplus_vjp(T* dx, const T* g0, const T* x0, T beta, T threshold, const Walk& walk) {
+  const auto f = [=](Vec<T> g, Vec<T> x) {
+    const Vec<T> z = x * beta;
+    return select<T>(z > threshold, g, g * sigmoid<T>(z));
+  };
+  elementwise<T>(walk, f, dx, g0, x0);
+}
+
+// --- choices
+// ----------------------------------------------------------------------------------------------------------
+
+// y = min(max(x, low), high); NaN stays
+template <class T>
+void clamp(T* out, const T* x0, T low, T high, const Walk& walk) {
+  const auto f = [=](Vec<T> x) {
+    const Vec<T> y = select<T>(x < low, splat<T>(low), x);
+    return select<T>(y > high, splat<T>(high), y);
+  };
+  elementwise<T>(walk, f, out, x0);
+}
+template <class T>
+void clamp_vjp(T* dx, const T* g0, const T* x0, T low, T high, const Walk& walk) {
+  const auto f = [=](Vec<T> g, Vec<T> x) {
+    return select<T>((x >= low) & (x <= high), g, Vec<T>{});
+  };
+  elementwise<T>(walk, f, dx, g0, x0);
+}
+
+MT_BINARY(maximum, maximum<T>(x, y))
+MT_BINARY(minimum, minimum<T>(x, y))
+
+// dx of maximum(x, y), and of minimum(y, x): g where x is chosen, half of it where they are equal
+template <class T>
+void maximum_vjp(T* dx, const T* g0, const T* x0, const T* y0, const Walk& walk) {
+  const auto f = [](Vec<T> g, Vec<T> x, Vec<T> y) {
+    return select<T>(x < y, Vec<T>{}, select<T>(x == y, g * T(0.5), g));
+  };
+  elementwise<T>(walk, f, dx, g0, x0, y0);
+}
+
+// x where the condition holds, else y
+template <class T>
+void where(T* out, const T* x0, const T* y0, const uint8_t* condition, const Walk& walk) {
+  const auto f = [](Vec<T> x, Vec<T> y, Mask<T> c) { return select<T>(c, x, y); };
+  elementwise<T>(walk, f, out, x0, y0, condition);
+}
+
+}  // namespace
+
+MT_KERNEL(abs, abs)
+MT_KERNEL(sign, sign)
+MT_KERNEL(exp, exp)
+MT_KERNEL(log, log)
+MT_KERNEL(sqrt, sqrt)
+MT_KERNEL(rsqrt, rsqrt)
+MT_KERNEL(sin, sin)
+MT_KERNEL(cos, cos)
+MT_KERNEL(erf, erf)
+MT_KERNEL(tanh, tanh)
+MT_KERNEL(tanh_vjp, tanh_vjp)
+MT_KERNEL(sigmoid, sigmoid)
+MT_KERNEL(sigmoid_vjp, sigmoid_vjp)
+MT_KERNEL(relu, relu)
+MT_KERNEL(relu_vjp, relu_vjp)
+MT_KERNEL(silu, silu)
+MT_KERNEL(silu_vjp, silu_vjp)
+MT_KERNEL(gelu, gelu)
+MT_KERNEL(gelu_vjp, gelu_vjp)
+MT_KERNEL(gelu_tanh, gelu_tanh)
+MT_KERNEL(gelu_tanh_vjp, gelu_tanh_vjp)
+MT_KERNEL(leaky_relu, leaky_relu)
+MT_KERNEL(leaky_relu_vjp, leaky_relu_vjp)
+MT_KERNEL(softplus, softplus)
+MT_KERNEL(softplus_vjp, softplus_vjp)
+MT_KERNEL(clamp, clamp)
+MT_KERNEL(clamp_vjp, clamp_vjp)
+MT_KERNEL(maximum, maximum)
+MT_KERNEL(minimum, minimum)
+MT_KERNEL(maximum_vjp, maximum_vjp)
+MT_KERNEL(where, where)
+
+}  // namespace mt::MT_ISA

@@ -1,0 +1,208 @@
+// Reductions over the middle axis of x (outer, n, inner), in the order of a binary tree: the error
+// of a sum grows with log n. The tree depends on the sizes alone.
+#include "../kernels.h"
+#include "../runtime/memory.h"
+#include "../runtime/parallel.h"
+#include "../simd.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+constexpr int64_t kChunk = 1 << 16;  // elements that a thread takes at a time
+constexpr int64_t kStrip = 512;      // columns that are reduced together, in the first-level cache
+constexpr int64_t kLeafRows = 64;    // rows that are reduced one after the other
+constexpr int64_t kLeafVectors =
+    64;  // vectors of a row that are reduced into kWays of them one after the other
+constexpr int kWays = 8;
+
+inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
+
+template <class T>
+struct Sum {
+  static constexpr T start = 0;
+  static Vec<T> join(Vec<T> a, Vec<T> b) { return a + b; }
+  static T lanes(Vec<T> v) { return mt::MT_ISA::sum<T>(v); }
+};
+template <class T>
+struct Max {
+  static constexpr T start = T(-__builtin_inf());
+  static Vec<T> join(Vec<T> a, Vec<T> b) { return maximum<T>(a, b); }
+  static T lanes(Vec<T> v) { return max<T>(v); }
+};
+template <class T>
+struct Min {
+  static constexpr T start = T(__builtin_inf());
+  static Vec<T> join(Vec<T> a, Vec<T> b) { return minimum<T>(a, b); }
+  static T lanes(Vec<T> v) { return min<T>(v); }
+};
+
+// x[0] .. x[n-1], down to one vector.
+template <class T, class Op>
+Vec<T> row(const T* x, int64_t n) {
+  constexpr int64_t kLeaf = kLeafVectors * kLanes<T>;
+  if (n > kLeaf) {
+    const int64_t half = (n / kLeaf + 1) / 2 * kLeaf;
+    return Op::join(row<T, Op>(x, half), row<T, Op>(x + half, n - half));
+  }
+  Vec<T> way[kWays];
+  for (Vec<T>& v : way) v = splat<T>(Op::start);
+  int64_t i = 0;
+  for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
+    for (int k = 0; k < kWays; ++k) way[k] = Op::join(way[k], load(x + i + k * kLanes<T>));
+  for (; i + kLanes<T> <= n; i += kLanes<T>) way[0] = Op::join(way[0], load(x + i));
+  if (i < n) way[1] = Op::join(way[1], load_n(x + i, static_cast<int>(n - i), Op::start));
+  for (int half = kWays / 2; half > 0; half /= 2)
+    for (int k = 0; k < half; ++k) way[k] = Op::join(way[k], way[k + half]);
+  return way[0];
+}
+
+// y[i] = join(y[i], x[i]) for `width` columns.
+template <class T, class Op>
+inline void join_row(T* y, const T* x, int64_t width) {
+  int64_t i = 0;
+  for (; i + kLanes<T> <= width; i += kLanes<T>) store(y + i, Op::join(load(y + i), load(x + i)));
+  if (i < width) {
+    const int rest = static_cast<int>(width - i);
+    store_n(y + i, Op::join(load_n(y + i, rest), load_n(x + i, rest)), rest);
+  }
+}
+
+// y (width) = the n >= 1 rows of x, `stride` apart. width <= kStrip.
+template <class T, class Op>
+void columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width) {
+  if (n > kLeafRows) {
+    const int64_t half = (n + 1) / 2;
+    T other[kStrip];
+    columns<T, Op>(y, x, half, stride, width);
+    columns<T, Op>(other, x + half * stride, n - half, stride, width);
+    join_row<T, Op>(y, other, width);
+    return;
+  }
+  std::memcpy(y, x, width * sizeof(T));
+  for (int64_t j = 1; j < n; ++j) join_row<T, Op>(y, x + j * stride, width);
+}
+
+// y (width) = the n >= 1 rows of x, `inner` apart; y and x begin at the same column.
+template <class T, class Op>
+void piece(T* y, const T* x, int64_t n, int64_t inner, int64_t width) {
+  if (inner == 1) {
+    *y = Op::lanes(row<T, Op>(x, n));
+    return;
+  }
+  const int64_t together = kStrip / inner;
+  if (together < 2 || n < 2 * together) {
+    columns<T, Op>(y, x, n, inner, width);
+    return;
+  }
+  // Short rows: so many together as fill a strip count as one, and the strip is folded at the end.
+  T strip[kStrip];
+  const int64_t whole = n / together;
+  columns<T, Op>(strip, x, whole, together * inner, together * inner);
+  columns<T, Op>(y, strip, together, inner, inner);
+  if (const int64_t rest = n - whole * together) {
+    columns<T, Op>(strip, x + whole * together * inner, rest, inner, inner);
+    join_row<T, Op>(y, strip, inner);
+  }
+}
+
+// y (outer, inner) = the join of x (outer, n, inner) over n. Long axes are cut into pieces, each
+// piece reduced for itself and the pieces' results then in the same way.
+template <class T, class Op>
+void reduce(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  if (n == 0) {
+    for (int64_t i = 0; i < outer * inner; ++i) y[i] = Op::start;
+    return;
+  }
+  const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
+  int64_t rows = max_of(kChunk / width, 1), pieces = (n + rows - 1) / rows;
+  T* partial = y;
+  if (pieces > 1) {
+    partial = static_cast<T*>(allocate(outer * pieces * inner * sizeof(T)));
+    if (partial == nullptr) {
+      partial = y;
+      pieces = 1;
+      rows = n;
+    }
+  }
+  const int64_t tasks = outer * pieces * strips;
+  for_ranges(tasks, max_of(kChunk / (min_of(rows, n) * width), 1), [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t column = task % strips * width, p = task / strips % pieces,
+                    o = task / strips / pieces;
+      piece<T, Op>(partial + (o * pieces + p) * inner + column,
+                   x + (o * n + p * rows) * inner + column, min_of(rows, n - p * rows), inner,
+                   min_of(width, inner - column));
+    }
+  });
+  if (pieces > 1) {
+    reduce<T, Op>(y, partial, outer, pieces, inner);
+    release(partial);
+  }
+}
+
+// y_oi = sum_j x_oji
+template <class T>
+void sum_axis(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  reduce<T, Sum<T>>(y, x, outer, n, inner);
+}
+
+// y_oi = max_j x_oji; NaN wins
+template <class T>
+void amax(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  reduce<T, Max<T>>(y, x, outer, n, inner);
+}
+
+// y_oi = min_j x_oji; NaN wins
+template <class T>
+void amin(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  reduce<T, Min<T>>(y, x, outer, n, inner);
+}
+
+template <class T>
+inline bool same(T a, T b) {
+  return a == b || (a != a && b != b);
+}
+
+template <class T>
+inline int64_t first_in_row(const T* x, T value, int64_t n) {
+  constexpr int64_t kStep = 4 * kLanes<T>;
+  int64_t i = 0;
+  for (; i + kStep <= n; i += kStep) {  // whole steps without the value are passed over
+    int found = 0;
+    for (int64_t k = 0; k < kStep; ++k) found |= same(x[i + k], value);
+    if (found) break;
+  }
+  while (i < n && !same(x[i], value)) ++i;
+  return i;
+}
+
+// index_oi = the first j with x_oji = value_oi, where NaN equals NaN: after amax it makes argmax
+template <class T>
+void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int64_t n,
+                 int64_t inner) {
+  const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
+  for_ranges(
+      outer * strips, max_of(kChunk / max_of(n * width, 1), 1), [&](int64_t begin, int64_t end) {
+        for (int64_t task = begin; task < end; ++task) {
+          const int64_t column = task % strips * width, o = task / strips,
+                        last = min_of(column + width, inner);
+          if (inner == 1) {
+            index[o] = first_in_row(x + o * n, value[o], n);
+            continue;
+          }
+          for (int64_t j = n - 1; j >= 0; --j)  // backwards, so that the first one is written last
+            for (int64_t i = column; i < last; ++i)
+              if (same(x[(o * n + j) * inner + i], value[o * inner + i])) index[o * inner + i] = j;
+        }
+      });
+}
+
+}  // namespace
+
+MT_KERNEL(sum, sum_axis)
+MT_KERNEL(amax, amax)
+MT_KERNEL(amin, amin)
+MT_KERNEL(first_equal, first_equal)
+
+}  // namespace mt::MT_ISA
