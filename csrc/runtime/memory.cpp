@@ -150,6 +150,11 @@ class Pool {
 }  // namespace
 
 void* allocate(size_t bytes) { return Pool::get().allocate(bytes); }
+void* scratch(size_t bytes) {
+  void* block = allocate(bytes);
+  if (block == nullptr) throw std::bad_alloc();
+  return block;
+}
 void release(void* block) { Pool::get().release(block); }
 void trim() { Pool::get().trim(); }
 void set_kept_limit(int64_t bytes) { Pool::get().set_limit(bytes); }

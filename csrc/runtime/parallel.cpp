@@ -4,9 +4,11 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -68,7 +70,9 @@ class Pool {
         std::this_thread::yield();
     }
     inside_ = false;
+    const std::exception_ptr error = std::exchange(error_, nullptr);
     owner_.unlock();
+    if (error) std::rethrow_exception(error);
   }
 
   void set_limit(int n) { limit_ = n; }
@@ -110,7 +114,12 @@ class Pool {
     for (;;) {
       const int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
       if (c >= job.chunks) return;
-      job.body(job.context, c);
+      try {
+        job.body(job.context, c);
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(sleep_);
+        error_ = std::current_exception();
+      }
     }
   }
 
@@ -151,6 +160,7 @@ class Pool {
   std::atomic<int> limit_{1}, sleepers_{0};
   int workers_ = 0;  // guarded by owner_
   Job job_;          // written by the owner while the gate is closed
+  std::exception_ptr error_;  // of any chunk; guarded by sleep_ until the workers are done
   alignas(64) std::atomic<uint64_t> gate_{0};
   alignas(64) std::atomic<int64_t> next_{0};
   alignas(64) std::atomic<uint64_t> finished_{0};

@@ -7,7 +7,8 @@
 namespace mt {
 
 // body(context, chunk) for every chunk of 0..chunks-1, in any order, on any thread. Runs on the caller alone for one
-// chunk, inside another parallel call, and while another thread's call is under way. body must not throw.
+// chunk, inside another parallel call, and while another thread's call is under way. What body throws (a kernel that
+// finds no scratch memory) is thrown on the caller when no chunk runs any more.
 void parallel(int64_t chunks, void (*body)(void* context, int64_t chunk), void* context);
 
 void set_num_threads(int n);

@@ -1,0 +1,59 @@
+// Batched matrix product: c (batch, m, n) = a (batch, m, k) b (batch, k, n) + bias (n), on any strides of a and b.
+#include "../kernels.h"
+#include "gemm.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+// One product of the batch: where its operands begin follows from the batch's walk.
+template <class T>
+Product<T> item(const MatmulSizes& s, T* c, const T* a, const T* b, const T* bias, int64_t index) {
+  c += index * s.m * s.n;
+  for (int d = s.batch.ndim - 1; d >= 0; --d) {
+    const int64_t at = index % s.batch.size[d];
+    index /= s.batch.size[d];
+    a += at * s.batch.stride[1][d];
+    b += at * s.batch.stride[2][d];
+  }
+  return {s.m, s.n, s.k, {c, s.n, 1}, {a, s.a_row, s.a_col}, {b, s.b_row, s.b_col}, {bias, 0, 1}};
+}
+
+// c_ij = bias_j + sum_k a_ik b_kj
+template <class T>
+void naive(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
+  for (int64_t index = 0; index < s.batch.count; ++index) {
+    const Product<T> p = item(s, c, a, b, bias, index);
+    for (int64_t i = 0; i < s.m; ++i)
+      for (int64_t j = 0; j < s.n; ++j) {
+        T sum = 0;
+        for (int64_t k = 0; k < s.k; ++k) sum += *p.a.at(i, k).p * *p.b.at(k, j).p;
+        *p.c.at(i, j).p = sum + (bias ? bias[j] : 0);
+      }
+  }
+}
+
+template <class T>
+void blocked(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
+  for (int64_t index = 0; index < s.batch.count; ++index) product_blocked(item(s, c, a, b, bias, index));
+}
+
+template <class T>
+void simd(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
+  for (int64_t index = 0; index < s.batch.count; ++index) product_simd(item(s, c, a, b, bias, index));
+}
+
+// Many products, or small ones, are shared out among the threads whole; a few large ones each use all threads.
+template <class T>
+void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
+  const int64_t count = s.batch.count, work = max(1, s.m * s.n * s.k);
+  const int64_t grain = count >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : count;
+  for_ranges(count, grain, [&](int64_t from, int64_t to) {
+    for (int64_t index = from; index < to; ++index) product_fast(item(s, c, a, b, bias, index));
+  });
+}
+
+}  // namespace
+
+MT_RUNGS(matmul, naive, blocked, simd, fast)
+
+}  // namespace mt::MT_ISA
