@@ -1,8 +1,8 @@
-// Softmax along the middle axis of x (outer, n, inner).
-#include "../simd.h"
+// Softmax and its logarithm along the middle axis of x (outer, n, inner).
+#include <cmath>
 
 #include "../kernels.h"
-#include "../runtime/parallel.h"
+#include "lines.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -14,17 +14,136 @@ void naive(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
     for (int64_t i = 0; i < inner; ++i) {
       const T* row = x + o * n * inner + i;
       T* out = y + o * n * inner + i;
-      T m = row[0];
-      for (int64_t j = 1; j < n; ++j)
-        if (row[j * inner] > m || row[j * inner] != row[j * inner]) m = row[j * inner];
+      T m = -INFINITY;
+      for (int64_t j = 0; j < n; ++j)
+        if (row[j * inner] > m) m = row[j * inner];
       T total = 0;
       for (int64_t j = 0; j < n; ++j) total += out[j * inner] = std::exp(row[j * inner] - m);
       for (int64_t j = 0; j < n; ++j) out[j * inner] /= total;
     }
 }
 
+// The same for a block of neighbouring columns side by side, so that memory is walked in order, not
+// in steps of inner.
+template <class T>
+void blocked(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  constexpr int64_t kBlock = 64;
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; i += kBlock) {
+      const int64_t width = inner - i < kBlock ? inner - i : kBlock;
+      const T* from = x + o * n * inner + i;
+      T* to = y + o * n * inner + i;
+      T m[kBlock], total[kBlock];
+      for (int64_t c = 0; c < width; ++c) m[c] = -INFINITY, total[c] = 0;
+      for (int64_t j = 0; j < n; ++j)
+        for (int64_t c = 0; c < width; ++c)
+          if (from[j * inner + c] > m[c]) m[c] = from[j * inner + c];
+      for (int64_t j = 0; j < n; ++j)
+        for (int64_t c = 0; c < width; ++c)
+          total[c] += to[j * inner + c] = std::exp(from[j * inner + c] - m[c]);
+      for (int64_t j = 0; j < n; ++j)
+        for (int64_t c = 0; c < width; ++c) to[j * inner + c] /= total[c];
+    }
+}
+
+template <class T>
+void softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
+    const T *from = x + at, low = -INFINITY;
+    T* to = y + at;
+    const Vec<T> m = largest<T>(line, from);
+    Vec<T> total{};
+    line.each([&](int64_t j, int count) {
+      const Vec<T> e = exp<T>(load_n<T>(from + j, count, low) - m);
+      total += e;
+      store_n<T>(to + j, e, count);
+    });
+    const Vec<T> scale = 1 / line.sum(total);
+    line.each(
+        [&](int64_t j, int count) { store_n<T>(to + j, load_n<T>(to + j, count) * scale, count); });
+  });
+}
+template <class T>
+void simd(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  softmax(false, y, x, outer, n, inner);
+}
+template <class T>
+void fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  softmax(true, y, x, outer, n, inner);
+}
+
+// forward was y_i = exp(x_i - m) / sum, with dy_i/dx_j = y_i (1[i=j] - y_j):  dx = y * (g - sum_j
+// g_j y_j)
+template <class T>
+void vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
+  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
+    Vec<T> total{};
+    line.each([&](int64_t j, int count) {
+      total += load_n<T>(g + at + j, count) * load_n<T>(y + at + j, count);
+    });
+    const Vec<T> mean = line.sum(total);
+    line.each([&](int64_t j, int count) {
+      const Vec<T> d = load_n<T>(g + at + j, count) - mean;
+      store_n<T>(dx + at + j, load_n<T>(y + at + j, count) * d, count);
+    });
+  });
+}
+
+// y_i = x_i - m - log(sum_j exp(x_j - m))
+template <class T>
+void log_naive(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) {
+      const T* row = x + o * n * inner + i;
+      T* out = y + o * n * inner + i;
+      T m = -INFINITY;
+      for (int64_t j = 0; j < n; ++j)
+        if (row[j * inner] > m) m = row[j * inner];
+      T total = 0;
+      for (int64_t j = 0; j < n; ++j) total += std::exp(row[j * inner] - m);
+      for (int64_t j = 0; j < n; ++j) out[j * inner] = row[j * inner] - m - std::log(total);
+    }
+}
+
+template <class T>
+void log_softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
+    const Vec<T> m = largest<T>(line, x + at);
+    const Vec<T> log_sum = log<T>(sum_exp<T>(line, x + at, m));
+    line.each([&](int64_t j, int count) {
+      store_n<T>(y + at + j, load_n<T>(x + at + j, count) - m - log_sum, count);
+    });
+  });
+}
+template <class T>
+void log_simd(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  log_softmax(false, y, x, outer, n, inner);
+}
+template <class T>
+void log_fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  log_softmax(true, y, x, outer, n, inner);
+}
+
+// forward was y_i = x_i - log(sum_j exp x_j), with dy_i/dx_j = 1[i=j] - exp(y_j):  dx = g - exp(y)
+// * sum_j g_j
+template <class T>
+void log_vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
+  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
+    Vec<T> total{};
+    line.each([&](int64_t j, int count) { total += load_n<T>(g + at + j, count); });
+    const Vec<T> sum = line.sum(total);
+    line.each([&](int64_t j, int count) {
+      const Vec<T> p = exp<T>(load_n<T>(y + at + j, count));
+      store_n<T>(dx + at + j, load_n<T>(g + at + j, count) - p * sum, count);
+    });
+  });
+}
+
 }  // namespace
 
-MT_KERNEL(softmax, naive)
+MT_RUNGS(softmax, naive, blocked, simd, fast)
+MT_KERNEL(softmax_vjp, vjp)
+MT_RUNGS(log_softmax, log_naive, log_naive, log_simd, log_fast)
+MT_KERNEL(log_softmax_vjp, log_vjp)
 
 }  // namespace mt::MT_ISA

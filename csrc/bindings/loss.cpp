@@ -1,0 +1,129 @@
+// Cross-entropy with class indices: logits (N, C, ...) or (C,), targets the same without C.
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "common.h"
+
+namespace mt {
+
+namespace {
+// The logits as (outer, n, inner), the targets checked against them.
+struct Classes {
+  int64_t outer = 1, n, inner = 1;
+  Shape rows;
+
+  Classes(const std::string& op, const Array& x, const Array& target, int64_t ignored)
+      : rows(shape_of(x)) {
+    if (rows.empty()) fail(op + ": logits have at least one axis, that of the classes");
+    const size_t axis = rows.size() == 1 ? 0 : 1;
+    n = rows[axis];
+    if (axis == 1) outer = rows[0];
+    for (size_t i = 2; i < rows.size(); ++i) inner *= rows[i];
+    rows.erase(rows.begin() + static_cast<ptrdiff_t>(axis));
+    if (!is<int64_t>(target)) fail_dtype(op + ": class indices are int64");
+    if (shape_of(target) != rows)
+      fail(op + ": logits " + describe(shape_of(x)) + " need targets of shape " + describe(rows) +
+           ", got " + describe(shape_of(target)));
+    const auto* t = data<int64_t>(target);
+    for (py::ssize_t i = 0; i < target.size(); ++i)
+      if ((t[i] < 0 || t[i] >= n) && t[i] != ignored)
+        fail_index(op + ": class index " + std::to_string(t[i]) + " is out of range for " +
+                   std::to_string(n) + " classes");
+  }
+};
+
+// A vector of n weights, one for each class, or nullptr.
+template <class T>
+const T* weights(const std::optional<Array>& weight, int64_t n) {
+  if (!weight) return nullptr;
+  if (!is<T>(*weight)) fail_dtype("cross_entropy: the weights' dtype is not that of the logits");
+  require(weight->ndim() == 1 && weight->size() == n,
+          "cross_entropy: there is not one weight for each class");
+  return data<T>(*weight);
+}
+
+std::optional<Array> contiguous(const std::optional<Array>& x) {
+  return x ? std::optional<Array>(contiguous(*x)) : std::nullopt;
+}
+
+enum Reduction { kNone, kSum, kMean };
+
+Reduction reduction_of(const std::string& name) {
+  if (name == "none") return kNone;
+  if (name == "sum") return kSum;
+  require(name == "mean", "cross_entropy: the reduction is none of 'none', 'mean' and 'sum'");
+  return kMean;
+}
+}  // namespace
+
+void bind_loss(py::module_& m) {
+  // -> (loss, lse, total weight of the targets)
+  m.def(
+      "cross_entropy",
+      [](const Array& x, const Array& target, const std::optional<Array>& weight,
+         const std::string& reduction, int64_t ignored, double smoothing) {
+        const Array at = contiguous(target);
+        const Classes c("cross_entropy", x, at, ignored);
+        const Reduction how = reduction_of(reduction);
+        return by_dtype(
+            "cross_entropy",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array from = contiguous(x);
+              const std::optional<Array> w = contiguous(weight);
+              Array rows = empty<T>(c.rows), lse = empty<T>(c.rows), total = empty<T>({});
+              Array loss = how == kNone ? rows : empty<T>({});
+              T *prows = data<T>(rows), *plse = data<T>(lse), *ptotal = data<T>(total);
+              T* ploss = how == kNone ? nullptr : data<T>(loss);
+              const T *px = data<T>(from), *pw = weights<T>(w, c.n);
+              const auto* pt = data<int64_t>(at);
+              without_gil([&] {
+                active<T>().cross_entropy(prows, plse, ptotal, ploss, px, pt, pw,
+                                          static_cast<T>(smoothing), ignored, how == kMean, c.outer,
+                                          c.n, c.inner);
+              });
+              return py::make_tuple(loss, lse, total);
+            },
+            x);
+      },
+      py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("reduction"),
+      py::arg("ignore_index"), py::arg("label_smoothing"));
+  m.def(
+      "cross_entropy_vjp",
+      [](const Array& g, const Array& x, const Array& target, const std::optional<Array>& weight,
+         const Array& lse, const Array& total, const std::string& reduction, int64_t ignored,
+         double smoothing) {
+        const Array at = contiguous(target);
+        const Classes c("cross_entropy_vjp", x, at, ignored);
+        const Reduction how = reduction_of(reduction);
+        require(shape_of(lse) == c.rows && total.size() == 1,
+                "cross_entropy_vjp: lse or total has the wrong shape");
+        require(how == kNone ? shape_of(g) == c.rows : g.size() == 1,
+                "cross_entropy_vjp: g has the wrong shape");
+        return by_dtype(
+            "cross_entropy_vjp",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array from = contiguous(x), gs = contiguous(g), norm = contiguous(lse);
+              const std::optional<Array> w = contiguous(weight);
+              Array dx = empty<T>(shape_of(x));
+              T* pdx = data<T>(dx);
+              const T *pg = data<T>(gs), *px = data<T>(from), *plse = data<T>(norm),
+                      *pw = weights<T>(w, c.n);
+              const T* ptotal = how == kMean ? data<T>(total) : nullptr;
+              const auto* pt = data<int64_t>(at);
+              without_gil([&] {
+                active<T>().cross_entropy_vjp(pdx, pg, px, plse, ptotal, pt, pw,
+                                              static_cast<T>(smoothing), ignored, how != kNone,
+                                              c.outer, c.n, c.inner);
+              });
+              return dx;
+            },
+            g, x, lse, total);
+      },
+      py::arg("g"), py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("lse"),
+      py::arg("total"), py::arg("reduction"), py::arg("ignore_index"), py::arg("label_smoothing"));
+}
+
+}  // namespace mt
