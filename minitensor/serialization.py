@@ -27,8 +27,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import device as devices
 from . import dtypes
+from .device import check as check_device
 from .errors import DtypeError
 from .graph import Tensor, wrap
 
@@ -256,7 +256,7 @@ def load(path: Any, map_location: Any = None, *, weights_only: bool = True) -> A
     >>> mt.load("ones.safetensors")
     {'weight': tensor([1., 1.])}
     """
-    devices.check(map_location)
+    check_device(map_location)
     with _opened(path) as (file, name, size):
         entries, metadata = _read_header(file, name, size)
         first = file.tell()

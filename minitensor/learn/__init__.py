@@ -1,0 +1,5 @@
+"""Seeing what a network does."""
+
+from . import plot
+
+__all__ = ["plot"]
