@@ -25,6 +25,18 @@ struct Walk {
   int64_t stride[4][kMaxDims];
 };
 
+struct SgdStep {
+  double lr, momentum, dampening, weight_decay;
+  bool first, nesterov, maximize;  // first: there is no momentum yet
+};
+
+struct AdamStep {
+  double lr, beta1, beta2, eps;
+  double correction1, correction2;  // 1 - beta^t
+  double weight_decay;
+  bool decoupled, maximize;
+};
+
 #define MT_UNARY_ARGS (T * out, const T* x, const Walk& walk)
 #define MT_BINARY_ARGS (T * out, const T* x, const T* y, const Walk& walk)
 #define MT_REDUCE_ARGS (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)
@@ -55,6 +67,20 @@ struct ConvSizes {
 #define MT_KERNEL_TABLE(ROW)                                        \
   /* matmul.cpp; bias (n), or null */                                                                                \
   ROW(matmul, (T * c, const T* a, const T* b, const T* bias, const MatmulSizes& s))                                  \
+  /* conv.cpp; bias (o), or null; cols is (n, c, kh, kw, oh, ow) */ \
+  ROW(conv2d, (T * y, const T* x, const T* w, const T* bias, const ConvSizes& s)) \
+  ROW(conv2d_input_vjp, (T * dx, const T* g, const T* w, const ConvSizes& s)) \
+  ROW(conv2d_weight_vjp, (T * dw, const T* g, const T* x, const ConvSizes& s)) \
+  ROW(im2col, (T * cols, const T* x, const ConvSizes& s)) \
+  ROW(col2im, (T * x, const T* cols, const ConvSizes& s)) \
+  /* copy.cpp */ \
+  ROW(copy, MT_UNARY_ARGS) \
+  /* embedding.cpp: w (rows, dim), index (count) */ \
+  ROW(embedding, (T * y, const T* w, const int64_t* index, int64_t count, int64_t dim)) \
+  ROW(embedding_vjp, (T * dw, const T* g, const int64_t* index, int64_t count, int64_t rows, int64_t dim, int64_t skip)) \
+  /* optim.cpp: in place, over n elements; b and largest may be null */ \
+  ROW(sgd_step, (T * p, T* b, const T* g, int64_t n, const SgdStep& s)) \
+  ROW(adam_step, (T * p, T* m, T* v, T* largest, const T* g, int64_t n, const AdamStep& s)) \
   /* arithmetic.cpp: element by element with broadcasting */ \
   ROW(add, MT_BINARY_ARGS) \
   ROW(sub, MT_BINARY_ARGS) \
@@ -63,8 +89,6 @@ struct ConvSizes {
   ROW(neg, MT_UNARY_ARGS) \
   ROW(square, MT_UNARY_ARGS) \
   ROW(reciprocal, MT_UNARY_ARGS) \
-  ROW(pow, MT_BINARY_ARGS) \
-  ROW(pow_scalar, (T * out, const T* x, T y, const Walk& walk)) \
   /* functions.cpp: likewise; in f_vjp the inputs are g, and x or the output of f */ \
   ROW(abs, MT_UNARY_ARGS) \
   ROW(sign, MT_UNARY_ARGS) \
@@ -75,6 +99,8 @@ struct ConvSizes {
   ROW(sin, MT_UNARY_ARGS) \
   ROW(cos, MT_UNARY_ARGS) \
   ROW(erf, MT_UNARY_ARGS) \
+  ROW(pow, MT_BINARY_ARGS) \
+  ROW(pow_scalar, (T * out, const T* x, T y, const Walk& walk)) \
   ROW(tanh, MT_UNARY_ARGS) \
   ROW(tanh_vjp, MT_BINARY_ARGS) \
   ROW(sigmoid, MT_UNARY_ARGS) \
@@ -115,7 +141,14 @@ struct ConvSizes {
   ROW(max_pool2d_vjp, (T * dx, const T* g, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs)) \
   ROW(max_pool2d_gather, (T * y, const T* x, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs)) \
   ROW(avg_pool2d, (T * y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow, const Window* rows, const Window* cols)) \
-  ROW(avg_pool2d_vjp, (T * dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow, const Window* rows, const Window* cols))
+  ROW(avg_pool2d_vjp, (T * dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow, const Window* rows, const Window* cols)) \
+  /* norm.cpp: layer norm over rows of n; batch norm over the channels of (outer, channels, inner) */ \
+  ROW(layer_norm, (T * y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps, int64_t rows, int64_t n)) \
+  ROW(layer_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean, const T* rstd, int64_t rows, int64_t n)) \
+  ROW(layer_norm_dweight, (T * dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t rows, int64_t n)) \
+  ROW(batch_norm, (T * y, T* mean, T* var, T* rstd, const T* x, const T* weight, const T* bias, T eps, int64_t outer, int64_t channels, int64_t inner)) \
+  ROW(batch_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean, const T* rstd, int64_t outer, int64_t channels, int64_t inner)) \
+  ROW(batch_norm_dweight, (T * dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t outer, int64_t channels, int64_t inner))
 
 #define MT_ROW(name, args) \
   template <class T>       \

@@ -73,9 +73,13 @@ void without_gil(F&& f) {
 void bind_runtime(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
+void bind_embedding(py::module_& m);
+void bind_optim(py::module_& m);
 void bind_matmul(py::module_& m);
+void bind_conv(py::module_& m);
 void bind_softmax(py::module_& m);
 void bind_loss(py::module_& m);
+void bind_norm(py::module_& m);
 void bind_pool(py::module_& m);
 
 }  // namespace mt

@@ -111,6 +111,7 @@ Array run(const char* name, const Kernel& kernel, const Arrays&... arrays) {
 }  // namespace
 
 void bind_elementwise(py::module_& m) {
+  MT_UNARY(copy);
   MT_BINARY(add, "x", "y");
   MT_BINARY(sub, "x", "y");
   MT_BINARY(mul, "x", "y");

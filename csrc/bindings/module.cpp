@@ -6,8 +6,12 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_runtime(m);
   mt::bind_elementwise(m);
   mt::bind_reduce(m);
+  mt::bind_embedding(m);
+  mt::bind_optim(m);
   mt::bind_matmul(m);
+  mt::bind_conv(m);
   mt::bind_softmax(m);
   mt::bind_loss(m);
+  mt::bind_norm(m);
   mt::bind_pool(m);
 }

@@ -26,6 +26,32 @@ MT_UNARY(sin, per_lane<T>([](T s) { return sine(s); }, x))
 MT_UNARY(cos, per_lane<T>([](T s) { return cosine(s); }, x))
 MT_UNARY(erf, erf<T>(x))
 
+// --- powers
+// ----------------------------------------------------------------------------------------------------------
+
+inline float power(float x, float y) { return __builtin_powf(x, y); }
+inline double power(double x, double y) { return __builtin_pow(x, y); }
+
+MT_BINARY(pow, per_lane<T>([](T s, T t) { return power(s, t); }, x, y))
+
+// out = x^y for one y; the powers that need no logarithm are products and roots.
+template <class T>
+void pow_scalar(T* out, const T* x0, T y, const Walk& walk) {
+  const auto run = [&](auto f) { elementwise<T>(walk, f, out, x0); };
+  if (y == 2)
+    run([](Vec<T> x) { return x * x; });
+  else if (y == 3)
+    run([](Vec<T> x) { return x * x * x; });
+  else if (y == 1)
+    run([](Vec<T> x) { return x; });
+  else if (y == T(0.5))
+    run([](Vec<T> x) { return select<T>(x < 0, x * 0 / 0, sqrt<T>(x)); });
+  else if (y == -1)
+    run([](Vec<T> x) { return 1 / x; });
+  else
+    run([y](Vec<T> x) { return per_lane<T>([y](T s) { return power(s, y); }, x); });
+}
+
 // --- activations: y = f(x), and dx = g f'(x), where f' is had from y if that is cheaper
 // -------------------------------
 
@@ -156,6 +182,8 @@ MT_KERNEL(rsqrt, rsqrt)
 MT_KERNEL(sin, sin)
 MT_KERNEL(cos, cos)
 MT_KERNEL(erf, erf)
+MT_KERNEL(pow, pow)
+MT_KERNEL(pow_scalar, pow_scalar)
 MT_KERNEL(tanh, tanh)
 MT_KERNEL(tanh_vjp, tanh_vjp)
 MT_KERNEL(sigmoid, sigmoid)

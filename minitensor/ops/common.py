@@ -28,12 +28,17 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def promote(name: str, *values: Any) -> list[Any]:
     """Tensors, arrays and Python numbers as tensors or arrays of their common dtype (PyTorch's rules)."""
-    a = raw(values[0])
-    if len(values) == 2:
-        b = raw(values[1])
-        if type(a) is np.ndarray and type(b) is np.ndarray and a.dtype is b.dtype:
-            return list(values)
     arrays = [raw(v) for v in values]
+    if len(values) == 2:  # the two usual cases first: one dtype, or a floating array and a number
+        a, b = arrays
+        if isinstance(a, np.ndarray):
+            if isinstance(b, np.ndarray):
+                if a.dtype is b.dtype:
+                    return list(values)
+            elif a.dtype.kind == "f" and type(b) in _NUMBERS:
+                return [values[0], _number(b, a.dtype)]
+        elif isinstance(b, np.ndarray) and b.dtype.kind == "f" and type(a) in _NUMBERS:
+            return [_number(a, b.dtype), values[1]]
     known = [(dtypes.of(v.dtype), v.ndim) for v in arrays if isinstance(v, np.ndarray)]
     numbers = [v for v in arrays if not isinstance(v, np.ndarray)]
     try:
@@ -100,10 +105,17 @@ def to_dtype(x: Any, d: dtypes.dtype) -> Any:
     a = raw(x)
     if isinstance(a, np.ndarray):
         return x if a.dtype is d.numpy else apply(CAST, x, dtype=d.numpy)
+    return _number(a, d.numpy)
+
+
+_NUMBERS = (float, int)
+
+
+def _number(value: Any, dtype: np.dtype[Any]) -> Array:
     try:
-        return np.asarray(a, d.numpy)
+        return np.asarray(value, dtype)
     except OverflowError:
-        raise DtypeError(f"{a!r} does not fit into {d}") from None
+        raise DtypeError(f"{value!r} does not fit into {dtype}") from None
 
 
 # --- elementwise operators --------------------------------------------------------------------------------------------
@@ -130,7 +142,10 @@ def elementwise(
             out = run(*arrays, **params)
             return out, tuple([out if i < 0 else arrays[i] for i in order])
 
-        return forward
+        def forward_alone(*arrays: Array, **params: Any) -> Result:
+            return run(*arrays, **params), ()
+
+        return forward if order else forward_alone
 
     def numpy(*arrays: Array, **params: Any) -> Any:
         with np.errstate(all="ignore"):
@@ -152,18 +167,26 @@ Samples = Callable[[np.random.Generator], Iterator[Sample]]
 
 
 def draws(
-    *shapes: tuple[Sequence[int], ...], low: float = -2.0, high: float = 2.0, **params: Any
+    *shapes: tuple[Sequence[int], ...],
+    low: float = -2.0,
+    high: float = 2.0,
+    away: float = 0.0,
+    **params: Any,
 ) -> Samples:
-    """Samples with one argument, uniform between `low` and `high`, for each of the shapes of each call."""
+    """Samples with one argument, uniform between `low` and `high`, for each of the shapes of each call.
+
+    `away` moves every value so far away from 0, where a function has a kink or a pole.
+    """
 
     def samples(rng: np.random.Generator) -> Iterator[Sample]:
         for call in shapes:
-            yield Sample(tuple([rng.uniform(low, high, shape) for shape in call]), params)
+            args = [np.asarray(rng.uniform(low, high, shape)) for shape in call]
+            yield Sample(tuple([x + np.copysign(away, x) for x in args]), params)
 
     return samples
 
 
-ONE = (((2, 3),), ((),), ((0, 3),), ((1,),), ((67,),))  # the shapes that a unary operator is sampled at
+ONE = (((2, 3),), ((),), ((0, 3),), ((1,),), ((33,),), ((67,),))  # the shapes that a unary operator is sampled at
 TWO = (
     ((2, 3), (2, 3)),
     ((2, 3), (3,)),

@@ -1,0 +1,62 @@
+#include "common.h"
+
+namespace mt {
+namespace {
+
+// The index as a contiguous int64 array whose entries all lie in 0..rows-1.
+Array checked(const char* name, const Array& index, int64_t rows) {
+  if (!is<int64_t>(index)) fail_dtype(std::string(name) + ": the index must be int64");
+  const Array in = contiguous(index);
+  const int64_t* p = data<int64_t>(in);
+  for (py::ssize_t i = 0; i < in.size(); ++i)
+    if (p[i] < 0 || p[i] >= rows)
+      fail_index(std::string(name) + ": index " + std::to_string(p[i]) +
+                 " is out of range for a table of " + std::to_string(rows) + " rows");
+  return in;
+}
+
+}  // namespace
+
+void bind_embedding(py::module_& m) {
+  m.def(
+      "embedding",
+      [](const Array& w, const Array& index) {
+        require(w.ndim() == 2, "embedding: the table must have 2 axes");
+        const auto typed = [&](auto t) {
+          using T = decltype(t);
+          const int64_t dim = w.shape(1);
+          const Array at = checked("embedding", index, w.shape(0)), table = contiguous(w);
+          Shape shape = shape_of(index);
+          shape.push_back(dim);
+          Array y = empty<T>(shape);
+          T* to = data<T>(y);
+          const T* pw = data<T>(table);
+          const int64_t *pi = data<int64_t>(at), count = at.size();
+          without_gil([&] { active<T>().embedding(to, pw, pi, count, dim); });
+          return y;
+        };
+        return by_dtype("embedding", typed, w);
+      },
+      py::arg("w"), py::arg("index"));
+  m.def(
+      "embedding_vjp",
+      [](const Array& g, const Array& index, int64_t rows, int64_t skip) {
+        const int64_t dim = g.ndim() == index.ndim() + 1 ? g.shape(g.ndim() - 1) : -1;
+        require(dim >= 0 && rows >= 0 && g.size() == index.size() * dim,
+                "embedding_vjp: g must have the index's shape and one more axis");
+        const auto typed = [&](auto t) {
+          using T = decltype(t);
+          const Array at = checked("embedding_vjp", index, rows), in = contiguous(g);
+          Array dw = empty<T>({rows, dim});
+          T* to = data<T>(dw);
+          const T* pg = data<T>(in);
+          const int64_t *pi = data<int64_t>(at), count = at.size();
+          without_gil([&] { active<T>().embedding_vjp(to, pg, pi, count, rows, dim, skip); });
+          return dw;
+        };
+        return by_dtype("embedding_vjp", typed, g);
+      },
+      py::arg("g"), py::arg("index"), py::arg("rows"), py::arg("skip"));
+}
+
+}  // namespace mt
