@@ -1,0 +1,128 @@
+"""The functions that layers are made of, under PyTorch's names.
+
+Each is an operator of `minitensor.ops`. Here are only the names, and what PyTorch adds to some of
+them: writing into the input (`inplace`), and an axis that is chosen if none is given.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ..ops import dropout as dropouts
+from ..ops import functions
+from ..ops import softmax as softmaxes
+from ..ops.common import shape_of
+from ..ops.conv import conv2d
+from ..ops.embedding import embedding
+from ..ops.functions import gelu, sigmoid, softplus, tanh
+from ..ops.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    logsigmoid,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
+from ..ops.matmul import linear
+from ..ops.norm import batch_norm, layer_norm
+from ..ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from ..ops.shape import flatten, unflatten
+from ..tensor import in_place
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "conv2d",
+    "cross_entropy",
+    "dropout",
+    "dropout2d",
+    "embedding",
+    "flatten",
+    "gelu",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "relu",
+    "relu_",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softmin",
+    "softplus",
+    "tanh",
+    "unflatten",
+]
+
+relu_ = in_place(functions.relu)
+_silu_ = in_place(functions.silu)
+_leaky_relu_ = in_place(functions.leaky_relu)
+_dropout_ = in_place(dropouts.dropout)
+_feature_dropout_ = in_place(dropouts.feature_dropout)
+
+
+def relu(input: Any, inplace: bool = False) -> Any:
+    """max(input, 0); see `minitensor.relu`."""
+    return relu_(input) if inplace else functions.relu(input)
+
+
+def silu(input: Any, inplace: bool = False) -> Any:
+    """input * sigmoid(input)."""
+    return _silu_(input) if inplace else functions.silu(input)
+
+
+def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
+    """input where it is positive, else negative_slope * input."""
+    run = _leaky_relu_ if inplace else functions.leaky_relu
+    return run(input, negative_slope)
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Sets each element to 0 with probability p, and divides the others by 1 - p."""
+    return (_dropout_ if inplace else dropouts.dropout)(input, p, training)
+
+
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """As `dropout`, for whole channels: input (N, C, H, W)."""
+    return (_feature_dropout_ if inplace else dropouts.feature_dropout)(input, p, training)
+
+
+def _axis(name: str, input: Any, dim: int | None) -> int:
+    """The axis that PyTorch takes if none is given, with its warning."""
+    if dim is not None:
+        return dim
+    ndim = len(shape_of(input))
+    chosen = 0 if ndim in (0, 1, 3) else 1
+    warnings.warn(f"{name}: no dim is given; taken is dim={chosen} of {ndim} axes", stacklevel=3)
+    return chosen
+
+
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """exp(x_i) / sum_j exp(x_j) along `dim`; see `minitensor.softmax`."""
+    return softmaxes.softmax(input, _axis("softmax", input, dim), dtype)
+
+
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """`softmax` of the negative."""
+    return softmaxes.softmin(input, _axis("softmin", input, dim), dtype)
+
+
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """The logarithm of `softmax`; see `minitensor.log_softmax`."""
+    return softmaxes.log_softmax(input, _axis("log_softmax", input, dim), dtype)

@@ -1,0 +1,551 @@
+"""Module: parameters, buffers and other modules under names, and a `forward`."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd import no_grad
+from ..device import check as check_device
+from ..device import device
+from ..errors import DtypeError, ShapeError
+from ..graph import Tensor as Core
+from ..ops.common import raw, shape_of
+from ..tensor import RemovableHandle, Tensor
+from .parameter import Buffer, Parameter, clear_grad
+
+M = TypeVar("M", bound="Module")
+
+_PLACES = {"_parameters": "parameter", "_modules": "module", "_buffers": "buffer"}
+
+
+class IncompatibleKeys(NamedTuple):
+    """What `load_state_dict` did not find in the dict, and what it has no place for."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self) -> str:
+        if not any(self):
+            return "<All keys matched successfully>"
+        missing, unexpected = self
+        return f"IncompatibleKeys(missing_keys={missing}, unexpected_keys={unexpected})"
+
+
+class Module:
+    """The base of all models and layers.
+
+    A subclass calls `super().__init__()`, assigns parameters and other modules to its attributes,
+    and defines `forward`. What is assigned is found by `parameters()`, `state_dict()`, `to()` and
+    the others, in the order of assignment.
+
+    >>> class Net(mt.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.hidden = mt.nn.Linear(2, 3)
+    ...
+    ...     def forward(self, x):
+    ...         return self.hidden(x).relu()
+    >>> net = Net()
+    >>> net
+    Net(
+      (hidden): Linear(in_features=2, out_features=3, bias=True)
+    )
+    >>> [name for name, p in net.named_parameters()]
+    ['hidden.weight', 'hidden.bias']
+    """
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+    _transient: set[str]  # the buffers that are left out of the state_dict
+    _pre_hooks: list[tuple[Callable[..., Any], bool]]
+    _hooks: list[tuple[Callable[..., Any], bool]]
+
+    def __init__(self) -> None:
+        self.__dict__.update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _modules={},
+            _transient=set(),
+            _pre_hooks=[],
+            _hooks=[],
+        )
+
+    # --- calling ----------------------------------------------------------------------------------
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; a subclass defines it."""
+        raise NotImplementedError(f"{self._get_name()} has no forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not (self._hooks or self._pre_hooks):
+            return self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._pre_hooks):
+            given = hook(self, args, kwargs) if with_kwargs else hook(self, args)
+            if given is not None and with_kwargs:
+                args, kwargs = given
+            elif given is not None:
+                args = given if isinstance(given, tuple) else (given,)
+        out = self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._hooks):
+            given = hook(self, args, kwargs, out) if with_kwargs else hook(self, args, out)
+            if given is not None:
+                out = given
+        return out
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Has `hook(module, args)` called before `forward`; what it returns replaces the arguments.
+
+        With `with_kwargs` it is `hook(module, args, kwargs)`, and returns both or None.
+        """
+        return _add_hook(self._pre_hooks, (hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Has `hook(module, args, output)` called after `forward`; what it returns is the output.
+
+        With `with_kwargs` it is `hook(module, args, kwargs, output)`.
+
+        >>> layer = mt.nn.Linear(2, 3)
+        >>> with layer.register_forward_hook(lambda module, args, out: print(out.shape)):
+        ...     _ = layer(mt.zeros(4, 2))
+        minitensor.Size([4, 3])
+        """
+        return _add_hook(self._hooks, (hook, with_kwargs), prepend)
+
+    # --- attributes -------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        place = _place_for(value)
+        if place is None:
+            self._set_plain(name, value)
+            return
+        fields = self.__dict__
+        if place not in fields:
+            raise AttributeError(
+                f"{self._get_name()}: call super().__init__() before assigning a {_PLACES[place]} "
+                f"to {name!r}"
+            )
+        fields.pop(name, None)
+        for other in _PLACES:
+            if other != place:
+                fields[other].pop(name, None)
+        if place == "_parameters":
+            self.register_parameter(name, value)
+        elif place == "_modules":
+            self.add_module(name, value)
+        else:
+            self.register_buffer(name, value, value.persistent)
+
+    def _set_plain(self, name: str, value: Any) -> None:
+        """An attribute that is no parameter and no module; a buffer's name takes any tensor."""
+        place = self._place_of(name)
+        if place is None:
+            object.__setattr__(self, name, value)
+        elif value is None or (place == "_buffers" and isinstance(value, Core)):
+            self.__dict__[place][name] = value
+        else:
+            raise TypeError(
+                f"{self._get_name()}.{name} is a {_PLACES[place]}, and cannot be set to a "
+                f"{type(value).__name__}; delete it first"
+            )
+
+    def _place_of(self, name: str) -> str | None:
+        """Which of the three dicts has the name."""
+        for place in _PLACES:
+            if name in self.__dict__.get(place, ()):
+                return place
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        place = self._place_of(name)
+        if place is not None:
+            return self.__dict__[place][name]
+        message = f"{type(self).__name__!r} object has no attribute {name!r}"
+        if "_parameters" not in self.__dict__:
+            message += "; call super().__init__() at the beginning of its __init__"
+        raise AttributeError(message)
+
+    def __delattr__(self, name: str) -> None:
+        place = self._place_of(name)
+        if place is None:
+            object.__delattr__(self, name)
+        else:
+            del self.__dict__[place][name]
+            self._transient.discard(name)
+
+    def __dir__(self) -> list[str]:
+        own = [*self._parameters, *self._buffers, *self._modules]
+        return sorted({*super().__dir__(), *own})
+
+    def _check_name(self, name: Any, place: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"{self._get_name()}: a name must be a string, not {name!r}")
+        if name == "" or "." in name:
+            raise KeyError(f"{self._get_name()}: the name {name!r} is empty or contains a dot")
+        if hasattr(self, name) and name not in self.__dict__[place]:
+            raise KeyError(f"{self._get_name()}: there already is an attribute {name!r}")
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Adds a parameter under a name, as `self.name = param` does; None keeps the name for one.
+
+        Raises KeyError for a name that is taken or has a dot, TypeError for anything else.
+        """
+        self._check_name(name, "_parameters")
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"{self._get_name()}: {name!r} must be an nn.Parameter or None, not a "
+                f"{type(param).__name__}"
+            )
+        if param is not None and not param.is_leaf:
+            raise ShapeError(
+                f"{self._get_name()}: {name!r} was computed; a parameter must be a leaf"
+            )
+        self._parameters[name] = param
+
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
+        """Adds a tensor that is state, but not trained. Raises as `register_parameter`.
+
+        >>> net = mt.nn.Module()
+        >>> net.register_buffer("mean", mt.zeros(2))
+        >>> net.state_dict()
+        OrderedDict({'mean': tensor([0., 0.])})
+        """
+        self._check_name(name, "_buffers")
+        if tensor is not None and not isinstance(tensor, Core):
+            raise TypeError(
+                f"{self._get_name()}: buffer {name!r} must be a tensor or None, not a "
+                f"{type(tensor).__name__}"
+            )
+        self._buffers[name] = tensor
+        (self._transient.discard if persistent else self._transient.add)(name)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Adds a module under a name, as `self.name = module` does. Raises as above."""
+        self._check_name(name, "_modules")
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(
+                f"{self._get_name()}: {name!r} must be a Module or None, not a "
+                f"{type(module).__name__}"
+            )
+        self._modules[name] = module
+
+    register_module = add_module
+
+    # --- walking ----------------------------------------------------------------------------------
+
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module under the name `prefix`, and all modules in it, each once."""
+        seen = set() if memo is None else memo
+        if self in seen:
+            return
+        if remove_duplicate:
+            seen.add(self)
+        yield prefix, self
+        for name, module in self._modules.items():
+            if module is not None:
+                inner = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(seen, inner, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all modules in it, each once."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules assigned to this one, each once."""
+        seen = set()
+        for name, module in self._modules.items():
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The modules assigned to this one, each once."""
+        for _, module in self.named_children():
+            yield module
+
+    def _named(
+        self, place: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        inside = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+        for path, module in inside if recurse else [(prefix, self)]:
+            for name, value in module.__dict__[place].items():
+                if value is None or id(value) in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(id(value))
+                yield (f"{path}.{name}" if path else name), value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """All parameters with their names, as 'hidden.weight'; a shared one under its first."""
+        return self._named("_parameters", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once; those of this module alone with `recurse=False`."""
+        for _, p in self.named_parameters(recurse=recurse):
+            yield p
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """All buffers with their names."""
+        return self._named("_buffers", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def get_submodule(self, target: str) -> Module:
+        """The module under a name with dots, as 'encoder.0'. Raises AttributeError."""
+        found: Any = self
+        for name in target.split(".") if target else ():
+            if found._modules.get(name) is None:
+                raise AttributeError(
+                    f"{self._get_name()} has no module {target!r}: "
+                    f"{found._get_name()} has no {name!r}"
+                )
+            found = found._modules[name]
+        module: Module = found
+        return module
+
+    def _get(self, place: str, kind: str, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        value = self.get_submodule(path).__dict__[place].get(name)
+        if value is None:
+            raise AttributeError(f"{self._get_name()} has no {kind} {target!r}")
+        return value
+
+    def get_parameter(self, target: str) -> Any:
+        """The parameter under a name with dots. Raises AttributeError if there is none."""
+        return self._get("_parameters", "parameter", target)
+
+    def get_buffer(self, target: str) -> Any:
+        """The buffer under a name with dots. Raises AttributeError if there is none."""
+        return self._get("_buffers", "buffer", target)
+
+    def apply(self: M, fn: Callable[[Module], Any]) -> M:
+        """Calls `fn` on every module inside, then on this one: to initialise weights, for instance.
+
+        >>> net = mt.nn.Sequential(mt.nn.Linear(2, 2), mt.nn.ReLU())
+        >>> _ = net.apply(lambda module: print(type(module).__name__))
+        Linear
+        ReLU
+        Sequential
+        """
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    # --- state ------------------------------------------------------------------------------------
+
+    def _state(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        """All that the state_dict holds, a shared parameter under each of its names."""
+        for name, value in {**self._parameters, **self._buffers}.items():
+            if value is not None and name not in self._transient:
+                yield prefix + name, value
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module._state(f"{prefix}{name}.")
+
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
+        """All parameters and persistent buffers under their names, sharing the module's memory.
+
+        The tensors are outside the graph unless `keep_vars`.
+
+        >>> mt.nn.Linear(1, 2).state_dict().keys()
+        odict_keys(['weight', 'bias'])
+        """
+        out = OrderedDict() if destination is None else destination
+        for name, value in self._state(prefix):
+            out[name] = value if keep_vars else value.detach()
+        return out
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> IncompatibleKeys:
+        """Copies the values of a state_dict into this module's parameters and buffers.
+
+        Raises ShapeError, which lists every name that is missing, unexpected or of another size,
+        before anything is copied; with `strict=False` only sizes must fit. The values are cast to
+        the module's dtypes. With `assign` the module takes over the memory and dtype of the values.
+
+        >>> a, b = mt.nn.Linear(2, 3), mt.nn.Linear(2, 3)
+        >>> a.load_state_dict(b.state_dict())
+        <All keys matched successfully>
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(
+                f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}"
+            )
+        own = dict(self._state(""))
+        missing = [name for name in own if name not in state_dict]
+        unexpected = [name for name in state_dict if name not in own]
+        shared = [name for name in own if name in state_dict]
+        wrong = []
+        for name in shared:
+            value = raw(state_dict[name])
+            if not isinstance(value, np.ndarray):
+                raise TypeError(
+                    f"load_state_dict: {name!r} is a {type(value).__name__}, not a tensor"
+                )
+            if value.shape != shape_of(own[name]):
+                wrong.append(f"{name!r} is {shape_of(own[name])} here and {value.shape} there")
+        faults = [f"of another size: {', '.join(wrong)}"] if wrong else []
+        if strict and unexpected:
+            faults.insert(0, f"unexpected: {_listed(unexpected)}")
+        if strict and missing:
+            faults.insert(0, f"missing: {_listed(missing)}")
+        if faults:
+            raise ShapeError(
+                f"load_state_dict: the state does not fit {self._get_name()}; {'; '.join(faults)}"
+            )
+        with no_grad():
+            for name in shared:
+                if assign:
+                    own[name].replace(raw(state_dict[name]))
+                else:
+                    own[name].copy_(state_dict[name])
+        return IncompatibleKeys(missing, unexpected)
+
+    # --- modes, dtypes, gradients -----------------------------------------------------------------
+
+    def train(self: M, mode: bool = True) -> M:
+        """Switches this module and all in it to training (dropout and batch statistics are on)."""
+        if not isinstance(mode, bool):
+            raise TypeError(f"train: mode is True or False, not {mode!r}")
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: M) -> M:
+        """Switches this module and all in it to evaluation."""
+        return self.train(False)
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Switches on or off whether the parameters are trained."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drops the gradients of all parameters, or sets them to 0."""
+        for p in self.parameters():
+            clear_grad(p, set_to_none)
+
+    def _apply(self: M, fn: Callable[[Any], Any]) -> M:
+        """Replaces every parameter, its gradient, and every buffer by what `fn` makes of it."""
+        for tensors in (self.parameters(), self.buffers()):
+            for x in tensors:
+                made, grad = fn(x.data), x.grad
+                if made.array is not x.array:
+                    x.grad = None
+                    x.data = made
+                    x.grad = None if grad is None else fn(grad)
+        return self
+
+    def to(self: M, *args: Any, **kwargs: Any) -> M:
+        """Casts the floating parameters and buffers to a dtype, in place; the device is the CPU.
+
+        Raises DtypeError for a dtype that is not floating, ShapeError for another device.
+
+        >>> mt.nn.Linear(2, 3).to(mt.float64).weight.dtype
+        minitensor.float64
+        """
+        dtype = kwargs.pop("dtype", None)
+        check_device(kwargs.pop("device", None))
+        for value in args:
+            if isinstance(value, Tensor):
+                dtype = value.dtype
+            elif isinstance(value, (str, device)):
+                check_device(value)
+            elif value is not None and not isinstance(value, bool):
+                dtype = value
+        if dtype is None:
+            return self
+        d = dtypes.of(dtype)
+        if not d.is_floating_point:
+            raise DtypeError(f"to: a module's dtype must be floating, not {d.name}")
+        return self._apply(lambda x: x.to(d) if x.is_floating_point() else x)
+
+    def type(self: M, dst_type: Any) -> M:
+        """Casts all parameters and buffers to a dtype."""
+        return self._apply(lambda x: x.to(dtypes.of(dst_type)))
+
+    def float(self: M) -> M:
+        """Casts to float32."""
+        return self.to(dtypes.float32)
+
+    def double(self: M) -> M:
+        """Casts to float64."""
+        return self.to(dtypes.float64)
+
+    def half(self: M) -> M:
+        """Casts to float16."""
+        return self.to(dtypes.float16)
+
+    def cpu(self: M) -> M:
+        """Itself: everything is on the CPU."""
+        return self
+
+    # --- printing ---------------------------------------------------------------------------------
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def extra_repr(self) -> str:
+        """What the printed module says between its parentheses; a subclass defines it."""
+        return ""
+
+    def _children_lines(self) -> list[str]:
+        return [f"({name}): {indented(repr(m))}" for name, m in self._modules.items()]
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = [*(extra.split("\n") if extra else ()), *self._children_lines()]
+        if len(lines) == 1 and extra:
+            return f"{self._get_name()}({extra})"
+        if not lines:
+            return f"{self._get_name()}()"
+        return f"{self._get_name()}(\n" + "".join(f"  {line}\n" for line in lines) + ")"
+
+
+def _place_for(value: Any) -> str | None:
+    """Which of a module's dicts takes a value by its type."""
+    if isinstance(value, Parameter):
+        return "_parameters"
+    if isinstance(value, Module):
+        return "_modules"
+    return "_buffers" if isinstance(value, Buffer) else None
+
+
+def _add_hook(hooks: list[Any], hook: Any, prepend: bool) -> RemovableHandle:
+    hooks.insert(0 if prepend else len(hooks), hook)
+    return RemovableHandle(hooks, hook)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def indented(text: str) -> str:
+    return text.replace("\n", "\n  ")

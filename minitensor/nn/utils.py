@@ -1,0 +1,94 @@
+"""Clipping gradients, and all parameters as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..errors import ShapeError
+from ..graph import Tensor as Core
+from ..graph import wrap
+from ..ops.shape import cat, reshape
+
+
+def _grads(parameters: Any) -> list[Any]:
+    given = [parameters] if isinstance(parameters, Core) else list(parameters)
+    return [p.grad for p in given if p.grad is not None]
+
+
+def get_total_norm(tensors: Iterable[Any], norm_type: float = 2.0) -> Any:
+    """The norm of all elements of all tensors, as a tensor without axes; norm_type may be inf."""
+    arrays = [x.array for x in tensors]
+    if not arrays:
+        return wrap(np.zeros((), np.float32))
+    norms = np.array([np.linalg.norm(a.reshape(-1), norm_type) for a in arrays])
+    return wrap(np.asarray(np.linalg.norm(norms, norm_type), np.result_type(*arrays)))
+
+
+def clip_grad_norm_(
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Any:
+    """Scales all gradients together so that their norm is at most `max_norm`; returns the old norm.
+
+    Raises RuntimeError for a norm that is infinite or NaN, with `error_if_nonfinite`.
+    Source: R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
+    networks" (2013).
+
+    >>> w = mt.nn.Parameter(mt.zeros(2))
+    >>> w.grad = mt.tensor([3.0, 4.0])
+    >>> mt.nn.utils.clip_grad_norm_([w], 1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
+    """
+    grads = _grads(parameters)
+    total = get_total_norm(grads, float(norm_type))
+    norm = total.array
+    if error_if_nonfinite and not np.isfinite(norm):
+        raise ShapeError(f"clip_grad_norm_: the norm of the gradients is {norm}")
+    share = norm.dtype.type(max_norm) / (norm + norm.dtype.type(1e-6))
+    if not share >= 1:  # also for NaN, which then shows in the parameters
+        for g in grads:
+            g.array[...] *= share.astype(g.array.dtype)
+            g.version.bump()
+    return total
+
+
+def clip_grad_value_(parameters: Any, clip_value: float, foreach: bool | None = None) -> None:
+    """Clips every element of every gradient to [-clip_value, clip_value]."""
+    bound = float(clip_value)
+    for g in _grads(parameters):
+        np.clip(g.array, -bound, bound, out=g.array)
+        g.version.bump()
+
+
+def parameters_to_vector(parameters: Iterable[Any]) -> Any:
+    """All elements of all parameters, one after the other, in the graph.
+
+    >>> mt.nn.utils.parameters_to_vector([mt.ones(2, 2), mt.zeros(1)])
+    tensor([1., 1., 1., 1., 0.])
+    """
+    return cat([reshape(p, -1) for p in parameters])
+
+
+def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
+    """Writes the elements of a vector into parameters: the inverse of `parameters_to_vector`.
+
+    Raises ShapeError, before anything is written, if their number differs.
+    """
+    targets = list(parameters)
+    have, need = vec.numel(), sum(p.numel() for p in targets)
+    if have != need:
+        raise ShapeError(f"vector_to_parameters: {have} elements for parameters of {need}")
+    position = 0
+    with no_grad():
+        for p in targets:
+            p.copy_(reshape(vec.detach()[position : position + p.numel()], p.shape))
+            position += p.numel()

@@ -1,0 +1,423 @@
+"""Random tensors, digit for digit PyTorch's, and the methods that fill a tensor.
+
+The rules of each draw are in generator.py. Everything draws from `default_generator` unless a
+`generator` is given. A tensor is filled in the order of its memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, generator
+from .device import check as check_device
+from .errors import DtypeError, ShapeError
+from .generator import memory_axes
+from .graph import assign, check_writable, wrap
+from .ops.common import raw
+from .ops.shape import sizes
+
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "default_generator",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randint_like",
+    "randn",
+    "randn_like",
+    "randperm",
+    "seed",
+    "set_rng_state",
+]
+
+
+class Generator(generator.Generator):
+    """A stream of random numbers, handed to a function as `generator=`; its state is a tensor.
+
+    >>> g = mt.Generator().manual_seed(2147483647)
+    >>> mt.rand(3, generator=g)
+    tensor([0.7081, 0.3542, 0.1054])
+    """
+
+    def get_state(self) -> Any:
+        """The whole state as a uint8 tensor of PyTorch's 5056 bytes."""
+        return wrap(super().get_state())
+
+    def set_state(self, state: Any) -> None:
+        """Goes on from a state that `get_state`, here or in PyTorch, returned.
+
+        Raises DtypeError or ShapeError for anything else; the generator then stays as it was.
+        """
+        super().set_state(raw(state))
+
+
+# Operators such as dropout know the default generator without tensors; here it learns to answer in
+# them.
+generator.default_generator.__class__ = Generator
+default_generator: Generator = generator.default_generator  # type: ignore[assignment]
+
+
+def manual_seed(seed: int) -> Generator:
+    """Starts the default generator anew, and returns it.
+
+    >>> _ = mt.manual_seed(42)
+    >>> mt.rand(2)
+    tensor([0.8823, 0.9150])
+    """
+    default_generator.manual_seed(int(seed))
+    return default_generator
+
+
+def seed() -> int:
+    """Seeds the default generator from the system's randomness; returns the seed."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The seed that the default generator started from."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The default generator's state, a uint8 tensor."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Has the default generator go on from a state that `get_rng_state` returned."""
+    default_generator.set_state(new_state)
+
+
+# --- new tensors ----------------------------------------------------------------------------------
+
+Fill = Callable[[generator.Generator, Any, Any], Any]  # of a generator, a shape and a dtype
+
+
+def _shape(name: str, given: tuple[Any, ...], size: Any) -> tuple[int, ...]:
+    """The sizes given one by one, as one sequence, or by the keyword."""
+    shape = sizes(name, given if size is None else (size,))
+    if any(n < 0 for n in shape):
+        raise ShapeError(f"{name}: sizes must not be negative, got {shape}")
+    return shape
+
+
+def _dtype(name: str, dtype: Any, floating: bool = True) -> Any:
+    """NumPy's dtype of the one asked for; the default dtype if none is."""
+    d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
+    if floating and not d.is_floating_point:
+        raise DtypeError(f"{name}: the dtype must be floating, not {d.name}")
+    return d.numpy
+
+
+def _made(array: Any, device: Any, requires_grad: bool) -> Any:
+    check_device(device)
+    out = wrap(array)
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+def rand(
+    *shape: Any,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Any:
+    """Uniform numbers of [0, 1).
+
+    Raises TypeError for sizes that are no integers, ShapeError for negative ones, DtypeError for
+    integer dtypes.
+
+    >>> mt.rand(2, 3).shape
+    minitensor.Size([2, 3])
+    """
+    d = _dtype("rand", dtype)
+    g = generator or default_generator
+    return _made(g.uniform(_shape("rand", shape, size), d), device, requires_grad)
+
+
+def randn(
+    *shape: Any,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Any:
+    """Standard normal numbers: mean 0, standard deviation 1. Raises as `rand`.
+
+    >>> _ = mt.manual_seed(0)
+    >>> mt.randn(3)
+    tensor([ 1.5410, -0.2934, -2.1788])
+    """
+    d = _dtype("randn", dtype)
+    g = generator or default_generator
+    return _made(g.normal(_shape("randn", shape, size), d), device, requires_grad)
+
+
+def randint(
+    *bounds: Any,
+    low: int | None = None,
+    high: int | None = None,
+    size: Any = None,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Integers of [low, high), int64: `randint(high, size)` or `randint(low, high, size)`.
+
+    Raises ShapeError for an empty range, or one that the dtype cannot hold.
+
+    >>> _ = mt.manual_seed(0)
+    >>> mt.randint(10, (5,))
+    tensor([4, 9, 3, 0, 3])
+    """
+    given = list(bounds)
+    if size is None and given:
+        size = given.pop()
+    if high is None and given:
+        high = given.pop()
+    if low is None and given:
+        low = given.pop()
+    if given or high is None or size is None:
+        raise TypeError("randint: expected randint(high, size) or randint(low, high, size)")
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"randint: the size must be a tuple or a list, not {size!r}")
+    d = _dtype("randint", dtypes.int64 if dtype is None else dtype, floating=False)
+    shape = _shape("randint", (), size)
+    numbers = (generator or default_generator).randint(_whole(low or 0), _whole(high), shape, d)
+    return _made(numbers, device, requires_grad)
+
+
+def _whole(bound: Any) -> int:
+    """A bound as an integer: programs also give whole floats."""
+    return int(bound.item() if isinstance(raw(bound), np.ndarray) else bound)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Any:
+    """A random order of 0, 1, ..., n - 1, int64.
+
+    >>> _ = mt.manual_seed(0)
+    >>> mt.randperm(4)
+    tensor([0, 1, 3, 2])
+    """
+    d = _dtype("randperm", dtypes.int64 if dtype is None else dtype, floating=False)
+    order = (generator or default_generator).randperm(n)
+    return _made(order.astype(d, copy=False), device, requires_grad)
+
+
+def _like(input: Any, dtype: Any) -> Any:
+    """An array laid out in memory as the input's."""
+    return np.empty_like(raw(input), None if dtype is None else dtypes.of(dtype).numpy)
+
+
+def rand_like(
+    input: Any,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """As `rand`, in the shape and dtype of `input`."""
+    out = _like(input, dtype)
+    _dtype("rand_like", out.dtype)
+    _fill(out, generator, lambda g, shape, d: g.uniform(shape, d))
+    return _made(out, device, requires_grad)
+
+
+def randn_like(
+    input: Any,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """As `randn`, in the shape and dtype of `input`."""
+    out = _like(input, dtype)
+    _dtype("randn_like", out.dtype)
+    _fill(out, generator, _normal(out, 0.0, 1.0))
+    return _made(out, device, requires_grad)
+
+
+def randint_like(
+    input: Any,
+    low: int,
+    high: int | None = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """As `randint`, in the shape and dtype of `input`: `(input, high)` or `(input, low, high)`."""
+    out = _like(input, dtype)
+    first, last = (0, low) if high is None else (low, high)
+    _fill(out, generator, lambda g, shape, d: g.randint(_whole(first), _whole(last), shape, d))
+    return _made(out, device, requires_grad)
+
+
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Any:
+    """Normal numbers with a mean and a standard deviation: two numbers and a size, or tensors.
+
+    Tensors broadcast, and decide the shape and dtype. Raises ShapeError for a negative deviation.
+
+    >>> _ = mt.manual_seed(0)
+    >>> mt.normal(mt.tensor([0.0, 100.0]), 1.0)
+    tensor([ 1.5410, 99.7066])
+    """
+    g = generator or default_generator
+    m, s = raw(mean), raw(std)
+    tensors = [a for a in (m, s) if isinstance(a, np.ndarray)]
+    if not tensors:
+        if size is None:
+            raise TypeError("normal: with two numbers the size must be given")
+        made = g.normal(_shape("normal", (), size), _dtype("normal", dtype), float(m), float(s))
+        return _made(made, device, requires_grad)
+    for a in tensors:
+        _dtype("normal", a.dtype)
+    if np.any(np.asarray(s) < 0):
+        raise ShapeError("normal: the standard deviation must not be negative")
+    try:
+        shape = np.broadcast_shapes(*[a.shape for a in tensors])
+    except ValueError:
+        raise ShapeError(f"normal: mean {m.shape} and std {s.shape} do not broadcast") from None
+    d = np.result_type(*[a.dtype for a in tensors])
+    return _made((g.normal(shape, d) * s + m).astype(d, copy=False), device, requires_grad)
+
+
+def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
+    """1 with the probability that `input` has at that place (or p everywhere), else 0.
+
+    Raises ShapeError for a probability outside [0, 1].
+
+    >>> mt.bernoulli(mt.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
+    out = np.empty_like(raw(input))
+    _fill(out, generator, _bernoulli(out, raw(input) if p is None else p))
+    return wrap(out)
+
+
+def multinomial(
+    input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None
+) -> Any:
+    """Indices drawn with the weights `input`.
+
+    Shapes: input (categories) or (rows, categories); the result (..., num_samples), int64.
+    Raises ShapeError for weights that are negative, not finite or all 0, and for more samples than
+    categories without replacement.
+
+    >>> mt.multinomial(mt.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
+    tensor([1, 1])
+    """
+    g = generator or default_generator
+    return wrap(g.multinomial(raw(input), num_samples, replacement))
+
+
+# --- methods that fill a tensor -------------------------------------------------------------------
+
+
+def _fill(out: Any, generator: Any, draw: Fill) -> None:
+    """Fills an array with `draw(generator, shape, dtype)`, in the order of its memory."""
+    view = out.transpose(memory_axes(out))
+    view[...] = draw(generator or default_generator, view.shape, out.dtype)
+
+
+def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
+    """Writes random numbers into the memory of a tensor; in the graph they depend on nothing."""
+    check_writable(name, x)
+    made = np.empty_like(x.array)
+    _fill(made, generator, draw)
+    assign(name, x, wrap(made))
+    return x
+
+
+def _normal(out: Any, mean: float, std: float) -> Fill:
+    whole = bool(out.flags.c_contiguous)
+    return lambda g, shape, d: g.normal(shape, d, mean, std, contiguous=whole)
+
+
+def _bernoulli(out: Any, p: Any) -> Fill:
+    if isinstance(p, np.ndarray):
+        axes = memory_axes(out)
+        try:
+            p = np.broadcast_to(p, out.shape).transpose(axes)
+        except ValueError:
+            raise ShapeError(f"bernoulli: p {p.shape} does not broadcast to {out.shape}") from None
+    return lambda g, shape, d: g.bernoulli(shape, d, p)
+
+
+def normal_(input: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
+    """Fills with normal numbers."""
+    return _refill("normal_", input, generator, _normal(input.array, float(mean), float(std)))
+
+
+def uniform_(input: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
+    """Fills with uniform numbers of [from, to)."""
+    low, high = float(from_), float(to)
+    return _refill("uniform_", input, generator, lambda g, s, d: g.uniform(s, d, low, high))
+
+
+def bernoulli_(input: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
+    """Fills with 1 with probability p (a number, or a tensor that broadcasts), else 0."""
+    return _refill("bernoulli_", input, generator, _bernoulli(input.array, raw(p)))
+
+
+def exponential_(input: Any, lambd: float = 1.0, *, generator: Any = None) -> Any:
+    """Fills with exponential numbers of rate `lambd`."""
+    rate = float(lambd)
+    return _refill("exponential_", input, generator, lambda g, s, d: g.exponential(s, d, rate))
+
+
+def random_(input: Any, from_: Any = None, to: Any = None, *, generator: Any = None) -> Any:
+    """Fills with integers of [from, to), of [0, from), or of all that the dtype holds."""
+    low, high = (None, from_) if to is None else (from_, to)
+    return _refill("random_", input, generator, lambda g, s, d: g.random_(s, d, low, high))
+
+
+def cauchy_(input: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
+    """Fills with Cauchy numbers."""
+    return _refill("cauchy_", input, generator, lambda g, s, d: g.cauchy(s, d, median, sigma))
+
+
+def log_normal_(input: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Any:
+    """Fills with numbers whose logarithm is normal with this mean and deviation."""
+    return _refill("log_normal_", input, generator, lambda g, s, d: g.log_normal(s, d, mean, std))
+
+
+def geometric_(input: Any, p: float, *, generator: Any = None) -> Any:
+    """Fills with how many trials of probability p it takes to succeed."""
+    return _refill("geometric_", input, generator, lambda g, s, d: g.geometric(s, d, p))

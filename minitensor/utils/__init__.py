@@ -1,0 +1,5 @@
+"""Helpers around the training loop."""
+
+from . import data
+
+__all__ = ["data"]
