@@ -574,14 +574,14 @@ def check_writable(name: str, x: Tensor) -> None:
     if x.is_inference and not _modes.inference:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
     array = x.array
-    if not array.flags.writeable:
-        raise ShapeError(f"{name}: the tensor's memory is read-only")
     for n, stride in zip(array.shape, array.strides, strict=True):
         if stride == 0 and n > 1:
             raise ShapeError(
                 f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
                 "clone() it before writing"
             )
+    if not array.flags.writeable:
+        raise ShapeError(f"{name}: the tensor's memory is read-only")
 
 
 def snapshot(x: Any) -> Any:
@@ -857,11 +857,11 @@ def _transpose_vjp(
             if w.requires_grad:
                 pulled.append(w)
                 along.append(tangents[i])
-        wanted = [u for u in cotangents if u._wants]
-        found = iter(differentiate(pulled, along, wanted, True, on or _any_wants(along), True))
+        wanted = [c for c in cotangents if c.requires_grad]
+        found = iter(differentiate(pulled, along, wanted, True, on or _any_wants(along), True) if pulled else [])
     finally:
         _modes.grad = on
-    result = tuple([next(found) if c._wants else None for c in cotangents])
+    result = tuple([next(found, None) if c.requires_grad else None for c in cotangents])
     return result if len(outs) > 1 else result[0]
 
 

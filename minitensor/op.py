@@ -14,10 +14,22 @@ Result = tuple[Any, tuple[Any, ...]]  # (output or tuple of outputs, saved value
 
 @dataclass(frozen=True)
 class Sample:
-    """One call of an operator, for the tests: its arrays in float64 (or integers) and its parameters."""
+    """One call of an operator, for the tests: its arrays in float64 (or integers) and its parameters.
+
+    `derive`, where some arguments are functions of the others (a saved mean, a maximum's index), gives all arguments
+    from changed ones, so that finite differences move them together. A `large` sample, enough for several threads, is
+    for the kernels alone.
+    """
 
     args: tuple[Any, ...]
     params: dict[str, Any] = field(default_factory=dict)
+    derive: Callable[..., tuple[Any, ...]] | None = None
+    large: bool = False
+
+    def __post_init__(self) -> None:
+        """Makes arrays of the numbers that NumPy draws for shape ()."""
+        arrays = tuple([np.asarray(a) if isinstance(a, (float, np.generic)) else a for a in self.args])
+        object.__setattr__(self, "args", arrays)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import device as devices
-from . import dtypes, formatting, graph
+from . import dtypes, formatting, graph, random
 from .errors import DtypeError, GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
-from .ops import arithmetic, comparison, functions, indexing, matmul, reduce, softmax
+from .ops import arithmetic, comparison, functions, indexing, reduce
+from .ops import matmul as matmul_
 from .ops import shape as shapes
+from .ops import softmax as softmax_
 from .ops.common import to_dtype
 
 
@@ -478,6 +480,114 @@ class Tensor(graph.Tensor):
     def __contains__(self, value: Any) -> Any:
         return bool(np.any(self.array == (value.array if isinstance(value, Tensor) else value)))
 
+    # --- arithmetic ---------------------------------------------------------------------------------------------------
+
+    add = __add__ = __radd__ = arithmetic.add
+    sub = subtract = __sub__ = arithmetic.sub
+    __rsub__ = arithmetic.rsub
+    mul = multiply = __mul__ = __rmul__ = arithmetic.mul
+    div = divide = true_divide = __truediv__ = arithmetic.div
+    __rtruediv__ = _reflected(arithmetic.div)
+    floor_divide = __floordiv__ = arithmetic.floor_divide
+    __rfloordiv__ = _reflected(arithmetic.floor_divide)
+    remainder = __mod__ = arithmetic.remainder
+    __rmod__ = _reflected(arithmetic.remainder)
+    fmod = arithmetic.fmod
+    neg = negative = __neg__ = arithmetic.neg
+    reciprocal = arithmetic.reciprocal
+    square = arithmetic.square
+    pow = __pow__ = functions.pow
+    __rpow__ = _reflected(functions.pow)
+    matmul = __matmul__ = matmul_.matmul
+    __rmatmul__ = _reflected(matmul_.matmul)
+    mm = matmul_.mm
+    bmm = matmul_.bmm
+    mv = matmul_.mv
+    dot = matmul_.dot
+    outer = matmul_.outer
+    addmm = matmul_.addmm
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    # --- functions ----------------------------------------------------------------------------------------------------
+
+    abs = absolute = __abs__ = functions.abs
+    sign = functions.sign
+    exp = functions.exp
+    expm1 = functions.expm1
+    exp2 = functions.exp2
+    log = functions.log
+    log1p = functions.log1p
+    log2 = functions.log2
+    log10 = functions.log10
+    sqrt = functions.sqrt
+    rsqrt = functions.rsqrt
+    sin = functions.sin
+    cos = functions.cos
+    tan = functions.tan
+    asin = arcsin = functions.asin
+    acos = arccos = functions.acos
+    atan = arctan = functions.atan
+    sinh = functions.sinh
+    cosh = functions.cosh
+    tanh = functions.tanh
+    atan2 = functions.atan2
+    floor = functions.floor
+    ceil = functions.ceil
+    trunc = functions.trunc
+    round = functions.round
+    erf = functions.erf
+    sigmoid = functions.sigmoid
+    relu = functions.relu
+    softmax = softmax_.softmax
+    log_softmax = softmax_.log_softmax
+
+    # --- comparisons --------------------------------------------------------------------------------------------------
+
+    eq = __eq__ = comparison.eq
+    ne = not_equal = __ne__ = comparison.ne
+    lt = less = __lt__ = comparison.lt
+    le = less_equal = __le__ = comparison.le
+    gt = greater = __gt__ = comparison.gt
+    ge = greater_equal = __ge__ = comparison.ge
+    logical_and = comparison.logical_and
+    logical_or = comparison.logical_or
+    logical_xor = comparison.logical_xor
+    logical_not = __invert__ = comparison.logical_not
+    isnan = comparison.isnan
+    isinf = comparison.isinf
+    isfinite = comparison.isfinite
+    maximum = comparison.maximum
+    minimum = comparison.minimum
+    clamp = clip = comparison.clamp
+    clamp_min = comparison.clamp_min
+    clamp_max = comparison.clamp_max
+
+    def where(self, condition: Any, other: Any) -> Tensor:
+        """This tensor where `condition` holds, `other` elsewhere."""
+        out: Tensor = comparison.where(condition, self, other)
+        return out
+
+    # --- reductions ---------------------------------------------------------------------------------------------------
+
+    sum = reduce.sum
+    mean = reduce.mean
+    prod = reduce.prod
+    max = reduce.max
+    min = reduce.min
+    amax = reduce.amax
+    amin = reduce.amin
+    argmax = reduce.argmax
+    argmin = reduce.argmin
+    var = reduce.var
+    std = reduce.std
+    norm = reduce.norm
+    logsumexp = reduce.logsumexp
+    any = reduce.any
+    all = reduce.all
+    cumsum = reduce.cumsum
+
     # --- shapes -------------------------------------------------------------------------------------------------------
 
     reshape = shapes.reshape
@@ -528,6 +638,25 @@ class Tensor(graph.Tensor):
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
+    add_ = __iadd__ = in_place(arithmetic.add)
+    sub_ = __isub__ = in_place(arithmetic.sub)
+    mul_ = __imul__ = in_place(arithmetic.mul)
+    div_ = __itruediv__ = in_place(arithmetic.div)
+    floor_divide_ = __ifloordiv__ = in_place(arithmetic.floor_divide)
+    remainder_ = __imod__ = in_place(arithmetic.remainder)
+    pow_ = __ipow__ = in_place(functions.pow)
+    neg_ = in_place(arithmetic.neg)
+    abs_ = in_place(functions.abs)
+    exp_ = in_place(functions.exp)
+    log_ = in_place(functions.log)
+    sqrt_ = in_place(functions.sqrt)
+    tanh_ = in_place(functions.tanh)
+    sigmoid_ = in_place(functions.sigmoid)
+    relu_ = in_place(functions.relu)
+    clamp_ = clip_ = in_place(comparison.clamp)
+    floor_ = in_place(functions.floor)
+    round_ = in_place(functions.round)
+
     def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
         """Writes the elements of `src`, which broadcasts and is cast, into this tensor."""
         indexing.setitem(self, ..., src)
@@ -542,6 +671,17 @@ class Tensor(graph.Tensor):
         """Writes 0 everywhere."""
         indexing.setitem(self, ..., 0)
         return self
+
+    normal_ = random.normal_
+    uniform_ = random.uniform_
+    bernoulli_ = random.bernoulli_
+    exponential_ = random.exponential_
+    random_ = random.random_
+    cauchy_ = random.cauchy_
+    log_normal_ = random.log_normal_
+    geometric_ = random.geometric_
+    bernoulli = random.bernoulli
+    multinomial = random.multinomial
 
 
 

@@ -235,7 +235,9 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
 
 
 def _expand_reference(x: Array, *, shape: Shape) -> Result:
-    return np.broadcast_to(x, shape), (x.shape,)
+    new = len(shape) - x.ndim
+    strides = [s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape[new:], strict=True)]
+    return np.lib.stride_tricks.as_strided(x, shape, [0] * new + strides), (x.shape,)
 
 
 def _expand_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
