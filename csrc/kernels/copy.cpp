@@ -4,11 +4,11 @@
 namespace mt::MT_ISA {
 namespace {
 
-constexpr int64_t kTile =
-    32;  // rows and columns of a tile, whose lines all stay in the first-level cache
+// Rows and columns of a tile: its lines stay in the first-level cache.
+constexpr int64_t kTile = 32;
 
-// out (rows, cols) contiguous, x with stride 1 down the rows: both are walked tile by tile, line by
-// line.
+// Rows first to last of out (rows, cols), contiguous, from x with stride 1 down the rows: tile by
+// tile, line by line.
 template <class T>
 void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t first, int64_t last) {
   for (int64_t r = first; r < last; r += kTile)
@@ -27,7 +27,8 @@ void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t fir
 template <class T>
 void copy(T* out, const T* x, const Walk& walk) {
   const int last = walk.ndim - 1;
-  const bool transposed = last > 0 && walk.stride[1][last - 1] == 1 && walk.stride[1][last] != 1;
+  const bool transposed =
+      walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 && walk.stride[1][last] != 1;
   if (!transposed) {
     elementwise<T>(walk, [](Vec<T> v) { return v; }, out, x);
     return;

@@ -17,9 +17,7 @@ from .common import ONE, TWO, Array, draws, elementwise, promote, promote_float,
 
 # --- zero: the derivative of whatever is constant in steps ------------------------------------------------------------
 
-ZERO = elementwise(
-    "zero", reference=np.zeros_like, kernel=None, rules=(None,), saves="", samples=draws(((2, 3),))
-)
+ZERO = elementwise("zero", reference=np.zeros_like, kernel=None, rules=(None,), saves="", samples=draws(((2, 3),)))
 
 
 def zero(x: Any) -> Any:

@@ -17,7 +17,15 @@ from .comparison import where
 # A padding index of None is -1 here: no row has that number.
 
 
+def _need_in_range(index: Array, rows: int) -> None:
+    """The reference's check; the binding checks for the kernel, with the same error."""
+    bad = index[(index < 0) | (index >= rows)]
+    if bad.size:
+        raise IndexRangeError(f"embedding: index {bad[0]} is out of range for a table of {rows} rows")
+
+
 def _embedding_reference(w: Array, index: Array, *, padding: int) -> Result:
+    _need_in_range(index, w.shape[0])
     return w[index], (index, w.shape[0])
 
 
@@ -106,9 +114,6 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
         raise ShapeError(f"embedding: weight must have 2 axes, (rows, dim), but has shape {shape}")
     rows = shape[0]
     index = index.astype(np.int64, copy=False)
-    if index.size and not (0 <= index.min() and index.max() < rows):
-        bad = index[(index < 0) | (index >= rows)].flat[0]
-        raise IndexRangeError(f"embedding: index {bad} is out of range for a table of {rows} rows")
     if padding_idx is None:
         return apply(EMBEDDING, weight, index, padding=-1)
     if not -rows <= padding_idx < rows:
