@@ -1,0 +1,353 @@
+"""Elementwise operators: rounding, special values, conventions at kinks and ties, promotion, errors.
+
+What every operator has in common (derivatives, ISAs, layouts, threads) is in test_ops.py.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+
+import minitensor as mt
+from minitensor import _core
+from minitensor.errors import DtypeError, ShapeError
+from minitensor.ops import arithmetic, comparison, functions
+
+NAN, INF = math.nan, math.inf
+LETTERS = {"b": "bool", "u": "uint8", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
+
+
+def tensor(values, dtype="float32", **options):
+    return mt.tensor(values, dtype=getattr(mt, dtype), **options)
+
+
+def gradients(f, *values):
+    """The gradients of f's sum at each of the values."""
+    xs = [tensor(v, requires_grad=True) for v in values]
+    f(*xs).backward(mt.ones(len(values[0])))
+    return [x.grad.tolist() for x in xs]
+
+
+@pytest.fixture(params=mt.cpu.isas()[1:])
+def isa(request):
+    with mt.cpu.use(request.param):
+        yield request.param
+
+
+# --- rounding ---------------------------------------------------------------------------------------------------------
+
+
+def ulps(have: np.ndarray, want: np.ndarray) -> float:
+    """The largest error in units of the last place of have's dtype; `want` is more precise."""
+    info = np.finfo(have.dtype)
+    spacing = np.maximum(np.exp2(np.floor(np.log2(np.abs(want))) - info.nmant), info.smallest_subnormal)
+    return float(np.max(np.abs(have - want) / spacing))
+
+
+SPREAD = np.concatenate([np.linspace(-1, 1, 4001), np.linspace(-20, 20, 4001), np.linspace(-86, 86, 4001)])
+POSITIVE = np.concatenate([np.linspace(0.01, 3, 4001), np.exp(np.linspace(-80, 80, 4001))])
+FUNCTIONS = {
+    "exp": (functions.exp, np.exp, SPREAD, 1.5),
+    "log": (functions.log, np.log, POSITIVE, 1.5),
+    "tanh": (functions.tanh, np.tanh, SPREAD, 3),
+    "sigmoid": (functions.sigmoid, lambda x: 1 / (1 + np.exp(-x)), SPREAD, 3),
+    "erf": (functions.erf, lambda x: np.array([math.erf(v) for v in x]), SPREAD, 2),
+    "sqrt": (functions.sqrt, np.sqrt, POSITIVE, 0.51),
+    "rsqrt": (functions.rsqrt, lambda x: 1 / np.sqrt(x), POSITIVE, 1.6),
+    "sin": (functions.sin, np.sin, SPREAD, 1),
+    "softplus": (functions.softplus, lambda x: np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20)))), SPREAD, 3),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.usefixtures("isa")
+def test_float32_rounding(name):
+    """Against float64, whose own error does not count here."""
+    f, exact, points, allowed = FUNCTIONS[name]
+    x = points.astype(np.float32)
+    want = exact(x.astype(np.float64))
+    seen = want != 0
+    assert ulps(f(x)[seen], want[seen]) <= allowed
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "tanh"])
+@pytest.mark.usefixtures("isa")
+def test_float64_rounding(name):
+    """Against decimals of 40 digits."""
+    f, _, points, allowed = FUNCTIONS[name]
+    x = points[:: len(points) // 300]
+    x = x[x != 0]
+    y = f(x)
+    with localcontext() as context:
+        context.prec = 40
+        for xi, yi in zip(x.tolist(), y.tolist(), strict=True):
+            d = Decimal(xi)
+            if name == "exp":
+                want = d.exp()
+            elif name == "log":
+                want = d.ln()
+            else:
+                e = (2 * d).exp()
+                want = (e - 1) / (e + 1)
+            assert abs(Decimal(yi) - want) <= Decimal(allowed) * Decimal(math.ulp(float(want))), xi
+
+
+SPECIAL = [NAN, INF, -INF, 0.0, -0.0, -1.0, 1e38, 1e-42, 89.0, -104.0, 88.5, -90.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["exp", "log", "tanh", "erf", "sqrt", "sigmoid", "reciprocal", "sign", "abs"])
+@pytest.mark.usefixtures("isa")
+def test_special_values(name, dtype):
+    """NaN, infinities, signed zeros, denormals and the ends of exp's range, in each lane."""
+    op = {"exp": functions.EXP, "log": functions.LOG, "tanh": functions.TANH, "erf": functions.ERF}.get(name)
+    op = op or getattr(functions, name.upper(), None) or getattr(arithmetic, name.upper())
+    x = np.array(SPECIAL, dtype)
+    want = op.reference(x)[0]
+    for shift in range(19):
+        padded = np.concatenate([np.ones(shift, dtype), x])
+        have = op.forward(padded)[0][shift:]
+        tiny = 2 * np.finfo(dtype).smallest_subnormal
+        np.testing.assert_allclose(have, want, rtol=4 * np.finfo(dtype).eps, atol=tiny)
+        assert (np.signbit(have) == np.signbit(want))[~np.isnan(want)].all()
+
+
+@pytest.mark.parametrize("n", [1, 3, 15, 16, 17, 31, 33, 67])
+@pytest.mark.usefixtures("isa")
+def test_a_value_is_the_same_wherever_it_stands(n):
+    """The body and the tail of a loop agree to the bit."""
+    x = np.linspace(-5, 5, 67, dtype=np.float32)
+    for f in (_core.exp, _core.tanh, _core.gelu, _core.gelu_tanh, _core.silu, _core.erf):
+        assert f(x[:n]).tobytes() == f(x)[:n].tobytes()
+        assert f(x[-n:]).tobytes() == f(x)[-n:].tobytes()
+
+
+# --- broadcasting and layouts -----------------------------------------------------------------------------------------
+
+SHAPES = [
+    ((3, 4), (3, 4)),
+    ((5, 1, 67), (3, 1)),
+    ((), (4,)),
+    ((1000, 3), (3,)),
+    ((40, 100), (40, 1)),
+    ((2, 3, 4, 5), (3, 1, 1)),
+    ((0, 3), (1, 3)),
+    ((1, 1), ()),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), SHAPES)
+def test_broadcasting_is_numpys(a, b):
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal(a), rng.standard_normal(b)
+    np.testing.assert_array_equal(_core.sub(x, y), x - y)
+    np.testing.assert_array_equal(_core.sub(y, x), y - x)
+
+
+@pytest.mark.parametrize("cut", [np.s_[::-1], np.s_[:, ::2], np.s_[::3, 5:90:7], np.s_[:0], np.s_[7]])
+def test_any_layout_is_walked(cut):
+    x = np.random.default_rng(0).standard_normal((70, 130))
+    np.testing.assert_array_equal(_core.mul(x[cut], x[cut][::-1]), x[cut] * x[cut][::-1])
+    np.testing.assert_array_equal(_core.add(x.T[cut], x.T[cut]), x.T[cut] * 2)
+    np.testing.assert_array_equal(_core.copy(x[cut]), x[cut])
+    np.testing.assert_array_equal(_core.copy(x.T[cut]), x.T[cut])
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0), (1, 2, 0), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_copy_of_transposed(order, dtype):
+    x = np.arange(5 * 65 * 70, dtype=dtype).reshape(5, 65, 70).transpose(order)
+    y = _core.copy(x)
+    assert y.flags.c_contiguous
+    np.testing.assert_array_equal(y, x)
+
+
+def test_expanded_operands():
+    x = np.broadcast_to(np.float32(3), (50, 60))
+    np.testing.assert_array_equal(_core.mul(x, x), np.full((50, 60), 9))
+
+
+# --- conventions ------------------------------------------------------------------------------------------------------
+
+
+def test_gradients_at_kinks():
+    """PyTorch's choices, obtained from PyTorch 2.13."""
+    assert gradients(functions.relu, [0.0, 1.0, NAN]) == [[0.0, 1.0, 1.0]]
+    assert gradients(functions.abs, [0.0, -2.0, NAN]) == [[0.0, -1.0, 0.0]]
+    assert gradients(functions.sqrt, [0.0]) == [[INF]]
+    assert gradients(functions.rsqrt, [0.0]) == [[-INF]]
+    assert gradients(lambda x: functions.leaky_relu(x, 0.5), [0.0, -1.0, NAN]) == [[0.5, 0.5, 0.5]]
+    clamped = [[0.0, 1.0, 1.0, 0.0]]
+    assert gradients(lambda x: comparison.clamp(x, -1, 1), [NAN, -1.0, 1.0, 2.0]) == clamped
+
+
+def test_gradients_at_ties():
+    halves = gradients(comparison.maximum, [NAN, 1.0, 2.0, 2.0], [1.0, NAN, 2.0, 1.0])
+    assert halves == [[1.0, 1.0, 0.5, 1.0], [1.0, 1.0, 0.5, 0.0]]
+    halves = gradients(comparison.minimum, [NAN, 1.0, 2.0, 2.0], [1.0, NAN, 2.0, 1.0])
+    assert halves == [[1.0, 1.0, 0.5, 0.0], [1.0, 1.0, 0.5, 1.0]]
+    bounds = [[-1.0] * 4, [1.0] * 4]
+    assert gradients(comparison.clamp, [-2.0, -1.0, 1.0, 2.0], *bounds) == [
+        [0.0, 1.0, 1.0, 0.0],
+        [1.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+
+
+def test_gradients_of_pow():
+    assert gradients(lambda x: functions.pow(x, 0), [0.0, NAN]) == [[0.0, 0.0]]
+    assert gradients(lambda x: functions.pow(x, 0.5), [0.0, 4.0]) == [[INF, 0.25]]
+    dx, dy = gradients(functions.pow, [0.0, 0.0, 2.0, -2.0], [0.0, 2.0, 0.0, 2.0])
+    assert dx == [0.0, 0.0, 0.0, -4.0]
+    assert dy[:3] == [0.0, 0.0, pytest.approx(math.log(2))]
+    assert math.isnan(dy[3])
+
+
+def test_gradients_of_rounded_quotients():
+    x, y = [5.0, -3.0], [2.0, 2.0]
+    assert gradients(arithmetic.floor_divide, x, y) == [[0.0, 0.0], [0.0, 0.0]]
+    assert gradients(arithmetic.remainder, x, y) == [[1.0, 1.0], [-2.0, 2.0]]
+    assert gradients(arithmetic.fmod, x, y) == [[1.0, 1.0], [-2.0, 1.0]]
+    assert gradients(functions.floor, [1.5]) == [[0.0]]
+
+
+def test_nan_passes_through():
+    x = tensor([NAN, 1.0])
+    assert math.isnan(functions.relu(x)[0].item())
+    assert math.isnan(comparison.maximum(x, tensor([2.0, 2.0]))[0].item())
+    assert math.isnan(comparison.maximum(tensor([2.0, 2.0]), x)[0].item())
+    assert math.isnan(comparison.clamp(x, 0, 1)[0].item())
+    assert math.isnan(comparison.clamp(x, tensor(0.0), tensor(1.0))[0].item())
+
+
+def test_softplus_turns_linear_at_the_threshold():
+    (g,) = gradients(lambda x: functions.softplus(x, 2, 3), [1.5, 2.0, NAN])
+    assert g[:2] == [pytest.approx(0.9525741), 1.0]
+    assert math.isnan(g[2])
+
+
+def test_quotients():
+    x, y = tensor([7, -7], "int64"), tensor([2, 2], "int64")
+    assert arithmetic.div(x, y).tolist() == [3.5, -3.5]
+    assert arithmetic.div(x, y, rounding_mode="floor").tolist() == [3, -4]
+    assert arithmetic.div(x, y, rounding_mode="trunc").tolist() == [3, -3]
+    assert arithmetic.remainder(x, 3).tolist() == [1, 2]
+    assert arithmetic.fmod(x, 3).tolist() == [1, -1]
+    assert arithmetic.floor_divide(tensor([1.0, -1.0]), 0).tolist() == [INF, -INF]
+    assert arithmetic.remainder(tensor([-1.0]), INF).tolist() == [INF]
+
+
+def test_integer_powers():
+    assert functions.pow(tensor([2, 1, -1, -1], "int64"), tensor([-1, -1, -3, -2], "int64")).tolist() == [0, 1, -1, 1]
+    assert functions.pow(tensor([3], "int32"), 4).tolist() == [81]
+    assert functions.pow(2, tensor([3], "int64")).tolist() == [8]
+    with pytest.raises(ShapeError, match=r"pow: integers to the negative integer power -1"):
+        functions.pow(tensor([2], "int64"), -1)
+
+
+def test_round_decimals():
+    assert functions.round(tensor([0.5, 1.5, -2.5])).tolist() == [0.0, 2.0, -2.0]
+    assert functions.round(tensor([1.24]), decimals=1).item() == pytest.approx(1.2)
+    assert functions.round(tensor([1250.0]), decimals=-2).item() == 1200.0
+
+
+def test_where_alone_gives_the_places():
+    rows, cols = comparison.where(tensor([[True, False], [False, True]], "bool"))
+    assert (rows.tolist(), cols.tolist()) == ([0, 1], [0, 1])
+
+
+# --- promotion: PyTorch 2.13's results, a row for each left dtype, a letter for each right one ------------------------
+
+COMMON = ["builfd", "uuilfd", "iiilfd", "llllfd", "fffffd", "dddddd"]
+COMMON_0D = ["builfd", "uuuufd", "iiiifd", "llllfd", "ffffff", "dddddd"]
+COMMON_NUMBER = ["blf", "uuf", "iif", "llf", "fff", "ddd"]
+TRUE_QUOTIENT = ["fffffd", "fffffd", "fffffd", "fffffd", "fffffd", "dddddd"]
+
+
+@pytest.mark.parametrize(
+    ("f", "vectors", "scalars", "numbers"),
+    [
+        (arithmetic.add, COMMON, COMMON_0D, COMMON_NUMBER),
+        (arithmetic.mul, COMMON, COMMON_0D, COMMON_NUMBER),
+        (comparison.maximum, COMMON, COMMON_0D, COMMON_NUMBER),
+        (arithmetic.div, TRUE_QUOTIENT, [*TRUE_QUOTIENT[:4], "ffffff", "dddddd"], ["fff"] * 5 + ["ddd"]),
+    ],
+)
+def test_promotion(f, vectors, scalars, numbers):
+    letters = list(LETTERS)
+    for i, a in enumerate(letters):
+        x = mt.ones(2, dtype=getattr(mt, LETTERS[a]))
+        for j, b in enumerate(letters):
+            d = getattr(mt, LETTERS[b])
+            assert f(x, mt.ones(2, dtype=d)).dtype == getattr(mt, LETTERS[vectors[i][j]]), (a, b)
+            assert f(x, mt.ones((), dtype=d)).dtype == getattr(mt, LETTERS[scalars[i][j]]), (a, b)
+        for j, number in enumerate((True, 2, 2.5)):
+            assert f(x, number).dtype == getattr(mt, LETTERS[numbers[i][j]]), (a, number)
+
+
+@pytest.mark.parametrize(
+    ("f", "want"),
+    [
+        (functions.exp, "fffffd"),
+        (functions.sigmoid, "fffffd"),
+        (functions.sin, "fffffd"),
+        (arithmetic.reciprocal, "fffffd"),
+        (arithmetic.square, "luilfd"),
+        (functions.sign, "builfd"),
+        (functions.abs, "-uilfd"),
+        (arithmetic.neg, "-uilfd"),
+        (functions.floor, "-uilfd"),
+        (functions.relu, "-uilfd"),
+        (functions.gelu, "----fd"),
+        (comparison.isnan, "bbbbbb"),
+        (comparison.logical_not, "bbbbbb"),
+    ],
+)
+def test_promotion_of_one(f, want):
+    for letter, result in zip(LETTERS, want, strict=True):
+        x = mt.ones(2, dtype=getattr(mt, LETTERS[letter]))
+        if result == "-":
+            with pytest.raises(DtypeError, match=f.__name__):
+                f(x)
+        else:
+            assert f(x).dtype == getattr(mt, LETTERS[result])
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_errors_name_the_operator_and_the_sizes():
+    a, b = mt.ones(3, 4), mt.ones(5)
+    for f in (arithmetic.add, arithmetic.div, comparison.maximum, functions.pow, comparison.eq, functions.atan2):
+        with pytest.raises(ShapeError, match=rf"^{f.__name__}: shapes \(3, 4\) and \(5,\) do not broadcast$"):
+            f(a, b)
+    with pytest.raises(ShapeError, match=r"where: shapes \(3, 4\) and \(5,\) and \(3, 4\) do not broadcast"):
+        comparison.where(comparison.gt(a, 0), a, b)
+
+
+def test_bad_arguments():
+    flags, whole = tensor([True], "bool"), tensor([1], "int64")
+    for wrong in (flags, True):
+        with pytest.raises(DtypeError, match="sub"):
+            arithmetic.sub(whole, wrong)
+    with pytest.raises(DtypeError, match="alpha"):
+        arithmetic.add(whole, whole, alpha=0.5)
+    with pytest.raises(ShapeError, match="divided by zero"):
+        arithmetic.floor_divide(whole, 0)
+    with pytest.raises(ShapeError, match="divided by zero"):
+        arithmetic.remainder(whole, 0)
+    with pytest.raises(ShapeError, match="rounding_mode"):
+        arithmetic.div(whole, whole, rounding_mode="up")
+    with pytest.raises(ShapeError, match="min and max"):
+        comparison.clamp(whole)
+    with pytest.raises(ShapeError, match="approximate"):
+        functions.gelu(tensor([1.0]), approximate="sigmoid")
+    with pytest.raises(DtypeError, match="condition"):
+        comparison.where(whole, 1, 2)
+    with pytest.raises(DtypeError, match="expected a tensor or a number, got str"):
+        arithmetic.add(whole, "1")
+    with pytest.raises(DtypeError, match="does not fit"):
+        arithmetic.add(tensor([1], "uint8"), 300)

@@ -1,0 +1,212 @@
+"""Reductions: accuracy, order, conventions at ties and on nothing, dtypes, errors.
+
+What every operator has in common (derivatives, ISAs, layouts, threads) is in test_ops.py.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import minitensor as mt
+from minitensor import _core
+from minitensor.errors import DtypeError, IndexRangeError, ShapeError
+from minitensor.ops import reduce
+
+NAN, INF = math.nan, math.inf
+
+
+def tensor(values, dtype="float32", **options):
+    return mt.tensor(values, dtype=getattr(mt, dtype), **options)
+
+
+def gradient(f, values):
+    x = tensor(values, requires_grad=True)
+    y = f(x)
+    y.backward(mt.ones(*y.shape))
+    return x.grad.tolist()
+
+
+SHAPES = [
+    ((3, 4), (0,)),
+    ((3, 4), (0, 1)),
+    ((5, 6, 7, 8), (0, 2, 3)),
+    ((5, 6, 7, 8), (0, 2)),
+    ((5, 6, 7, 8), (1, 3)),
+    ((300, 1000), (0,)),
+    ((300, 1000), (1,)),
+    ((70000, 3), (0,)),
+    ((300007,), (0,)),
+    ((2, 70000, 2), (1,)),
+    ((3, 1, 2), (1,)),
+]
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas()[1:])
+@pytest.mark.parametrize(("shape", "axes"), SHAPES)
+def test_sums_are_as_accurate_as_pairwise(shape, axes, isa):
+    """The error of a sum of n positive float32 stays within log2(n) roundings."""
+    x = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
+    n = math.prod([shape[d] for d in axes])
+    with mt.cpu.use(isa):
+        y = _core.sum(x, axes, False)
+    np.testing.assert_allclose(y, x.sum(axes, dtype=np.float64), rtol=6e-8 * (1 + math.log2(n)))
+
+
+@pytest.mark.parametrize(("shape", "axes"), SHAPES)
+def test_extremes(shape, axes):
+    x = np.random.default_rng(0).standard_normal(shape)
+    np.testing.assert_array_equal(_core.amax(x, axes, True), x.max(axes, keepdims=True))
+    np.testing.assert_array_equal(_core.amin(x, axes, False), x.min(axes))
+    x.flat[x.size // 2] = NAN
+    np.testing.assert_array_equal(_core.amax(x, axes, False), x.max(axes))
+    np.testing.assert_array_equal(_core.amin(x, axes, False), x.min(axes))
+
+
+@pytest.mark.parametrize("n", [1, 7, 64, 100, 1000])
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_argmax_is_the_first(n, dim):
+    shape = [3, 4, 2]
+    shape[dim] = n
+    x = np.random.default_rng(0).integers(0, 5, shape).astype(np.float32)
+    assert reduce.argmax(mt.from_numpy(x), dim).tolist() == x.argmax(dim).tolist()
+    assert reduce.argmin(mt.from_numpy(x), dim).tolist() == x.argmin(dim).tolist()
+    assert reduce.argmax(mt.from_numpy(x)).item() == x.argmax()
+    assert reduce.argmax(mt.from_numpy(x), keepdim=True).shape == (1, 1, 1)
+
+
+def test_nan_is_the_largest_and_the_smallest():
+    x = tensor([1.0, NAN, 3.0, NAN])
+    assert reduce.argmax(x).item() == 1
+    assert reduce.argmin(x).item() == 1
+    assert math.isnan(reduce.max(x).item())
+    assert reduce.min(x, 0).indices.item() == 1
+
+
+def test_forms_of_max():
+    x = tensor([[1.0, 4.0], [3.0, 2.0]])
+    assert reduce.max(x).item() == 4
+    values, indices = reduce.max(x, 1)
+    assert (values.tolist(), indices.tolist()) == ([4.0, 3.0], [1, 0])
+    assert reduce.max(x, dim=0, keepdim=True).values.tolist() == [[3.0, 4.0]]
+    assert reduce.max(x, tensor([2.0, 3.0])).tolist() == [[2.0, 4.0], [3.0, 3.0]]
+    assert reduce.min(x, tensor([2.0, 3.0])).tolist() == [[1.0, 3.0], [2.0, 2.0]]
+    assert reduce.max(tensor(3.0), 0).indices.item() == 0
+
+
+def test_gradients_at_ties():
+    """amax shares the gradient among equals; along one axis the index gets all of it."""
+    assert gradient(reduce.amax, [1.0, 3.0, 3.0]) == [0.0, 0.5, 0.5]
+    assert gradient(reduce.max, [1.0, 3.0, 3.0]) == [0.0, 0.5, 0.5]
+    assert gradient(lambda x: reduce.max(x, 0).values, [1.0, 3.0, 3.0]) == [0.0, 1.0, 0.0]
+    assert gradient(lambda x: reduce.min(x, 0).values, [1.0, 1.0, 3.0]) == [1.0, 0.0, 0.0]
+
+
+def test_gradients_where_there_is_none():
+    assert gradient(reduce.norm, [0.0, 0.0]) == [0.0, 0.0]
+    assert gradient(reduce.std, [2.0, 2.0]) == [0.0, 0.0]
+    assert gradient(reduce.prod, [0.0, 2.0, 3.0]) == [6.0, 0.0, 0.0]
+    assert gradient(reduce.prod, [0.0, 2.0, 0.0]) == [0.0, 0.0, 0.0]
+
+
+def test_of_nothing():
+    empty, rows = mt.zeros(0), mt.zeros(0, 3)
+    assert reduce.sum(empty).item() == 0
+    assert reduce.prod(empty).item() == 1
+    assert reduce.logsumexp(empty, 0).item() == -INF
+    assert math.isnan(reduce.mean(empty).item())
+    assert math.isnan(reduce.var(tensor([1.0])).item())
+    assert reduce.all(empty).item() is True
+    assert reduce.any(empty).item() is False
+    assert reduce.sum(rows, 0).tolist() == [0.0, 0.0, 0.0]
+    assert reduce.amax(rows, 1).shape == (0,)
+    assert reduce.max(rows, 1).indices.shape == (0,)
+    for f in (reduce.max, reduce.amin, reduce.argmax):
+        with pytest.raises(IndexRangeError, match="is empty"):
+            f(empty)
+    with pytest.raises(IndexRangeError, match=r"max: axis 0 of \(0, 3\) is empty"):
+        reduce.max(rows, 0)
+
+
+def test_logsumexp_neither_overflows_nor_underflows():
+    assert reduce.logsumexp(tensor([1000.0, 1000.0]), 0).item() == pytest.approx(1000.6931)
+    assert reduce.logsumexp(tensor([-1000.0, -1000.0]), 0).item() == pytest.approx(-999.3069)
+    assert reduce.logsumexp(tensor([-INF, -INF]), 0).item() == -INF
+    assert reduce.logsumexp(tensor([INF, 0.0]), 0).item() == INF
+    assert reduce.logsumexp(tensor([1, 2], "int64"), 0).item() == pytest.approx(2.3132617)
+
+
+LETTERS = {"b": "bool", "u": "uint8", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
+
+
+@pytest.mark.parametrize(
+    ("f", "want"),
+    [
+        (reduce.sum, "llllfd"),
+        (reduce.prod, "llllfd"),
+        (reduce.amax, "builfd"),
+        (reduce.argmax, "-lllll"),
+        (reduce.mean, "----fd"),
+        (reduce.var, "----fd"),
+        (reduce.norm, "----fd"),
+        (reduce.any, "bubbbb"),
+        (lambda x: reduce.cumsum(x, 0), "llllfd"),
+        (lambda x: reduce.logsumexp(x, 0), "fffffd"),
+    ],
+)
+def test_dtypes(f, want):
+    """PyTorch 2.13's."""
+    for letter, result in zip(LETTERS, want, strict=True):
+        x = mt.ones(2, dtype=getattr(mt, LETTERS[letter]))
+        if result == "-":
+            with pytest.raises(DtypeError):
+                f(x)
+        else:
+            assert f(x).dtype == getattr(mt, LETTERS[result])
+
+
+def test_dtype_asked_for():
+    x = tensor([1, 2], "int64")
+    assert reduce.mean(x, dtype=mt.float64).item() == 1.5
+    assert reduce.sum(x, dtype=mt.float32).dtype == mt.float32
+
+
+def test_var_and_std():
+    x = tensor([[1.0, 2.0, 4.0], [0.0, 0.0, 3.0]])
+    assert reduce.var(x, 1).tolist() == pytest.approx([7 / 3, 3.0])
+    assert reduce.var(x, 1, correction=0).tolist() == pytest.approx([14 / 9, 2.0])
+    assert reduce.var(x, unbiased=False).item() == pytest.approx(np.var(x.numpy()))
+    assert reduce.var(x, False).item() == pytest.approx(np.var(x.numpy()))
+    assert reduce.std(x, (0, 1), keepdim=True).shape == (1, 1)
+
+
+@pytest.mark.parametrize("p", [0, 1, 2, 3, 0.5, INF, -INF])
+def test_norm(p):
+    x = np.array([[3.0, -4.0], [0.0, 1.0]])
+    have = reduce.norm(mt.from_numpy(x), p, 1).tolist()
+    assert have == pytest.approx(np.linalg.norm(x, p, axis=1).tolist())
+
+
+def test_cumsum():
+    assert reduce.cumsum(tensor([[1, 2], [3, 4]], "int32"), 1).tolist() == [[1, 3], [3, 7]]
+    assert gradient(lambda x: reduce.cumsum(x, 0), [1.0, 2.0, 3.0]) == [3.0, 2.0, 1.0]
+
+
+def test_sum_to():
+    g = mt.ones(4, 2, 3)
+    assert reduce.sum_to(g, (4, 2, 3)) is g
+    assert reduce.sum_to(g, (2, 1)).tolist() == [[12.0], [12.0]]
+    assert reduce.sum_to(g, ()).item() == 24
+    assert reduce.sum_to(g, (1, 2, 1)).tolist() == [[[12.0], [12.0]]]
+
+
+def test_errors():
+    x = mt.ones(2, 3)
+    with pytest.raises(IndexRangeError, match=r"sum: dim 2 is out of range for 2 axes"):
+        reduce.sum(x, 2)
+    with pytest.raises(ShapeError, match=r"sum: dim \(0, -2\) names an axis twice"):
+        reduce.sum(x, (0, -2))
+    with pytest.raises(ShapeError, match=r"norm: p must be a number"):
+        reduce.norm(x, "nuc")
