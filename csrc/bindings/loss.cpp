@@ -33,18 +33,13 @@ struct Classes {
   }
 };
 
-// A vector of n weights, one for each class, or nullptr.
+// The weights, one for each of n classes, or nothing; if given, contiguous.
 template <class T>
-const T* weights(const std::optional<Array>& weight, int64_t n) {
-  if (!weight) return nullptr;
+std::optional<Array> weights(const std::optional<Array>& weight, int64_t n) {
+  if (!weight) return std::nullopt;
   if (!is<T>(*weight)) fail_dtype("cross_entropy: the weights' dtype is not that of the logits");
-  require(weight->ndim() == 1 && weight->size() == n,
-          "cross_entropy: there is not one weight for each class");
-  return data<T>(*weight);
-}
-
-std::optional<Array> contiguous(const std::optional<Array>& x) {
-  return x ? std::optional<Array>(contiguous(*x)) : std::nullopt;
+  require(weight->ndim() == 1 && weight->size() == n, "cross_entropy: there is not one weight for each class");
+  return contiguous(*weight);
 }
 
 enum Reduction { kNone, kSum, kMean };
@@ -71,12 +66,12 @@ void bind_loss(py::module_& m) {
             [&](auto t) {
               using T = decltype(t);
               const Array from = contiguous(x);
-              const std::optional<Array> w = contiguous(weight);
+              const std::optional<Array> w = weights<T>(weight, c.n);
               Array rows = empty<T>(c.rows), lse = empty<T>(c.rows), total = empty<T>({});
               Array loss = how == kNone ? rows : empty<T>({});
               T *prows = data<T>(rows), *plse = data<T>(lse), *ptotal = data<T>(total);
               T* ploss = how == kNone ? nullptr : data<T>(loss);
-              const T *px = data<T>(from), *pw = weights<T>(w, c.n);
+              const T *px = data<T>(from), *pw = w ? data<T>(*w) : nullptr;
               const auto* pt = data<int64_t>(at);
               without_gil([&] {
                 active<T>().cross_entropy(prows, plse, ptotal, ploss, px, pt, pw,
@@ -106,11 +101,11 @@ void bind_loss(py::module_& m) {
             [&](auto t) {
               using T = decltype(t);
               const Array from = contiguous(x), gs = contiguous(g), norm = contiguous(lse);
-              const std::optional<Array> w = contiguous(weight);
+              const std::optional<Array> w = weights<T>(weight, c.n);
               Array dx = empty<T>(shape_of(x));
               T* pdx = data<T>(dx);
               const T *pg = data<T>(gs), *px = data<T>(from), *plse = data<T>(norm),
-                      *pw = weights<T>(w, c.n);
+                      *pw = w ? data<T>(*w) : nullptr;
               const T* ptotal = how == kMean ? data<T>(total) : nullptr;
               const auto* pt = data<int64_t>(at);
               without_gil([&] {

@@ -39,6 +39,19 @@ struct Across {
   Vec<T> highest(Vec<T> v) const { return v; }
 };
 
+// Several rows, `stride` apart, that count as one line: a channel of (N, C, H, W).
+template <class T>
+struct Rows {
+  int64_t rows, stride;
+  Along<T> row;
+  template <class F>
+  void each(const F& f) const {
+    for (int64_t i = 0; i < rows; ++i)
+      row.each([&](int64_t j, int count) { f(i * stride + j, count); });
+  }
+  Vec<T> sum(Vec<T> v) const { return row.sum(v); }
+};
+
 // f(line, place, row, count): line at x + place is the rows `row` to `row + count` of the (outer,
 // inner) that there are.
 template <class T, class F>
@@ -59,6 +72,15 @@ void for_lines(bool threads, int64_t outer, int64_t n, int64_t inner, const F& f
       }
     }
   });
+}
+
+// The first n lanes of v, the others 0.
+template <class T>
+inline Vec<T> first(Vec<T> v, int n) {
+  Vec<T> out{};
+  if (n == kLanes<T>) return v;
+  std::memcpy(&out, &v, n * sizeof(T));
+  return out;
 }
 
 // The largest, for which a NaN counts as nothing: what is computed from it and the NaN is NaN

@@ -24,7 +24,7 @@ from .. import _core
 from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, need_float, raw, shape_of
+from .common import Array, need_float, shape_of
 
 Pair = tuple[int, int]
 
@@ -48,7 +48,9 @@ def _plane(name: str, x: Any) -> Pair:
     if len(shape) not in (3, 4):
         raise ShapeError(f"{name}: expected (C, H, W) or (N, C, H, W), got {shape}")
     if 0 in shape[-3:]:
-        raise ShapeError(f"{name}: there is nothing to pool in {shape}; only the batch may be empty")
+        raise ShapeError(
+            f"{name}: there is nothing to pool in {shape}; only the batch may be empty"
+        )
     return shape[-2], shape[-1]
 
 
@@ -58,9 +60,7 @@ def _count(
 ) -> int:
     """How many windows there are along an axis; each has an element of the plane."""
     if padding > kernel // 2:
-        raise ShapeError(
-            f"{name}: padding {padding} is more than half of the kernel size {kernel}"
-        )
+        raise ShapeError(f"{name}: padding {padding} is more than half of the kernel size {kernel}")
     room = size + 2 * padding - dilation * (kernel - 1) - 1
     out = (-(-room // stride) if ceil_mode else room // stride) + 1
     if ceil_mode and (out - 1) * stride >= size + padding:
@@ -95,7 +95,7 @@ def _max_pool2d_reference(
     for i, j in np.ndindex(*out):
         rows = np.array(_taps(i, h, kernel[0], stride[0], padding[0], dilation[0]))
         cols = np.array(_taps(j, w, kernel[1], stride[1], padding[1], dilation[1]))
-        window = x[..., rows[:, None], cols].reshape(*x.shape[:-2], -1)
+        window = x[..., rows[:, None], cols].reshape(*x.shape[:-2], len(rows) * len(cols))
         best = window.argmax(-1)
         y[..., i, j] = np.take_along_axis(window, best[..., None], -1)[..., 0]
         indices[..., i, j] = (rows[:, None] * w + cols).reshape(-1)[best]
@@ -305,7 +305,10 @@ def _avg_samples() -> Iterator[tuple[tuple[int, ...], Array, Array]]:
         ((1, 5, 8), 2, 3, 0, True, True),
         ((0, 1, 2, 2), 2, 2, 0, False, True),
     ):
-        tables = [_windows("avg_pool2d", n, kernel, stride, padding, ceil_mode, padded) for n in shape[-2:]]
+        tables = [
+            _windows("avg_pool2d", n, kernel, stride, padding, ceil_mode, padded)
+            for n in shape[-2:]
+        ]
         yield shape, tables[0], tables[1]
     yield (1, 2, 5, 7), _adaptive_windows(5, 3), _adaptive_windows(7, 2)
     yield (2, 1, 1), _adaptive_windows(1, 2), _adaptive_windows(1, 1)
@@ -444,4 +447,6 @@ def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | N
     asked = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     sizes = [n if want is None else want for n, want in zip(plane, asked, strict=False)]
     h, w = _pair(name, "output_size", sizes, 0)
-    return apply(AVG_POOL2D, input, rows=_adaptive_windows(plane[0], h), cols=_adaptive_windows(plane[1], w))
+    return apply(
+        AVG_POOL2D, input, rows=_adaptive_windows(plane[0], h), cols=_adaptive_windows(plane[1], w)
+    )

@@ -1,0 +1,566 @@
+r"""Normalisation: subtract the mean, divide by the standard deviation, scale and shift.
+
+    forward    y = w * z + b,   z = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)
+    backward   dx = rstd * (h - mean(h) - z * mean(h * z)),  h = w * g     as mean and rstd depend on x:
+                   dz_i/dx_j = rstd * ([i = j] - 1/n - z_i z_j / n)
+               dw = sum g * z,  db = sum g
+    saved      x, w, mean, rstd
+
+Layer norm takes mean and variance (over n, not n - 1) of the last axes, batch norm of all axes but the
+channels', axis 1. All else is the same and stands here once, with the `axes` as a parameter. The
+gradients are operators too. They are given mean and rstd, which saves work; their derivatives count both
+as the functions of x that they are, and so hold for every order.
+
+Kernels: csrc/kernels/norm.cpp.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..errors import DtypeError, ShapeError
+from ..graph import Tensor, apply
+from ..op import Op, Result, Sample
+from .arithmetic import add, mul, neg, square, sub
+from .common import Array, need_float, raw, shape_of
+from .functions import rsqrt
+from .reduce import mean, sum_to, var
+from .shape import reshape
+
+Shape = tuple[int, ...]
+Axes = tuple[int, ...]
+
+
+def _is_layer(ndim: int, axes: Axes) -> bool:
+    """Whether the axes are the last ones (layer norm) and not all but axis 1 (batch norm)."""
+    return axes == tuple(range(ndim - len(axes), ndim))
+
+
+def _spread(shape: Shape, axes: Axes) -> Shape:
+    """The shape of weight and bias, filled up with ones so that they broadcast."""
+    if _is_layer(len(shape), axes):
+        return shape[len(shape) - len(axes) :]
+    return (shape[1], *[1] * (len(shape) - 2))
+
+
+def _scaled(g: Any, weight: Any, axes: Axes) -> Any:
+    """g * weight, where there is one."""
+    return g if weight is None else mul(g, reshape(weight, _spread(shape_of(g), axes)))
+
+
+def _gathered(g: Any, axes: Axes) -> Any:
+    """The sum of g over all that one weight was applied to."""
+    shape = shape_of(g)
+    total = sum_to(g, _spread(shape, axes))
+    return total if _is_layer(len(shape), axes) else reshape(total, (shape[1],))
+
+
+def _kept(x: Array, axes: Axes) -> Shape:
+    return tuple([1 if i in axes else n for i, n in enumerate(x.shape)])
+
+
+def _rows(x: Array, axes: Axes) -> int:
+    return math.prod([x.shape[i] for i in axes])
+
+
+def _normalised(x: Any, axes: Axes, eps: float) -> Any:
+    """z, in the graph."""
+    if _is_layer(len(shape_of(x)), axes):
+        return apply(LAYER_NORM, x, None, None, axes=axes, eps=eps)
+    return apply(BATCH_NORM, x, None, None, None, None, axes=axes, eps=eps, momentum=0.0)
+
+
+# --- the norms --------------------------------------------------------------------------------------
+
+
+def _reference(
+    x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float
+) -> Result:
+    with np.errstate(all="ignore"):
+        m = x.mean(axes, keepdims=True)
+        rstd = 1 / np.sqrt(np.square(x - m).mean(axes, keepdims=True) + eps)
+        y = (x - m) * rstd
+        if weight is not None:
+            y = y * weight.reshape(_spread(x.shape, axes))
+        if bias is not None:
+            y = y + bias.reshape(_spread(x.shape, axes))
+    return y.astype(x.dtype), (x, weight, m.reshape(-1), rstd.reshape(-1).astype(x.dtype))
+
+
+def _layer_norm_forward(
+    x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float
+) -> Result:
+    y, m, rstd = _core.layer_norm(x, weight, bias, _rows(x, axes), eps)
+    return y, (x, weight, m, rstd)
+
+
+def _dx(g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any) -> Any:
+    return apply(NORM_VJP, g, x, weight, m, rstd, axes=axes, eps=eps)
+
+
+def _dweight(
+    g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any
+) -> Any:
+    return apply(NORM_DWEIGHT, g, x, m, rstd, axes=axes, eps=eps)
+
+
+def _dbias(g: Any, _x: Any, _weight: Any, _m: Any, _rstd: Any, *, axes: Axes, **_: Any) -> Any:
+    return _gathered(g, axes)
+
+
+def _jvp(
+    tangents: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any
+) -> Any:
+    # dz = rstd * (t - mean(t) - z * mean(t * z)): the Jacobian of z is symmetric
+    t, dw, db = tangents[:3]
+    parts = []
+    if t is not None:
+        dz = apply(NORM_VJP, t, x, None, m, rstd, axes=axes, eps=eps)
+        parts.append(_scaled(dz, weight, axes))
+    if dw is not None:
+        parts.append(_scaled(_normalised(x, axes, eps), dw, axes))
+    if db is not None:
+        parts.append(mul(np.ones_like(raw(x)), reshape(db, _spread(shape_of(x), axes))))
+    total = parts[0]
+    for part in parts[1:]:
+        total = add(total, part)
+    return total
+
+
+def _count(x: Array, *_: Any, axes: Axes, **__: Any) -> int:
+    return 4 * _rows(x, axes)
+
+
+LAYERS = (
+    ((3, 5), (1,)),
+    ((2, 3, 4), (1, 2)),
+    ((4,), (0,)),
+    ((2, 17), (1,)),
+    ((3, 67), (1,)),
+    ((2, 1), (1,)),
+    ((0, 3), (1,)),
+)
+BATCHES = (
+    ((4, 3), (0,)),
+    ((3, 17), (0,)),
+    ((3, 2, 4), (0, 2)),
+    ((2, 3, 2, 2), (0, 2, 3)),
+    ((2, 2, 3, 11), (0, 2, 3)),
+    ((3, 2, 1), (0, 2)),
+)
+
+
+def _weights(rng: np.random.Generator, x: Array, axes: Axes) -> list[Array]:
+    shape = x.shape[len(x.shape) - len(axes) :] if _is_layer(x.ndim, axes) else x.shape[1:2]
+    return [rng.uniform(0.5, 2, shape), rng.standard_normal(shape)]
+
+
+def _layer_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, axes in LAYERS:
+        x = rng.standard_normal(shape)
+        yield Sample((x, *_weights(rng, x, axes)), {"axes": axes, "eps": 1e-5})
+    x = rng.standard_normal((2, 6))
+    for weight, bias in ((None, None), (_weights(rng, x, (1,))[0], None)):
+        yield Sample((x, weight, bias), {"axes": (1,), "eps": 0.1})
+    x = rng.standard_normal((600, 67))
+    yield Sample((x, *_weights(rng, x, (1,))), {"axes": (1,), "eps": 1e-5}, large=True)
+
+
+LAYER_NORM = Op(
+    "layer_norm",
+    _reference,
+    _layer_norm_forward,
+    (_dx, _dweight, _dbias),
+    _jvp,
+    _layer_norm_samples,
+    length=_count,
+)
+
+
+def _update(running: Array | None, now: Array, momentum: float) -> None:
+    if running is not None:
+        running *= 1 - momentum
+        running += momentum * now
+
+
+def _batch_norm_reference(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    *,
+    axes: Axes,
+    eps: float,
+    momentum: float,
+) -> Result:
+    n = _rows(x, axes)
+    y, saved = _reference(x, weight, bias, axes=axes, eps=eps)
+    _update(running_mean, saved[2], momentum)
+    _update(running_var, x.var(axes) * (n / max(n - 1, 1)), momentum)
+    return y, saved
+
+
+def _batch_norm_forward(
+    x: Array,
+    weight: Array | None,
+    bias: Array | None,
+    running_mean: Array | None,
+    running_var: Array | None,
+    *,
+    axes: Axes,
+    eps: float,
+    momentum: float,
+) -> Result:
+    n = _rows(x, axes)
+    y, m, rstd, v = _core.batch_norm(x, weight, bias, eps)
+    _update(running_mean, m, momentum)
+    if running_var is not None:
+        _update(running_var, v * (n / max(n - 1, 1)), momentum)
+    return y, (x, weight, m, rstd)
+
+
+def _batch_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, axes in BATCHES:
+        x = rng.standard_normal(shape)
+        params = {"axes": axes, "eps": 1e-5, "momentum": 0.1}
+        yield Sample((x, *_weights(rng, x, axes), None, None), params)
+    x = rng.standard_normal((3, 2, 5))
+    yield Sample((x, None, None, None, None), {"axes": (0, 2), "eps": 0.1, "momentum": 0.0})
+    x = rng.standard_normal((6, 5, 33, 33))
+    params = {"axes": (0, 2, 3), "eps": 1e-5, "momentum": 0.1}
+    yield Sample((x, *_weights(rng, x, (0, 2, 3)), None, None), params, large=True)
+
+
+BATCH_NORM = Op(
+    "batch_norm",
+    _batch_norm_reference,
+    _batch_norm_forward,
+    (_dx, _dweight, _dbias, None, None),
+    _jvp,
+    _batch_norm_samples,
+    length=_count,
+)
+
+
+# --- the gradient by x ------------------------------------------------------------------------------
+
+
+def _norm_vjp_reference(
+    g: Array, x: Array, weight: Array | None, m: Array, rstd: Array, *, axes: Axes, eps: float
+) -> Result:
+    r = rstd.reshape(_kept(x, axes))
+    with np.errstate(all="ignore"):
+        z = (x - m.reshape(r.shape)) * r
+        h = g if weight is None else g * weight.reshape(_spread(x.shape, axes))
+        dx = r * (h - h.mean(axes, keepdims=True) - z * (h * z).mean(axes, keepdims=True))
+    return dx, (g, x, weight, m, rstd)
+
+
+def _norm_vjp_forward(
+    g: Array, x: Array, weight: Array | None, m: Array, rstd: Array, *, axes: Axes, eps: float
+) -> Result:
+    if _is_layer(x.ndim, axes):
+        dx = _core.layer_norm_vjp(g, x, weight, m, rstd, _rows(x, axes))
+    else:
+        dx = _core.batch_norm_vjp(g, x, weight, m, rstd)
+    return dx, (g, x, weight, m, rstd)
+
+
+def _norm_vjp_dg(
+    u: Any, _g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float
+) -> Any:
+    # P = I - 1 1^T/n - z z^T/n is symmetric:  <u, rstd * P (w * g)> by g is w * rstd * P u
+    return _scaled(apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps), weight, axes)
+
+
+def _norm_vjp_dx(
+    u: Any, g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float
+) -> Any:
+    # f = <u, D(h)> with D(v) = rstd * P v, a = mean(u * z), c = mean(h * z), n values each:
+    #   drstd/dx = -rstd^2 z / n  and  d<v, z>/dx = D(v)  for a constant v, so
+    #   df/dx = -rstd * (z * mean(u * D(h)) + c * D(u) + a * D(h))
+    h = _scaled(g, weight, axes)
+    z = _normalised(x, axes, eps)
+    r = rsqrt(add(var(x, axes, keepdim=True, correction=0), eps))
+    du = apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps)
+    dh = apply(NORM_VJP, h, x, None, m, rstd, axes=axes, eps=eps)
+    first = mul(z, mean(mul(u, dh), axes, True))
+    second = mul(du, mean(mul(h, z), axes, True))
+    third = mul(dh, mean(mul(u, z), axes, True))
+    return neg(mul(r, add(first, add(second, third))))
+
+
+def _norm_vjp_dweight(
+    u: Any, g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float
+) -> Any:
+    return _gathered(mul(g, apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps)), axes)
+
+
+def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
+    saved = _reference(x, None, None, axes=axes, eps=eps)[1]
+    return saved[2], saved[3]
+
+
+def _norm_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, axes in LAYERS + BATCHES:
+        g, x = rng.standard_normal(shape), rng.standard_normal(shape)
+        eps = 1e-5 if math.prod(shape) > 4 else 0.1
+
+        def derive(
+            g: Array, x: Array, weight: Any, *_: Any, axes: Axes = axes, eps: float = eps
+        ) -> tuple[Any, ...]:
+            return g, x, weight, *_moments(x, axes, eps)
+
+        for weight in (_weights(rng, x, axes)[0], None):
+            yield Sample(derive(g, x, weight), {"axes": axes, "eps": eps}, derive)
+    g, x = rng.standard_normal((600, 67)), rng.standard_normal((600, 67))
+    params = {"axes": (1,), "eps": 1e-5}
+    yield Sample((g, x, None, *_moments(x, **params)), params, large=True)
+
+
+NORM_VJP = Op(
+    "norm_vjp",
+    _norm_vjp_reference,
+    _norm_vjp_forward,
+    (_norm_vjp_dg, _norm_vjp_dx, _norm_vjp_dweight, None, None),
+    None,
+    _norm_vjp_samples,
+    length=_count,
+)
+
+
+# --- the gradient by the weight ---------------------------------------------------------------------
+
+
+def _norm_dweight_reference(
+    g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float
+) -> Result:
+    kept = _kept(x, axes)
+    with np.errstate(all="ignore"):
+        each = g * ((x - m.reshape(kept)) * rstd.reshape(kept))
+        if _is_layer(x.ndim, axes):
+            dw = each.sum(tuple(range(x.ndim - len(axes))))
+        else:
+            dw = each.sum(axes)
+    return np.asarray(dw), (g, x, m, rstd)
+
+
+def _norm_dweight_forward(
+    g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float
+) -> Result:
+    if _is_layer(x.ndim, axes):
+        dw = _core.layer_norm_dweight(g, x, m, rstd, _rows(x, axes))
+        dw = dw.reshape(_spread(x.shape, axes))
+    else:
+        dw = _core.batch_norm_dweight(g, x, m, rstd)
+    return dw, (g, x, m, rstd)
+
+
+def _norm_dweight_dg(
+    u: Any, _g: Any, x: Any, _m: Any, _rstd: Any, *, axes: Axes, eps: float
+) -> Any:
+    return _scaled(_normalised(x, axes, eps), u, axes)
+
+
+def _norm_dweight_dx(u: Any, g: Any, x: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
+    return apply(NORM_VJP, g, x, u, m, rstd, axes=axes, eps=eps)  # <u, sum g * z> = <u * g, z>
+
+
+def _norm_dweight_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in _norm_vjp_samples(rng):
+        g, x, _, m, rstd = sample.args
+
+        def derive(g: Array, x: Array, *_: Any, params: Any = sample.params) -> tuple[Any, ...]:
+            return g, x, *_moments(x, **params)
+
+        yield Sample((g, x, m, rstd), sample.params, derive, sample.large)
+
+
+def _all(x: Array, *_: Any, **__: Any) -> int:
+    return 4 * x.size
+
+
+NORM_DWEIGHT = Op(
+    "norm_dweight",
+    _norm_dweight_reference,
+    _norm_dweight_forward,
+    (_norm_dweight_dg, _norm_dweight_dx, None, None),
+    None,
+    _norm_dweight_samples,
+    length=_all,
+)
+
+
+# --- what users call --------------------------------------------------------------------------------
+
+
+def _check_like(name: str, what: str, value: Any, x: Any, shape: Shape) -> None:
+    """Raises unless `value`, if given, has a shape and the dtype of x."""
+    if value is None:
+        return
+    if shape_of(value) != shape:
+        raise ShapeError(f"{name}: {what} {shape_of(value)} must have the shape {shape}")
+    if raw(value).dtype != raw(x).dtype:
+        raise DtypeError(f"{name}: {what} is {raw(value).dtype}, the input {raw(x).dtype}")
+
+
+def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int]) -> Axes:
+    """The last axes, which must have these sizes."""
+    given = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    sizes, shape = tuple([int(n) for n in given]), shape_of(x)
+    if not sizes:
+        raise ShapeError(f"{name}: normalized_shape must name at least one size")
+    if shape[max(len(shape) - len(sizes), 0) :] != sizes:
+        raise ShapeError(f"{name}: the last sizes of {shape} are not the normalized_shape {sizes}")
+    return tuple(range(len(shape) - len(sizes), len(shape)))
+
+
+def layer_norm(
+    input: Any,
+    normalized_shape: int | Sequence[int],
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+) -> Any:
+    r"""Every example brought to mean 0 and variance 1 over its last axes, then scaled and shifted.
+
+        forward    y = w * z + b,   z = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)
+        backward   dx = rstd * (h - mean(h) - z * mean(h * z)),  h = w * g;  dw = sum g * z,  db = sum g
+        kernel     csrc/kernels/norm.cpp
+
+    Shapes: input (..., *normalized_shape), weight and bias normalized_shape; the result as the input.
+    The variance divides by n. Raises ShapeError where the sizes do not fit.
+    Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
+
+    >>> mt.layer_norm(mt.tensor([1.0, 3.0]), 2, eps=0.0)
+    tensor([-1.,  1.])
+    """
+    name = "layer_norm"
+    need_float(name, input)
+    over = _last_axes(name, input, normalized_shape)
+    shape = shape_of(input)[over[0] :]
+    _check_like(name, "weight", weight, input, shape)
+    _check_like(name, "bias", bias, input, shape)
+    return apply(LAYER_NORM, input, weight, bias, axes=over, eps=float(eps))
+
+
+def rms_norm(
+    input: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None
+) -> Any:
+    r"""Every example divided by its root mean square over its last axes, then scaled.
+
+        forward    y = w * x / sqrt(mean(x^2) + eps);  eps is the dtype's rounding unless given
+
+    Shapes and errors as `layer_norm`. Source: Zhang and Sennrich, "Root mean square layer
+    normalization", 2019.
+
+    >>> mt.rms_norm(mt.tensor([3.0, 3.0]), 2)
+    tensor([1., 1.])
+    """
+    name = "rms_norm"
+    need_float(name, input)
+    over = _last_axes(name, input, normalized_shape)
+    _check_like(name, "weight", weight, input, shape_of(input)[over[0] :])
+    least = float(np.finfo(raw(input).dtype).eps) if eps is None else eps
+    y = mul(input, rsqrt(add(mean(square(input), over, True), least)))
+    return y if weight is None else mul(y, weight)
+
+
+def group_norm(
+    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    r"""Layer norm of each group of channels, then scaled and shifted by channel.
+
+    Shapes: input (N, C, ...) with C divisible by `num_groups`, weight and bias (C,).
+    Raises ShapeError where the sizes do not fit. Source: Wu and He, "Group normalization", 2018.
+
+    >>> mt.group_norm(mt.tensor([[1.0, 3.0, 5.0, 9.0]]), 2, eps=0.0)
+    tensor([[-1.,  1., -1.,  1.]])
+    """
+    name = "group_norm"
+    need_float(name, input)
+    shape = shape_of(input)
+    if len(shape) < 2:
+        raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
+    if num_groups < 1 or shape[1] % num_groups:
+        raise ShapeError(f"{name}: {shape[1]} channels cannot be split into {num_groups} groups")
+    _check_like(name, "weight", weight, input, shape[1:2])
+    _check_like(name, "bias", bias, input, shape[1:2])
+    groups = reshape(input, (shape[0], num_groups, math.prod(shape[1:]) // num_groups))
+    y = reshape(apply(LAYER_NORM, groups, None, None, axes=(2,), eps=float(eps)), shape)
+    wide = (shape[1], *[1] * (len(shape) - 2))
+    y = y if weight is None else mul(y, reshape(weight, wide))
+    return y if bias is None else add(y, reshape(bias, wide))
+
+
+def batch_norm(
+    input: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    r"""Every channel brought to mean 0 and variance 1 over the batch, then scaled and shifted.
+
+        forward    y = w * z + b,   z = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)
+        backward   dx = rstd * (h - mean(h) - z * mean(h * z)),  h = w * g;  dw = sum g * z,  db = sum g
+        kernel     csrc/kernels/norm.cpp
+
+    In training mean and variance (over n) are the batch's, and the running ones, if given, move towards
+    them, outside the graph: running = (1 - momentum) * running + momentum * batch, with the variance over
+    n - 1. Otherwise the running ones are used, as constants.
+
+    Shapes: input (N, C), (N, C, L), (N, C, H, W) ...; all others (C,). Raises ShapeError where the sizes do
+    not fit, and in training for a single value per channel.
+    Source: Ioffe and Szegedy, "Batch normalization", 2015.
+
+    >>> mt.batch_norm(mt.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0)
+    tensor([[-1.],
+            [ 1.]])
+    """
+    name = "batch_norm"
+    need_float(name, input)
+    shape = shape_of(input)
+    if len(shape) < 2:
+        raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
+    _check_like(name, "weight", weight, input, shape[1:2])
+    _check_like(name, "bias", bias, input, shape[1:2])
+    for what, running in (("running_mean", running_mean), ("running_var", running_var)):
+        if running is None and not training:
+            raise ShapeError(f"{name}: without training, {what} must be given")
+        _check_like(name, what, running, input, shape[1:2])
+    if not training:
+        rstd = rsqrt(add(running_var, eps))
+        wide = (shape[1], *[1] * (len(shape) - 2))
+        scale = rstd if weight is None else mul(weight, rstd)
+        y = mul(sub(input, reshape(running_mean, wide)), reshape(scale, wide))
+        return y if bias is None else add(y, reshape(bias, wide))
+    over = (0, *range(2, len(shape)))
+    if _rows(raw(input), over) <= 1:
+        raise ShapeError(
+            f"{name}: training needs more than one value for each channel, got an input of shape {shape}"
+        )
+    y = apply(
+        BATCH_NORM,
+        input,
+        weight,
+        bias,
+        running_mean,
+        running_var,
+        axes=over,
+        eps=float(eps),
+        momentum=float(momentum),
+    )
+    for running in (running_mean, running_var):
+        if isinstance(running, Tensor):
+            running.version.bump()
+    return y
