@@ -4,7 +4,7 @@
 `$MINITENSOR_DATA`, then in the user's cache, then downloaded into it (see `store`).
 
 Pictures stay bytes until they are asked for: 60,000 pictures of MNIST take 47 MB as uint8, and 188
-as float32. An index, a slice or an array of indices converts just these.
+as float32. An index, a slice or a list of indices converts just these.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..creation import from_numpy
+from ..graph import wrap
+from ..utils.data import Batch, Dataset
 from .formats import (
     FormatError,
     read_cifar,
@@ -67,11 +70,11 @@ _OPINIONS = ("negative", "positive")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Images:
+class Images(Dataset[tuple[Any, Any]]):
     """Labelled pictures: `data[i]` is one (picture, label), `data[i:j]` or `data[[i, j]]` a batch.
 
-    A picture that is asked for has the shape (channels, rows, columns), float32, from 0 (black) to
-    1 (white); its label is an int64.
+    A picture that is asked for is a tensor (channels, rows, columns), float32, from 0 (black) to
+    1 (white); its label is an int64 without axes. A DataLoader takes a whole batch at once.
 
     Attributes:
         images: (count, channels, rows, columns), as published: uint8 up to 255, or float32.
@@ -79,8 +82,8 @@ class Images:
         classes: the name of each class.
     """
 
-    images: NDArray[Any]
-    labels: NDArray[np.int64]
+    images: Any
+    labels: Any
     classes: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -88,12 +91,16 @@ class Images:
 
     def __getitem__(self, index: Any) -> tuple[Any, Any]:
         images = self.images[index]
-        if images.dtype == np.uint8:
-            images = np.divide(images, 255, dtype=np.float32)
+        if not images.is_floating_point():
+            images = wrap(np.divide(images.numpy(), 255, dtype=np.float32))
         return images, self.labels[index]
 
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """The pictures and labels at these indices."""
+        return Batch(self[np.asarray(indices, np.int64)])
+
     def __repr__(self) -> str:
-        return f"<{len(self)} pictures of {self.images.shape[1:]}, {len(self.classes)} classes>"
+        return f"<{len(self)} pictures of {tuple(self.images.shape[1:])}, {len(self.classes)} classes>"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,7 +137,7 @@ def digits() -> Images:
     >>> data = digits()
     >>> image, label = data[0]
     >>> image.shape, int(label)
-    ((1, 8, 8), 0)
+    (minitensor.Size([1, 8, 8]), 0)
     """
     published = optional("sklearn.datasets").load_digits()
     images = np.divide(published.images[:, None], 16, dtype=np.float32)
@@ -148,7 +155,7 @@ def mnist(train: bool = True) -> Images:
     >>> data = mnist(train=False)           # doctest: +SKIP
     >>> image, label = data[0]              # doctest: +SKIP
     >>> image.shape                         # doctest: +SKIP
-    (1, 28, 28)
+    minitensor.Size([1, 28, 28])
     """
     return _idx("mnist", ("mnist", "MNIST/raw"), train, _DIGITS)
 
@@ -178,7 +185,7 @@ def cifar10(train: bool = True) -> Images:
 
     >>> image, label = cifar10()[0]         # doctest: +SKIP
     >>> image.shape                         # doctest: +SKIP
-    (3, 32, 32)
+    minitensor.Size([3, 32, 32])
     """
     _check_train("cifar10", train)
     names = [f"data_batch_{i}.bin" for i in range(1, 6)] if train else ["test_batch.bin"]
@@ -250,4 +257,4 @@ def _check_train(name: str, train: object) -> None:
 
 def _dataset(images: NDArray[Any], labels: NDArray[Any], classes: tuple[str, ...]) -> Images:
     """What users get: the one place that knows."""
-    return Images(images, labels.astype(np.int64), classes)
+    return Images(from_numpy(images), from_numpy(labels.astype(np.int64)), classes)

@@ -49,7 +49,8 @@ class _Sequence(Module):
         return self._items()[self._name(index)]
 
     def _slice(self, items: list[tuple[str, Any]]) -> Any:
-        return type(self)([item for _, item in items])
+        kind: Any = type(self)
+        return kind([item for _, item in items])
 
     def __setitem__(self, index: Any, item: Any) -> None:
         self._add(self._name(index), item)

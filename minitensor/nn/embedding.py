@@ -92,7 +92,8 @@ class Embedding(Module):
         """
         if len(shape_of(embeddings)) != 2:
             raise ShapeError(f"from_pretrained: expected a matrix, got {shape_of(embeddings)}")
-        return cls(*shape_of(embeddings), padding_idx, _weight=embeddings, _freeze=freeze)
+        rows, columns = shape_of(embeddings)
+        return cls(rows, columns, padding_idx, _weight=embeddings, _freeze=freeze)
 
     def forward(self, input: Any) -> Any:
         """`input` (*) -> (*, embedding_dim)."""

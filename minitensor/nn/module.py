@@ -61,7 +61,7 @@ class Module:
 
     training: bool
     _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Tensor | None]
+    _buffers: dict[str, Any]
     _modules: dict[str, Module | None]
     _transient: set[str]  # the buffers that are left out of the state_dict
     _pre_hooks: list[tuple[Callable[..., Any], bool]]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..formatting import tensor_str
 from ..graph import Tensor as Core
 from ..tensor import Tensor
 
@@ -39,8 +40,8 @@ class Parameter(Tensor):
         out: Parameter = _owned(cls, data, requires_grad)
         return out
 
-    def __repr__(self, **options: Any) -> str:
-        return f"Parameter containing:\n{super().__repr__(**options)}"
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return f"Parameter containing:\n{tensor_str(self)}"
 
 
 class Buffer(Tensor):
@@ -60,8 +61,8 @@ class Buffer(Tensor):
         out.persistent = persistent
         return out
 
-    def __repr__(self, **options: Any) -> str:
-        return f"Buffer containing:\n{super().__repr__(**options)}"
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
+        return f"Buffer containing:\n{tensor_str(self)}"
 
 
 def clear_grad(x: Any, set_to_none: bool) -> None:

@@ -15,7 +15,7 @@ from ..ops.shape import cat, reshape
 
 
 def _grads(parameters: Any) -> list[Any]:
-    given = [parameters] if isinstance(parameters, Core) else list(parameters)
+    given: list[Any] = [parameters] if isinstance(parameters, Core) else list(parameters)
     return [p.grad for p in given if p.grad is not None]
 
 

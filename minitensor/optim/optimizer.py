@@ -111,7 +111,9 @@ class Optimizer:
                 for p in group["params"]:
                     if p.grad is not None:
                         check_writable(self._name, p)
-                        self._update(p, p.grad.array, self.state[p], group)
+                        g = p.grad.array
+                        g = g if g.flags.c_contiguous else g.copy()
+                        self._update(p, g, self.state[p], group)
                         p.version.bump()
         return loss
 
@@ -145,7 +147,7 @@ class Optimizer:
             raise ShapeError(
                 f"{self._name}.load_state_dict: groups of {need} parameters are not those of {have}"
             )
-        owner = {}
+        owner: dict[Any, Any] = {}
         for group, old in zip(self.param_groups, saved, strict=True):
             owner.update(zip(old["params"], group["params"], strict=True))
             old.update({**self.defaults, **old, "params": group["params"]})

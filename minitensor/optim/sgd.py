@@ -69,8 +69,9 @@ class SGD(Optimizer):
             raise ShapeError(f"{self._name}: nesterov needs a momentum above 0 and no dampening")
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
-        how = {name: float(group[name]) for name in ("lr", "momentum", "dampening", "weight_decay")}
-        flags = {name: bool(group[name]) for name in ("nesterov", "maximize")}
+        numbers = ("lr", "momentum", "dampening", "weight_decay")
+        how: dict[str, Any] = {name: float(group[name]) for name in numbers}
+        how.update({name: bool(group[name]) for name in ("nesterov", "maximize")})
         first = False
         b = None
         if how["momentum"] != 0:
@@ -79,7 +80,7 @@ class SGD(Optimizer):
                 state["momentum_buffer"] = wrap(np.zeros_like(p.array))
             b = state["momentum_buffer"].array
         run = _core.sgd_step if kernels_take(p.array, g, *([] if b is None else [b])) else reference
-        run(p.array, g, b, first=first, **how, **flags)
+        run(p.array, g, b, first=first, **how)
 
 
 def reference(
