@@ -1,4 +1,5 @@
-// matmul: any layout of the last two axes with one of them contiguous goes to the kernel as it is, others are copied.
+// matmul: any layout of the last two axes with one of them contiguous goes to the kernel as it is,
+// others are copied.
 #include <pybind11/stl.h>  // std::optional
 
 #include "common.h"
@@ -6,8 +7,8 @@
 namespace mt {
 namespace {
 
-// The last two axes of x in elements: sizes and strides. An axis of size 1 may have any stride; it gets one that the
-// kernel likes.
+// The last two axes of x in elements: sizes and strides. An axis of size 1 may have any stride; it
+// gets one that the kernel likes.
 struct Face {
   int64_t rows, cols, row, col;
 };
@@ -55,8 +56,9 @@ Array matmul(const Array& a_given, const Array& b_given, const std::optional<Arr
     const int da = d - (ndim - na), db = d - (ndim - nb);
     const int64_t size_a = da < 0 ? 1 : a.shape(da), size_b = db < 0 ? 1 : b.shape(db);
     if (size_a != size_b && size_a != 1 && size_b != 1)
-      fail("matmul: " + describe(shape_of(a)) + " @ " + describe(shape_of(b)) + ": the batch sizes " +
-           std::to_string(size_a) + " and " + std::to_string(size_b) + " differ");
+      fail("matmul: " + describe(shape_of(a)) + " @ " + describe(shape_of(b)) +
+           ": the batch sizes " + std::to_string(size_a) + " and " + std::to_string(size_b) +
+           " differ");
     shape[d] = s.batch.size[d] = size_a == 1 ? size_b : size_a;
     s.batch.stride[1][d] = size_a == 1 ? 0 : a.strides(da) / static_cast<int64_t>(sizeof(T));
     s.batch.stride[2][d] = size_b == 1 ? 0 : b.strides(db) / static_cast<int64_t>(sizeof(T));
@@ -65,7 +67,8 @@ Array matmul(const Array& a_given, const Array& b_given, const std::optional<Arr
   for (int d = 0; d < ndim; ++d) s.batch.count *= shape[d];
   const Array bias = bias_given ? contiguous(*bias_given) : c;
   if (bias_given)
-    require(bias.ndim() == 1 && bias.size() == s.n, "matmul: the bias does not have one value per column");
+    require(bias.ndim() == 1 && bias.size() == s.n,
+            "matmul: the bias does not have one value per column");
   if (c.size() == 0) return c;
   // One b for all of the batch, and a's rows evenly spaced throughout: one product with more rows.
   bool one = ndim > 0 && s.m > 0;

@@ -2,15 +2,15 @@
 //
 //     c_ij = sum_k a_ik b_kj + d_ij
 //
-// The tile keeps kTileRows x 2 vectors of c in registers while k runs: each step loads a row of b (two vectors) and
-// multiplies it by each a_ik in turn, so that a load feeds many multiplications. Everything around it arranges for its
-// operands to be near: packed into slivers as wide as the tile, in blocks that fit the caches.
+// The tile keeps kTileRows x 2 vectors of c in registers while k runs: each step loads a row of b
+// (two vectors) and multiplies it by each a_ik in turn, so that a load feeds many multiplications.
+// Everything around it arranges for its operands to be near: packed into slivers as wide as the
+// tile, in blocks that fit the caches.
 #pragma once
-
-#include "../simd.h"
 
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
+#include "../simd.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -26,15 +26,20 @@ constexpr int kTileRows = 6, kTileSums = 12;  // of 16
 template <class T>
 constexpr int kTileCols = 2 * kLanes<T>;
 template <class T>
-constexpr int kPackRows = (kTileRows + kLanes<T> - 1) / kLanes<T>* kLanes<T>;  // whole vectors
+constexpr int kPackRows = (kTileRows + kLanes<T> - 1) / kLanes<T> * kLanes<T>;  // whole vectors
 
 // With few rows the tile is wider, so that there are sums enough to hide an addition's latency.
-constexpr int tile_vectors(int rows) { return rows * 8 <= kTileSums ? 8 : rows * 4 <= kTileSums ? 4 : 2; }
+constexpr int tile_vectors(int rows) {
+  return rows * 8 <= kTileSums ? 8 : rows * 4 <= kTileSums ? 4 : 2;
+}
 
-constexpr int64_t kDepth = 384;     // of k in one block: a sliver of b then stays in the first-level cache
-constexpr int64_t kBlockRows = 16;  // slivers of a in one block, which stays in the second-level cache
+constexpr int64_t kDepth =
+    384;  // of k in one block: a sliver of b then stays in the first-level cache
+constexpr int64_t kBlockRows =
+    16;  // slivers of a in one block, which stays in the second-level cache
 constexpr int64_t kBlockCols = 96;  // slivers of b in one block, shared by all threads
-constexpr int64_t kChunkWork = 1 << 18;  // multiplications below which another thread is not worth waking
+constexpr int64_t kChunkWork =
+    1 << 18;  // multiplications below which another thread is not worth waking
 
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -43,14 +48,12 @@ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // n cut into `parts` as evenly as whole numbers allow: where part i begins.
 inline int64_t cut(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
 
-// Working memory for the time of a block; none for n = 0.
+// Working memory for the time of a block.
 template <class T>
 struct Scratch {
   T* p;
-  explicit Scratch(int64_t n) : p(n > 0 ? static_cast<T*>(scratch(n * sizeof(T))) : nullptr) {}
-  ~Scratch() {
-    if (p) release(p);
-  }
+  explicit Scratch(int64_t n) : p(static_cast<T*>(scratch(n * sizeof(T)))) {}
+  ~Scratch() { release(p); }
   Scratch(const Scratch&) = delete;
 };
 
@@ -68,7 +71,8 @@ inline void with(int n, const F& f) {
   f(Int<N>{});
 }
 
-// --- operands -------------------------------------------------------------------------------------------------------
+// --- operands
+// -------------------------------------------------------------------------------------------------------
 
 template <class T>
 struct Matrix {  // element (i, j) is p[i * row + j * col]
@@ -105,16 +109,19 @@ struct Taps {
   const T* operator()(int64_t k) const { return p + offset[k]; }
 };
 
-// --- the tile -------------------------------------------------------------------------------------------------------
+// --- the tile
+// -------------------------------------------------------------------------------------------------------
 
-// The sums of a tile that is not whole, or is added to something, or whose columns do not lie side by side.
+// The sums of a tile that is not whole, or is added to something, or whose columns do not lie side
+// by side.
 template <class T>
-__attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, Matrix<T> c, Matrix<const T> d) {
+__attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, Matrix<T> c,
+                                      Matrix<const T> d) {
   constexpr int L = kLanes<T>;
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < n; j += L) {
       const int lanes = min(L, n - j);
-      T *out = c.p + i * c.row + j * c.col;
+      T* out = c.p + i * c.row + j * c.col;
       const T *more = d.p + i * d.row + j * d.col, *in = sum + i * width + j;
       if (c.col == 1) {
         Vec<T> x = load(in);
@@ -126,12 +133,10 @@ __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, 
     }
 }
 
-// c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is null; where c's rows
-// lie contiguous, d's do too or are constant (d.col is 1 or 0).
-template <int H, int NV, class T, class A, class B>
-inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c, Matrix<const T> d) {
+// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors)
+template <int H, int NV, class T, class V, class A, class B>
+inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b) {
   constexpr int L = kLanes<T>;
-  Vec<T> sum[H][NV] = {};
   for (int64_t k = 0; k < depth; ++k) {
     const T* row = b(k);
     Vec<T> v[NV];
@@ -144,6 +149,14 @@ inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, 
       for (int j = 0; j < NV; ++j) sum[i][j] += s * v[j];
     }
   }
+}
+
+// c (H, n) = sum (H, n) + d (H, n), n <= NV vectors. d is absent where its p is null; where c's
+// rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
+template <int H, int NV, class T, class V>
+inline __attribute__((always_inline)) void put(const V (&sum)[H][NV], int n, Matrix<T> c,
+                                               Matrix<const T> d) {
+  constexpr int L = kLanes<T>;
   if (c.col == 1 && n == NV * L && !d.p) {
 #pragma GCC unroll 14
     for (int i = 0; i < H; ++i) {
@@ -161,7 +174,17 @@ inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, 
   finish(value, NV * L, H, n, c, d);
 }
 
-// --- packing --------------------------------------------------------------------------------------------------------
+// c (H, n) = a (H, depth) b (depth, n) + d (H, n)
+template <int H, int NV, class T, class A, class B>
+inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                                Matrix<const T> d) {
+  Vec<T> sum[H][NV] = {};
+  accumulate<H, NV, T>(sum, depth, a, b);
+  put<H, NV, T>(sum, n, c, d);
+}
+
+// --- packing
+// --------------------------------------------------------------------------------------------------------
 
 // The first, or the second, halves of a and b interleaved: a0 b0 a1 b1 ...
 template <class T>
@@ -178,8 +201,8 @@ inline Vec<T> interleave(Vec<T> a, Vec<T> b, int from) {
 #endif
 }
 
-// x_ij <-> x_ji of a square of vectors: each round interleaves row i with row i + L/2, which moves one bit of the row
-// number into the column number; after log2(L) rounds they have changed places.
+// x_ij <-> x_ji of a square of vectors: each round interleaves row i with row i + L/2, which moves
+// one bit of the row number into the column number; after log2(L) rounds they have changed places.
 template <class T>
 inline __attribute__((always_inline)) void transpose(Vec<T> (&x)[kLanes<T>]) {
   constexpr int L = kLanes<T>;
@@ -214,7 +237,8 @@ void pack(T* to, Matrix<const T> from, int n, int64_t depth) {
       for (int i = 0; i < W; i += L) {
         Vec<T> x[L];
 #pragma GCC unroll 16
-        for (int r = 0; r < L; ++r) x[r] = i + r < n ? load(from.p + (i + r) * from.row + done) : Vec<T>{};
+        for (int r = 0; r < L; ++r)
+          x[r] = i + r < n ? load(from.p + (i + r) * from.row + done) : Vec<T>{};
         transpose<T>(x);
 #pragma GCC unroll 16
         for (int r = 0; r < L; ++r) store(to + (done + r) * W + i, x[r]);
@@ -224,13 +248,15 @@ void pack(T* to, Matrix<const T> from, int n, int64_t depth) {
     for (int i = 0; i < W; ++i) to[k * W + i] = i < n ? *from.at(i, k).p : 0;
 }
 
-// Where sliver t of a's m rows begins, and how many there are: as even as can be, so that 16 rows are 8 + 8.
+// Where sliver t of a's m rows begins, and how many there are: as even as can be, so that 16 rows
+// are 8 + 8.
 inline int64_t slivers(int64_t m) { return ceil_div(m, kTileRows); }
 inline int64_t sliver(int64_t m, int64_t t) { return cut(m, slivers(m), t); }
 
 // A tile on packed slivers of a and b; n columns.
 template <class T>
-inline void packed_tile(int h, int n, int64_t depth, const T* a, const T* b, Matrix<T> c, Matrix<const T> d) {
+inline void packed_tile(int h, int n, int64_t depth, const T* a, const T* b, Matrix<T> c,
+                        Matrix<const T> d) {
   with<kTileRows>(h, [&](auto rows) {
     constexpr int H = decltype(rows)::value;
     const ByColumn<T> left{a, kPackRows<T>};
@@ -242,7 +268,8 @@ inline void packed_tile(int h, int n, int64_t depth, const T* a, const T* b, Mat
   });
 }
 
-// --- products -------------------------------------------------------------------------------------------------------
+// --- products
+// -------------------------------------------------------------------------------------------------------
 
 template <class T>
 struct Product {  // c (m, n) = a (m, k) b (k, n) + d (m, n)
@@ -263,12 +290,14 @@ void product_blocked(const Product<T>& p) {
         for (int64_t i = i0; i < min(i0 + kBlock, p.m); ++i)
           for (int64_t k = k0; k < min(k0 + kBlock, p.k); ++k) {
             const T s = *p.a.at(i, k).p;
-            for (int64_t j = j0; j < min(j0 + kBlock, p.n); ++j) *p.c.at(i, j).p += s * *p.b.at(k, j).p;
+            for (int64_t j = j0; j < min(j0 + kBlock, p.n); ++j)
+              *p.c.at(i, j).p += s * *p.b.at(k, j).p;
           }
 }
 
-// The register tile straight on a and b. Columns of b that are not whole vectors, or lie apart, are copied first, one
-// strip at a time. Rows of a lie contiguous (a.col is 1) or columns do (a.row is 1).
+// The register tile straight on a and b. Columns of b that are not whole vectors, or lie apart, are
+// copied first, one strip at a time. Rows of a lie contiguous (a.col is 1) or columns do (a.row is
+// 1).
 template <class T>
 void product_simd(const Product<T>& p) {
   constexpr int L = kLanes<T>;
@@ -313,23 +342,26 @@ void product_simd(const Product<T>& p) {
   }
 }
 
-// Five loops around the tile: blocks of n, of k, of m; then slivers of b, of a. b is packed once for all threads, each
-// block of a by the thread that uses it.
+// Five loops around the tile: blocks of n, of k, of m; then slivers of b, of a. b is packed once
+// for all threads, each block of a by the thread that uses it.
 template <class T>
 void product_packed(const Product<T>& p) {
   constexpr int W = kTileCols<T>, H = kPackRows<T>;
-  const int64_t tiles = slivers(p.m), depths = ceil_div(p.k, kDepth), panels = ceil_div(p.n, W * kBlockCols);
+  const int64_t tiles = slivers(p.m), depths = ceil_div(p.k, kDepth),
+                panels = ceil_div(p.n, W * kBlockCols);
   const int64_t row_blocks = ceil_div(tiles, kBlockRows);
   const int64_t depth_most = ceil_div(p.k, depths);
   Scratch<T> panel(min(ceil_div(p.n, W), kBlockCols) * W * depth_most);
   for (int64_t panel_no = 0; panel_no < panels; ++panel_no) {
-    const int64_t j0 = panel_no * W * kBlockCols, strips = ceil_div(min(W * kBlockCols, p.n - j0), W);
+    const int64_t j0 = panel_no * W * kBlockCols,
+                  strips = ceil_div(min(W * kBlockCols, p.n - j0), W);
     const int64_t column_blocks = max(1, min(strips / 8, ceil_div(16, row_blocks)));
     for (int64_t block = 0; block < depths; ++block) {
       const int64_t k0 = cut(p.k, depths, block), depth = cut(p.k, depths, block + 1) - k0;
       for_ranges(strips, ceil_div(kChunkWork / 16, W * depth), [&](int64_t from, int64_t to) {
         for (int64_t s = from; s < to; ++s)
-          pack<W>(panel.p + s * W * depth, p.b.at(k0, j0 + s * W).transposed(), min(W, p.n - j0 - s * W), depth);
+          pack<W>(panel.p + s * W * depth, p.b.at(k0, j0 + s * W).transposed(),
+                  min(W, p.n - j0 - s * W), depth);
       });
       for_chunks(row_blocks * column_blocks, [&](int64_t chunk) {
         const int64_t rb = chunk / column_blocks, cb = chunk % column_blocks;
@@ -339,20 +371,23 @@ void product_packed(const Product<T>& p) {
           const int64_t i = sliver(p.m, t);
           pack<H>(a.p + (t - first) * H * depth, p.a.at(i, k0), sliver(p.m, t + 1) - i, depth);
         }
-        for (int64_t s = cut(strips, column_blocks, cb); s < cut(strips, column_blocks, cb + 1); ++s)
+        for (int64_t s = cut(strips, column_blocks, cb); s < cut(strips, column_blocks, cb + 1);
+             ++s)
           for (int64_t t = first; t < last; ++t) {
             const int64_t i = sliver(p.m, t), j = j0 + s * W;
             const Matrix<T> c = p.c.at(i, j);
             const Matrix<const T> before = {c.p, c.row, c.col};
-            packed_tile(sliver(p.m, t + 1) - i, min(W, p.n - j), depth, a.p + (t - first) * H * depth,
-                        panel.p + s * W * depth, c, block ? before : p.d.at(i, j));
+            packed_tile(sliver(p.m, t + 1) - i, min(W, p.n - j), depth,
+                        a.p + (t - first) * H * depth, panel.p + s * W * depth, c,
+                        block ? before : p.d.at(i, j));
           }
       });
     }
   }
 }
 
-// c (m, 1) = a (m, k) b (k, 1) + d where both lie along k: four rows at a time, two vectors of sums each.
+// c (m, 1) = a (m, k) b (k, 1) + d where both lie along k: four rows at a time, two vectors of sums
+// each.
 template <class T>
 void product_dots(const Product<T>& p) {
   constexpr int L = kLanes<T>;
@@ -382,8 +417,9 @@ void product_dots(const Product<T>& p) {
 // The fastest of these for the sizes at hand.
 template <class T>
 void product_fast(Product<T> p) {
-  // c^T = b^T a^T: the tile wants b's rows contiguous; where a's columns are and b's rows are not, the other way round
-  // needs no copy, and where neither is, the smaller of the two is the one to copy.
+  // c^T = b^T a^T: the tile wants b's rows contiguous; where a's columns are and b's rows are not,
+  // the other way round needs no copy, and where neither is, the smaller of the two is the one to
+  // copy.
   const bool turn = p.n == 1 ? p.a.col != 1 : p.b.col != 1 && (p.a.row == 1 || p.m < p.n);
   if (turn) {
     const Matrix<const T> a = p.a;
@@ -394,14 +430,18 @@ void product_fast(Product<T> p) {
   const int64_t chunks = max(1, work / kChunkWork);
   if (p.m <= kTileRows && p.b.col == 1) {  // b is used once: columns over threads, no copy
     const int64_t strip = tile_vectors(p.m) * kLanes<T>;
-    return for_ranges(p.n, ceil_div(ceil_div(p.n, chunks), strip) * strip, [&](int64_t from, int64_t to) {
-      product_simd<T>({p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)});
-    });
+    return for_ranges(
+        p.n, ceil_div(ceil_div(p.n, chunks), strip) * strip, [&](int64_t from, int64_t to) {
+          product_simd<T>(
+              {p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)});
+        });
   }
-  if (work <= 8 * kChunkWork && p.k <= kDepth) {  // all of it is in the cache anyway: rows over threads
+  if (work <= 8 * kChunkWork &&
+      p.k <= kDepth) {  // all of it is in the cache anyway: rows over threads
     const int64_t grain = ceil_div(ceil_div(p.m, chunks), kTileRows) * kTileRows;
     return for_ranges(p.m, grain, [&](int64_t from, int64_t to) {
-      product_simd<T>({to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)});
+      product_simd<T>(
+          {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)});
     });
   }
   product_packed(p);

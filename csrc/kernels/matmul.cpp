@@ -1,4 +1,5 @@
-// Batched matrix product: c (batch, m, n) = a (batch, m, k) b (batch, k, n) + bias (n), on any strides of a and b.
+// Batched matrix product: c (batch, m, n) = a (batch, m, k) b (batch, k, n) + bias (n), on any
+// strides of a and b.
 #include "../kernels.h"
 #include "gemm.h"
 
@@ -34,15 +35,18 @@ void naive(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
 
 template <class T>
 void blocked(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
-  for (int64_t index = 0; index < s.batch.count; ++index) product_blocked(item(s, c, a, b, bias, index));
+  for (int64_t index = 0; index < s.batch.count; ++index)
+    product_blocked(item(s, c, a, b, bias, index));
 }
 
 template <class T>
 void simd(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
-  for (int64_t index = 0; index < s.batch.count; ++index) product_simd(item(s, c, a, b, bias, index));
+  for (int64_t index = 0; index < s.batch.count; ++index)
+    product_simd(item(s, c, a, b, bias, index));
 }
 
-// Many products, or small ones, are shared out among the threads whole; a few large ones each use all threads.
+// Many products, or small ones, are shared out among the threads whole; a few large ones each use
+// all threads.
 template <class T>
 void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
   const int64_t count = s.batch.count, work = max(1, s.m * s.n * s.k);

@@ -1,0 +1,683 @@
+// Convolution: x (n, c, h, w), w (o, c / groups, kh, kw), y and g (n, o, oh, ow).
+//
+//     y[n, o, i, j] = bias[o] + sum over c, a, b of x[n, c, i sh - ph + a dh, j sw - pw + b dw]
+//     w[o, c, a, b]
+//
+// The rungs: `naive` has these seven loops; `blocked` and `simd` lay the windows out as a matrix
+// (im2col) and multiply; `fast` multiplies without the matrix, reading its rows where they lie in
+// the image.
+#include "../kernels.h"
+#include "gemm.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+// --- the loops
+// ------------------------------------------------------------------------------------------------------
+
+// f(index in w, index in x or -1 in the padding) for the terms of y's pixel (o, i, j) of image n
+template <class F>
+void window(const ConvSizes& s, int64_t n, int64_t o, int64_t i, int64_t j, const F& f) {
+  const int64_t channels = s.c / s.groups, first = o / (s.o / s.groups) * channels;
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t a = 0; a < s.kh; ++a)
+      for (int64_t b = 0; b < s.kw; ++b) {
+        const int64_t row = i * s.sh - s.ph + a * s.dh, col = j * s.sw - s.pw + b * s.dw;
+        const bool inside = row >= 0 && row < s.h && col >= 0 && col < s.w;
+        f(((o * channels + c) * s.kh + a) * s.kw + b,
+          inside ? ((n * s.c + first + c) * s.h + row) * s.w + col : -1);
+      }
+}
+
+template <class F>
+void pixels(const ConvSizes& s, const F& f) {
+  for (int64_t n = 0; n < s.n; ++n)
+    for (int64_t o = 0; o < s.o; ++o)
+      for (int64_t i = 0; i < s.oh; ++i)
+        for (int64_t j = 0; j < s.ow; ++j) f(n, o, i, j, ((n * s.o + o) * s.oh + i) * s.ow + j);
+}
+
+template <class T>
+void naive(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
+  pixels(s, [&](int64_t n, int64_t o, int64_t i, int64_t j, int64_t at) {
+    T sum = 0;
+    window(s, n, o, i, j,
+           [&](int64_t in_w, int64_t in_x) { sum += (in_x < 0 ? 0 : x[in_x]) * w[in_w]; });
+    y[at] = sum + (bias ? bias[o] : 0);
+  });
+}
+
+// y += x w   gives   dx += g w
+template <class T>
+void naive_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
+  std::memset(dx, 0, s.n * s.c * s.h * s.w * sizeof(T));
+  pixels(s, [&](int64_t n, int64_t o, int64_t i, int64_t j, int64_t at) {
+    window(s, n, o, i, j, [&](int64_t in_w, int64_t in_x) {
+      if (in_x >= 0) dx[in_x] += g[at] * w[in_w];
+    });
+  });
+}
+
+// y += x w   gives   dw += g x
+template <class T>
+void naive_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
+  std::memset(dw, 0, s.o * (s.c / s.groups) * s.kh * s.kw * sizeof(T));
+  pixels(s, [&](int64_t n, int64_t o, int64_t i, int64_t j, int64_t at) {
+    window(s, n, o, i, j,
+           [&](int64_t in_w, int64_t in_x) { dw[in_w] += g[at] * (in_x < 0 ? 0 : x[in_x]); });
+  });
+}
+
+// --- the windows as a matrix
+// ----------------------------------------------------------------------------------------
+
+// The j in 0..n-1 with 0 <= j * stride + shift < size are those in begin..end-1.
+struct Span {
+  int64_t begin, end;
+  Span(int64_t n, int64_t stride, int64_t shift, int64_t size) {
+    begin = min(n, shift < 0 ? ceil_div(-shift, stride) : 0);
+    end = shift < size ? max(begin, min(n, ceil_div(size - shift, stride))) : begin;
+  }
+};
+
+// cols[c, a, b, i, j] = x[c, i sh - ph + a dh, j sw - pw + b dw], or 0 in the padding; of one image
+template <class T>
+void unfold(T* cols, const T* x, int64_t channels, const ConvSizes& s) {
+  for_ranges(channels, ceil_div(kChunkWork / 8, s.kh * s.kw * s.oh * s.ow),
+             [&](int64_t from, int64_t to) {
+               for (int64_t r = from * s.kh * s.kw; r < to * s.kh * s.kw; ++r) {
+                 const int64_t c = r / (s.kh * s.kw), a = r / s.kw % s.kh, b = r % s.kw;
+                 const int64_t down = a * s.dh - s.ph, right = b * s.dw - s.pw;
+                 const Span js(s.ow, s.sw, right, s.w);
+                 for (int64_t i = 0; i < s.oh; ++i) {
+                   T* out = cols + (r * s.oh + i) * s.ow;
+                   const int64_t row = i * s.sh + down;
+                   const bool inside = row >= 0 && row < s.h;
+                   const int64_t begin = inside ? js.begin : s.ow, end = inside ? js.end : s.ow;
+                   const T* in = x + (c * s.h + row) * s.w + right;
+                   for (int64_t j = 0; j < begin; ++j) out[j] = 0;
+                   if (s.sw == 1)
+                     for (int64_t j = begin; j < end; ++j) out[j] = in[j];
+                   else
+                     for (int64_t j = begin; j < end; ++j) out[j] = in[j * s.sw];
+                   for (int64_t j = end; j < s.ow; ++j) out[j] = 0;
+                 }
+               }
+             });
+}
+
+// cols[..] = x[..]   gives   x[..] += cols[..], summed over the windows that a pixel is in
+template <class T>
+void fold(T* x, const T* cols, int64_t channels, const ConvSizes& s) {
+  for_ranges(channels, ceil_div(kChunkWork / 8, s.kh * s.kw * s.oh * s.ow),
+             [&](int64_t from, int64_t to) {
+               std::memset(x + from * s.h * s.w, 0, (to - from) * s.h * s.w * sizeof(T));
+               for (int64_t r = from * s.kh * s.kw; r < to * s.kh * s.kw; ++r) {
+                 const int64_t c = r / (s.kh * s.kw), a = r / s.kw % s.kh, b = r % s.kw;
+                 const int64_t down = a * s.dh - s.ph, right = b * s.dw - s.pw;
+                 const Span is(s.oh, s.sh, down, s.h), js(s.ow, s.sw, right, s.w);
+                 for (int64_t i = is.begin; i < is.end; ++i) {
+                   const T* in = cols + (r * s.oh + i) * s.ow;
+                   T* out = x + (c * s.h + i * s.sh + down) * s.w + right;
+                   if (s.sw == 1)
+                     for (int64_t j = js.begin; j < js.end; ++j) out[j] += in[j];
+                   else
+                     for (int64_t j = js.begin; j < js.end; ++j) out[j * s.sw] += in[j];
+                 }
+               }
+             });
+}
+
+template <class T>
+void im2col_all(T* cols, const T* x, const ConvSizes& s) {
+  unfold(cols, x, s.n * s.c, s);
+}
+template <class T>
+void col2im_all(T* x, const T* cols, const ConvSizes& s) {
+  fold(x, cols, s.n * s.c, s);
+}
+
+// The sizes of one group of one image as matrices: w (m, k), cols (k, p), y (m, p).
+struct Face {
+  int64_t m, k, p;
+  explicit Face(const ConvSizes& s)
+      : m(s.o / s.groups), k(s.c / s.groups * s.kh * s.kw), p(s.oh * s.ow) {}
+};
+
+// f(group's w, image's group's x, its y, its cols) for each of them
+template <class T, class X, class W, class Y, class F>
+void groups(X* x, W* w, Y* y, const ConvSizes& s, const F& f) {
+  const Face z(s);
+  const int64_t channels = s.c / s.groups;
+  Scratch<T> cols(z.k * z.p);
+  for (int64_t n = 0; n < s.n; ++n)
+    for (int64_t q = 0; q < s.groups; ++q)
+      f(n, q, x + (n * s.c + q * channels) * s.h * s.w, w + q * z.m * z.k,
+        y + (n * s.o + q * z.m) * z.p, cols.p);
+}
+
+// y = w cols + bias
+template <class T, void (*multiply)(const Product<T>&)>
+void by_matrix(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
+  const Face z(s);
+  groups<T>(x, w, y, s, [&](int64_t, int64_t q, const T* xq, const T* wq, T* yq, T* cols) {
+    unfold(cols, xq, s.c / s.groups, s);
+    multiply({z.m,
+              z.p,
+              z.k,
+              {yq, z.p, 1},
+              {wq, z.k, 1},
+              {cols, z.p, 1},
+              {bias ? bias + q * z.m : bias, 1, 0}});
+  });
+}
+
+// y = w cols   gives   dcols = w^T g
+template <class T, void (*multiply)(const Product<T>&)>
+void by_matrix_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
+  const Face z(s);
+  groups<T>(dx, w, g, s, [&](int64_t, int64_t, T* dxq, const T* wq, const T* gq, T* cols) {
+    multiply({z.k, z.p, z.m, {cols, z.p, 1}, {wq, 1, z.k}, {gq, z.p, 1}, {}});
+    fold(dxq, cols, s.c / s.groups, s);
+  });
+}
+
+// y = w cols   gives   dw = g cols^T, summed over the images
+template <class T, void (*multiply)(const Product<T>&)>
+void by_matrix_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
+  const Face z(s);
+  std::memset(dw, 0, s.o * z.k * sizeof(T));
+  groups<T>(x, dw, g, s, [&](int64_t, int64_t, const T* xq, T* dwq, const T* gq, T* cols) {
+    unfold(cols, xq, s.c / s.groups, s);
+    multiply({z.m, z.k, z.p, {dwq, z.k, 1}, {gq, z.p, 1}, {cols, 1, z.p}, {dwq, z.k, 1}});
+  });
+}
+
+// --- straight from the image
+// ----------------------------------------------------------------------------------------
+//
+// In the padded image, the row of the matrix of windows that belongs to the term (c, a, b) is the
+// image itself, begun at another place: offset(c, a, b). With a stride, the image is laid out by
+// phases first, so that pixels a stride apart lie side by side. So no matrix is made: either the
+// tile reads the shifted images as they are and drops the sums that fall between the rows, or,
+// where these would be many, slivers are packed from them.
+
+// One axis: `out` positions a step apart meet `taps` places each.
+struct Axis {
+  int64_t length;  // of a phase
+  int64_t phases;  // that occur
+  int64_t stride, dilation, pad, size;
+
+  Axis(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t dilation, int64_t pad)
+      : length(out + (taps - 1) * dilation / stride),
+        stride(stride),
+        dilation(dilation),
+        pad(pad),
+        size(size) {
+    int64_t a = stride, b = dilation;
+    while (b) {
+      const int64_t rest = a % b;
+      a = b, b = rest;
+    }
+    phases = min(
+        taps,
+        stride /
+            a);  // a is now the greatest common divisor; phases come round after stride / a taps
+  }
+  bool plain() const { return length == size && pad == 0 && stride == 1; }
+  int64_t phase(int64_t tap) const { return tap % phases; }
+  int64_t shift(int64_t tap) const { return tap * dilation / stride; }
+  // Where position i of a phase lies on the unpadded axis.
+  int64_t place(int64_t phase, int64_t i) const {
+    return i * stride + phase * dilation % stride - pad;
+  }
+};
+
+struct Image {
+  Axis v, h;
+  int64_t plane() const { return v.phases * h.phases * v.length * h.length; }  // of a channel
+  int64_t offset(int64_t c, int64_t a, int64_t b) const {
+    return c * plane() + ((v.phase(a) * h.phases + h.phase(b)) * v.length + v.shift(a)) * h.length +
+           h.shift(b);
+  }
+  // Whether it is the unpadded image as it stands.
+  bool plain() const { return v.plain() && h.plain(); }
+  // Whether it is smaller than the matrix of windows that it saves; with a huge dilation it is not.
+  bool worth(const ConvSizes& s) const { return plane() <= s.kh * s.kw * s.oh * s.ow + s.h * s.w; }
+};
+
+// A tile may read this far beyond the image; what it reads there is dropped.
+template <class T>
+constexpr int kSlack = 8 * kLanes<T>;
+
+template <class T>
+void lay_out(T* to, const T* x, int64_t channels, const Image& s) {
+  for_ranges(channels, ceil_div(kChunkWork / 8, s.plane()), [&](int64_t from, int64_t end) {
+    for (int64_t c = from; c < end; ++c)
+      for (int64_t a = 0; a < s.v.phases; ++a)
+        for (int64_t b = 0; b < s.h.phases; ++b) {
+          const int64_t right = s.h.place(b, 0), step = s.h.stride;
+          const Span js(s.h.length, step, right, s.h.size);
+          for (int64_t i = 0; i < s.v.length; ++i) {
+            T* out = to + (((c * s.v.phases + a) * s.h.phases + b) * s.v.length + i) * s.h.length;
+            const int64_t row = s.v.place(a, i);
+            if (row < 0 || row >= s.v.size) {
+              std::memset(out, 0, s.h.length * sizeof(T));
+              continue;
+            }
+            const T* in = x + (c * s.v.size + row) * s.h.size + right;
+            for (int64_t j = 0; j < js.begin; ++j) out[j] = 0;
+            if (step == 1)
+              std::memcpy(out + js.begin, in + js.begin, (js.end - js.begin) * sizeof(T));
+            else
+              for (int64_t j = js.begin; j < js.end; ++j) out[j] = in[j * step];
+            for (int64_t j = js.end; j < s.h.length; ++j) out[j] = 0;
+          }
+        }
+  });
+  std::memset(to + channels * s.plane(), 0, kSlack<T> * sizeof(T));
+}
+
+// y (m, rows, cols) = a (m, k) and, as its k rows, the image begun at each offset.
+template <class T>
+struct Correlation {
+  int64_t m, k;
+  T* a;                           // in slivers of k steps
+  int64_t* offset;                // of each term
+  int64_t rows, cols, pitch;      // the pixels made, and how far apart their rows are in the image
+  T* y;                           // where the first goes
+  int64_t y_plane, y_row, y_col;  // and the others
+
+  // Whether dropping sums costs less than packing.
+  bool direct() const { return m * (pitch - cols) < 8 * cols; }
+  int64_t width() const { return direct() ? pitch : cols; }
+  int64_t positions() const { return rows ? (rows - 1) * width() + cols : 0; }
+  bool contiguous() const { return y_col == 1 && (y_row == cols || rows == 1) && width() == cols; }
+
+  // The sums of H channels from m0 on and n positions from `begin` on to where they belong.
+  void place(const T* sum, int step, int channels, int64_t begin, int64_t n, T* out, const T* bias,
+             bool add) const {
+    int64_t i = begin / width(), j = begin % width();
+    for (int64_t done = 0; done < n;) {
+      const int64_t run = min(width() - j, n - done), count = min(run, cols - j);
+      for (int c = 0; c < channels && count > 0; ++c) {
+        T* to = out + c * y_plane + i * y_row + j * y_col;
+        const T* from = sum + c * step + done;
+        const T b = bias ? bias[c] : 0;
+        if (add)
+          for (int64_t l = 0; l < count; ++l) to[l * y_col] += from[l];
+        else if (y_col == 1)
+          for (int64_t l = 0; l < count; ++l) to[l] = from[l] + b;
+        else
+          for (int64_t l = 0; l < count; ++l) to[l * y_col] = from[l] + b;
+      }
+      done += run, ++i, j = 0;
+    }
+  }
+};
+
+constexpr int kSliversAtOnce = 8;
+
+// A sliver of n positions from `begin` on, `depth` terms deep: to[k * W + j] = image[offset[k] +
+// position j].
+template <class T>
+void pack_windows(T* to, const T* image, const Correlation<T>& s, const int64_t* offset,
+                  int64_t depth, int64_t begin, int n, bool exact) {
+  constexpr int W = kTileCols<T>, L = kLanes<T>;
+  struct Run {
+    int at, count;
+    int64_t from;
+  } run[W];
+  int runs = 0;
+  int64_t i = begin / s.cols, j = begin % s.cols;
+  for (int done = 0; done < n; ++i, j = 0) {
+    const int count = min(s.cols - j, n - done);
+    run[runs++] = {done, count, i * s.pitch + j};
+    done += count;
+  }
+  // Whole vectors: what a run writes too much, the next one overwrites.
+  for (int64_t k = 0; k < depth; ++k)
+    for (int r = 0; r < runs; ++r) {
+      const T* from = image + offset[k] + run[r].from;
+      T* out = to + k * W + run[r].at;
+      for (int l = 0; l < run[r].count; l += L)
+        store(out + l,
+              exact && run[r].count - l < L ? load_n(from + l, run[r].count - l) : load(from + l));
+    }
+}
+
+// The positions begin..end-1 of one image and group. `exact` forbids to read beyond the image.
+template <class T>
+void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int64_t begin,
+               int64_t end, bool exact) {
+  constexpr int W = kTileCols<T>, L = kLanes<T>;
+  T sums[kTileSums * L];
+  if (s.direct() && !exact) {
+    for (int64_t t = 0; t < slivers(s.m); ++t) {
+      const int64_t i = sliver(s.m, t);
+      with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto h) {
+        constexpr int H = decltype(h)::value, NV = tile_vectors(H);
+        for (int64_t p = begin; p < end; p += NV * L) {
+          const int n = min(NV * L, end - p);
+          T* out = y + i * s.y_plane;
+          const ByColumn<T> a{s.a + t * s.k * kPackRows<T>, kPackRows<T>};
+          const Taps<T> b{image + p, s.offset};
+          if (s.contiguous()) {
+            tile<H, NV, T>(s.k, a, b, n, {out + p, s.y_plane, 1}, {bias ? bias + i : bias, 1, 0});
+          } else {
+            tile<H, NV, T>(s.k, a, b, NV * L, {sums, NV * L, 1}, {});
+            s.place(sums, NV * L, H, p, n, out, bias ? bias + i : bias, false);
+          }
+        }
+      });
+    }
+    return;
+  }
+  const int64_t depths = max(1, ceil_div(s.k, kDepth)), strips = ceil_div(end - begin, W);
+  Scratch<T> panel(strips * W * ceil_div(s.k, depths) + W);
+  for (int64_t block = 0; block < depths; ++block) {
+    const int64_t k0 = cut(s.k, depths, block), depth = cut(s.k, depths, block + 1) - k0;
+    for (int64_t q = 0; q < strips; ++q) {
+      const int64_t p = begin + q * W;
+      pack_windows(panel.p + q * W * depth, image, s, s.offset + k0, depth, p, min(W, end - p),
+                   exact);
+    }
+    for (int64_t t = 0; t < slivers(s.m); ++t)
+      for (int64_t q = 0; q < strips; ++q) {
+        const int64_t i = sliver(s.m, t), p = begin + q * W;
+        const int h = sliver(s.m, t + 1) - i, n = min(W, end - p);
+        const T *a = s.a + (t * s.k + k0) * kPackRows<T>, *b = panel.p + q * W * depth,
+                *add = bias ? bias + i : bias;
+        T* out = y + i * s.y_plane;
+        if (s.contiguous()) {
+          const Matrix<T> c{out + p, s.y_plane, 1};
+          packed_tile<T>(h, n, depth, a, b, c,
+                         block ? Matrix<const T>{c.p, c.row, 1} : Matrix<const T>{add, 1, 0});
+        } else {
+          packed_tile<T>(h, n, depth, a, b, {sums, W, 1}, {});
+          s.place(sums, W, h, p, n, out, add, block > 0);
+        }
+      }
+  }
+}
+
+// Every correlation of a list on every image and group. x (n, x_channels, ..) is laid out as
+// `image` says.
+template <class T>
+void correlate_all(const Correlation<T>* list, int64_t count, int64_t x_stride, int64_t y_stride,
+                   const T* x, const T* bias, const Image& image, int64_t images, int64_t channels,
+                   int64_t groups) {
+  int64_t blocks = 1, work = 1;
+  bool plain = image.plain();
+  constexpr int64_t kBlock = kSliversAtOnce * kTileCols<T>;
+  for (int64_t l = 0; l < count; ++l) {
+    blocks = max(blocks, ceil_div(list[l].positions(), kBlock));
+    work += groups * list[l].m * list[l].k * list[l].rows * list[l].cols;
+    plain = plain && list[l].pitch == list[l].cols;
+  }
+  const auto one = [&](int64_t n) {
+    const T* laid = x + n * x_stride;
+    Scratch<T> copy(plain ? 0 : channels * image.plane() + kSlack<T>);
+    if (!plain) {
+      lay_out(copy.p, laid, channels, image);
+      laid = copy.p;
+    }
+    const int64_t chunks = count * groups * blocks;
+    for_ranges(chunks, ceil_div(chunks, max(1, min(chunks, work / (kChunkWork / 4)))),
+               [&](int64_t from, int64_t to) {
+                 for (int64_t chunk = from; chunk < to; ++chunk) {
+                   const int64_t l = chunk / (groups * blocks), q = chunk / blocks % groups,
+                                 begin = chunk % blocks * kBlock;
+                   Correlation<T> s = list[l];
+                   const int64_t end = min(begin + kBlock, s.positions());
+                   if (begin >= end) continue;
+                   s.a += q * slivers(s.m) * s.k * kPackRows<T>;
+                   correlate(s, s.y + n * y_stride + q * s.m * s.y_plane,
+                             laid + q * (channels / groups) * image.plane(),
+                             bias ? bias + q * s.m : bias, begin, end, plain);
+                 }
+               });
+  };
+  const int64_t grain = images >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : images;
+  for_ranges(images, grain, [&](int64_t from, int64_t to) {
+    for (int64_t n = from; n < to; ++n) one(n);
+  });
+}
+
+template <class T>
+void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
+  const Face z(s);
+  const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
+  if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
+  Scratch<T> a(s.groups * slivers(z.m) * z.k * kPackRows<T>);
+  Scratch<int64_t> offset(z.k);
+  for (int64_t r = 0; r < z.k; ++r)
+    offset.p[r] = image.offset(r / (s.kh * s.kw), r / s.kw % s.kh, r % s.kw);
+  for_ranges(s.groups * slivers(z.m), ceil_div(kChunkWork / 16, z.k * kPackRows<T>),
+             [&](int64_t from, int64_t to) {
+               for (int64_t t = from; t < to; ++t) {
+                 const int64_t q = t / slivers(z.m), i = sliver(z.m, t % slivers(z.m)),
+                               end = sliver(z.m, t % slivers(z.m) + 1);
+                 pack<kPackRows<T>>(a.p + t * z.k * kPackRows<T>,
+                                    Matrix<const T>{w + (q * z.m + i) * z.k, z.k, 1}, end - i, z.k);
+               }
+             });
+  Correlation<T> one{z.m, z.k, a.p, offset.p, s.oh, s.ow, image.h.length, y, z.p, s.ow, 1};
+  if (image.plain() && one.pitch == one.cols) one.cols = one.pitch = one.y_row = z.p, one.rows = 1;
+  correlate_all(&one, 1, s.c * s.h * s.w, s.o * z.p, x, bias, image, s.n, s.c, s.groups);
+}
+
+template <class T>
+bool all_finite(const T* x, int64_t n) {
+  constexpr int L = kLanes<T>;
+  Vec<T> zero = {};
+  int64_t i = 0;
+  for (; i + L <= n; i += L) zero += load(x + i) * 0;
+  T s = sum<T>(zero);
+  for (; i < n; ++i) s += x[i] * 0;
+  return s == 0;
+}
+
+// y[i] += x[i s - p + a d] w[a]   gives   dx[i s - p + a d] += g[i] w[a]
+//
+// The pixels of dx that are equal modulo the stride meet the same taps a, and for these the sum is
+// again a correlation, of the padded g with the kernel turned round. Border pixels miss some terms;
+// there the tile multiplies zeros, which is wrong for weights that are not finite alone: these go
+// the other way.
+template <class T>
+void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
+  const Face z(s);
+  const int64_t channels = s.c / s.groups, area = s.kh * s.kw;
+  // Along an axis: dx[u s + r] meets g[u + shift] under the taps a with (r + p - a d) = shift * s.
+  struct Range {
+    int64_t low, length;
+    Range(int64_t size, int64_t taps, int64_t stride, int64_t pad, int64_t dilation)
+        : low(0), length(1) {
+      int64_t high = 0;
+      bool any = false;
+      for (int64_t r = 0; r < min(stride, size); ++r)
+        for (int64_t a = 0; a < taps; ++a) {
+          const int64_t at = r + pad - a * dilation;
+          if (at % stride) continue;
+          const int64_t last = (size - 1 - r) / stride + at / stride;
+          low = any ? min(low, at / stride) : at / stride;
+          high = any ? max(high, last) : last;
+          any = true;
+        }
+      length = high - low + 1;
+    }
+  };
+  const Range v(s.h, s.kh, s.sh, s.ph, s.dh), h(s.w, s.kw, s.sw, s.pw, s.dw);
+  const Image image{{s.oh, v.length, 1, 1, 1, -v.low}, {s.ow, h.length, 1, 1, 1, -h.low}};
+  if (!image.worth(s) || !all_finite(w, s.o * z.k))
+    return by_matrix_input_vjp<T, product_simd<T>>(dx, g, w, s);
+
+  const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), across = min(s.sw, s.w),
+                tiles = slivers(channels);
+  Scratch<Correlation<T>> list(phases);
+  Scratch<int64_t> offset(z.m * area);
+  Scratch<T> a(s.groups * tiles * z.m * area * kPackRows<T>);
+  int64_t terms = 0;  // of the phases so far: each tap belongs to one phase of each axis
+  for (int64_t phase = 0; phase < phases; ++phase) {
+    const int64_t down = phase / across, right = phase % across, first = terms;
+    for (int64_t o = 0; o < z.m; ++o)
+      for (int64_t t = 0; t < area; ++t) {
+        const int64_t y = down + s.ph - t / s.kw * s.dh, x = right + s.pw - t % s.kw * s.dw;
+        if (y % s.sh || x % s.sw) continue;
+        offset.p[terms++] =
+            o * image.plane() + (y / s.sh - v.low) * image.h.length + x / s.sw - h.low;
+      }
+    const int64_t k = terms - first;
+    T* packed = a.p + s.groups * tiles * first * kPackRows<T>;
+    list.p[phase] = {channels,
+                     k,
+                     packed,
+                     offset.p + first,
+                     ceil_div(s.h - down, s.sh),
+                     ceil_div(s.w - right, s.sw),
+                     image.h.length,
+                     dx + down * s.w + right,
+                     s.h * s.w,
+                     s.sh * s.w,
+                     s.sw};
+    for_ranges(s.groups * tiles, ceil_div(kChunkWork / 16, max(1, k) * kPackRows<T>),
+               [&](int64_t from, int64_t to) {
+                 for (int64_t u = from; u < to; ++u) {
+                   const int64_t q = u / tiles, c = sliver(channels, u % tiles),
+                                 end = sliver(channels, u % tiles + 1);
+                   T* out = packed + u * k * kPackRows<T>;
+                   for (int64_t o = 0; o < z.m; ++o)
+                     for (int64_t t = 0; t < area; ++t) {
+                       if ((down + s.ph - t / s.kw * s.dh) % s.sh ||
+                           (right + s.pw - t % s.kw * s.dw) % s.sw)
+                         continue;
+                       const T* in = w + ((q * z.m + o) * channels + c) * area + t;
+                       for (int64_t i = 0; i < end - c; ++i) out[i] = in[i * area];
+                       out += kPackRows<T>;
+                     }
+                 }
+               });
+  }
+  correlate_all(list.p, phases, s.o * z.p, s.c * s.h * s.w, g, static_cast<const T*>(nullptr),
+                image, s.n, s.o, s.groups);
+}
+
+// y = w cols   gives   dw^T = cols g^T, summed over the pixels and the images
+//
+// The rows of cols are read from the image as above; g^T is packed. Images are shared out in a
+// fixed number of parts, each with a sum of its own, and the parts are added in order; where dw is
+// large, there is one part and the threads share its rows.
+template <class T>
+void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
+  constexpr int W = kTileCols<T>, L = kLanes<T>;
+  const Face z(s);
+  const int64_t channels = s.c / s.groups, strips = ceil_div(z.m, W), tiles = slivers(z.k);
+  const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
+  if (!image.worth(s)) return by_matrix_weight_vjp<T, product_simd<T>>(dw, g, x, s);
+  const int64_t rows = image.plain() && image.h.length == s.ow ? 1 : s.oh, cols = z.p / rows;
+  const int64_t at_once = max(1, kDepth / cols);  // rows of pixels in one block
+
+  const int64_t size = s.groups * strips * z.k * W, work = max(1, s.groups * z.m * z.k * z.p);
+  const int64_t parts = size <= 1 << 17 ? min(8, ceil_div(s.n, ceil_div(kChunkWork, work))) : 1;
+  Scratch<int64_t> offset(z.k);
+  for (int64_t r = 0; r < z.k; ++r)
+    offset.p[r] = image.offset(r / (s.kh * s.kw), r / s.kw % s.kh, r % s.kw);
+  Scratch<T> sums(parts * size);
+  std::memset(sums.p, 0, parts * size * sizeof(T));
+
+  for_chunks(parts, [&](int64_t part) {
+    Scratch<T> copy(image.plain() ? 0 : s.c * image.plane() + kSlack<T>);
+    Scratch<T> packed(s.groups * strips * z.p * W);
+    T* total = sums.p + part * size;
+    for (int64_t n = cut(s.n, parts, part); n < cut(s.n, parts, part + 1); ++n) {
+      const T* laid = x + n * s.c * s.h * s.w;
+      if (!image.plain()) {
+        lay_out(copy.p, laid, s.c, image);
+        laid = copy.p;
+      }
+      for_ranges(s.groups * strips, ceil_div(kChunkWork / 16, z.p * W),
+                 [&](int64_t from, int64_t to) {
+                   for (int64_t u = from; u < to; ++u) {
+                     const int64_t q = u / strips, o = u % strips * W;
+                     pack<W>(packed.p + u * z.p * W,
+                             Matrix<const T>{g + (n * s.o + q * z.m + o) * z.p, z.p, 1},
+                             min(W, z.m - o), z.p);
+                   }
+                 });
+      const int64_t chunks = s.groups * tiles;
+      for_ranges(
+          chunks, ceil_div(chunks, max(1, min(16, work / (kChunkWork / 4)))),
+          [&](int64_t from, int64_t to) {
+            for (int64_t i = 0; i < rows; i += at_once)
+              for (int64_t u = 0; u < strips; ++u)
+                for (int64_t chunk = from; chunk < to; ++chunk) {
+                  const int64_t q = chunk / tiles, r = sliver(z.k, chunk % tiles);
+                  const int n = min(W, z.m - u * W);
+                  const T* in = laid + q * channels * image.plane();
+                  with<kTileRows>(sliver(z.k, chunk % tiles + 1) - r, [&](auto height) {
+                    constexpr int H = decltype(height)::value;
+                    const auto run = [&](auto vectors) {
+                      constexpr int NV = decltype(vectors)::value;
+                      Vec<T> sum[H][NV] = {};
+                      for (int64_t line = i; line < min(i + at_once, rows); ++line) {
+                        ByRow<T, H> a;
+                        for (int l = 0; l < H; ++l)
+                          a.row[l] = in + offset.p[r + l] + line * image.h.length;
+                        accumulate<H, NV, T>(
+                            sum, cols, a,
+                            Steps<T>{packed.p + ((q * strips + u) * z.p + line * cols) * W, W});
+                      }
+                      T* out = total + ((q * strips + u) * z.k + r) * W;
+#pragma GCC unroll 14
+                      for (int l = 0; l < H; ++l)
+#pragma GCC unroll 2
+                        for (int v = 0; v < NV; ++v)
+                          store(out + l * W + v * L, load(out + l * W + v * L) + sum[l][v]);
+                    };
+                    if (n > L)
+                      run(Int<2>{});
+                    else
+                      run(Int<1>{});
+                  });
+                }
+          });
+    }
+  });
+  for_ranges(s.groups * z.m, ceil_div(kChunkWork / 16, z.k), [&](int64_t from, int64_t to) {
+    for (int64_t o = from; o < to; ++o)
+      for (int64_t r = 0; r < z.k; ++r) {
+        T sum = 0;
+        for (int64_t part = 0; part < parts; ++part)
+          sum +=
+              sums.p[part * size + ((o / z.m * strips + o % z.m / W) * z.k + r) * W + o % z.m % W];
+        dw[o * z.k + r] = sum;
+      }
+  });
+}
+
+#define MT_BY_MATRIX(rung, multiply)                                           \
+  template <class T>                                                           \
+  void rung(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) { \
+    by_matrix<T, multiply<T>>(y, x, w, bias, s);                               \
+  }                                                                            \
+  template <class T>                                                           \
+  void rung##_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {   \
+    by_matrix_input_vjp<T, multiply<T>>(dx, g, w, s);                          \
+  }                                                                            \
+  template <class T>                                                           \
+  void rung##_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {  \
+    by_matrix_weight_vjp<T, multiply<T>>(dw, g, x, s);                         \
+  }
+MT_BY_MATRIX(blocked, product_blocked)
+MT_BY_MATRIX(simd, product_simd)
+#undef MT_BY_MATRIX
+
+}  // namespace
+
+MT_RUNGS(conv2d, naive, blocked, simd, fast)
+MT_RUNGS(conv2d_input_vjp, naive_input_vjp, blocked_input_vjp, simd_input_vjp, fast_input_vjp)
+MT_RUNGS(conv2d_weight_vjp, naive_weight_vjp, blocked_weight_vjp, simd_weight_vjp, fast_weight_vjp)
+MT_KERNEL(im2col, im2col_all)
+MT_KERNEL(col2im, col2im_all)
+
+}  // namespace mt::MT_ISA

@@ -1,0 +1,345 @@
+r"""Matrix products: matmul and its relatives, linear.
+
+    forward    c_ij = sum_k a_ik b_kj
+    backward   da = g b^T,   db = a^T g
+
+Each axis of the product is summed over in one of the two gradients; of a batch, broadcast operands
+get the sum of their gradients. Transposed operands are read as they lie, without a copy.
+
+Kernel: csrc/kernels/matmul.cpp.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..errors import DtypeError, ShapeError
+from ..graph import apply
+from ..op import Op, Result, Sample
+from .arithmetic import add, mul
+from .common import Array, raw, shape_of
+from .reduce import sum_to
+from .shape import expand, reshape, transpose
+
+Shape = tuple[int, ...]
+
+# --- matmul ---------------------------------------------------------------------------------------
+
+
+def _matmul_reference(a: Array, b: Array) -> Result:
+    return np.matmul(a, b), (a, b, a.shape, b.shape)
+
+
+def _matmul_forward(a: Array, b: Array) -> Result:
+    return _core.matmul(a, b), (a, b, a.shape, b.shape)
+
+
+def _matmul_da(g: Any, _a: Any, b: Any, a_shape: Shape, _b_shape: Shape) -> Any:
+    return sum_to(apply(MATMUL, g, transpose(b, -2, -1)), a_shape)
+
+
+def _matmul_db(g: Any, a: Any, _b: Any, a_shape: Shape, b_shape: Shape) -> Any:
+    if (
+        len(b_shape) == 2 and len(a_shape) > 2
+    ):  # one b for the whole batch: its rows are one long product
+        a, g = _as_rows(a), _as_rows(g)
+    return sum_to(apply(MATMUL, transpose(a, -2, -1), g), b_shape)
+
+
+def _as_rows(x: Any) -> Any:
+    """The same elements as a matrix with the last axis as it is."""
+    shape = shape_of(x)
+    return x if len(shape) == 2 else reshape(x, (math.prod(shape[:-1]), shape[-1]))
+
+
+def _matmul_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for a, b in (
+        ((2, 3), (3, 4)),
+        ((1, 1), (1, 1)),
+        ((0, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+        ((1, 17), (17, 1)),
+        ((6, 5), (5, 33)),
+        ((15, 16), (16, 17)),
+        ((29, 3), (3, 2)),
+        ((2, 3, 4), (2, 4, 2)),
+        ((2, 1, 2, 3), (3, 3, 2)),
+        ((3, 2, 4), (4, 3)),
+        ((2, 3), (2, 3, 2)),
+        ((0, 2, 3), (3, 2)),
+    ):
+        yield Sample((rng.standard_normal(a), rng.standard_normal(b)))
+    for a, b in (((150, 400), (400, 130)), ((1, 700), (700, 900)), ((12, 40, 30), (12, 30, 50))):
+        yield Sample((rng.standard_normal(a), rng.standard_normal(b)), large=True)
+    yield Sample((rng.standard_normal((90, 200)).T, rng.standard_normal((300, 90)).T), large=True)
+
+
+def _inner(a: Array, *_: Any) -> int:
+    """How many terms a sum has."""
+    return int(a.shape[-1])
+
+
+MATMUL = Op(
+    "matmul",
+    _matmul_reference,
+    _matmul_forward,
+    (_matmul_da, _matmul_db),
+    "multilinear",
+    _matmul_samples,
+    exact=True,
+    length=_inner,
+)
+
+
+def _check(name: str, a: Any, b: Any) -> None:
+    """Raises unless the last two axes multiply and the others broadcast."""
+    x, y = raw(a), raw(b)
+    if x.dtype != y.dtype:
+        raise DtypeError(f"{name}: the dtypes {x.dtype} and {y.dtype} differ")
+    if x.shape[-1] != y.shape[-2]:
+        raise ShapeError(
+            f"{name}: {x.shape} @ {y.shape}: the inner sizes {x.shape[-1]} and {y.shape[-2]} differ"
+        )
+    if x.ndim > 2 and y.ndim > 2:
+        for m, n in zip(x.shape[-3::-1], y.shape[-3::-1], strict=False):
+            if m != n and 1 not in (m, n):
+                raise ShapeError(
+                    f"{name}: {x.shape} @ {y.shape}: the batch sizes {m} and {n} differ"
+                )
+
+
+def matmul(input: Any, other: Any) -> Any:
+    r"""The matrix product of the last two axes; those before them are a batch and broadcast.
+
+        forward    c_ij = sum_k a_ik b_kj
+        backward   da = g b^T,  db = a^T g
+
+    A vector counts as a row on the left and as a column on the right, and that axis is gone from
+    the result: (k,) @ (k,) has no axes, (m, k) @ (k,) is (m,).
+
+    Raises ShapeError where the inner sizes differ or the batches do not broadcast, DtypeError where
+    the dtypes differ.
+
+    >>> mt.matmul(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), mt.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
+    a_shape, b_shape = shape_of(input), shape_of(other)
+    if not a_shape or not b_shape:
+        raise ShapeError(
+            f"matmul: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number"
+        )
+    if len(a_shape) > 1 and len(b_shape) > 1:
+        _check("matmul", input, other)
+        return apply(MATMUL, input, other)
+    if a_shape[-1] != b_shape[-2 if len(b_shape) > 1 else 0]:
+        raise ShapeError(
+            f"matmul: {a_shape} @ {b_shape}: the inner sizes {a_shape[-1]} and "
+            f"{b_shape[-2 if len(b_shape) > 1 else 0]} differ"
+        )
+    a = reshape(input, (1, *a_shape)) if len(a_shape) == 1 else input
+    b = reshape(other, (*b_shape, 1)) if len(b_shape) == 1 else other
+    _check("matmul", a, b)
+    rows = a_shape[:-1] if len(b_shape) == 1 else b_shape[:-2]
+    columns = () if len(b_shape) == 1 else b_shape[-1:]
+    return reshape(apply(MATMUL, a, b), (*rows, *columns))
+
+
+def _need_axes(name: str, *wanted: tuple[Any, int]) -> None:
+    """Raises unless each tensor has that many axes."""
+    for x, n in wanted:
+        if len(shape_of(x)) != n:
+            raise ShapeError(f"{name}: expected {n} axes, got a tensor of shape {shape_of(x)}")
+
+
+def mm(input: Any, mat2: Any) -> Any:
+    """The product of two matrices; `matmul` without batches.
+
+    >>> mt.mm(mt.ones(2, 3), mt.ones(3, 1))
+    tensor([[3.],
+            [3.]])
+    """
+    _need_axes("mm", (input, 2), (mat2, 2))
+    _check("mm", input, mat2)
+    return apply(MATMUL, input, mat2)
+
+
+def bmm(input: Any, mat2: Any) -> Any:
+    """The products of two batches of matrices, (B, m, k) and (B, k, n); nothing broadcasts.
+
+    >>> mt.bmm(mt.ones(2, 1, 3), mt.ones(2, 3, 1)).shape
+    minitensor.Size([2, 1, 1])
+    """
+    _need_axes("bmm", (input, 3), (mat2, 3))
+    _check("bmm", input, mat2)
+    if shape_of(input)[0] != shape_of(mat2)[0]:
+        raise ShapeError(
+            f"bmm: {shape_of(input)} @ {shape_of(mat2)}: the batch sizes {shape_of(input)[0]} and "
+            f"{shape_of(mat2)[0]} differ"
+        )
+    return apply(MATMUL, input, mat2)
+
+
+def mv(input: Any, vec: Any) -> Any:
+    """The product of a matrix and a vector.
+
+    >>> mt.mv(mt.ones(2, 3), mt.ones(3))
+    tensor([3., 3.])
+    """
+    _need_axes("mv", (input, 2), (vec, 1))
+    return matmul(input, vec)
+
+
+def dot(input: Any, tensor: Any) -> Any:
+    """The inner product of two vectors.
+
+    >>> mt.dot(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    _need_axes("dot", (input, 1), (tensor, 1))
+    return matmul(input, tensor)
+
+
+def outer(input: Any, vec2: Any) -> Any:
+    """All products of an element of one vector and one of another: out_ij = x_i y_j.
+
+    >>> mt.outer(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
+    _need_axes("outer", (input, 1), (vec2, 1))
+    return mul(reshape(input, (shape_of(input)[0], 1)), vec2)
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """beta * input + alpha * (mat1 @ mat2), where `input` broadcasts; beta = 0 leaves it out.
+
+    >>> mt.addmm(mt.ones(2), mt.ones(1, 3), mt.ones(3, 2))
+    tensor([[4., 4.]])
+    """
+    _need_axes("addmm", (mat1, 2), (mat2, 2))
+    _check("addmm", mat1, mat2)
+    shape, wanted = shape_of(input), (shape_of(mat1)[0], shape_of(mat2)[1])
+    if len(shape) > 2 or any(
+        m not in (1, n) for m, n in zip(shape[::-1], wanted[::-1], strict=False)
+    ):
+        raise ShapeError(f"addmm: {shape} does not broadcast to the product's shape {wanted}")
+    if raw(input).dtype != raw(mat1).dtype:
+        raise DtypeError(f"addmm: the dtypes {raw(input).dtype} and {raw(mat1).dtype} differ")
+    product = apply(MATMUL, mat1, mat2)
+    if alpha != 1:
+        product = mul(product, alpha)
+    if beta == 0:
+        return product
+    return add(input if beta == 1 else mul(input, beta), product)
+
+
+# --- linear ---------------------------------------------------------------------------------------
+
+
+def _linear_reference(x: Array, weight: Array, bias: Array | None) -> Result:
+    y = x @ weight.T
+    return y if bias is None else y + bias, (x, weight)
+
+
+def _linear_forward(x: Array, weight: Array, bias: Array | None) -> Result:
+    return _core.matmul(x, weight.T, bias), (x, weight)
+
+
+def _linear_dx(g: Any, _x: Any, weight: Any) -> Any:
+    return apply(MATMUL, g, weight)
+
+
+def _linear_dweight(g: Any, x: Any, _weight: Any) -> Any:
+    return apply(MATMUL, transpose(_as_rows(g), 0, 1), _as_rows(x))
+
+
+def _linear_dbias(g: Any, _x: Any, _weight: Any) -> Any:
+    return sum_to(g, shape_of(g)[-1:])
+
+
+def _linear_jvp(tangents: tuple[Any, ...], x: Any, weight: Any) -> Any:
+    dx, dweight, dbias = tangents
+    if dx is None:
+        moved = dbias if dweight is None else apply(LINEAR, x, dweight, dbias)
+        return (
+            moved
+            if dweight is not None
+            else expand(dbias, (*shape_of(x)[:-1], shape_of(weight)[0]))
+        )
+    moved = apply(LINEAR, dx, weight, dbias)
+    return moved if dweight is None else add(moved, apply(LINEAR, x, dweight, None))
+
+
+def _linear_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, out in (
+        ((2, 3), 4),
+        ((1, 1), 1),
+        ((0, 3), 2),
+        ((2, 3, 4), 3),
+        ((5, 16), 17),
+        ((16, 25), 6),
+    ):
+        x, weight = rng.standard_normal(shape), rng.standard_normal((out, shape[-1]))
+        yield Sample((x, weight, rng.standard_normal(out)))
+    yield Sample((rng.standard_normal((3, 2)), rng.standard_normal((2, 2)), None))
+    yield Sample(
+        (rng.standard_normal((64, 300)), rng.standard_normal((70, 300)), rng.standard_normal(70)),
+        large=True,
+    )
+
+
+LINEAR = Op(
+    "linear",
+    _linear_reference,
+    _linear_forward,
+    (_linear_dx, _linear_dweight, _linear_dbias),
+    _linear_jvp,
+    _linear_samples,
+    exact=True,
+    length=_inner,
+)
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    r"""An affine map of the last axis: (*, in), weight (out, in), bias (out,) to (*, out).
+
+        forward    y = x w^T + b
+        backward   dx = g w,  dw = g^T x,  db = the sum of g over all axes but the last
+
+    The bias is added in the product's own kernel.
+
+    Raises ShapeError where sizes differ, DtypeError where dtypes do.
+
+    >>> mt.linear(mt.tensor([[1.0, 2.0]]), mt.tensor([[3.0, 4.0]]), mt.tensor([0.5]))
+    tensor([[11.5000]])
+    """
+    x_shape, w_shape = shape_of(input), shape_of(weight)
+    if len(w_shape) == 1:  # PyTorch's: a single output that gets no axis
+        y = matmul(input, weight)
+        return y if bias is None else add(y, bias)
+    if len(w_shape) != 2 or not x_shape:
+        raise ShapeError(
+            f"linear: expected an input (*, in) and a weight (out, in), got {x_shape} and {w_shape}"
+        )
+    if x_shape[-1] != w_shape[1]:
+        raise ShapeError(
+            f"linear: input {x_shape} and weight {w_shape}: the sizes {x_shape[-1]} and "
+            f"{w_shape[1]} differ"
+        )
+    dtypes = {raw(v).dtype for v in (input, weight, bias) if v is not None}
+    if len(dtypes) > 1:
+        raise DtypeError(f"linear: the dtypes {' and '.join(sorted(map(str, dtypes)))} differ")
+    if bias is not None and shape_of(bias) != w_shape[:1]:
+        if len(shape_of(bias)) > 1 or shape_of(bias) not in ((), (1,)):
+            raise ShapeError(
+                f"linear: bias {shape_of(bias)} and weight {w_shape}: expected {w_shape[0]} values"
+            )
+        bias = expand(bias, w_shape[:1])
+    if len(x_shape) == 1:
+        return reshape(apply(LINEAR, reshape(input, (1, *x_shape)), weight, bias), w_shape[:1])
+    return apply(LINEAR, input, weight, bias)
