@@ -82,24 +82,26 @@ inline Vec<T> minimum(Vec<T> a, Vec<T> b) {
   return (a < b) | (a != a) ? a : b;
 }
 
-// --- across the lanes: halves onto each other, so that every ISA's order is a binary tree
-// -----------------------------
+// --- across the lanes: one half onto the other, so that the order is a binary tree
+// -----------------
+template <class T, int n, class V, class F>
+inline T fold(V v, F join) {
+  if constexpr (n == 2) {
+    return join(v[0], v[1]);
+  } else {
+    typedef T Half __attribute__((vector_size(n / 2 * sizeof(T))));
+    Half half[2];
+    std::memcpy(half, &v, sizeof v);
+    return fold<T, n / 2>(join(half[0], half[1]), join);
+  }
+}
 template <class T>
 inline T sum(Vec<T> v) {
-  T lane[kLanes<T>];
-  store(lane, v);
-  for (int half = kLanes<T> / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  return lane[0];
+  return fold<T, kLanes<T>>(v, [](auto a, auto b) { return a + b; });
 }
 template <class T>
 inline T max(Vec<T> v) {
-  T lane[kLanes<T>];
-  store(lane, v);
-  for (int half = kLanes<T> / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i)
-      if (!(lane[i] > lane[i + half]) && lane[i] == lane[i]) lane[i] = lane[i + half];
-  return lane[0];
+  return fold<T, kLanes<T>>(v, [](auto a, auto b) { return (a > b) | (a != a) ? a : b; });
 }
 template <class T>
 inline T min(Vec<T> v) {
