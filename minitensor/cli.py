@@ -1,0 +1,278 @@
+"""The command `minitensor`: train a network on real pictures, and say what the engine runs on.
+
+It exits with 0 if all went well, 1 if something was wrong (said in one line), 2 for options that it
+does not know, 130 if it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import cpu, graph
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .train.run import Run
+
+TRAIN = """\
+Trains a network on real pictures and leaves a folder with the trained weights and four
+pictures of what it learnt. The digits come with scikit-learn; the other sets are looked for
+on this machine and otherwise downloaded.
+
+An interrupted run (Ctrl-C) goes on with --resume, and ends with the very same numbers.
+"""
+
+EXAMPLES = """\
+examples:
+  minitensor train digits                      1,797 digits of 8x8 pixels, some seconds
+  minitensor train mnist                       70,000 digits of 28x28 pixels, some minutes
+  minitensor train digits --model linear       without hidden layers, for comparison
+  minitensor train digits --kernels naive      on the textbook's loops instead of the fast kernels
+  minitensor train digits --resume             go on with an interrupted run
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    run: Callable[[Any], int] = arguments.run
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        print("minitensor: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "minitensor", description="A tensor engine to learn from.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"minitensor {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+    _add_train(commands)
+    info = commands.add_parser("info", help="what the engine runs on here")
+    info.set_defaults(run=_info)
+    return parser
+
+
+# --- train ----------------------------------------------------------------------------------------
+
+
+def _add_train(commands: Any) -> None:
+    from .train.data import SOURCES
+    from .train.models import MODELS
+
+    train = commands.add_parser(
+        "train",
+        help="train a network on real pictures",
+        description=TRAIN,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    names = tuple(SOURCES)
+    train.add_argument("name", nargs="?", choices=names, metavar="data", help=", ".join(names))
+    train.add_argument("--data", choices=names, help="the same; this one counts if both are given")
+    described = "; ".join(f"{k}: {_first_sentence(f)}" for k, f in MODELS.items())
+    train.add_argument("--model", choices=tuple(MODELS), help=f"the network ({described})")
+    train.add_argument(
+        "--epochs", type=_positive, help="how often every picture is seen (digits: 20, mnist: 3)"
+    )
+    train.add_argument(
+        "--batch-size", type=_positive, help="pictures for each step of the weights (digits: 32)"
+    )
+    train.add_argument("--lr", type=_rate, help="the learning rate at the start (digits: 0.003)")
+    train.add_argument(
+        "--seed", type=_seed, help="decides the split, the first weights and the order (0)"
+    )
+    train.add_argument(
+        "--threads", type=_positive, help="changes the time, and no digit of a result"
+    )
+    train.add_argument(
+        "--kernels",
+        choices=cpu.RUNGS[1:],
+        help="from the textbook's loops (naive) to the default (fast)",
+    )
+    train.add_argument(
+        "--isa", choices=cpu.isas(), help="the CPU's instructions; reference: NumPy, no kernels"
+    )
+    train.add_argument("--out", type=Path, help="the folder to write (runs/<data>-<model>)")
+    train.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    train.set_defaults(run=_train)
+
+
+def _first_sentence(function: Any) -> str:
+    text = (function.__doc__ or "").split("\n")[0].rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return rate
+
+
+def _fail(error: BaseException | str) -> int:
+    print(f"minitensor: {error}", file=sys.stderr)
+    return 1
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from .datasets import DatasetError, FormatError
+    from .serialization import CheckpointError
+    from .train import run as runs
+
+    asked = {
+        "data": arguments.data or arguments.name,
+        "model": arguments.model,
+        "epochs": arguments.epochs,
+        "batch_size": arguments.batch_size,
+        "lr": arguments.lr,
+        "seed": arguments.seed,
+        "kernels": arguments.kernels,
+        "isa": arguments.isa,
+    }
+    if arguments.threads:
+        cpu.set_num_threads(arguments.threads)
+    try:
+        run = runs.begin(asked, arguments.out, arguments.resume)
+        return _train_and_tell(run, arguments)
+    except (
+        runs.RunError,
+        CheckpointError,
+        DatasetError,
+        FormatError,
+        ModuleNotFoundError,
+        OSError,  # a folder that cannot be written to, a full disk
+    ) as error:
+        return _fail(error)
+
+
+def _train_and_tell(run: Run, arguments: argparse.Namespace) -> int:
+    from .training import summary
+
+    settings, split, out = run.settings, run.split, run.folder
+    print(f"minitensor {__version__}, {_engine()}")
+    counts = f"{len(split.train):,} pictures to learn from, {len(split.test):,} held back"
+    print(f"{settings.data}: {counts}")
+    print(summary(run.model, (1, *split.shape)), flush=True)
+    can_draw = importlib.util.find_spec("matplotlib") is not None
+    if not can_draw:
+        print("(there will be no pictures: matplotlib is missing; pip install matplotlib)")
+    if run.epochs_done:
+        print(f"going on after epoch {run.epochs_done} of {settings.epochs}", flush=True)
+    begin = time.perf_counter()
+    try:
+        run.train()
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; {run.checkpoint} holds all up to epoch {run.epochs_done}.")
+        print(f"Go on with:  {_command(arguments)} --resume")
+        return 130
+    seconds = time.perf_counter() - begin
+
+    probabilities = run.probabilities()
+    wrong = int((probabilities.argmax(1) != np.asarray(split.test.labels)).sum())
+    right = 1 - wrong / len(split.test)
+    print(
+        f"\n{right:.2%} of {split.held_back} read right ({wrong} of {len(split.test):,} wrong), "
+        f"after {seconds:.1f} s of training"
+    )
+    print(f"\nThe folder {out} holds")
+    files = {run.checkpoint.name: "the weights, and all that --resume needs"}
+    files |= run.draw(probabilities) if can_draw else {}
+    for name, what in files.items():
+        print(f"  {name:23} {what}")
+    print("\nTry next")
+    for options, what in _suggestions(settings):
+        print(f"  minitensor train {options:30} {what}")
+    return 0
+
+
+def _suggestions(settings: Any) -> list[tuple[str, str]]:
+    data, model = settings.data, settings.model
+    other = "mlp" if model == "cnn" else "cnn"
+    this = data if model == "cnn" else f"{data} --model {model}"
+    more = (
+        ("--data mnist", "70,000 larger digits")
+        if data == "digits"
+        else ("--data digits", "the small digits")
+    )
+    return [
+        more,
+        (f"{data} --model {other}", "another network on the same pictures"),
+        (f"{this} --epochs {2 * settings.epochs}", "twice as long: is it any better?"),
+        (f"{this} --lr {settings.lr * 10:g}", "ten times the learning rate: does it still learn?"),
+        (f"{this} --seed {settings.seed + 1}", "another split, other first weights"),
+        (f"{this} --threads 1", "slower, and the same to the last digit"),
+        (f"{this} --kernels naive", "on the textbook's loops: what do fast kernels gain?"),
+    ]
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command that finds the same folder again."""
+    parts = ["minitensor train", arguments.data or arguments.name or "digits"]
+    if arguments.model:
+        parts += ["--model", arguments.model]
+    if arguments.out:
+        parts += ["--out", str(arguments.out)]
+    return " ".join(parts)
+
+
+# --- info -----------------------------------------------------------------------------------------
+
+
+def _engine() -> str:
+    threads = cpu.get_num_threads()
+    return f"{cpu.isa()} instructions, {cpu.rung()} kernels, {threads} thread{'s' * (threads > 1)}"
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from .datasets import DatasetError, store
+
+    compiled = not str(graph.__file__).endswith(".py")
+    lines = {
+        "minitensor": __version__,
+        "Python, NumPy": f"{platform.python_version()}, {np.__version__}",
+        "system": f"{platform.system()} {platform.machine()}",
+        "instructions": f"{cpu.isa()}, of {', '.join(cpu.isas())} (MINITENSOR_ISA)",
+        "kernels": f"{cpu.rung()}, of {', '.join(cpu.RUNGS)} (MINITENSOR_KERNELS)",
+        "threads": f"{cpu.get_num_threads()} (MINITENSOR_NUM_THREADS)",
+        "graph layer": "compiled by Cython" if compiled else "pure Python, to step through",
+        "package": str(Path(__file__).parent),
+    }
+    for name, value in lines.items():
+        print(f"{name:15} {value}")
+    try:
+        folders = store.folders()
+    except DatasetError as error:
+        return _fail(error)
+    for i, folder in enumerate(folders):
+        there = "" if folder.is_dir() else " (not there yet)"
+        print(f"{'' if i else 'data folders':15} {folder}{there}")
+    return 0

@@ -1,0 +1,111 @@
+"""The pictures of `minitensor train`, split into those to learn from and those held back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import datasets
+from ..creation import as_tensor
+from ..datasets import Images
+from ..generator import Generator, default_generator
+from ..ops.common import raw
+from ..utils.data import Batch, Dataset
+from .models import Shape
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is learnt from, what is held back, and how to call the latter."""
+
+    train: Images
+    test: Images
+    held_back: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.train.classes
+
+    @property
+    def shape(self) -> Shape:
+        channels, rows, columns = self.train.images.shape[1:]
+        return channels, rows, columns
+
+
+class Pictures(Dataset[Any]):
+    """A labelled set of pictures for the DataLoader, distorted anew each time if asked for."""
+
+    def __init__(self, images: Images, distort: bool = False) -> None:
+        self.images, self.distort = images, distort
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        x, y = self.__getitems__([index]).parts
+        return x[0], y[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        x, y = self.images[np.asarray(indices)]
+        return Batch([as_tensor(distorted(raw(x)) if self.distort else x), as_tensor(y)])
+
+
+def distorted(x: Any, degrees: float = 10, share: float = 0.1, pixels: float = 0.5) -> Any:
+    """Each picture turned, stretched and moved a little, at random: another hand, the same digit.
+
+    x: (count, channels, rows, columns). A pixel is interpolated between the four where it comes
+    from; outside a picture all is 0. The random numbers are of the default generator.
+    """
+    n, _, rows, columns = x.shape
+    turn, tall, wide, down, right = default_generator.uniform((5, n, 1, 1), low=-1, high=1)
+    cos, sin = np.cos(np.radians(degrees) * turn), np.sin(np.radians(degrees) * turn)
+    i = np.arange(rows, dtype=np.float32)[:, None] - (rows - 1) / 2
+    j = np.arange(columns, dtype=np.float32) - (columns - 1) / 2
+    row = (1 + share * tall) * cos * i - sin * j + pixels * down + (rows - 1) / 2
+    column = sin * i + (1 + share * wide) * cos * j + pixels * right + (columns - 1) / 2
+
+    edge = 2  # zeros around a picture, from which what lies outside is taken
+    padded = np.pad(x, ((0, 0), (0, 0), (edge, edge), (edge, edge))).transpose(0, 2, 3, 1)
+    row, column = np.clip(row, -1.5, rows + 0.5) + edge, np.clip(column, -1.5, columns + 0.5) + edge
+    top, left = row.astype(np.int64), column.astype(np.int64)
+    v, h = (row - top)[..., None], (column - left)[..., None]
+    k = np.arange(n)[:, None, None]
+    upper = (1 - h) * padded[k, top, left] + h * padded[k, top, left + 1]
+    lower = (1 - h) * padded[k, top + 1, left] + h * padded[k, top + 1, left + 1]
+    return ((1 - v) * upper + v * lower).transpose(0, 3, 1, 2).astype(x.dtype)
+
+
+def _digits(seed: int) -> Split:
+    """scikit-learn's digits, which have no split: shuffled once, four fifths to learn from."""
+    data = datasets.digits()
+    order = Generator().manual_seed(seed).randperm(len(data))
+    n = len(data) * 4 // 5
+    parts = [Images(data.images[i], data.labels[i], data.classes) for i in (order[:n], order[n:])]
+    return Split(parts[0], parts[1], "the fifth held back")
+
+
+def _published(load: Callable[[bool], Images]) -> Callable[[int], Split]:
+    """Those that are published with a test set."""
+    return lambda seed: Split(load(True), load(False), "the test set")
+
+
+@dataclass(frozen=True)
+class Source:
+    """How to load a data set with a seed, and how a run on it goes if nothing else is asked for."""
+
+    load: Callable[[int], Split]
+    epochs: int
+    batch_size: int
+    lr: float
+    distort: bool = False  # a small set has too few hands in it
+
+
+SOURCES = {
+    "digits": Source(_digits, epochs=20, batch_size=32, lr=3e-3, distort=True),
+    "mnist": Source(_published(datasets.mnist), epochs=3, batch_size=64, lr=2e-3),
+    "fashion_mnist": Source(_published(datasets.fashion_mnist), epochs=5, batch_size=64, lr=2e-3),
+    "cifar10": Source(_published(datasets.cifar10), epochs=10, batch_size=64, lr=2e-3),
+}
