@@ -353,7 +353,11 @@ class Tensor(graph.Tensor):
         return int(self.item())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), self.array, bool(self._is_own_leaf()), dict(self.__dict__))
+        return _rebuild, (type(self), self.array, bool(self._is_own_leaf()), self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        """What was set on this tensor from outside; uncompiled, the core's own fields lie beside it."""
+        return {name: value for name, value in self.__dict__.items() if name not in _CORE}
 
     def _is_own_leaf(self) -> bool:
         return self.node is None and self.requires_grad
@@ -364,7 +368,7 @@ class Tensor(graph.Tensor):
         if id(self) not in memo:
             made = _rebuild(type(self), self.array.copy("K"), self.requires_grad, {})
             memo[id(self)] = made
-            made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+            made.__dict__.update(copy.deepcopy(self._attributes(), memo))
             if self.leaf_grad is not None:
                 made.leaf_grad = copy.deepcopy(self.leaf_grad, memo)
         return memo[id(self)]
@@ -694,4 +698,5 @@ def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, An
 
 
 graph.set_tensor_class(Tensor)
+_CORE = frozenset(wrap(np.empty(0)).__dict__)
 graph.set_algebra(arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE)
