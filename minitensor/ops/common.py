@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def raw(x: Any) -> Any:
@@ -70,6 +72,21 @@ def axis(name: str, dim: Any, ndim: int) -> int:
     if not -n <= d < n:
         raise IndexRangeError(f"{name}: dim {d} is out of range for {ndim} axes, expected {-n} to {n - 1}")
     return d % n
+
+
+def numpy_names(function: F) -> F:
+    """The function, which also takes NumPy's `axis` and `keepdims` for `dim` and `keepdim`, as PyTorch's do."""
+
+    @functools.wraps(function)
+    def named(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            if "axis" in kwargs:
+                kwargs["dim"] = kwargs.pop("axis")
+            if "keepdims" in kwargs:
+                kwargs["keepdim"] = kwargs.pop("keepdims")
+        return function(*args, **kwargs)
+
+    return named  # type: ignore[return-value]
 
 
 def axes(name: str, dim: Any, ndim: int) -> tuple[int, ...]:

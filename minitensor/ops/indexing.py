@@ -110,7 +110,7 @@ def _getitem_vjp_reference(g: Array, *, index: Any, shape: Shape) -> Result:
 
 
 def _getitem_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, index in (((3,), np.array([0, 2, 0])), ((4,), 1), ((3, 2), (slice(None), np.array([3, 3])))):
+    for shape, index in (((3, 4), np.array([0, 2, 0])), ((4,), 1), ((3, 2), (slice(None), np.array([3, 3])))):
         yield Sample((rng.standard_normal(shape),), {"index": index, "shape": (3, 4)})
 
 

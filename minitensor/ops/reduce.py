@@ -19,7 +19,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero
-from .common import Array, axes, axis, need_float, raw, shape_of, to_dtype
+from .common import Array, axes, axis, need_float, numpy_names, raw, shape_of, to_dtype
 from .comparison import eq, maximum, minimum, where
 from .functions import abs, exp, pow, sign
 
@@ -118,6 +118,7 @@ def _summable(input: Any, dtype: Any) -> Any:
     return to_dtype(input, dtypes.int64) if raw(input).dtype.kind in "biu" else input
 
 
+@numpy_names
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     r"""The sum over axes; integers are summed in int64.
 
@@ -166,6 +167,7 @@ def _mean_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:
 MEAN = Op("mean", _mean_reference, _mean_forward, (_mean_dx,), "linear", _samples(CASES, LARGE), length=_length)
 
 
+@numpy_names
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     r"""The mean over axes; NaN of nothing.
 
@@ -232,6 +234,7 @@ def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:
 PROD = Op("prod", _prod_reference, None, (_prod_dx,), None, _prod_samples)
 
 
+@numpy_names
 def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     r"""The product over axes; integers are multiplied in int64. The product of nothing is 1.
 
@@ -279,6 +282,7 @@ def _amax_amin(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     return apply(op, input, axes=over, keepdim=bool(keepdim))
 
 
+@numpy_names
 def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     r"""The largest element over axes; NaN if there is one.
 
@@ -293,6 +297,7 @@ def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     return _amax_amin(AMAX, input, dim, keepdim)
 
 
+@numpy_names
 def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     r"""The smallest element over axes; NaN if there is one.
 
@@ -368,6 +373,7 @@ def _along_axis(name: str, op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     return apply(op, input, dim=d, keepdim=bool(keepdim))
 
 
+@numpy_names
 def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     r"""The largest element of all; with `dim`, (values, indices) along it; of two tensors, `maximum`.
 
@@ -386,6 +392,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return max_result(*_along_axis("max", MAX_ALONG, input, dim, keepdim))
 
 
+@numpy_names
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     r"""The smallest element of all; with `dim`, (values, indices) along it; of two tensors, `minimum`.
 
@@ -414,6 +421,7 @@ def _argument(name: str, op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     return shapes.reshape(index, _kept(shape, tuple(range(len(shape))))) if keepdim else index
 
 
+@numpy_names
 def argmax(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The index of the (first) largest element, of all in row-major order or along an axis. No derivative.
 
@@ -423,6 +431,7 @@ def argmax(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return _argument("argmax", MAX_ALONG, input, dim, keepdim)
 
 
+@numpy_names
 def argmin(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The index of the (first) smallest element, of all in row-major order or along an axis. No derivative.
 
@@ -475,6 +484,7 @@ def _spreading(name: str, op: Op, input: Any, dim: Any, unbiased: bool, keepdim:
     return apply(op, input, axes=axes(name, dim, len(shape_of(input))), keepdim=bool(keepdim), correction=c)
 
 
+@numpy_names
 def var(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Any:
     r"""The variance over axes, with n - correction in the denominator (1 unless `unbiased` is False).
 
@@ -506,6 +516,7 @@ def _std_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool, correction: 
 STD = Op("std", _std_reference, _std_forward, (_std_dx,), None, _var_samples, length=_length)
 
 
+@numpy_names
 def std(input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: Any = None) -> Any:
     r"""The standard deviation over axes, the square root of `var`.
 
@@ -559,6 +570,7 @@ LOGSUMEXP = Op(
 )
 
 
+@numpy_names
 def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
     r"""The logarithm of the sum of exponentials, which neither overflows nor underflows; -inf of nothing.
 
@@ -625,6 +637,7 @@ def _norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
 NORM = Op("norm", _norm_reference, _norm_forward, (_norm_dx,), None, _norm_samples, length=_length)
 
 
+@numpy_names
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     r"""The p-norm of the elements over axes; "fro" is p = 2, inf the largest size, 0 the number of nonzeros.
 
@@ -667,6 +680,7 @@ def _any_all(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     return to_dtype(out, dtypes.uint8) if raw(input).dtype == np.uint8 else out
 
 
+@numpy_names
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether some element over axes is not 0; False of nothing.
 
@@ -676,6 +690,7 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return _any_all(ANY, input, dim, keepdim)
 
 
+@numpy_names
 def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Whether no element over axes is 0; True of nothing.
 
@@ -710,6 +725,7 @@ CUMSUM = Op(
 )
 
 
+@numpy_names
 def cumsum(input: Any, dim: int, *, dtype: Any = None) -> Any:
     r"""The sums of the elements up to each one along an axis; integers are summed in int64.
 

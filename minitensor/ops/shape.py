@@ -235,9 +235,9 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
 
 
 def _expand_reference(x: Array, *, shape: Shape) -> Result:
-    new = len(shape) - x.ndim
-    strides = [s if n == m else 0 for s, n, m in zip(x.strides, x.shape, shape[new:], strict=True)]
-    return np.lib.stride_tricks.as_strided(x, shape, [0] * new + strides), (x.shape,)
+    out = np.broadcast_to(x, shape)
+    out.flags.writeable = x.flags.writeable  # a view like any other; writes where elements overlap are refused
+    return out, (x.shape,)
 
 
 def _expand_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
