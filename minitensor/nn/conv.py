@@ -58,9 +58,7 @@ class Conv2d(Module):
         self.out_channels = whole("Conv2d", "out_channels", out_channels)
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride = pair("Conv2d", "stride", stride, 1)
-        self.padding = (
-            padding if isinstance(padding, str) else pair("Conv2d", "padding", padding, 0)
-        )
+        self.padding = padding if isinstance(padding, str) else pair("Conv2d", "padding", padding, 0)
         self.dilation = pair("Conv2d", "dilation", dilation, 1)
         self.groups = whole("Conv2d", "groups", groups)
         self.padding_mode = padding_mode
@@ -76,19 +74,13 @@ class Conv2d(Module):
     def _check(self) -> None:
         for what, channels in (("in", self.in_channels), ("out", self.out_channels)):
             if channels % self.groups:
-                raise ShapeError(
-                    f"Conv2d: {what}_channels {channels} is not divisible by groups {self.groups}"
-                )
+                raise ShapeError(f"Conv2d: {what}_channels {channels} is not divisible by groups {self.groups}")
         if isinstance(self.padding, str) and self.padding not in ("same", "valid"):
-            raise ShapeError(
-                f"Conv2d: padding must be integers, 'same' or 'valid', not {self.padding!r}"
-            )
+            raise ShapeError(f"Conv2d: padding must be integers, 'same' or 'valid', not {self.padding!r}")
         if self.padding == "same" and self.stride != (1, 1):
             raise ShapeError(f"Conv2d: padding 'same' needs stride 1, not {self.stride}")
         if self.padding_mode != "zeros":
-            raise ShapeError(
-                f"Conv2d: padding_mode {self.padding_mode!r} is not available, only 'zeros'"
-            )
+            raise ShapeError(f"Conv2d: padding_mode {self.padding_mode!r} is not available, only 'zeros'")
 
     def reset_parameters(self) -> None:
         """Draws the parameters anew."""
@@ -96,9 +88,7 @@ class Conv2d(Module):
 
     def forward(self, input: Any) -> Any:
         """`input` (N, in_channels, H, W) -> (N, out_channels, H', W')."""
-        return F.conv2d(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         """The sizes, and what is not the default."""

@@ -58,9 +58,7 @@ class Embedding(Module):
             self.weight = Parameter(weight, requires_grad=not _freeze)
             self.reset_parameters()
         elif shape_of(_weight) != shape:
-            raise ShapeError(
-                f"Embedding: the weight {shape_of(_weight)} is not {shape} as the sizes say"
-            )
+            raise ShapeError(f"Embedding: the weight {shape_of(_weight)} is not {shape} as the sizes say")
         else:
             self.weight = Parameter(_weight, requires_grad=not _freeze)
 

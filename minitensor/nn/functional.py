@@ -13,7 +13,7 @@ from ..ops import dropout as dropouts
 from ..ops import functions
 from ..ops import softmax as softmaxes
 from ..ops.common import shape_of
-from ..ops.conv import conv2d
+from ..ops.conv import conv2d, conv_transpose2d, fold, unfold
 from ..ops.embedding import embedding
 from ..ops.functions import gelu, sigmoid, softplus, tanh
 from ..ops.loss import (
@@ -29,7 +29,7 @@ from ..ops.loss import (
     smooth_l1_loss,
 )
 from ..ops.matmul import linear
-from ..ops.norm import batch_norm, layer_norm
+from ..ops.norm import batch_norm, group_norm, layer_norm, rms_norm
 from ..ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 from ..ops.shape import flatten, unflatten
 from ..tensor import in_place
@@ -41,12 +41,15 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv2d",
+    "conv_transpose2d",
     "cross_entropy",
     "dropout",
     "dropout2d",
     "embedding",
     "flatten",
+    "fold",
     "gelu",
+    "group_norm",
     "huber_loss",
     "kl_div",
     "l1_loss",
@@ -60,6 +63,7 @@ __all__ = [
     "nll_loss",
     "relu",
     "relu_",
+    "rms_norm",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -68,6 +72,7 @@ __all__ = [
     "softplus",
     "tanh",
     "unflatten",
+    "unfold",
 ]
 
 relu_ = in_place(functions.relu)

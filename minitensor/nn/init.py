@@ -189,6 +189,4 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     q, r = np.linalg.qr(x.T if rows < cols else x)
     q = q * np.sign(np.diag(r))  # makes the draw uniform over all such matrices
     with no_grad():
-        return tensor.copy_(
-            wrap((q.T if rows < cols else q).reshape(shape) * tensor.array.dtype.type(gain))
-        )
+        return tensor.copy_(wrap((q.T if rows < cols else q).reshape(shape) * tensor.array.dtype.type(gain)))

@@ -133,8 +133,7 @@ class Module:
         fields = self.__dict__
         if place not in fields:
             raise AttributeError(
-                f"{self._get_name()}: call super().__init__() before assigning a {_PLACES[place]} "
-                f"to {name!r}"
+                f"{self._get_name()}: call super().__init__() before assigning a {_PLACES[place]} to {name!r}"
             )
         fields.pop(name, None)
         for other in _PLACES:
@@ -204,13 +203,10 @@ class Module:
         self._check_name(name, "_parameters")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"{self._get_name()}: {name!r} must be an nn.Parameter or None, not a "
-                f"{type(param).__name__}"
+                f"{self._get_name()}: {name!r} must be an nn.Parameter or None, not a {type(param).__name__}"
             )
         if param is not None and not param.is_leaf:
-            raise ShapeError(
-                f"{self._get_name()}: {name!r} was computed; a parameter must be a leaf"
-            )
+            raise ShapeError(f"{self._get_name()}: {name!r} was computed; a parameter must be a leaf")
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
@@ -218,14 +214,13 @@ class Module:
 
         >>> net = mt.nn.Module()
         >>> net.register_buffer("mean", mt.zeros(2))
-        >>> net.state_dict()
-        OrderedDict({'mean': tensor([0., 0.])})
+        >>> list(net.state_dict()), list(net.parameters())
+        (['mean'], [])
         """
         self._check_name(name, "_buffers")
         if tensor is not None and not isinstance(tensor, Core):
             raise TypeError(
-                f"{self._get_name()}: buffer {name!r} must be a tensor or None, not a "
-                f"{type(tensor).__name__}"
+                f"{self._get_name()}: buffer {name!r} must be a tensor or None, not a {type(tensor).__name__}"
             )
         self._buffers[name] = tensor
         (self._transient.discard if persistent else self._transient.add)(name)
@@ -234,10 +229,7 @@ class Module:
         """Adds a module under a name, as `self.name = module` does. Raises as above."""
         self._check_name(name, "_modules")
         if module is not None and not isinstance(module, Module):
-            raise TypeError(
-                f"{self._get_name()}: {name!r} must be a Module or None, not a "
-                f"{type(module).__name__}"
-            )
+            raise TypeError(f"{self._get_name()}: {name!r} must be a Module or None, not a {type(module).__name__}")
         self._modules[name] = module
 
     register_module = add_module
@@ -277,9 +269,7 @@ class Module:
         for _, module in self.named_children():
             yield module
 
-    def _named(
-        self, place: str, prefix: str, recurse: bool, remove_duplicate: bool
-    ) -> Iterator[tuple[str, Any]]:
+    def _named(self, place: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
         seen = set()
         inside = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
         for path, module in inside if recurse else [(prefix, self)]:
@@ -318,8 +308,7 @@ class Module:
         for name in target.split(".") if target else ():
             if found._modules.get(name) is None:
                 raise AttributeError(
-                    f"{self._get_name()} has no module {target!r}: "
-                    f"{found._get_name()} has no {name!r}"
+                    f"{self._get_name()} has no module {target!r}: {found._get_name()} has no {name!r}"
                 )
             found = found._modules[name]
         module: Module = found
@@ -365,9 +354,7 @@ class Module:
             if module is not None:
                 yield from module._state(f"{prefix}{name}.")
 
-    def state_dict(
-        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> Any:
+    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers under their names, sharing the module's memory.
 
         The tensors are outside the graph unless `keep_vars`.
@@ -394,9 +381,7 @@ class Module:
         <All keys matched successfully>
         """
         if not isinstance(state_dict, Mapping):
-            raise TypeError(
-                f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}"
-            )
+            raise TypeError(f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}")
         own = dict(self._state(""))
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
@@ -405,9 +390,7 @@ class Module:
         for name in shared:
             value = raw(state_dict[name])
             if not isinstance(value, np.ndarray):
-                raise TypeError(
-                    f"load_state_dict: {name!r} is a {type(value).__name__}, not a tensor"
-                )
+                raise TypeError(f"load_state_dict: {name!r} is a {type(value).__name__}, not a tensor")
             if value.shape != shape_of(own[name]):
                 wrong.append(f"{name!r} is {shape_of(own[name])} here and {value.shape} there")
         faults = [f"of another size: {', '.join(wrong)}"] if wrong else []
@@ -416,9 +399,7 @@ class Module:
         if strict and missing:
             faults.insert(0, f"missing: {_listed(missing)}")
         if faults:
-            raise ShapeError(
-                f"load_state_dict: the state does not fit {self._get_name()}; {'; '.join(faults)}"
-            )
+            raise ShapeError(f"load_state_dict: the state does not fit {self._get_name()}; {'; '.join(faults)}")
         with no_grad():
             for name in shared:
                 if assign:

@@ -73,9 +73,7 @@ class _BatchNorm(Module):
     def forward(self, input: Any) -> Any:
         """Keeps the shape; in training, also updates the running mean and variance."""
         if len(shape_of(input)) not in self._axes:
-            raise ShapeError(
-                f"{self._get_name()}: expected {self._shapes}, got {tuple(shape_of(input))}"
-            )
+            raise ShapeError(f"{self._get_name()}: expected {self._shapes}, got {tuple(shape_of(input))}")
         share = 0.0 if self.momentum is None else self.momentum
         update = self.training and self.num_batches_tracked is not None
         if update:
@@ -158,17 +156,13 @@ class LayerNorm(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        sizes = (
-            normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-        )
+        sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
         self.normalized_shape = tuple([whole("LayerNorm", "a size", n) for n in sizes])
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         where = {"device": device, "dtype": dtype}
         weight = creation.ones(self.normalized_shape, **where) if elementwise_affine else None
-        shift = (
-            creation.zeros(self.normalized_shape, **where) if elementwise_affine and bias else None
-        )
+        shift = creation.zeros(self.normalized_shape, **where) if elementwise_affine and bias else None
         self.register_parameter("weight", None if weight is None else Parameter(weight))
         self.register_parameter("bias", None if shift is None else Parameter(shift))
 

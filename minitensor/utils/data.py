@@ -144,9 +144,7 @@ def _samples(dataset: Any, indices: Sequence[int]) -> Any:
     return [dataset[i] for i in indices] if many is None else many(indices)
 
 
-def random_split(
-    dataset: Any, lengths: Sequence[float], generator: Any = None
-) -> list[Subset[Any]]:
+def random_split(dataset: Any, lengths: Sequence[float], generator: Any = None) -> list[Subset[Any]]:
     """Cuts a data set, in a random order, into parts of these lengths, or of these fractions.
 
     Fractions sum to 1; what is left over when they are rounded down goes to the first parts, one
@@ -215,7 +213,7 @@ class RandomSampler(Sampler[int]):
 
     >>> _ = mt.manual_seed(0)
     >>> list(mt.utils.data.RandomSampler("abcde"))
-    [4, 2, 0, 3, 1]
+    [1, 3, 4, 2, 0]
     """
 
     def __init__(
@@ -368,9 +366,7 @@ def default_collate(batch: Any) -> Any:
     if isinstance(first, (tuple, list)):
         if len({len(sample) for sample in batch}) > 1:
             sizes = sorted({len(sample) for sample in batch})
-            raise ShapeError(
-                f"default_collate: the samples have different numbers of parts: {sizes}"
-            )
+            raise ShapeError(f"default_collate: the samples have different numbers of parts: {sizes}")
         parts = [default_collate(part) for part in zip(*batch, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else parts
     raise DtypeError(f"default_collate: cannot join samples of type {type(first).__name__}")
@@ -429,12 +425,9 @@ class DataLoader(Generic[T]):
             raise ShapeError(f"DataLoader: num_workers must not be negative, but is {num_workers}")
         if sampler is not None and shuffle:
             raise ShapeError("DataLoader: a sampler gives the order; it excludes shuffle")
-        if batch_sampler is not None and (
-            batch_size != 1 or shuffle or sampler is not None or drop_last
-        ):
+        if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
             raise ShapeError(
-                "DataLoader: batch_sampler gives the batches; it excludes batch_size, shuffle, "
-                "sampler and drop_last"
+                "DataLoader: batch_sampler gives the batches; it excludes batch_size, shuffle, sampler and drop_last"
             )
         if batch_size is None and drop_last:
             raise ShapeError("DataLoader: without batch_size there is no last batch to drop")
