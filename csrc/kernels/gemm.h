@@ -15,14 +15,14 @@
 namespace mt::MT_ISA {
 namespace {
 
-// As many sums as the registers hold, beside a row of b and one broadcast of a.
-#if defined(__AVX512F__)
-constexpr int kTileRows = 14, kTileSums = 28;  // of 32 registers
-#elif defined(__aarch64__)
-constexpr int kTileRows = 12, kTileSums = 24;  // of 32
+// As many sums as the registers hold, beside a row of b (two vectors) and one broadcast of a.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kRegisters = 32;
 #else
-constexpr int kTileRows = 6, kTileSums = 12;  // of 16
+constexpr int kRegisters = 16;
 #endif
+constexpr int kTileRows = (kRegisters - 1) / 2 - 1;  // 14 or 6
+constexpr int kTileSums = 2 * kTileRows;
 template <class T>
 constexpr int kTileCols = 2 * kLanes<T>;
 template <class T>
@@ -30,16 +30,13 @@ constexpr int kPackRows = (kTileRows + kLanes<T> - 1) / kLanes<T> * kLanes<T>;  
 
 // With few rows the tile is wider, so that there are sums enough to hide an addition's latency.
 constexpr int tile_vectors(int rows) {
-  return rows * 8 <= kTileSums ? 8 : rows * 4 <= kTileSums ? 4 : 2;
+  return rows == 1 || 8 * (rows + 1) < kRegisters ? 8 : 4 * (rows + 1) < kRegisters ? 4 : 2;
 }
 
-constexpr int64_t kDepth =
-    384;  // of k in one block: a sliver of b then stays in the first-level cache
-constexpr int64_t kBlockRows =
-    16;  // slivers of a in one block, which stays in the second-level cache
-constexpr int64_t kBlockCols = 96;  // slivers of b in one block, shared by all threads
-constexpr int64_t kChunkWork =
-    1 << 18;  // multiplications below which another thread is not worth waking
+constexpr int64_t kDepth = 256;      // of k in one block: a sliver of b then stays in the L1 cache
+constexpr int64_t kBlockRows = 16;   // slivers of a in one block, which stays in the L2 cache
+constexpr int64_t kBlockCols = 96;   // slivers of b in one block, shared by all threads
+constexpr int64_t kChunkWork = 1 << 18;  // multiplications that are worth waking a thread for
 
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -157,11 +154,14 @@ template <int H, int NV, class T, class V>
 inline __attribute__((always_inline)) void put(const V (&sum)[H][NV], int n, Matrix<T> c,
                                                Matrix<const T> d) {
   constexpr int L = kLanes<T>;
-  if (c.col == 1 && n == NV * L && !d.p) {
+  if (c.col == 1 && n == NV * L && (!d.p || d.col == 1)) {
 #pragma GCC unroll 14
     for (int i = 0; i < H; ++i) {
 #pragma GCC unroll 8
-      for (int j = 0; j < NV; ++j) store(c.p + i * c.row + j * L, sum[i][j]);
+      for (int j = 0; j < NV; ++j) {
+        const Vec<T> s = sum[i][j];
+        store(c.p + i * c.row + j * L, d.p ? s + load(d.p + i * d.row + j * L) : s);
+      }
     }
     return;
   }
