@@ -54,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "minitensor", description="A tensor engine to learn from.", allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser("minitensor", description="A tensor engine to learn from.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"minitensor {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     _add_train(commands)
@@ -85,27 +83,17 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--data", choices=names, help="the same; this one counts if both are given")
     described = "; ".join(f"{k}: {_first_sentence(f)}" for k, f in MODELS.items())
     train.add_argument("--model", choices=tuple(MODELS), help=f"the network ({described})")
-    train.add_argument(
-        "--epochs", type=_positive, help="how often every picture is seen (digits: 20, mnist: 3)"
-    )
-    train.add_argument(
-        "--batch-size", type=_positive, help="pictures for each step of the weights (digits: 32)"
-    )
+    train.add_argument("--epochs", type=_positive, help="how often every picture is seen (digits: 20, mnist: 3)")
+    train.add_argument("--batch-size", type=_positive, help="pictures for each step of the weights (digits: 32)")
     train.add_argument("--lr", type=_rate, help="the learning rate at the start (digits: 0.003)")
-    train.add_argument(
-        "--seed", type=_seed, help="decides the split, the first weights and the order (0)"
-    )
-    train.add_argument(
-        "--threads", type=_positive, help="changes the time, and no digit of a result"
-    )
+    train.add_argument("--seed", type=_seed, help="decides the split, the first weights and the order (0)")
+    train.add_argument("--threads", type=_positive, help="changes the time, and no digit of a result")
     train.add_argument(
         "--kernels",
         choices=cpu.RUNGS[1:],
         help="from the textbook's loops (naive) to the default (fast)",
     )
-    train.add_argument(
-        "--isa", choices=cpu.isas(), help="the CPU's instructions; reference: NumPy, no kernels"
-    )
+    train.add_argument("--isa", choices=cpu.isas(), help="the CPU's instructions; reference: NumPy, no kernels")
     train.add_argument("--out", type=Path, help="the folder to write (runs/<data>-<model>)")
     train.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     train.set_defaults(run=_train)
@@ -209,8 +197,10 @@ def _train_and_tell(run: Run, arguments: argparse.Namespace) -> int:
     for name, what in files.items():
         print(f"  {name:23} {what}")
     print("\nTry next")
-    for options, what in _suggestions(settings):
-        print(f"  minitensor train {options:30} {what}")
+    suggestions = _suggestions(settings)
+    width = max(len(options) for options, _ in suggestions)
+    for options, what in suggestions:
+        print(f"  minitensor train {options:{width}}  {what}")
     return 0
 
 
@@ -218,11 +208,7 @@ def _suggestions(settings: Any) -> list[tuple[str, str]]:
     data, model = settings.data, settings.model
     other = "mlp" if model == "cnn" else "cnn"
     this = data if model == "cnn" else f"{data} --model {model}"
-    more = (
-        ("--data mnist", "70,000 larger digits")
-        if data == "digits"
-        else ("--data digits", "the small digits")
-    )
+    more = ("--data mnist", "70,000 larger digits") if data == "digits" else ("--data digits", "the small digits")
     return [
         more,
         (f"{data} --model {other}", "another network on the same pictures"),
@@ -255,7 +241,6 @@ def _engine() -> str:
 def _info(arguments: argparse.Namespace) -> int:
     from .datasets import DatasetError, store
 
-    compiled = not str(graph.__file__).endswith(".py")
     lines = {
         "minitensor": __version__,
         "Python, NumPy": f"{platform.python_version()}, {np.__version__}",
@@ -263,7 +248,7 @@ def _info(arguments: argparse.Namespace) -> int:
         "instructions": f"{cpu.isa()}, of {', '.join(cpu.isas())} (MINITENSOR_ISA)",
         "kernels": f"{cpu.rung()}, of {', '.join(cpu.RUNGS)} (MINITENSOR_KERNELS)",
         "threads": f"{cpu.get_num_threads()} (MINITENSOR_NUM_THREADS)",
-        "graph layer": "compiled by Cython" if compiled else "pure Python, to step through",
+        "graph layer": "compiled by Cython" if graph.is_compiled() else "pure Python, to step through",
         "package": str(Path(__file__).parent),
     }
     for name, value in lines.items():

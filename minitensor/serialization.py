@@ -219,9 +219,7 @@ def _place(path: tuple[str, ...]) -> str:
     return repr(".".join(path)) if path else "the object"
 
 
-def _entry(
-    array: Any, path: tuple[str, ...], entries: dict[str, Any], known: dict[Any, str]
-) -> str:
+def _entry(array: Any, path: tuple[str, ...], entries: dict[str, Any], known: dict[Any, str]) -> str:
     """The name under which an array is stored."""
     if array.dtype not in _CODE_OF:
         raise DtypeError(f"save: {_place(path)} has dtype {array.dtype}, which minitensor has not")

@@ -110,9 +110,7 @@ def _dtype_of(model: Any) -> Any:
     return next((p.dtype for p in parameters if p.dtype.is_floating_point), get_default_dtype())
 
 
-def _batches(
-    name: str, model: Any, data: Any, batch_size: int, shuffle: bool, bare: bool = False
-) -> Iterable[Any]:
+def _batches(name: str, model: Any, data: Any, batch_size: int, shuffle: bool, bare: bool = False) -> Iterable[Any]:
     """What gives the batches of `data`. `bare`: a tensor or array alone is the input."""
     _check_count(name, "batch_size", batch_size)
     if bare and isinstance(data, (Tensor, np.ndarray)):
@@ -186,7 +184,7 @@ def accuracy(output: Any, target: Any, threshold: float = 0.5) -> float:
     answer. Both of one size: an output above `threshold` says yes, and so does a target above 0.5.
     """
     y, t = output.array, target.array
-    if y.ndim == t.ndim + 1 and y.shape[:1] + y.shape[2:] == t.shape:
+    if y.ndim == t.ndim + 1 and y.shape[:1] + y.shape[2:] == t.shape and y.shape[1] > 1:
         return float((y.argmax(1) == t).mean())
     if y.size == t.size:
         return float(((y > threshold).reshape(-1) == (t > 0.5).reshape(-1)).mean())

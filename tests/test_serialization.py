@@ -185,11 +185,7 @@ leaves = (
 keys = st.text() | st.integers() | st.none() | st.floats(allow_nan=False)
 objects = st.recursive(
     leaves,
-    lambda x: (
-        st.lists(x, max_size=3)
-        | st.dictionaries(keys, x, max_size=3)
-        | st.lists(x, max_size=3).map(tuple)
-    ),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(keys, x, max_size=3) | st.lists(x, max_size=3).map(tuple),
 )
 
 
@@ -458,9 +454,7 @@ def test_full_disk(path: Path) -> None:
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_an_interrupted_write_leaves_the_old_file(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(tensor(1), path)
 
     def interrupted(_: int) -> None:

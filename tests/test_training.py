@@ -110,9 +110,7 @@ def test_every_form_of_data_gives_the_same_weights(form: Any) -> None:
     assert evaluate(got, form(), batch_size=4) == evaluate(want, data(10), batch_size=4)
 
 
-@pytest.mark.parametrize(
-    "loss", ["cross_entropy", nn.CrossEntropyLoss(), nn.functional.cross_entropy]
-)
+@pytest.mark.parametrize("loss", ["cross_entropy", nn.CrossEntropyLoss(), nn.functional.cross_entropy])
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_names_stand_for_functions(loss: Any, name: str) -> None:
     model, same = network(), network()
@@ -184,9 +182,7 @@ def test_metrics_and_validation_are_in_the_history() -> None:
     def largest(output: Any, target: Any) -> Any:
         return output.max()
 
-    history = fit(
-        network(), data(), validation_data=data(4), metrics=["accuracy", largest], verbose=False
-    )
+    history = fit(network(), data(), validation_data=data(4), metrics=["accuracy", largest], verbose=False)
     assert list(history) == [
         "loss", "accuracy", "largest", "val_loss", "val_accuracy", "val_largest",
     ]  # fmt: skip
@@ -285,9 +281,7 @@ def test_one_line_an_epoch_without_a_terminal(capsys: Any) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 10
     assert lines[8].startswith("epoch  9/10  loss ")
-    assert all(
-        name in lines[0] for name in (" accuracy ", " val_loss ", " val_accuracy ", "%", " s")
-    )
+    assert all(name in lines[0] for name in (" accuracy ", " val_loss ", " val_accuracy ", "%", " s"))
     fit(network(), data(), verbose=False)
     assert capsys.readouterr().out == ""
 
@@ -316,9 +310,7 @@ def test_predict() -> None:
 
 
 def test_summary_with_shapes() -> None:
-    model = nn.Sequential(
-        nn.Conv2d(1, 4, 3), nn.Sequential(nn.ReLU(), nn.Flatten()), nn.Linear(144, 2, bias=False)
-    )
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sequential(nn.ReLU(), nn.Flatten()), nn.Linear(144, 2, bias=False))
     model[0].bias.requires_grad = False
     table = summary(model, (5, 1, 8, 8))
     assert (table.total, table.trainable) == (40 + 288, 36 + 288)
@@ -331,7 +323,7 @@ def test_summary_with_shapes() -> None:
         ("2", "Linear", (5, 2), 288),
     ]
     lines = str(table).splitlines()
-    assert lines[3] == "0 Conv2d     (5, 4, 6, 6)          40"
+    assert lines[3] == "0 Conv2d      (5, 4, 6, 6)          40"
     assert lines[-1] == "328 parameters, 324 of them trained, 1.3 KB"
 
 

@@ -82,9 +82,7 @@ def confusion(labels: Any, predictions: Any, classes: Sequence[str], title: str 
     """
     truth, said = np.asarray(raw(labels)), np.asarray(raw(predictions))
     if truth.shape != said.shape or truth.ndim != 1:
-        raise ShapeError(
-            f"confusion: labels {truth.shape} and predictions {said.shape} do not pair"
-        )
+        raise ShapeError(f"confusion: labels {truth.shape} and predictions {said.shape} do not pair")
     k = len(classes)
     if truth.size and not (0 <= min(truth.min(), said.min()) <= max(truth.max(), said.max()) < k):
         raise ShapeError(f"confusion: a label or prediction lies outside the {k} classes")
@@ -100,15 +98,11 @@ def confusion(labels: Any, predictions: Any, classes: Sequence[str], title: str 
     shade = np.ma.masked_equal(errors, 0) / top
     axes.imshow(shade, cmap="Oranges", vmin=-0.25, vmax=1.1)
     for i in range(k):
-        axes.add_patch(
-            optional("matplotlib.patches").Rectangle((i - 0.5, i - 0.5), 1, 1, fc="#DCE9F3")
-        )
+        axes.add_patch(optional("matplotlib.patches").Rectangle((i - 0.5, i - 0.5), 1, 1, fc="#DCE9F3"))
         for j in np.flatnonzero(counts[i]):
             colour = BLUE if i == j else "white" if errors[i, j] > 0.6 * top else "black"
             axes.text(j, i, counts[i, j], ha="center", va="center", color=colour, fontsize=9)
-    axes.set_xticks(
-        range(k), classes, rotation=45 if words else 0, ha="right" if words else "center"
-    )
+    axes.set_xticks(range(k), classes, rotation=45 if words else 0, ha="right" if words else "center")
     axes.set_yticks(range(k), classes)
     axes.set(xlabel="was read as", ylabel="is")
     axes.set_xticks(np.arange(k + 1) - 0.5, minor=True)
@@ -122,9 +116,7 @@ def confusion(labels: Any, predictions: Any, classes: Sequence[str], title: str 
     return fig
 
 
-def filters(
-    weight: Any, shape: tuple[int, ...] | None = None, title: str = "", limit: int = 64
-) -> Any:
+def filters(weight: Any, shape: tuple[int, ...] | None = None, title: str = "", limit: int = 64) -> Any:
     """The weights of a first layer as small pictures, at most `limit` of them.
 
     weight: (filters, channels, rows, columns) of a convolution, or (neurons, pixels) of a linear
@@ -136,9 +128,7 @@ def filters(
     if w.ndim == 2 and shape is not None and math.prod(shape) == w.shape[1]:
         w = w.reshape(len(w), *shape)
     if w.ndim != 4 or not w.size:
-        raise ShapeError(
-            f"filters: {w.shape} is neither (filters, channels, rows, columns) nor pictures"
-        )
+        raise ShapeError(f"filters: {w.shape} is neither (filters, channels, rows, columns) nor pictures")
     n = min(len(w), max(1, limit // w.shape[1]))
     w = w[:n]
     channels = w.shape[1]
@@ -160,9 +150,7 @@ def filters(
     bar.set_label("weight")
     bar.outline.set_visible(False)
     note = f"the {channels} channels of a filter side by side" if channels > 1 else ""
-    shown = (
-        f"the first {n} of {len(np.asarray(raw(weight)))}" if n < len(raw(weight)) else f"all {n}"
-    )
+    shown = f"the first {n} of {len(np.asarray(raw(weight)))}" if n < len(raw(weight)) else f"all {n}"
     fig.suptitle("\n".join(filter(None, [title or "First layer", f"{shown}; {note}".strip("; ")])))
     return fig
 
@@ -185,9 +173,7 @@ def mistakes(
     """
     x, truth, p = np.asarray(raw(images)), np.asarray(raw(labels)), np.asarray(raw(probabilities))
     if x.ndim != 4 or x.shape[1] not in (1, 3) or p.shape != (len(x), len(classes)):
-        raise ShapeError(
-            f"mistakes: images {x.shape} and probabilities {p.shape} do not fit together"
-        )
+        raise ShapeError(f"mistakes: images {x.shape} and probabilities {p.shape} do not fit together")
     if truth.shape != (len(x),):
         raise ShapeError(f"mistakes: {len(x)} images, but labels of shape {truth.shape}")
     said = p.argmax(1)
@@ -202,22 +188,14 @@ def mistakes(
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
     for i, axes in zip(hardest, grid.flat, strict=False):
-        axes.imshow(
-            x[i].squeeze(0) if len(x[i]) == 1 else x[i].transpose(1, 2, 0), "gray_r", vmin=0, vmax=1
-        )
+        axes.imshow(x[i].squeeze(0) if len(x[i]) == 1 else x[i].transpose(1, 2, 0), "gray_r", vmin=0, vmax=1)
         colour = VERMILION if wrong[i] else BLUE
         axes.spines[:].set(visible=True, color=colour, lw=2)
-        read = (
-            f"read as {classes[said[i]]} ({p[i, said[i]]:.0%})"
-            if wrong[i]
-            else f"{sure[i]:.0%} sure"
-        )
+        read = f"read as {classes[said[i]]} ({p[i, said[i]]:.0%})" if wrong[i] else f"{sure[i]:.0%} sure"
         axes.set_title(f"{classes[truth[i]]}\n{read}", fontsize=8, color=colour)
     shown = min(int(wrong.sum()), len(hardest))
     what = f"{wrong.sum()} of {len(x)} wrong"
-    what += (
-        f"; the worst {shown}, in orange" if shown < wrong.sum() else ", in orange" if shown else ""
-    )
+    what += f"; the worst {shown}, in orange" if shown < wrong.sum() else ", in orange" if shown else ""
     what += "; right, but least sure, in blue" if len(hardest) > shown else ""
     fig.suptitle(f"{title}\n{what}".strip(), fontsize=11)
     return fig

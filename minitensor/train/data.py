@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import datasets
-from ..creation import as_tensor
+from ..creation import from_numpy
 from ..datasets import Images
 from ..generator import Generator, default_generator
-from ..ops.common import raw
 from ..utils.data import Batch, Dataset
 from .models import Shape
 
@@ -35,22 +34,22 @@ class Split:
         return channels, rows, columns
 
 
-class Pictures(Dataset[Any]):
-    """A labelled set of pictures for the DataLoader, distorted anew each time if asked for."""
+class Distorted(Dataset[Any]):
+    """A set of pictures that are distorted anew each time they are taken."""
 
-    def __init__(self, images: Images, distort: bool = False) -> None:
-        self.images, self.distort = images, distort
+    def __init__(self, images: Images) -> None:
+        self.images = images
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         x, y = self.__getitems__([index]).parts
         return x[0], y[0]
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        x, y = self.images[np.asarray(indices)]
-        return Batch([as_tensor(distorted(raw(x)) if self.distort else x), as_tensor(y)])
+        x, y = self.images.__getitems__(indices).parts
+        return Batch([from_numpy(distorted(x.numpy())), y])
 
 
 def distorted(x: Any, degrees: float = 10, share: float = 0.1, pixels: float = 0.5) -> Any:
@@ -100,7 +99,7 @@ class Source:
     epochs: int
     batch_size: int
     lr: float
-    distort: bool = False  # a small set has too few hands in it
+    distort: bool = False  # helps a small set, which has too few hands in it
 
 
 SOURCES = {

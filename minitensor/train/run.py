@@ -19,7 +19,7 @@ from ..nn.functional import softmax
 from ..serialization import load, save
 from ..training import History, fit, predict
 from ..utils.data import DataLoader
-from .data import SOURCES, Pictures, Split
+from .data import SOURCES, Distorted, Split
 from .models import MODELS
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -94,9 +94,7 @@ class Run:
         cpu.use(settings.isa)
         random.manual_seed(settings.seed)
         self.model: Module = MODELS[settings.model](split.shape, len(split.classes))
-        self.optimizer = optim.AdamW(
-            self.model.parameters(), lr=settings.lr, weight_decay=WEIGHT_DECAY
-        )
+        self.optimizer = optim.AdamW(self.model.parameters(), lr=settings.lr, weight_decay=WEIGHT_DECAY)
         self.history = History()
 
     @property
@@ -143,16 +141,16 @@ class Run:
         """Keeps what was reached, unless it makes no sense any more."""
         if not math.isfinite(logs["loss"]):
             raise RunError(
-                f"the loss is {logs['loss']} after epoch {epoch + 1}; "
-                f"try a smaller --lr than {self.settings.lr:g}"
+                f"the loss is {logs['loss']} after epoch {epoch + 1}; try a smaller --lr than {self.settings.lr:g}"
             )
         self.save()
 
     def train(self) -> None:
         """The epochs that are left."""
+        train = self.split.train
         fit(
             self.model,
-            Pictures(self.split.train, SOURCES[self.settings.data].distort),
+            Distorted(train) if SOURCES[self.settings.data].distort else train,
             "cross_entropy",
             self.optimizer,
             epochs=self.settings.epochs,
@@ -164,7 +162,7 @@ class Run:
         )
 
     def held_back(self) -> DataLoader[Any]:
-        return DataLoader(Pictures(self.split.test), batch_size=256)
+        return DataLoader(self.split.test, batch_size=256)
 
     def probabilities(self) -> Any:
         """The network's answer to each picture held back: (count, classes)."""
