@@ -50,7 +50,7 @@ def feature_dropout(input: Any, p: float = 0.5, train: bool = True) -> Any:
 
     Shapes: input (N, C, ...).
 
-    >>> mt.feature_dropout(mt.ones(2, 3, 4), 0.5).amax(-1).shape
+    >>> mt.nn.functional.dropout2d(mt.ones(2, 3, 4, 4), 0.5).amax((2, 3)).shape
     minitensor.Size([2, 3])
     """
     shape = shape_of(input)

@@ -133,7 +133,7 @@ def getitem(input: Any, index: Any) -> Any:
 
     Raises IndexError for an index out of range, ValueError for a step below 1.
 
-    >>> mt.getitem(mt.tensor([10, 20, 30]), [2, 0])
+    >>> mt.tensor([10, 20, 30])[[2, 0]]
     tensor([30, 10])
     """
     wanted = normalize(index)
