@@ -38,9 +38,7 @@ def test_cross_entropy_known_values():
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_cross_entropy_of_classes_is_that_of_their_probabilities(
-    shape, reduction, weighted, smoothing
-):
+def test_cross_entropy_of_classes_is_that_of_their_probabilities(shape, reduction, weighted, smoothing):
     c = 0 if len(shape) == 1 else 1
     x = RNG.standard_normal(shape)
     t = RNG.integers(0, shape[c], shape[:c] + shape[c + 1 :])
@@ -64,8 +62,8 @@ def test_cross_entropy_is_log_softmax_and_nll(dtype, inner):
     for reduction in ("none", "mean", "sum"):
         grads, losses = [], []
         for f in (
-            lambda a, *rest: cross_entropy(a, *rest, reduction=reduction),
-            lambda a, *rest: nll_loss(log_softmax(a, 1), *rest, reduction=reduction),
+            lambda a, *rest, how=reduction: cross_entropy(a, *rest, reduction=how),
+            lambda a, *rest, how=reduction: nll_loss(log_softmax(a, 1), *rest, reduction=how),
         ):
             a, b, c = tensors(x, t, w)
             a.requires_grad_()
@@ -137,9 +135,7 @@ def test_regression_known_values():
 
 
 def test_shapes_that_broadcast_warn():
-    with pytest.warns(
-        UserWarning, match=r"mse_loss: the input has shape \(3, 1\), the target \(3,\)"
-    ):
+    with pytest.warns(UserWarning, match=r"mse_loss: the input has shape \(3, 1\), the target \(3,\)"):
         assert mse_loss(mt.zeros(3, 1), mt.zeros(3), reduction="none").shape == (3, 3)
 
 
@@ -160,13 +156,9 @@ def test_binary_cross_entropy_with_logits():
     y, w, p = RNG.uniform(0, 1, (3, 5, 3))
     x, y, w, p = tensors(x, y, w, p + 0.5)
     plain = binary_cross_entropy(x.sigmoid(), y, w)
-    np.testing.assert_allclose(
-        binary_cross_entropy_with_logits(x, y, w).item(), plain.item(), rtol=1e-12
-    )
+    np.testing.assert_allclose(binary_cross_entropy_with_logits(x, y, w).item(), plain.item(), rtol=1e-12)
     weighted = -(p * y * x.sigmoid().log() + (1 - y) * (1 - x.sigmoid()).log()).mean()
-    np.testing.assert_allclose(
-        binary_cross_entropy_with_logits(x, y, pos_weight=p).item(), weighted.item(), rtol=1e-12
-    )
+    np.testing.assert_allclose(binary_cross_entropy_with_logits(x, y, pos_weight=p).item(), weighted.item(), rtol=1e-12)
     far = mt.tensor([1e4, -1e4, 0.0]).requires_grad_()
     loss = binary_cross_entropy_with_logits(far, mt.tensor([0.0, 1.0, 1.0]), reduction="sum")
     assert loss.item() == pytest.approx(2e4 + np.log(2), rel=1e-6)
@@ -180,9 +172,7 @@ def test_kl_div():
     assert kl_div(x, y, reduction="batchmean").item() == pytest.approx(np.log(2))
     assert kl_div(x, y).item() == pytest.approx(np.log(2) / 2)
     other = mt.tensor([[0.25, 0.75]])
-    np.testing.assert_allclose(
-        kl_div(x, other.log(), log_target=True).item(), kl_div(x, other).item(), rtol=1e-5
-    )
+    np.testing.assert_allclose(kl_div(x, other.log(), log_target=True).item(), kl_div(x, other).item(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])

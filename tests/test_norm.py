@@ -66,9 +66,7 @@ def test_evaluation_uses_the_running_statistics(shape):
 def test_writing_running_statistics_is_seen_by_the_graph():
     mean, var = mt.zeros(3), mt.ones(3)
     used = mt.ones(3).requires_grad_() * mean
-    batch_norm(
-        mt.from_numpy(RNG.standard_normal((4, 3)).astype(np.float32)), mean, var, training=True
-    )
+    batch_norm(mt.from_numpy(RNG.standard_normal((4, 3)).astype(np.float32)), mean, var, training=True)
     with pytest.raises(RuntimeError, match="overwritten"):
         used.sum().backward()
 

@@ -37,8 +37,7 @@ def test_a_nan_or_infinity_spoils_its_own_row_only(bad, n):
     for f in (softmax, log_softmax):
         y = f(mt.from_numpy(x), 1).numpy()
         assert np.isfinite(y[[0, 2]]).all()
-        assert np.isnan(y[1, 0]) or bad == np.inf and f is log_softmax
-        assert np.isnan(y[1, n - 1])
+        assert np.isnan(y[1]).all()
 
 
 def test_minus_infinity_gets_nothing_and_a_row_of_it_is_nan():

@@ -138,17 +138,30 @@ void layer_vjp(T* dx, const T* g, const T* x, const T* weight, const T* mean, co
 template <class T>
 void layer_dweight(T* dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t rows,
                    int64_t n) {
-  constexpr int64_t kBlock = 4 * kLanes<T>;
-  const int64_t grain = 1 + (1 << 15) / (kBlock * rows + 1);
-  for_ranges((n + kBlock - 1) / kBlock, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin * kBlock; j < end * kBlock && j < n; j += kLanes<T>) {
-      const int count = static_cast<int>(n - j < kLanes<T> ? n - j : kLanes<T>);
-      Vec<T> total{};
+  constexpr int kVectors = 8;
+  constexpr int64_t kBlock = kVectors * kLanes<T>;
+  const int64_t blocks = (n + kBlock - 1) / kBlock;
+  for_ranges(blocks, 1 + (1 << 14) / (kBlock * rows + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin * kBlock; j < end * kBlock && j < n; j += kBlock) {
+      Vec<T> total[kVectors] = {};
+      const auto add = [&](int64_t i, int v, int count) {
+        const int64_t at = i * n + j + v * kLanes<T>;
+        const Vec<T> z = (load_n<T>(x + at, count) - mean[i]) * rstd[i];
+        total[v] += load_n<T>(g + at, count) * z;
+      };
+      const int64_t left = n - j < kBlock ? n - j : kBlock;
+      const int full = static_cast<int>(left / kLanes<T>);
+      const int tail = static_cast<int>(left % kLanes<T>);
       for (int64_t i = 0; i < rows; ++i) {
-        const Vec<T> z = (load_n<T>(x + i * n + j, count) - mean[i]) * rstd[i];
-        total += load_n<T>(g + i * n + j, count) * z;
+        if (full == kVectors) {
+          for (int v = 0; v < kVectors; ++v) add(i, v, kLanes<T>);
+        } else {
+          for (int v = 0; v < full; ++v) add(i, v, kLanes<T>);
+          if (tail) add(i, full, tail);
+        }
       }
-      store_n<T>(dw + j, total, count);
+      for (int v = 0; v < full; ++v) store<T>(dw + j + v * kLanes<T>, total[v]);
+      if (tail) store_n<T>(dw + j + full * kLanes<T>, total[full], tail);
     }
   });
 }

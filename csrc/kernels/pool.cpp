@@ -6,6 +6,7 @@
 
 #include "../kernels.h"
 #include "../runtime/parallel.h"
+#include "../simd.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -16,8 +17,9 @@ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Runs f(plane) for all planes, by threads where there is work for them.
 template <class F>
-void for_planes(int64_t planes, int64_t size, const F& f) {
-  for_ranges(planes, 1 + (1 << 15) / most(size, 1), [&](int64_t begin, int64_t end) {
+void for_planes(bool threads, int64_t planes, int64_t size, const F& f) {
+  const int64_t grain = threads ? 1 + (1 << 15) / most(size, 1) : most(planes, 1);
+  for_ranges(planes, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) f(i);
   });
 }
@@ -107,34 +109,65 @@ void max_row(T* y, int32_t* idx, const T* x, const Pool2d& p, int64_t i) {
 }
 
 template <class T>
-void max_simd(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+void max_blocked(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
   for (int64_t c = 0; c < planes; ++c)
     for (int64_t i = 0; i < p.oh; ++i)
       max_row(y + c * p.oh * p.ow, idx + c * p.oh * p.ow, x + c * p.h * p.w, p, i);
 }
 
-// K x K windows at step S inside the image: all taps in registers.
+// p[0], p[S], p[2S] ...: the neighbours' elements under one tap. Reads S * kLanes elements.
+template <class T, int S>
+inline Vec<T> every(const T* p) {
+  if constexpr (S == 1) return load<T>(p);
+#if defined(__GNUC__) && !defined(__clang__)
+  if constexpr (S == 2) {
+    Mask<T> even;
+    for (int i = 0; i < kLanes<T>; ++i) even[i] = 2 * i;
+    return __builtin_shuffle(load<T>(p), load<T>(p + kLanes<T>), even);
+  }
+#endif
+  Vec<T> v;
+  for (int i = 0; i < kLanes<T>; ++i) v[i] = p[i * S];
+  return v;
+}
+
+// n neighbouring K x K windows at step S inside the image (from x, at place `at` of the plane,
+// which ends at `end`), a vector of windows at a time, all taps in registers.
 template <class T, int K, int S>
-void max_window(T* __restrict y, int32_t* __restrict idx, const T* __restrict x, int64_t at,
-                int64_t w, int64_t n) {
-  const int32_t first = static_cast<int32_t>(at), width = static_cast<int32_t>(w);
-  for (int32_t j = 0; j < static_cast<int32_t>(n); ++j) {
-    T m = x[j * S];
-    int32_t tap = 0;
-    for (int a = 0; a < K; ++a)
-      for (int b = 0; b < K; ++b) {
-        const T v = x[a * w + j * S + b];
-        const bool wins = (v > m) | ((v != v) & (m == m));
-        m = wins ? v : m;
-        tap = wins ? a * width + b : tap;
-      }
-    y[j] = m;
-    idx[j] = first + j * S + tap;
+void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, int64_t w, int64_t n) {
+  constexpr int kReads = S * kLanes<T> + K - 1;
+  Mask<T> steps;
+  for (int i = 0; i < kLanes<T>; ++i) steps[i] = i * S;
+  for (int64_t j = 0; j < n; j += kLanes<T>) {
+    const int count = static_cast<int>(least(kLanes<T>, n - j));
+    const T* row = x + j * S;
+    int64_t stride = w;
+    T copy[K * kReads];
+    if (end - row < (K - 1) * w + kReads) {  // a full vector would be read beyond the plane
+      for (int a = 0; a < K; ++a)
+        std::memcpy(copy + a * kReads, row + a * w, ((count - 1) * S + K) * sizeof(T));
+      row = copy;
+      stride = kReads;
+    }
+    Vec<T> m = every<T, S>(row);
+    Mask<T> place{};
+#pragma GCC unroll 8
+    for (int tap = 1; tap < K * K; ++tap) {
+      const Vec<T> v = every<T, S>(row + tap / K * stride + tap % K);
+      const Mask<T> wins = (v > m) | ((v != v) & (m == m));
+      m = select<T>(wins, v, m);
+      place = wins ? Mask<T>{} + static_cast<int32_t>(tap / K * w + tap % K) : place;
+    }
+    store_n<T>(y + j, m, count);
+    place += steps + static_cast<int32_t>(at + j * S);
+    int32_t found[kLanes<T>];
+    for (int i = 0; i < kLanes<T>; ++i) found[i] = static_cast<int32_t>(place[i]);
+    std::memcpy(idx + j, found, count * sizeof(int32_t));
   }
 }
 
 template <class T>
-using max_window_fn = void (*)(T*, int32_t*, const T*, int64_t, int64_t, int64_t);
+using max_window_fn = void (*)(T*, int32_t*, const T*, const T*, int64_t, int64_t, int64_t);
 
 template <class T>
 max_window_fn<T> find_max_window(const Pool2d& p) {
@@ -146,12 +179,12 @@ max_window_fn<T> find_max_window(const Pool2d& p) {
 }
 
 template <class T>
-void max_fast(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
   const max_window_fn<T> window = find_max_window<T>(p);
   // Outputs j0 <= j < j1 have their whole window inside, in rows where that holds for i.
   const int64_t j0 = least(ceil_div(p.pw, p.sw), p.ow);
   const int64_t j1 = p.w + p.pw < p.kw ? j0 : most(j0, least(p.ow, (p.w + p.pw - p.kw) / p.sw + 1));
-  for_planes(planes, p.h * p.w, [&](int64_t c) {
+  for_planes(threads, planes, p.h * p.w, [&](int64_t c) {
     T* out = y + c * p.oh * p.ow;
     int32_t* at = idx + c * p.oh * p.ow;
     const T* in = x + c * p.h * p.w;
@@ -163,17 +196,26 @@ void max_fast(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
       }
       const int64_t from = top * p.w + j0 * p.sw - p.pw;
       max_one_by_one(out, at, in, p, i, 0, j0);
-      window(out + i * p.ow + j0, at + i * p.ow + j0, in + from, from, p.w, j1 - j0);
+      window(out + i * p.ow + j0, at + i * p.ow + j0, in + from, in + p.h * p.w, from, p.w,
+             j1 - j0);
       max_one_by_one(out, at, in, p, i, j1, p.ow);
     }
   });
+}
+template <class T>
+void max_simd(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+  max_planes(false, y, idx, x, planes, p);
+}
+template <class T>
+void max_fast(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+  max_planes(true, y, idx, x, planes, p);
 }
 
 // forward was y[k] = x[idx[k]], so dx[idx[k]] += g[k].  dx (planes, size), g and idx (planes,
 // outputs) An index outside the plane is passed over: memory stays safe whoever made it.
 template <class T>
 void max_vjp(T* dx, const T* g, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs) {
-  for_planes(planes, size + outputs, [&](int64_t c) {
+  for_planes(true, planes, size + outputs, [&](int64_t c) {
     T* out = dx + c * size;
     std::memset(out, 0, size * sizeof(T));
     for (int64_t k = c * outputs; k < (c + 1) * outputs; ++k)
@@ -185,7 +227,7 @@ void max_vjp(T* dx, const T* g, const int32_t* idx, int64_t planes, int64_t size
 template <class T>
 void max_gather(T* y, const T* x, const int32_t* idx, int64_t planes, int64_t size,
                 int64_t outputs) {
-  for_planes(planes, size + outputs, [&](int64_t c) {
+  for_planes(true, planes, size + outputs, [&](int64_t c) {
     const T* in = x + c * size;
     for (int64_t k = c * outputs; k < (c + 1) * outputs; ++k)
       y[k] = idx[k] >= 0 && idx[k] < size ? in[idx[k]] : T(0);
@@ -270,22 +312,23 @@ void avg_plane(T* y, const T* x, int64_t w, int64_t oh, int64_t ow, const Window
 }
 
 template <class T>
-void avg_simd(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
-              const Window* rows, const Window* cols) {
+void avg_planes(bool threads, T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh,
+                int64_t ow, const Window* rows, const Window* cols) {
   if (w > kWidest) return avg_naive(y, x, planes, h, w, oh, ow, rows, cols);
   const Regular regular(cols, ow);
-  for (int64_t c = 0; c < planes; ++c)
+  for_planes(threads, planes, h * w, [&](int64_t c) {
     avg_plane(y + c * oh * ow, x + c * h * w, w, oh, ow, rows, cols, regular);
+  });
 }
-
+template <class T>
+void avg_simd(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
+              const Window* rows, const Window* cols) {
+  avg_planes(false, y, x, planes, h, w, oh, ow, rows, cols);
+}
 template <class T>
 void avg_fast(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
               const Window* rows, const Window* cols) {
-  if (w > kWidest) return avg_naive(y, x, planes, h, w, oh, ow, rows, cols);
-  const Regular regular(cols, ow);
-  for_planes(planes, h * w, [&](int64_t c) {
-    avg_plane(y + c * oh * ow, x + c * h * w, w, oh, ow, rows, cols, regular);
-  });
+  avg_planes(true, y, x, planes, h, w, oh, ow, rows, cols);
 }
 
 // forward was y[i,j] = sum of x[a,b] / count, so dx[a,b] = sum of g[i,j] / count over the windows
@@ -293,7 +336,7 @@ void avg_fast(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh
 template <class T>
 void avg_vjp(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
              const Window* rows, const Window* cols) {
-  for_planes(planes, h * w, [&](int64_t c) {
+  for_planes(true, planes, h * w, [&](int64_t c) {
     T* out = dx + c * h * w;
     const T* in = g + c * oh * ow;
     std::memset(out, 0, h * w * sizeof(T));
@@ -308,7 +351,7 @@ void avg_vjp(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh
 
 }  // namespace
 
-MT_RUNGS(max_pool2d, max_naive, max_simd, max_simd, max_fast)
+MT_RUNGS(max_pool2d, max_naive, max_blocked, max_simd, max_fast)
 MT_KERNEL(max_pool2d_vjp, max_vjp)
 MT_KERNEL(max_pool2d_gather, max_gather)
 MT_RUNGS(avg_pool2d, avg_naive, avg_simd, avg_simd, avg_fast)

@@ -52,9 +52,7 @@ def _reduced(name: str, loss: Any, reduction: str) -> Any:
 
 def _same_shape(name: str, input: Any, target: Any) -> None:
     if shape_of(input) != shape_of(target):
-        raise ShapeError(
-            f"{name}: input {shape_of(input)} and target {shape_of(target)} must have the same shape"
-        )
+        raise ShapeError(f"{name}: input {shape_of(input)} and target {shape_of(target)} must have the same shape")
 
 
 def _warn_if_broadcast(name: str, input: Any, target: Any) -> None:
@@ -81,9 +79,7 @@ def _check_weight(name: str, input: Any, weight: Any) -> None:
     shape = shape_of(input)
     classes = shape[_class_axis(raw(input))]
     if weight is not None and shape_of(weight) != (classes,):
-        raise ShapeError(
-            f"{name}: weight {shape_of(weight)} is not one number for each of {classes} classes"
-        )
+        raise ShapeError(f"{name}: weight {shape_of(weight)} is not one number for each of {classes} classes")
     if weight is not None and raw(weight).dtype != raw(input).dtype:
         raise DtypeError(f"{name}: weight is {raw(weight).dtype}, the input {raw(input).dtype}")
 
@@ -94,9 +90,7 @@ def _check_classes_given(name: str, input: Any, target: Any, weight: Any, reduct
     _check_reduction(name, reduction)
     shape, dtype = shape_of(input), raw(target).dtype
     if not shape or shape[_class_axis(raw(input))] == 0:
-        raise ShapeError(
-            f"{name}: input {shape} has no classes; expected (C,), (N, C) or (N, C, d1, ...)"
-        )
+        raise ShapeError(f"{name}: input {shape} has no classes; expected (C,), (N, C) or (N, C, d1, ...)")
     c = _class_axis(raw(input))
     rows = shape[:c] + shape[c + 1 :]
     if shape_of(target) != rows:
@@ -118,9 +112,7 @@ def _class_axis(x: Array) -> int:
 def _check_classes(name: str, target: Array, classes: int, ignore_index: int) -> None:
     wrong = target[((target < 0) | (target >= classes)) & (target != ignore_index)]
     if wrong.size:
-        raise IndexRangeError(
-            f"{name}: class index {wrong[0]} is out of range for {classes} classes"
-        )
+        raise IndexRangeError(f"{name}: class index {wrong[0]} is out of range for {classes} classes")
 
 
 def _targets(
@@ -166,15 +158,11 @@ def _cross_entropy_forward(x: Array, target: Array, weight: Array | None, **how:
     return loss, (x, target, weight, lse, total)
 
 
-def _cross_entropy_dx(
-    g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any
-) -> Any:
+def _cross_entropy_dx(g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
     return apply(CROSS_ENTROPY_VJP, g, x, target, weight, lse, total, **how)
 
 
-def _cross_entropy_jvp(
-    tangents: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any
-) -> Any:
+def _cross_entropy_jvp(tangents: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
     return _along(tangents[0], x, target, weight, lse, total, **how)
 
 
@@ -259,19 +247,13 @@ def _cross_entropy_vjp_forward(
     return dx, (g, x, target, weight, lse, total)
 
 
-def _cross_entropy_vjp_dg(
-    u: Any, _g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any
-) -> Any:
+def _cross_entropy_vjp_dg(u: Any, _g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
     return _along(u, x, target, weight, lse, total, **how)
 
 
-def _cross_entropy_vjp_dx(
-    u: Any, g: Any, x: Any, target: Any, weight: Any, _lse: Any, total: Any, **how: Any
-) -> Any:
+def _cross_entropy_vjp_dx(u: Any, g: Any, x: Any, target: Any, weight: Any, _lse: Any, total: Any, **how: Any) -> Any:
     # <u, g (q_sum p - q)> by x, p = softmax(x):  g q_sum * (p * (u - <u, p>))
-    q, _, c = _targets(
-        raw(x), raw(target), raw(weight), how["ignore_index"], how["label_smoothing"]
-    )
+    q, _, c = _targets(raw(x), raw(target), raw(weight), how["ignore_index"], how["label_smoothing"])
     scale = q.sum(c, keepdims=True)
     if how["reduction"] == "mean":
         scale = scale / raw(total)
@@ -282,9 +264,7 @@ def _cross_entropy_vjp_dx(
 
 def _cross_entropy_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for sample in _cross_entropy_samples(rng):
-        loss, (x, target, weight, lse, total) = _cross_entropy_reference(
-            *sample.args, **sample.params
-        )
+        loss, (x, target, weight, lse, total) = _cross_entropy_reference(*sample.args, **sample.params)
         g = np.asarray(rng.standard_normal(loss.shape))
 
         def derive(g: Array, x: Array, *_: Any, sample: Sample = sample) -> tuple[Any, ...]:
@@ -326,7 +306,7 @@ def cross_entropy(
     Raises IndexRangeError for a class outside 0..C-1, ShapeError for other shapes, before anything is computed.
     Source: Szegedy et al., "Rethinking the Inception Architecture", 2016, for the smoothing.
 
-    >>> mt.cross_entropy(mt.tensor([[0.0, 0.0], [0.0, 0.0]]), mt.tensor([0, 1]))
+    >>> mt.nn.functional.cross_entropy(mt.tensor([[0.0, 0.0], [0.0, 0.0]]), mt.tensor([0, 1]))
     tensor(0.6931)
     """
     name = "cross_entropy"
@@ -336,9 +316,7 @@ def cross_entropy(
         raise ShapeError(f"{name}: label_smoothing must lie in [0, 1], not {label_smoothing}")
     if raw(target).dtype.kind == "f" and shape_of(target) == shape and shape:
         if ignore_index >= 0:
-            raise ShapeError(
-                f"{name}: ignore_index {ignore_index} means nothing where the target is probabilities"
-            )
+            raise ShapeError(f"{name}: ignore_index {ignore_index} means nothing where the target is probabilities")
         _check_weight(name, input, weight)
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _check_classes_given(name, input, target, weight, reduction)
@@ -353,9 +331,7 @@ def cross_entropy(
     )
 
 
-def _soft_cross_entropy(
-    input: Any, target: Any, weight: Any, reduction: str, smoothing: float
-) -> Any:
+def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, smoothing: float) -> Any:
     """-sum_j w_j q_j log p_j for given q; the mean is over the rows."""
     shape = shape_of(input)
     c = _class_axis(raw(input))
@@ -392,9 +368,7 @@ def _picked(
     return np.expand_dims(classes, c), share.astype(dtype), c
 
 
-def _nll_loss_reference(
-    x: Array, target: Array, weight: Array | None, *, reduction: str, ignore_index: int
-) -> Result:
+def _nll_loss_reference(x: Array, target: Array, weight: Array | None, *, reduction: str, ignore_index: int) -> Result:
     classes, share, c = _picked(x.shape, x.dtype, target, weight, reduction, ignore_index)
     loss = np.where(share == 0, 0, -share * np.take_along_axis(x, classes, c).squeeze(c))
     loss = np.where(np.isnan(share), share, loss)
@@ -412,9 +386,7 @@ def _nll_loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(sample.args, params)
 
 
-NLL_LOSS = Op(
-    "nll_loss", _nll_loss_reference, None, (_nll_loss_dx, None, None), "linear", _nll_loss_samples
-)
+NLL_LOSS = Op("nll_loss", _nll_loss_reference, None, (_nll_loss_dx, None, None), "linear", _nll_loss_samples)
 
 
 def _nll_loss_vjp_reference(
@@ -428,9 +400,7 @@ def _nll_loss_vjp_reference(
 ) -> Result:
     classes, share, c = _picked(shape, g.dtype, target, weight, reduction, ignore_index)
     dx = np.zeros(shape, g.dtype)
-    np.put_along_axis(
-        dx, classes, np.expand_dims(np.where(target == ignore_index, 0, -g * share), c), c
-    )
+    np.put_along_axis(dx, classes, np.expand_dims(np.where(target == ignore_index, 0, -g * share), c), c)
     return dx, (target, weight)
 
 
@@ -470,7 +440,7 @@ def nll_loss(
 
     Shapes, reductions and errors as `cross_entropy` with class indices.
 
-    >>> mt.nll_loss(mt.tensor([[-0.5, -1.5]]), mt.tensor([1]))
+    >>> mt.nn.functional.nll_loss(mt.tensor([[-0.5, -1.5]]), mt.tensor([1]))
     tensor(1.5000)
     """
     name = "nll_loss"
@@ -494,10 +464,10 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = Non
         forward    loss = (x - y)^2
         backward   dx = 2 g (x - y),  dy = -dx
 
-    Shapes: equal; others are broadcast, with a warning. `weight`, of the input's shape, multiplies every element's loss;
-    the mean then divides by the sum of the weights.
+    Shapes: equal; others are broadcast, with a warning. `weight`, of the input's shape, multiplies every
+    element's loss; the mean then divides by the sum of the weights.
 
-    >>> mt.mse_loss(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 4.0]))
+    >>> mt.nn.functional.mse_loss(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 4.0]))
     tensor(2.)
     """
     x, y = _pair("mse_loss", input, target)
@@ -512,7 +482,7 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None
 
     Shapes and `weight` as `mse_loss`.
 
-    >>> mt.l1_loss(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 4.0]))
+    >>> mt.nn.functional.l1_loss(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 4.0]))
     tensor(1.)
     """
     x, y = _pair("l1_loss", input, target)
@@ -524,9 +494,7 @@ def _weighted(name: str, loss: Any, weight: Any, reduction: str) -> Any:
         return _reduced(name, loss, reduction)
     _check_reduction(name, reduction)
     if shape_of(weight) != shape_of(loss):
-        raise ShapeError(
-            f"{name}: weight {shape_of(weight)} must have the input's shape {shape_of(loss)}"
-        )
+        raise ShapeError(f"{name}: weight {shape_of(weight)} must have the input's shape {shape_of(loss)}")
     loss = mul(loss, weight)
     if reduction == "mean":
         return div(sum(loss), sum(weight))
@@ -548,9 +516,7 @@ HUBER = elementwise(
 )
 
 
-def huber_loss(
-    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
-) -> Any:
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
     r"""The squared error near 0, the absolute error further out.
 
         forward    loss = d^2 / 2 if |d| < delta else delta (|d| - delta / 2),   d = x - y
@@ -558,7 +524,7 @@ def huber_loss(
 
     Shapes and `weight` as `mse_loss`. Source: Huber, "Robust estimation of a location parameter", 1964.
 
-    >>> mt.huber_loss(mt.tensor([0.0, 3.0]), mt.tensor([1.0, 0.0]), reduction="none")
+    >>> mt.nn.functional.huber_loss(mt.tensor([0.0, 3.0]), mt.tensor([1.0, 0.0]), reduction="none")
     tensor([0.5000, 2.5000])
     """
     name = "huber_loss"
@@ -576,7 +542,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
 
     Shapes as `mse_loss`. Source: Girshick, "Fast R-CNN", 2015.
 
-    >>> mt.smooth_l1_loss(mt.tensor([0.0, 3.0]), mt.tensor([1.0, 0.0]), reduction="none")
+    >>> mt.nn.functional.smooth_l1_loss(mt.tensor([0.0, 3.0]), mt.tensor([1.0, 0.0]), reduction="none")
     tensor([0.5000, 2.5000])
     """
     name = "smooth_l1_loss"
@@ -592,7 +558,8 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
 
 
 def _bce(x: Array, y: Array) -> Array:
-    return (y - 1) * np.maximum(np.log1p(-x), -100) - y * np.maximum(np.log(x), -100)
+    yes, no = np.maximum(np.log(x), -100), np.maximum(np.log1p(-x), -100)
+    return np.asarray((y - 1) * no - y * yes)
 
 
 def _bce_dx(g: Any, x: Any, y: Any) -> Any:
@@ -613,18 +580,16 @@ BINARY_CROSS_ENTROPY = elementwise(
 )
 
 
-def binary_cross_entropy(
-    input: Any, target: Any, weight: Any = None, reduction: str = "mean"
-) -> Any:
+def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
     r"""The cross-entropy of probabilities of "yes"; `binary_cross_entropy_with_logits` is the accurate way to it.
 
         forward    loss = -y log x - (1 - y) log(1 - x),  each logarithm at least -100
         backward   dx = g (x - y) / max(x (1 - x), 1e-12),  dy = g (log(1 - x) - log x)
 
-    Shapes: input and target equal; weight broadcasts to them. Raises ShapeError for other shapes and for an input outside
-    [0, 1].
+    Shapes: input and target equal; weight broadcasts to them. Raises ShapeError for other shapes and for an input
+    outside [0, 1].
 
-    >>> mt.binary_cross_entropy(mt.tensor([0.5, 0.5]), mt.tensor([0.0, 1.0]))
+    >>> mt.nn.functional.binary_cross_entropy(mt.tensor([0.5, 0.5]), mt.tensor([0.0, 1.0]))
     tensor(0.6931)
     """
     name = "binary_cross_entropy"
@@ -639,7 +604,7 @@ def binary_cross_entropy(
 
 
 def _log_sigmoid(x: Array) -> Array:
-    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+    return np.asarray(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))))
 
 
 LOG_SIGMOID = elementwise(
@@ -658,7 +623,7 @@ def logsigmoid(input: Any) -> Any:
         forward    out = min(x, 0) - log(1 + exp(-|x|))
         backward   dx = g sigmoid(-x)
 
-    >>> mt.logsigmoid(mt.tensor([-1000.0]))
+    >>> mt.nn.functional.logsigmoid(mt.tensor([-1000.0]))
     tensor([-1000.])
     """
     need_float("logsigmoid", input)
@@ -679,7 +644,7 @@ def binary_cross_entropy_with_logits(
 
     Shapes: input and target equal; weight and pos_weight broadcast to them. Raises ShapeError for other shapes.
 
-    >>> mt.binary_cross_entropy_with_logits(mt.tensor([0.0, 1000.0]), mt.tensor([0.0, 1.0]))
+    >>> mt.nn.functional.binary_cross_entropy_with_logits(mt.tensor([0.0, 1000.0]), mt.tensor([0.0, 1.0]))
     tensor(0.3466)
     """
     name = "binary_cross_entropy_with_logits"
@@ -713,11 +678,11 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
         forward    loss = y (log y - x), 0 for y = 0;  with log_target the target is log y
         backward   dx = -g y,  dy = g (log y + 1 - x)
 
-    Shapes broadcast. The reduction "batchmean" divides the sum by the size of the first axis, which gives the divergence;
-    "mean" divides by the number of elements.
+    Shapes broadcast. The reduction "batchmean" divides the sum by the size of the first axis, which gives the
+    divergence; "mean" divides by the number of elements.
     Source: Kullback and Leibler, "On information and sufficiency", 1951.
 
-    >>> mt.kl_div(mt.tensor([[-0.6931, -0.6931]]), mt.tensor([[0.0, 1.0]]), reduction="batchmean")
+    >>> mt.nn.functional.kl_div(mt.tensor([[-0.6931, -0.6931]]), mt.tensor([[0.0, 1.0]]), reduction="batchmean")
     tensor(0.6931)
     """
     name = "kl_div"

@@ -78,9 +78,7 @@ def _normalised(x: Any, axes: Axes, eps: float) -> Any:
 # --- the norms --------------------------------------------------------------------------------------
 
 
-def _reference(
-    x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float
-) -> Result:
+def _reference(x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float) -> Result:
     with np.errstate(all="ignore"):
         m = x.mean(axes, keepdims=True)
         rstd = 1 / np.sqrt(np.square(x - m).mean(axes, keepdims=True) + eps)
@@ -92,9 +90,7 @@ def _reference(
     return y.astype(x.dtype), (x, weight, m.reshape(-1), rstd.reshape(-1).astype(x.dtype))
 
 
-def _layer_norm_forward(
-    x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float
-) -> Result:
+def _layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float) -> Result:
     y, m, rstd = _core.layer_norm(x, weight, bias, _rows(x, axes), eps)
     return y, (x, weight, m, rstd)
 
@@ -103,9 +99,7 @@ def _dx(g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: floa
     return apply(NORM_VJP, g, x, weight, m, rstd, axes=axes, eps=eps)
 
 
-def _dweight(
-    g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any
-) -> Any:
+def _dweight(g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any) -> Any:
     return apply(NORM_DWEIGHT, g, x, m, rstd, axes=axes, eps=eps)
 
 
@@ -113,9 +107,7 @@ def _dbias(g: Any, _x: Any, _weight: Any, _m: Any, _rstd: Any, *, axes: Axes, **
     return _gathered(g, axes)
 
 
-def _jvp(
-    tangents: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any
-) -> Any:
+def _jvp(tangents: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any) -> Any:
     # dz = rstd * (t - mean(t) - z * mean(t * z)): the Jacobian of z is symmetric
     t, dw, db = tangents[:3]
     parts = []
@@ -272,16 +264,12 @@ def _norm_vjp_forward(
     return dx, (g, x, weight, m, rstd)
 
 
-def _norm_vjp_dg(
-    u: Any, _g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float
-) -> Any:
+def _norm_vjp_dg(u: Any, _g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
     # P = I - 1 1^T/n - z z^T/n is symmetric:  <u, rstd * P (w * g)> by g is w * rstd * P u
     return _scaled(apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps), weight, axes)
 
 
-def _norm_vjp_dx(
-    u: Any, g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float
-) -> Any:
+def _norm_vjp_dx(u: Any, g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
     # f = <u, D(h)> with D(v) = rstd * P v, a = mean(u * z), c = mean(h * z), n values each:
     #   drstd/dx = -rstd^2 z / n  and  d<v, z>/dx = D(v)  for a constant v, so
     #   df/dx = -rstd * (z * mean(u * D(h)) + c * D(u) + a * D(h))
@@ -296,9 +284,7 @@ def _norm_vjp_dx(
     return neg(mul(r, add(first, add(second, third))))
 
 
-def _norm_vjp_dweight(
-    u: Any, g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float
-) -> Any:
+def _norm_vjp_dweight(u: Any, g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
     return _gathered(mul(g, apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps)), axes)
 
 
@@ -312,16 +298,13 @@ def _norm_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
         g, x = rng.standard_normal(shape), rng.standard_normal(shape)
         eps = 1e-5 if math.prod(shape) > 4 else 0.1
 
-        def derive(
-            g: Array, x: Array, weight: Any, *_: Any, axes: Axes = axes, eps: float = eps
-        ) -> tuple[Any, ...]:
+        def derive(g: Array, x: Array, weight: Any, *_: Any, axes: Axes = axes, eps: float = eps) -> tuple[Any, ...]:
             return g, x, weight, *_moments(x, axes, eps)
 
         for weight in (_weights(rng, x, axes)[0], None):
             yield Sample(derive(g, x, weight), {"axes": axes, "eps": eps}, derive)
     g, x = rng.standard_normal((600, 67)), rng.standard_normal((600, 67))
-    params = {"axes": (1,), "eps": 1e-5}
-    yield Sample((g, x, None, *_moments(x, **params)), params, large=True)
+    yield Sample((g, x, None, *_moments(x, (1,), 1e-5)), {"axes": (1,), "eps": 1e-5}, large=True)
 
 
 NORM_VJP = Op(
@@ -338,9 +321,7 @@ NORM_VJP = Op(
 # --- the gradient by the weight ---------------------------------------------------------------------
 
 
-def _norm_dweight_reference(
-    g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float
-) -> Result:
+def _norm_dweight_reference(g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float) -> Result:
     kept = _kept(x, axes)
     with np.errstate(all="ignore"):
         each = g * ((x - m.reshape(kept)) * rstd.reshape(kept))
@@ -351,9 +332,7 @@ def _norm_dweight_reference(
     return np.asarray(dw), (g, x, m, rstd)
 
 
-def _norm_dweight_forward(
-    g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float
-) -> Result:
+def _norm_dweight_forward(g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float) -> Result:
     if _is_layer(x.ndim, axes):
         dw = _core.layer_norm_dweight(g, x, m, rstd, _rows(x, axes))
         dw = dw.reshape(_spread(x.shape, axes))
@@ -362,9 +341,7 @@ def _norm_dweight_forward(
     return dw, (g, x, m, rstd)
 
 
-def _norm_dweight_dg(
-    u: Any, _g: Any, x: Any, _m: Any, _rstd: Any, *, axes: Axes, eps: float
-) -> Any:
+def _norm_dweight_dg(u: Any, _g: Any, x: Any, _m: Any, _rstd: Any, *, axes: Axes, eps: float) -> Any:
     return _scaled(_normalised(x, axes, eps), u, axes)
 
 
@@ -450,9 +427,7 @@ def layer_norm(
     return apply(LAYER_NORM, input, weight, bias, axes=over, eps=float(eps))
 
 
-def rms_norm(
-    input: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None
-) -> Any:
+def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = None, eps: float | None = None) -> Any:
     r"""Every example divided by its root mean square over its last axes, then scaled.
 
         forward    y = w * x / sqrt(mean(x^2) + eps);  eps is the dtype's rounding unless given
@@ -472,9 +447,7 @@ def rms_norm(
     return y if weight is None else mul(y, weight)
 
 
-def group_norm(
-    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Any:
+def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     r"""Layer norm of each group of channels, then scaled and shifted by channel.
 
     Shapes: input (N, C, ...) with C divisible by `num_groups`, weight and bias (C,).
@@ -546,9 +519,7 @@ def batch_norm(
         return y if bias is None else add(y, reshape(bias, wide))
     over = (0, *range(2, len(shape)))
     if _rows(raw(input), over) <= 1:
-        raise ShapeError(
-            f"{name}: training needs more than one value for each channel, got an input of shape {shape}"
-        )
+        raise ShapeError(f"{name}: training needs more than one value for each channel, got an input of shape {shape}")
     y = apply(
         BATCH_NORM,
         input,

@@ -48,16 +48,12 @@ def _plane(name: str, x: Any) -> Pair:
     if len(shape) not in (3, 4):
         raise ShapeError(f"{name}: expected (C, H, W) or (N, C, H, W), got {shape}")
     if 0 in shape[-3:]:
-        raise ShapeError(
-            f"{name}: there is nothing to pool in {shape}; only the batch may be empty"
-        )
+        raise ShapeError(f"{name}: there is nothing to pool in {shape}; only the batch may be empty")
     return shape[-2], shape[-1]
 
 
 @lru_cache(maxsize=1024)
-def _count(
-    name: str, size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool
-) -> int:
+def _count(name: str, size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
     """How many windows there are along an axis; each has an element of the plane."""
     if padding > kernel // 2:
         raise ShapeError(f"{name}: padding {padding} is more than half of the kernel size {kernel}")
@@ -86,9 +82,7 @@ def _taps(i: int, size: int, kernel: int, stride: int, padding: int, dilation: i
 # --- the maximum ------------------------------------------------------------------------------------------------------
 
 
-def _max_pool2d_reference(
-    x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair
-) -> Result:
+def _max_pool2d_reference(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair) -> Result:
     h, w = x.shape[-2:]
     y = np.empty((*x.shape[:-2], *out), x.dtype)
     indices = np.empty(y.shape, np.int32)
@@ -102,9 +96,7 @@ def _max_pool2d_reference(
     return y, (indices, (h, w))
 
 
-def _max_pool2d_forward(
-    x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair
-) -> Result:
+def _max_pool2d_forward(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair) -> Result:
     y, indices = _core.max_pool2d(x, kernel, stride, padding, dilation, out)
     return y, (indices, x.shape[-2:])
 
@@ -235,13 +227,13 @@ def max_pool2d(
     kernel's size unless given. With `return_indices` also the maxima's places in their planes, int64.
     Raises ShapeError for a window that does not fit and for a padding of more than half the kernel.
 
-    >>> mt.max_pool2d(mt.tensor([[[1.0, 2.0, 5.0, 0.0], [3.0, 4.0, 1.0, 1.0]]]), 2)
+    >>> mt.nn.functional.max_pool2d(mt.tensor([[[1.0, 2.0, 5.0, 0.0], [3.0, 4.0, 1.0, 1.0]]]), 2)
     tensor([[[4., 5.]]])
     """
     name = "max_pool2d"
     need_float(name, input)
     kernel = _pair(name, "kernel_size", kernel_size, 1)
-    step = kernel if stride is None or stride == [] else _pair(name, "stride", stride, 1)
+    step = kernel if stride is None else _pair(name, "stride", stride, 1)
     pad = _pair(name, "padding", padding, 0)
     spread = _pair(name, "dilation", dilation, 1)
     sizes = zip(_plane(name, input), kernel, step, pad, spread, strict=True)
@@ -305,10 +297,7 @@ def _avg_samples() -> Iterator[tuple[tuple[int, ...], Array, Array]]:
         ((1, 5, 8), 2, 3, 0, True, True),
         ((0, 1, 2, 2), 2, 2, 0, False, True),
     ):
-        tables = [
-            _windows("avg_pool2d", n, kernel, stride, padding, ceil_mode, padded)
-            for n in shape[-2:]
-        ]
+        tables = [_windows("avg_pool2d", n, kernel, stride, padding, ceil_mode, padded) for n in shape[-2:]]
         yield shape, tables[0], tables[1]
     yield (1, 2, 5, 7), _adaptive_windows(5, 3), _adaptive_windows(7, 2)
     yield (2, 1, 1), _adaptive_windows(1, 2), _adaptive_windows(1, 1)
@@ -363,9 +352,7 @@ AVG_POOL2D_VJP = Op(
 
 
 @lru_cache(maxsize=1024)
-def _windows(
-    name: str, size: int, kernel: int, stride: int, padding: int, ceil_mode: bool, padded: bool
-) -> Array:
+def _windows(name: str, size: int, kernel: int, stride: int, padding: int, ceil_mode: bool, padded: bool) -> Array:
     """The table of equal windows along an axis; `padded` counts the padding that they cover."""
     table = np.empty((_count(name, size, kernel, stride, padding, 1, ceil_mode), 3), np.int64)
     for i, row in enumerate(table):
@@ -399,13 +386,13 @@ def avg_pool2d(
     kernel's size unless given. Raises ShapeError for a window that does not fit and for a padding of more than half the
     kernel.
 
-    >>> mt.avg_pool2d(mt.tensor([[[1.0, 2.0, 5.0, 0.0], [3.0, 4.0, 1.0, 2.0]]]), 2)
+    >>> mt.nn.functional.avg_pool2d(mt.tensor([[[1.0, 2.0, 5.0, 0.0], [3.0, 4.0, 1.0, 2.0]]]), 2)
     tensor([[[2.5000, 2.0000]]])
     """
     name = "avg_pool2d"
     need_float(name, input)
     kernel = _pair(name, "kernel_size", kernel_size, 1)
-    step = kernel if stride is None or stride == [] else _pair(name, "stride", stride, 1)
+    step = kernel if stride is None else _pair(name, "stride", stride, 1)
     pad = _pair(name, "padding", padding, 0)
     sizes = zip(_plane(name, input), kernel, step, pad, strict=True)
     rows, cols = [_windows(name, *axis, bool(ceil_mode), bool(count_include_pad)) for axis in sizes]
@@ -438,7 +425,7 @@ def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | N
     Shapes: input (N, C, H, W) or (C, H, W) to (..., h, w), or (..., h, h) for one size; None keeps that of the input.
     Raises ShapeError for other shapes and for negative sizes.
 
-    >>> mt.adaptive_avg_pool2d(mt.tensor([[[1.0, 2.0, 6.0]]]), (1, 2))
+    >>> mt.nn.functional.adaptive_avg_pool2d(mt.tensor([[[1.0, 2.0, 6.0]]]), (1, 2))
     tensor([[[1.5000, 4.0000]]])
     """
     name = "adaptive_avg_pool2d"
@@ -447,6 +434,4 @@ def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | N
     asked = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     sizes = [n if want is None else want for n, want in zip(plane, asked, strict=False)]
     h, w = _pair(name, "output_size", sizes, 0)
-    return apply(
-        AVG_POOL2D, input, rows=_adaptive_windows(plane[0], h), cols=_adaptive_windows(plane[1], w)
-    )
+    return apply(AVG_POOL2D, input, rows=_adaptive_windows(plane[0], h), cols=_adaptive_windows(plane[1], w))

@@ -152,7 +152,7 @@ def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
 def softmin(input: Any, dim: int, dtype: Any = None) -> Any:
     r"""The softmax of -input: the smallest get the most.
 
-    >>> mt.softmin(mt.tensor([3.0, 3.0]), 0)
+    >>> mt.nn.functional.softmin(mt.tensor([3.0, 3.0]), 0)
     tensor([0.5000, 0.5000])
     """
     return softmax(neg(input), dim, dtype)
