@@ -55,16 +55,20 @@ inline void store(T* p, Vec<T> v) {
   std::memcpy(p, &v, sizeof v);
 }
 
-// The first n lanes, 0 <= n <= kLanes; the others read as `fill` and are not written.
+// The first n lanes, 0 <= n <= kLanes; the others read as `fill` and are not touched in memory.
+// Compilers make masked loads and stores of these loops where the ISA has them.
 template <class T>
 inline Vec<T> load_n(const T* p, int n, T fill = 0) {
-  Vec<T> v = splat<T>(fill);
-  std::memcpy(&v, p, n * sizeof(T));
-  return v;
+  T lane[kLanes<T>];
+  for (int i = 0; i < kLanes<T>; ++i) lane[i] = i < n ? p[i] : fill;
+  return load(lane);
 }
 template <class T>
 inline void store_n(T* p, Vec<T> v, int n) {
-  std::memcpy(p, &v, n * sizeof(T));
+  T lane[kLanes<T>];
+  store(lane, v);
+  for (int i = 0; i < kLanes<T>; ++i)
+    if (i < n) p[i] = lane[i];
 }
 
 template <class T>

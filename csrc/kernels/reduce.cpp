@@ -50,8 +50,13 @@ Vec<T> row(const T* x, int64_t n) {
   int64_t i = 0;
   for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
     for (int k = 0; k < kWays; ++k) way[k] = Op::join(way[k], load(x + i + k * kLanes<T>));
-  for (; i + kLanes<T> <= n; i += kLanes<T>) way[0] = Op::join(way[0], load(x + i));
-  if (i < n) way[1] = Op::join(way[1], load_n(x + i, static_cast<int>(n - i), Op::start));
+  for (int k = 0; k < kWays; ++k)  // fewer than kWays vectors are left
+    if (i + kLanes<T> <= n) {
+      way[k] = Op::join(way[k], load(x + i));
+      i += kLanes<T>;
+    }
+  if (i < n)
+    way[kWays - 1] = Op::join(way[kWays - 1], load_n(x + i, static_cast<int>(n - i), Op::start));
   for (int half = kWays / 2; half > 0; half /= 2)
     for (int k = 0; k < half; ++k) way[k] = Op::join(way[k], way[k + half]);
   return way[0];
