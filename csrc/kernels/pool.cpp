@@ -277,11 +277,29 @@ inline void add_every(T* __restrict y, const T* __restrict x, int64_t n, int64_t
 
 constexpr int64_t kWidest = 4096;  // columns of a plane for which there is room on the stack
 
+// The sum of n neighbouring values.
+template <class T>
+inline T total_of(const T* x, int64_t n) {
+  Vec<T> total{};
+  int64_t i = 0;
+  for (; i + kLanes<T> <= n; i += kLanes<T>) total += load<T>(x + i);
+  T tail = 0;
+  for (; i < n; ++i) tail += x[i];
+  return sum<T>(total) + tail;
+}
+
 // A sum over a window is a sum over its rows, column by column, then over columns: both side by
 // side for neighbours.
 template <class T>
 void avg_plane(T* y, const T* x, int64_t w, int64_t oh, int64_t ow, const Window* rows,
                const Window* cols, const Regular& regular) {
+  if (ow == 1 &&
+      cols[0].end - cols[0].begin == w) {  // windows of whole rows: one stretch of memory
+    for (int64_t i = 0; i < oh; ++i)
+      y[i] = total_of(x + rows[i].begin * w, (rows[i].end - rows[i].begin) * w) /
+             static_cast<T>(rows[i].count * cols[0].count);
+    return;
+  }
   T column[kWidest];
   for (int64_t i = 0; i < oh; ++i, y += ow) {
     std::memset(column, 0, w * sizeof(T));
@@ -340,12 +358,20 @@ void avg_vjp(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh
     T* out = dx + c * h * w;
     const T* in = g + c * oh * ow;
     std::memset(out, 0, h * w * sizeof(T));
-    for (int64_t i = 0; i < oh; ++i)
-      for (int64_t a = rows[i].begin; a < rows[i].end; ++a)
+    for (int64_t strip = 0; strip < w; strip += kWidest) {  // columns whose shares fit on the stack
+      const int64_t width = least(kWidest, w - strip);
+      T share[kWidest];
+      for (int64_t i = 0; i < oh; ++i) {
+        std::memset(share, 0, width * sizeof(T));
         for (int64_t j = 0; j < ow; ++j) {
-          const T share = in[i * ow + j] / static_cast<T>(rows[i].count * cols[j].count);
-          for (int64_t b = cols[j].begin; b < cols[j].end; ++b) out[a * w + b] += share;
+          const T each = in[i * ow + j] / static_cast<T>(rows[i].count * cols[j].count);
+          const int64_t end = least(cols[j].end - strip, width);
+          for (int64_t b = most(cols[j].begin - strip, 0); b < end; ++b) share[b] += each;
         }
+        for (int64_t a = rows[i].begin; a < rows[i].end; ++a)
+          add_every<T, 1>(out + a * w + strip, share, width, 1);
+      }
+    }
   });
 }
 
