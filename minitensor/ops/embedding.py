@@ -45,7 +45,7 @@ def _embedding_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((900, 100)), rng.integers(0, 900, 2000)), {"padding": -1}, large=True)
 
 
-EMBEDDING = Op(
+EMBEDDING: Op = Op(
     "embedding",
     _embedding_reference,
     _embedding_forward,
@@ -82,7 +82,7 @@ def _embedding_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((g, index), {"rows": 900, "padding": 7}, large=True)
 
 
-EMBEDDING_VJP = Op(
+EMBEDDING_VJP: Op = Op(
     "embedding_vjp",
     _embedding_vjp_reference,
     _embedding_vjp_forward,

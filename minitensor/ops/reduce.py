@@ -578,7 +578,7 @@ def logsumexp(input: Any, dim: Any, keepdim: bool = False) -> Any:
         backward   dx_i = g exp(x_i - out), the softmax of x times g
 
     >>> mt.logsumexp(mt.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     x = input if raw(input).dtype.kind == "f" else to_dtype(input, dtypes.get_default_dtype())
     return apply(LOGSUMEXP, x, axes=axes("logsumexp", dim, len(shape_of(x))), keepdim=bool(keepdim))
@@ -715,7 +715,7 @@ def _cumsum_samples(rng: np.random.Generator) -> Iterator[Sample]:
             yield Sample((rng.standard_normal(shape),), {"dim": dim, "reverse": reverse})
 
 
-CUMSUM = Op(
+CUMSUM: Op = Op(
     "cumsum",
     _cumsum_reference,
     None,
