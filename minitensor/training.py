@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -90,7 +91,7 @@ class History(Mapping[str, list[float]]):
 
 def shown(name: str, value: float) -> str:
     """A number as the progress shows it: an accuracy in percent."""
-    return f"{name} {value:.2%}" if name.endswith("accuracy") else f"{name} {value:.4g}"
+    return f"{name} {value:.1%}" if name.endswith("accuracy") else f"{name} {value:.3g}"
 
 
 # --- data -----------------------------------------------------------------------------------------
@@ -427,7 +428,7 @@ def _epoch(epoch: int, epochs: int) -> str:
 
 
 def _line(logs: Mapping[str, float]) -> str:
-    return "  ".join(shown(name, value) for name, value in logs.items())
+    return " ".join(shown(name, value) for name, value in logs.items())
 
 
 class _Line(_Quiet):
@@ -438,19 +439,22 @@ class _Line(_Quiet):
 
     def end(self, logs: Mapping[str, float]) -> None:
         seconds = time.perf_counter() - self.begin
-        print(f"{self.name}  {_line(logs)}  {seconds:.1f} s", flush=True)
+        print(f"{self.name}  {seconds:.1f} s  {_line(logs)}", flush=True)
 
 
-class _Bar(_Quiet):
-    """A bar that fills up during the epoch, by tqdm."""
+class _Bar(_Line):
+    """A bar that fills up during the epoch, by tqdm, and then makes way for that line."""
 
     def __init__(self, epoch: int, epochs: int, batches: Any) -> None:
         from tqdm import tqdm
 
+        super().__init__(epoch, epochs)
         self.bar = tqdm(
             total=len(batches) if hasattr(batches, "__len__") else None,
-            desc=_epoch(epoch, epochs),
-            bar_format="{desc} {bar:10} {n_fmt}/{total_fmt} {elapsed} {postfix}",
+            desc=self.name,
+            bar_format="{desc}  {bar:20}  {n_fmt}/{total_fmt}{postfix}",
+            ncols=shutil.get_terminal_size().columns,
+            leave=False,
             file=sys.stdout,
         )
 
@@ -459,7 +463,8 @@ class _Bar(_Quiet):
         self.bar.update()
 
     def end(self, logs: Mapping[str, float]) -> None:
-        self.bar.set_postfix_str(_line(logs))
+        self.bar.close()
+        super().end(logs)
 
     def close(self) -> None:
         self.bar.close()

@@ -175,8 +175,12 @@ class Run:
         test, title = self.split.test, f"{self.title}: {self.split.held_back}"
         first = next(p for p in self.model.parameters() if p.ndim > 1)
         said = probabilities.argmax(1)
+        distorted = SOURCES[self.settings.data].distort
         figures = {
-            "curves.png": (plot.curves(self.history, self.title), "the loss and the accuracy"),
+            "curves.png": (
+                plot.curves(self.history, self.title),
+                "the loss and the accuracy" + (", in training of the distorted pictures" * distorted),
+            ),
             "confusion.png": (
                 plot.confusion(test.labels, said, test.classes, title),
                 "what was read as what",
