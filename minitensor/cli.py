@@ -214,7 +214,7 @@ def _suggestions(settings: Any) -> list[tuple[str, str]]:
         (f"{data} --model {other}", "another network on the same pictures"),
         (f"{this} --epochs {2 * settings.epochs}", "twice as long: is it any better?"),
         (f"{this} --lr {settings.lr * 10:g}", "ten times the learning rate: does it still learn?"),
-        (f"{this} --seed {settings.seed + 1}", "another split, other first weights"),
+        (f"{this} --seed {settings.seed + 1}", "other first weights, another order"),
         (f"{this} --threads 1", "slower, and the same to the last digit"),
         (f"{this} --kernels naive", "on the textbook's loops: what do fast kernels gain?"),
     ]

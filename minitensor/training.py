@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.util
 import shutil
 import sys
@@ -446,10 +447,8 @@ class _Bar(_Line):
     """A bar that fills up during the epoch, by tqdm, and then makes way for that line."""
 
     def __init__(self, epoch: int, epochs: int, batches: Any) -> None:
-        from tqdm import tqdm
-
         super().__init__(epoch, epochs)
-        self.bar = tqdm(
+        self.bar = importlib.import_module("tqdm").tqdm(
             total=len(batches) if hasattr(batches, "__len__") else None,
             desc=self.name,
             bar_format="{desc}  {bar:20}  {n_fmt}/{total_fmt}{postfix}",

@@ -428,10 +428,11 @@ def test_places_that_cannot_be_written(tmp_path: Path, error: type[OSError]) -> 
     assert os.listdir(tmp_path) == ["pipe"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into a read-only folder")
 def test_read_only_folder(tmp_path: Path) -> None:
     save(tensor(1), tmp_path / "x")
     tmp_path.chmod(0o500)
+    if os.access(tmp_path, os.W_OK):
+        pytest.skip("this user may write into a read-only folder")
     try:
         with pytest.raises(PermissionError, match="nothing was changed"):
             save(tensor(2), tmp_path / "x")
