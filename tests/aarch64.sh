@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests on another ISA: cross-compiles the kernels for 64-bit Arm and runs them in an emulator, on an x86-64 Debian.
 #
-#   tests/aarch64.sh [pytest arguments]        default: tests/test_ops.py
+#   tests/aarch64.sh [pytest arguments]    tests/test_ops.py, if they name no file
 #
 # An arm64 system's Python and C library are unpacked from Debian's packages into a sysroot (nothing of it is
 # installed), NumPy and pytest come as PyPI's arm64 wheels, and qemu-user runs that Python like any other process.
@@ -121,5 +121,7 @@ cmake --install "$build" --prefix "$stage"
 export MINITENSOR_ISA=neon OPENBLAS_NUM_THREADS=1 PYTHONSAFEPATH=1
 export HYPOTHESIS_STORAGE_DIRECTORY=$build/hypothesis
 cd "$repo"
-[ $# -gt 0 ] || set -- tests/test_ops.py
+files=
+for argument; do [ ! -e "${argument%%::*}" ] || files=yes; done
+[ "$files" ] || set -- "$@" tests/test_ops.py
 exec "$python" -m pytest -o cache_dir="$build/pytest" --hypothesis-profile=ci "$@"
