@@ -178,7 +178,7 @@ def _chosen(g: Array, x: Array, y: Array) -> Array:
     return np.where(x < y, 0, np.where(x == y, g / 2, g)).astype(g.dtype)
 
 
-MAXIMUM_VJP = elementwise(
+MAXIMUM_VJP: Op = elementwise(
     "maximum_vjp",
     reference=_chosen,
     kernel=_core.maximum_vjp,
@@ -258,7 +258,7 @@ def _clamp_samples(shapes: Any) -> Any:
     return samples
 
 
-CLAMP_VJP = elementwise(
+CLAMP_VJP: Op = elementwise(
     "clamp_vjp",
     reference=_within,
     kernel=lambda g, x, *, low, high: _core.clamp_vjp(g, x, *_limits(low, high)),
