@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 compiled = False
 bint = bool
-longlong = int
+longlong = Py_ssize_t = int
 
 
 def _same(x: T) -> T:
@@ -21,5 +21,5 @@ def freelist(size: int) -> Callable[[T], T]:
     return _same
 
 
-def declare(*args: Any, **kwargs: Any) -> Any:
-    return None
+def declare(kind: Any, value: Any = None, **options: Any) -> Any:
+    return value

@@ -1,3 +1,4 @@
+# cython: boundscheck=False, wraparound=False
 """The graph: tensors, nodes, the recording of operators, reverse and forward mode.
 
 Pure-Python-mode Cython: the build compiles this file; with MINITENSOR_COMPILE_GRAPH=OFF the very same file runs as
@@ -33,9 +34,12 @@ try:
 except ImportError:
     from . import _cython as cython
 
-_ndarray = np.ndarray
-_F32 = np.dtype("float32")
-_F64 = np.dtype("float64")
+# Declared, so that the compiled module keeps them in C variables.
+_ndarray = cython.declare(object, np.ndarray)
+_F32 = cython.declare(object, np.dtype("float32"))
+_F64 = cython.declare(object, np.dtype("float64"))
+_reference = cython.declare(cython.bint, False)
+_inferring = cython.declare(cython.longlong, 0)  # how many threads are in inference mode
 
 
 def is_compiled() -> bool:
@@ -74,10 +78,9 @@ def inference_enabled() -> bool:
 
 def set_inference(on: bool) -> None:
     """Switches inference mode in this thread."""
+    global _inferring
+    _inferring += int(on) - int(_modes.inference)
     _modes.inference = on
-
-
-_reference: bool = False
 
 
 def use_reference(on: bool) -> None:
@@ -126,13 +129,14 @@ def _describe(place: Any) -> str:
 # --- storage, nodes ---------------------------------------------------------------------------------------------------
 
 
+@cython.freelist(64)
 @cython.final
 @cython.cclass
 class Version:
     """How often one storage was written, and where last. Tensors that share memory share it."""
 
-    value = cython.declare(cython.longlong, visibility="public")
-    place = cython.declare(object, visibility="public")
+    value = cython.declare(cython.longlong, visibility="readonly")
+    place = cython.declare(object, visibility="readonly")
 
     def __init__(self) -> None:
         self.value = 0
@@ -144,7 +148,7 @@ class Version:
         self.place = _here()
 
 
-_CONSTANT: int = -1  # what a saved value is: a constant, input i (i >= 0) or output j (-2 - j)
+_CONSTANT = cython.declare(cython.longlong, -1)  # what a saved value is: a constant, input i (i >= 0) or output j (-2 - j)
 
 
 @cython.freelist(64)
@@ -159,12 +163,20 @@ class Saved:
     number = cython.declare(cython.longlong, visibility="readonly")
     layer = cython.declare(object, visibility="readonly")
 
-    def __init__(self, array: Any, role: int, version: Any, layer: Any) -> None:
-        self.array = array
-        self.role = role
-        self.version = version
-        self.number = 0 if version is None else version.value
-        self.layer = layer
+
+@cython.cfunc
+def _saved(array: Any, role: cython.longlong, version: Any, layer: Any) -> Saved:
+    made: Saved = Saved.__new__(Saved)
+    made.array = array
+    made.role = role
+    made.version = version
+    made.layer = layer
+    if version is None:
+        made.number = 0
+    else:
+        v: Version = version
+        made.number = v.value
+    return made
 
 
 @cython.freelist(64)
@@ -183,17 +195,6 @@ class Node:
     place = cython.declare(object, visibility="readonly")
     hooks = cython.declare(object, visibility="public")  # {output: [hook, ...]} or None
 
-    def __init__(self, op: Any, params: Any, inputs: Any, indices: Any) -> None:
-        self.op = op
-        self.params = params
-        self.inputs = inputs
-        self.indices = indices
-        self.saved = ()
-        self.shapes = None
-        self.outputs = None
-        self.place = _here()
-        self.hooks = None
-
     def name(self) -> str:
         """The operator's name in PyTorch's form, as `MulBackward0`."""
         return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
@@ -205,6 +206,21 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+@cython.cfunc
+def _node(op: Any, params: dict, inputs: tuple, indices: tuple) -> Node:
+    node: Node = Node.__new__(Node)
+    node.op = op
+    node.params = params
+    node.inputs = inputs
+    node.indices = indices
+    node.saved = ()
+    node.shapes = None
+    node.outputs = None
+    node.place = None
+    node.hooks = None
+    return node
 
 
 @cython.cclass
@@ -230,7 +246,10 @@ class Tensor:
     @cython.cfunc
     def _set(self, array: Any) -> Any:
         self.array = array
-        self.version = Version()
+        version: Version = Version.__new__(Version)
+        version.value = 0
+        version.place = None
+        self.version = version
         self.leaf_grad = None
         self.leaf_hooks = None
         self.layer = None
@@ -313,7 +332,8 @@ def set_tensor_class(cls: Any) -> None:
 def _new(array: Any) -> Any:
     out: Tensor = Tensor.__new__(_tensor_class)
     out._set(array if type(array) is _ndarray else np.asarray(array))
-    out.is_inference = _modes.inference
+    if _inferring:
+        out.is_inference = _modes.inference
     return out
 
 
@@ -343,25 +363,34 @@ _add: Any = None  # add(a, b)
 _sum_to: Any = None  # sum_to(g, shape): sums over broadcast axes
 _expand: Any = None  # expand(x, shape)
 _view_write: Any = None  # the operator view_write(base, value, *, chain): base with the view's values replaced
+_promote: Any = None  # promote(name, a, b): both in their common dtype
+_promote_float: Any = None  # promote_float(name, a): in a floating dtype
 
 
-def set_algebra(add: Any, sum_to: Any, expand: Any, view_write: Op) -> None:
-    """Hands the graph the operators that it needs: to add gradients and to write through views."""
-    global _add, _sum_to, _expand, _view_write
+def set_algebra(add: Any, sum_to: Any, expand: Any, view_write: Op, promote: Any, promote_float: Any) -> None:
+    """Hands the graph what it needs of the operators: to add gradients, to write through views, to promote dtypes."""
+    global _add, _sum_to, _expand, _view_write, _promote, _promote_float
     _add, _sum_to, _expand, _view_write = add, sum_to, expand, view_write
+    _promote, _promote_float = promote, promote_float
 
 
 # --- recording --------------------------------------------------------------------------------------------------------
 
 
 @cython.cfunc
-def _run(op: Any, arrays: Any, params: dict) -> tuple:
+def _is_float(array: Any) -> cython.bint:
+    d = array.dtype
+    return d is _F32 or d is _F64 or d.kind == "f"
+
+
+@cython.cfunc
+def _run(op: Any, arrays: list, params: dict) -> tuple:
     """The operator on arrays: its kernel for float32 and float64, else its reference."""
     forward = op.forward
     if forward is not None and not _reference:
         d = arrays[0].dtype
         if d is _F32 or d is _F64:
-            return forward(*arrays, **params)
+            return forward(*arrays, **params) if params else forward(*arrays)
     try:
         return op.reference(*arrays, **params)
     except ValueError as error:
@@ -373,6 +402,28 @@ def _run(op: Any, arrays: Any, params: dict) -> tuple:
 
 def apply(op: Any, *args: Any, **params: Any) -> Any:
     """Runs an operator: on arrays just its kernel, on tensors also recorded where a gradient is wanted."""
+    return _apply(op, args, params)
+
+
+def apply_two(op: Any, a: Any, b: Any) -> Any:
+    """`apply` for an operator on two operands, in their common dtype: what arithmetic on small tensors goes through."""
+    x = a.array if isinstance(a, Tensor) else a
+    y = b.array if isinstance(b, Tensor) else b
+    if type(x) is not _ndarray or type(y) is not _ndarray or x.dtype is not y.dtype:
+        a, b = _promote(op.name, a, b)
+    return _apply(op, (a, b), {})
+
+
+def apply_one(op: Any, a: Any) -> Any:
+    """`apply` for an operator on one operand, which becomes floating if it is not."""
+    x = a.array if isinstance(a, Tensor) else a
+    if type(x) is not _ndarray or not _is_float(x):
+        (a,) = _promote_float(op.name, a)
+    return _apply(op, (a,), {})
+
+
+@cython.cfunc
+def _apply(op: Any, args: tuple, params: dict) -> Any:
     arrays: list = []
     found: cython.bint = False
     wants: cython.bint = False
@@ -397,13 +448,11 @@ def apply(op: Any, *args: Any, **params: Any) -> Any:
     if layered:
         return _evaluate(op, args, params)[0]
     out, saved = _run(op, arrays, params)
-    if wants and not _modes.grad:
-        wants = False
-    return _wrap_outputs(op, args, params, out, saved, wants)
+    return _wrap_outputs(op, args, params, out, saved, wants and _modes.grad)
 
 
 @cython.cfunc
-def _wrap_outputs(op: Any, args: Any, params: dict, out: Any, saved: Any, wants: cython.bint) -> Any:
+def _wrap_outputs(op: Any, args: tuple, params: dict, out: Any, saved: tuple, wants: cython.bint) -> Any:
     """Tensors over the output arrays; recorded if a gradient is wanted."""
     t: Tensor
     j: cython.Py_ssize_t
@@ -411,10 +460,10 @@ def _wrap_outputs(op: Any, args: Any, params: dict, out: Any, saved: Any, wants:
         t = _new(out)
         if op.view:
             _link_view(op, args[0], params, t, 0)
-        if wants and t.array.dtype.kind == "f":
+        if wants and _is_float(t.array):
             _record(op, args, params, (t,), saved)
         return t
-    outs = tuple([_new(y) for y in out])
+    outs: tuple = tuple([_new(y) for y in out])
     if op.view:
         for j in range(len(outs)):
             _link_view(op, args[0], params, outs[j], j)
@@ -452,62 +501,65 @@ def _origin(a: Any) -> Any:
 
 
 @cython.cfunc
-def _record(op: Any, args: Any, params: dict, outs: tuple, saved: Any) -> Any:
+def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: tuple) -> Any:
     """Makes the node of an operator that has run, and puts its outputs on it."""
     origins: list = []
     indices: list = []
-    rules = op.rules
+    rules: tuple = op.rules
+    uses: tuple = op.uses
     variadic: cython.bint = op.variadic
+    used: cython.longlong = 0  # which saved values some rule that will run needs, a bit each
+    some: cython.bint = False
     a: Any
     o: Any
     t: Tensor
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    some: cython.bint = False
+    rule: cython.Py_ssize_t
     for i in range(len(args)):
         a = args[i]
-        o = None if rules[0 if variadic else i] is None else _origin(a)
+        rule = 0 if variadic else i
+        o = None if rules[rule] is None else _origin(a)
         origins.append(o)
         if o is None:
             indices.append(0)
         else:
             some = True
+            used |= uses[rule]
             t = a
             indices.append(t._index)
     if not some:
         return
-    node = Node(op, params, tuple(origins), tuple(indices))
+    node: Node = _node(op, params, tuple(origins), tuple(indices))
     if len(saved) > 0:
         kept: list = []
-        uses = op.uses
         for j in range(len(saved)):
-            value = saved[j]
-            needed: cython.bint = False
-            if value is not None:
-                for i in range(len(origins)):
-                    if origins[i] is not None and j in uses[0 if variadic else i]:
-                        needed = True
-                        break
-            kept.append(_keep(value, args, outs) if needed else None)
+            a = saved[j]
+            kept.append(_keep(a, args, outs) if a is not None and (used >> j) & 1 else None)
         node.saved = tuple(kept)
+        if used != 0:
+            node.place = _here()
+    t = outs[0]
     if op.broadcasts:
-        shape = outs[0].array.shape
-        for a in args:
-            if isinstance(a, Tensor) and a.array.shape != shape:
-                node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args])
-                break
+        shape = t.array.shape
+        for i in range(len(args)):
+            if origins[i] is not None:
+                t = args[i]
+                if t.array.shape != shape:
+                    node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args])
+                    break
     if len(outs) > 1:
-        node.outputs = tuple([(t.array.shape, t.array.dtype) for t in outs])
+        node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
     for j in range(len(outs)):
         t = outs[j]
-        if t.array.dtype.kind == "f":
+        if _is_float(t.array):
             t._node = node
             t._index = j
             t._wants = True
 
 
 @cython.cfunc
-def _keep(value: Any, args: Any, outs: tuple) -> Any:
+def _keep(value: Any, args: tuple, outs: tuple) -> Any:
     """A saved value with its role: found among the inputs or the outputs by identity."""
     i: cython.Py_ssize_t
     t: Tensor
@@ -517,12 +569,12 @@ def _keep(value: Any, args: Any, outs: tuple) -> Any:
             if t.array is value:
                 if t.is_inference and not _modes.inference:
                     raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
-                return Saved(value, i, t.version, t.layer)
+                return _saved(value, i, t.version, t.layer)
     for i in range(len(outs)):
         t = outs[i]
         if t.array is value:
-            return Saved(value, -2 - i, t.version, t.layer)
-    return Saved(value, _CONSTANT, None, None)
+            return _saved(value, -2 - i, t.version, t.layer)
+    return _saved(value, _CONSTANT, None, None)
 
 
 # --- views and writes -------------------------------------------------------------------------------------------------
@@ -723,7 +775,7 @@ def _top(x: Any) -> Any:
 
 
 @cython.cfunc
-def _evaluate(op: Any, args: Any, params: dict) -> tuple:
+def _evaluate(op: Any, args: tuple, params: dict) -> tuple:
     """(outputs, saved arrays) of an operator on tensors that may be dual; recorded where a gradient is wanted."""
     wants: cython.bint = False
     level: Any = None

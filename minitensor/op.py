@@ -62,7 +62,7 @@ class Op:
     view: bool = False  # the output may share the first argument's memory
     exact: bool = False  # sums and products only: exact on small powers of two
     length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
-    uses: tuple[frozenset[int], ...] = field(init=False)
+    uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each
 
     def __post_init__(self) -> None:
         """Reads off the rules which saved values each of them uses, and enters the operator into the table."""
@@ -85,11 +85,11 @@ def _find(name: str) -> Op:
     return OPS[name]
 
 
-def _used(rule: Callable[..., Any] | None) -> frozenset[int]:
+def _used(rule: Callable[..., Any] | None) -> int:
     if rule is None:
-        return frozenset()
+        return 0
     code = rule.__code__
     if code.co_flags & 0x04:  # takes *args: uses everything
-        return frozenset(range(64))
+        return (1 << 62) - 1
     names = code.co_varnames[1 : code.co_argcount]
-    return frozenset(i for i, name in enumerate(names) if not name.startswith("_"))
+    return sum(1 << i for i, name in enumerate(names) if not name.startswith("_"))

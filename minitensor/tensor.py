@@ -16,7 +16,7 @@ from .ops import arithmetic, comparison, functions, indexing, reduce
 from .ops import matmul as matmul_
 from .ops import shape as shapes
 from .ops import softmax as softmax_
-from .ops.common import to_dtype
+from .ops.common import promote, promote_float, to_dtype
 
 
 class Size(tuple[int, ...]):
@@ -699,4 +699,4 @@ def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, An
 
 graph.set_tensor_class(Tensor)
 _CORE = frozenset(wrap(np.empty(0)).__dict__)
-graph.set_algebra(arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE)
+graph.set_algebra(arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE, promote, promote_float)

@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
-from .common import ONE, TWO, Array, draws, elementwise, promote, promote_float, raw, to_dtype
+from ..graph import apply, apply_one, apply_two
+from .common import ONE, TWO, Array, draws, elementwise, is_floating, promote, promote_float, raw, to_dtype
 
 # --- zero: the derivative of whatever is constant in steps ------------------------------------------------------------
 
@@ -55,8 +55,6 @@ ADD = elementwise(
 
 
 def _scaled(name: str, x: Any, alpha: Any) -> Any:
-    if alpha == 1:
-        return x
     if isinstance(alpha, float) and not (isinstance(x, float) or raw(x).dtype.kind == "f"):
         raise DtypeError(f"{name}: alpha {alpha} is a float, the tensors hold integers")
     return mul(x, alpha)
@@ -73,7 +71,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     >>> mt.add(mt.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
-    return apply(ADD, *promote("add", input, _scaled("add", other, alpha)))
+    return apply_two(ADD, input, other if alpha == 1 else _scaled("add", other, alpha))
 
 
 # --- sub --------------------------------------------------------------------------------------------------------------
@@ -101,7 +99,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     tensor([0., 1.])
     """
     _no_bools("sub", input, other)
-    return apply(SUB, *promote("sub", input, _scaled("sub", other, alpha)))
+    return apply_two(SUB, input, other if alpha == 1 else _scaled("sub", other, alpha))
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
@@ -137,7 +135,7 @@ def mul(input: Any, other: Any) -> Any:
     >>> mt.mul(mt.tensor([1.0, 2.0]), 10)
     tensor([10., 20.])
     """
-    return apply(MUL, *promote("mul", input, other))
+    return apply_two(MUL, input, other)
 
 
 # --- div --------------------------------------------------------------------------------------------------------------
@@ -190,6 +188,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     tensor([ 3, -3])
     """
     if rounding_mode is None:
+        if is_floating(input):
+            return apply_two(DIV, input, other)
         return apply(DIV, *promote_float("div", input, other))
     if rounding_mode not in ("floor", "trunc"):
         raise ShapeError(f"div: rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}")
@@ -336,4 +336,4 @@ def reciprocal(input: Any) -> Any:
     >>> mt.reciprocal(mt.tensor([2.0, -4.0]))
     tensor([ 0.5000, -0.2500])
     """
-    return apply(RECIPROCAL, *promote_float("reciprocal", input))
+    return apply_one(RECIPROCAL, input)

@@ -28,6 +28,12 @@ def shape_of(x: Any) -> tuple[int, ...]:
     return shape
 
 
+def is_floating(x: Any) -> bool:
+    """Whether `x` is a tensor or an array of a floating dtype."""
+    a = raw(x)
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
 def promote(name: str, *values: Any) -> list[Any]:
     """Tensors, arrays and Python numbers as tensors or arrays of their common dtype (PyTorch's rules)."""
     arrays = [raw(v) for v in values]
@@ -152,17 +158,26 @@ def elementwise(
 
     `saves` names what its rules get, in order: "x", "y" ... for the arguments as they come, "out" for the output.
     """
-    order = [("x", "y", "z").index(s) if s != "out" else -1 for s in saves.split()]
+    order = tuple([("x", "y", "z").index(s) if s != "out" else -1 for s in saves.split()])
 
     def with_saved(run: Callable[..., Any]) -> Callable[..., Result]:
-        def forward(*arrays: Array, **params: Any) -> Result:
+        def nothing(*arrays: Array, **params: Any) -> Result:
+            return run(*arrays, **params), ()
+
+        def output(*arrays: Array, **params: Any) -> Result:
+            out = run(*arrays, **params)
+            return out, (out,)
+
+        def inputs(*arrays: Array, **params: Any) -> Result:
+            return run(*arrays, **params), arrays
+
+        def some(*arrays: Array, **params: Any) -> Result:
             out = run(*arrays, **params)
             return out, tuple([out if i < 0 else arrays[i] for i in order])
 
-        def forward_alone(*arrays: Array, **params: Any) -> Result:
-            return run(*arrays, **params), ()
-
-        return forward if order else forward_alone
+        # The usual cases have a shorter way: small tensors feel it.
+        usual = {(): nothing, (-1,): output, tuple(range(len(rules))): inputs}
+        return usual.get(order, some)
 
     def numpy(*arrays: Array, **params: Any) -> Any:
         with np.errstate(all="ignore"):

@@ -16,10 +16,10 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph import apply, apply_one
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, neg, square, sub, zero
-from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, promote_float, raw
+from .common import ONE, TWO, Array, draws, elementwise, is_floating, need_float, promote, promote_float, raw
 from .comparison import eq, ge, gt, logical_and, where
 
 # --- abs, sign --------------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def exp(input: Any) -> Any:
     >>> mt.exp(mt.tensor([0.0, 1.0]))
     tensor([1.0000, 2.7183])
     """
-    return apply(EXP, *promote_float("exp", input))
+    return apply_one(EXP, input)
 
 
 LOG = elementwise(
@@ -116,7 +116,7 @@ def log(input: Any) -> Any:
     >>> mt.log(mt.tensor([1.0, 2.0]))
     tensor([0.0000, 0.6931])
     """
-    return apply(LOG, *promote_float("log", input))
+    return apply_one(LOG, input)
 
 
 def _plain(
@@ -142,27 +142,27 @@ LOG10 = _plain("log10", np.log10, lambda g, x: div(g, mul(x, math.log(10))), "x"
 
 def expm1(input: Any) -> Any:
     """e^x - 1, accurate around 0; dx = g (out + 1)."""
-    return apply(EXPM1, *promote_float("expm1", input))
+    return apply_one(EXPM1, input)
 
 
 def exp2(input: Any) -> Any:
     """2^x; dx = g out ln 2."""
-    return apply(EXP2, *promote_float("exp2", input))
+    return apply_one(EXP2, input)
 
 
 def log1p(input: Any) -> Any:
     """ln(1 + x), accurate around 0; dx = g / (1 + x)."""
-    return apply(LOG1P, *promote_float("log1p", input))
+    return apply_one(LOG1P, input)
 
 
 def log2(input: Any) -> Any:
     """The logarithm to base 2; dx = g / (x ln 2)."""
-    return apply(LOG2, *promote_float("log2", input))
+    return apply_one(LOG2, input)
 
 
 def log10(input: Any) -> Any:
     """The logarithm to base 10; dx = g / (x ln 10)."""
-    return apply(LOG10, *promote_float("log10", input))
+    return apply_one(LOG10, input)
 
 
 # --- roots ------------------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def sqrt(input: Any) -> Any:
     >>> mt.sqrt(mt.tensor([4.0, 9.0]))
     tensor([2., 3.])
     """
-    return apply(SQRT, *promote_float("sqrt", input))
+    return apply_one(SQRT, input)
 
 
 def rsqrt(input: Any) -> Any:
@@ -207,7 +207,7 @@ def rsqrt(input: Any) -> Any:
     >>> mt.rsqrt(mt.tensor([4.0, 0.25]))
     tensor([0.5000, 2.0000])
     """
-    return apply(RSQRT, *promote_float("rsqrt", input))
+    return apply_one(RSQRT, input)
 
 
 # --- pow --------------------------------------------------------------------------------------------------------------
@@ -220,7 +220,7 @@ def _pow_scalar_dx(g: Any, x: Any, *, exponent: float) -> Any:
     return mul(mul(g, rest), exponent)
 
 
-POW_SCALAR = elementwise(
+POW_SCALAR: Op = elementwise(
     "pow_scalar",
     reference=lambda x, *, exponent: np.power(x, np.asarray(exponent, x.dtype)).astype(x.dtype),
     kernel=lambda x, *, exponent: _core.pow_scalar(x, exponent),
@@ -254,7 +254,7 @@ def _pow_reference(x: Array, y: Array) -> Array:
     return np.where(y < 0, inverse, np.power(x, np.maximum(y, 0))).astype(x.dtype)
 
 
-POW = elementwise(
+POW: Op = elementwise(
     "pow",
     reference=_pow_reference,
     kernel=_core.pow,
@@ -316,7 +316,7 @@ def sin(input: Any) -> Any:
     >>> mt.sin(mt.tensor([0.0, 1.0]))
     tensor([0.0000, 0.8415])
     """
-    return apply(SIN, *promote_float("sin", input))
+    return apply_one(SIN, input)
 
 
 def cos(input: Any) -> Any:
@@ -328,7 +328,7 @@ def cos(input: Any) -> Any:
     >>> mt.cos(mt.tensor([0.0, 1.0]))
     tensor([1.0000, 0.5403])
     """
-    return apply(COS, *promote_float("cos", input))
+    return apply_one(COS, input)
 
 
 TAN = _plain("tan", np.tan, lambda g, out: mul(g, add(square(out), 1)), "out", -1, 1)
@@ -352,32 +352,32 @@ ATAN2 = elementwise(
 
 def tan(input: Any) -> Any:
     """The tangent; dx = g (1 + out^2)."""
-    return apply(TAN, *promote_float("tan", input))
+    return apply_one(TAN, input)
 
 
 def asin(input: Any) -> Any:
     """The inverse sine; dx = g / sqrt(1 - x^2)."""
-    return apply(ASIN, *promote_float("asin", input))
+    return apply_one(ASIN, input)
 
 
 def acos(input: Any) -> Any:
     """The inverse cosine; dx = -g / sqrt(1 - x^2)."""
-    return apply(ACOS, *promote_float("acos", input))
+    return apply_one(ACOS, input)
 
 
 def atan(input: Any) -> Any:
     """The inverse tangent; dx = g / (1 + x^2)."""
-    return apply(ATAN, *promote_float("atan", input))
+    return apply_one(ATAN, input)
 
 
 def sinh(input: Any) -> Any:
     """(e^x - e^-x) / 2; dx = g cosh x."""
-    return apply(SINH, *promote_float("sinh", input))
+    return apply_one(SINH, input)
 
 
 def cosh(input: Any) -> Any:
     """(e^x + e^-x) / 2; dx = g sinh x."""
-    return apply(COSH, *promote_float("cosh", input))
+    return apply_one(COSH, input)
 
 
 def atan2(input: Any, other: Any) -> Any:
@@ -471,12 +471,12 @@ def erf(input: Any) -> Any:
     >>> mt.erf(mt.tensor([0.0, 1.0]))
     tensor([0.0000, 0.8427])
     """
-    return apply(ERF, *promote_float("erf", input))
+    return apply_one(ERF, input)
 
 
 # --- activations ------------------------------------------------------------------------------------------------------
 
-TANH_VJP = elementwise(
+TANH_VJP: Op = elementwise(
     "tanh_vjp",
     reference=lambda g, y: g * (1 - y * y),
     kernel=_core.tanh_vjp,
@@ -504,15 +504,16 @@ def tanh(input: Any) -> Any:
     >>> mt.tanh(mt.tensor([0.0, 1.0]))
     tensor([0.0000, 0.7616])
     """
-    return apply(TANH, *promote_float("tanh", input))
+    return apply_one(TANH, input)
 
 
 def _logistic(x: Array) -> Array:
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    y: Array = np.where(x >= 0, 1, e) / (1 + e)
+    return y
 
 
-SIGMOID_VJP = elementwise(
+SIGMOID_VJP: Op = elementwise(
     "sigmoid_vjp",
     reference=lambda g, y: g * (y * (1 - y)),
     kernel=_core.sigmoid_vjp,
@@ -543,10 +544,10 @@ def sigmoid(input: Any) -> Any:
     >>> mt.sigmoid(mt.tensor([0.0, 1.0]))
     tensor([0.5000, 0.7311])
     """
-    return apply(SIGMOID, *promote_float("sigmoid", input))
+    return apply_one(SIGMOID, input)
 
 
-RELU_VJP = elementwise(
+RELU_VJP: Op = elementwise(
     "relu_vjp",
     reference=lambda g, y: np.where(y <= 0, 0, g).astype(g.dtype),
     kernel=_core.relu_vjp,
@@ -576,6 +577,8 @@ def relu(input: Any) -> Any:
     >>> mt.relu(mt.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
+    if is_floating(input):
+        return apply_one(RELU, input)
     (x,) = promote("relu", input)
     if raw(x).dtype.kind == "b":
         raise DtypeError("relu: bools have no positive part")
@@ -583,7 +586,7 @@ def relu(input: Any) -> Any:
 
 
 # silu' = s + x s (1 - s), and its derivative s (1 - s) (2 + x (1 - 2 s))
-SILU_VJP = elementwise(
+SILU_VJP: Op = elementwise(
     "silu_vjp",
     reference=lambda g, x: g * _logistic(x) * (1 + x * (1 - _logistic(x))),
     kernel=_core.silu_vjp,
@@ -614,7 +617,7 @@ def silu(input: Any) -> Any:
         forward    out = x s,  s = 1 / (1 + e^-x)
         backward   dx = g (s + x s (1 - s))
 
-    >>> mt.silu(mt.tensor([0.0, 1.0]))
+    >>> mt.nn.functional.silu(mt.tensor([0.0, 1.0]))
     tensor([0.0000, 0.7311])
     """
     need_float("silu", input)
@@ -624,13 +627,13 @@ def silu(input: Any) -> Any:
 _C, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the approximation by tanh
 
 
-def _gelu_reference(x: Array, *, approximate: str) -> Array:
+def _gelu_reference(x: Array, *, approximate: str) -> Any:
     if approximate == "tanh":
         return 0.5 * x * (1 + np.tanh(_C * (x + _CUBE * x**3)))
     return 0.5 * x * (1 + _erf_reference(x / math.sqrt(2)))
 
 
-def _gelu_vjp_reference(g: Array, x: Array, *, approximate: str) -> Array:
+def _gelu_vjp_reference(g: Array, x: Array, *, approximate: str) -> Any:
     if approximate == "tanh":
         t = np.tanh(_C * (x + _CUBE * x**3))
         return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _C * (1 + 3 * _CUBE * x * x))
@@ -661,7 +664,7 @@ def _each_gelu(shapes: Any) -> Callable[..., Iterator[Sample]]:
     return samples
 
 
-GELU_VJP = elementwise(
+GELU_VJP: Op = elementwise(
     "gelu_vjp",
     reference=_gelu_vjp_reference,
     kernel=lambda g, x, *, approximate: (_core.gelu_tanh_vjp if approximate == "tanh" else _core.gelu_vjp)(g, x),
@@ -690,7 +693,7 @@ def gelu(input: Any, *, approximate: str = "none") -> Any:
                    or with approximate="tanh": P(x) = (1 + tanh u) / 2,  u = sqrt(2 / pi) (x + 0.044715 x^3)
         backward   dx = g (P(x) + x P'(x))
 
-    >>> mt.gelu(mt.tensor([-1.0, 1.0]))
+    >>> mt.nn.functional.gelu(mt.tensor([-1.0, 1.0]))
     tensor([-0.1587,  0.8413])
     """
     need_float("gelu", input)
@@ -699,7 +702,7 @@ def gelu(input: Any, *, approximate: str = "none") -> Any:
     return apply(GELU, input, approximate=approximate)
 
 
-LEAKY_RELU_VJP = elementwise(
+LEAKY_RELU_VJP: Op = elementwise(
     "leaky_relu_vjp",
     reference=lambda g, x, *, slope: np.where(x > 0, g, g * slope).astype(g.dtype),
     kernel=lambda g, x, *, slope: _core.leaky_relu_vjp(g, x, slope),
@@ -752,7 +755,7 @@ def _softplus_second(x: Any, beta: float, threshold: float) -> Any:
     return where(gt(z, threshold), 0.0, mul(mul(s, sub(1, s)), beta))
 
 
-SOFTPLUS_VJP = elementwise(
+SOFTPLUS_VJP: Op = elementwise(
     "softplus_vjp",
     reference=_softplus_vjp_reference,
     kernel=lambda g, x, *, beta, threshold: _core.softplus_vjp(g, x, beta, threshold),
