@@ -1,11 +1,12 @@
 // THE kernel table: one row per kernel, its name and its prototype.
 //
-// A kernel knows pointers and sizes, nothing of Python. T is float or double; outputs come first, then inputs, then
-// sizes. Every row exists for each ISA (kernels/*.cpp are compiled once per ISA) and each rung; `active<T>()` in
-// runtime/dispatch.h is the table in force, and a call reads `active<T>().softmax(y, x, outer, n, inner)`.
+// A kernel knows pointers and sizes, nothing of Python. T is float or double; outputs come first,
+// then inputs, then sizes. Every row exists for each ISA (kernels/*.cpp are compiled once per ISA)
+// and each rung; `active<T>()` in runtime/dispatch.h is the table in force, and a call reads
+// `active<T>().softmax(y, x, outer, n, inner)`.
 //
-// A kernel file ends with one line per row: MT_KERNEL(exp, exp) where all rungs are the same function, or
-// MT_RUNGS(matmul, naive, blocked, simd, fast) with the template of each rung.
+// A kernel file ends with one line per row: MT_KERNEL(exp, exp) where all rungs are the same
+// function, or MT_RUNGS(matmul, naive, blocked, simd, fast) with the template of each rung.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,9 @@ enum Rung : int { kNaive, kBlocked, kSimd, kFast, kRungs };
 
 constexpr int kMaxDims = 64;  // NumPy's own limit
 
-// How an elementwise kernel walks its operands: the common sizes (outermost first, adjacent axes merged where all
-// operands allow it) and each operand's strides in elements; 0 where it is broadcast. Operand 0 is the output.
+// How an elementwise kernel walks its operands: the common sizes (outermost first, adjacent axes
+// merged where all operands allow it) and each operand's strides in elements; 0 where it is
+// broadcast. Operand 0 is the output.
 struct Walk {
   int ndim;       // at least 1
   int64_t count;  // elements of the output
@@ -41,7 +43,8 @@ struct AdamStep {
 #define MT_BINARY_ARGS (T * out, const T* x, const T* y, const Walk& walk)
 #define MT_REDUCE_ARGS (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)
 
-// Of a max pooling: the planes of input and output, and the window's size, step, padding and dilation.
+// Of a max pooling: the planes of input and output, and the window's size, step, padding and
+// dilation.
 struct Pool2d {
   int64_t h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw;
 };
@@ -51,104 +54,123 @@ struct Window {
   int64_t begin, end, count;
 };
 
-struct MatmulSizes {  // c (batch, m, n) = a (batch, m, k) b (batch, k, n); a is operand 1 of the walk, b operand 2
+struct MatmulSizes {  // c (batch, m, n) = a (batch, m, k) b (batch, k, n); a is operand 1 of the
+                      // walk, b operand 2
   int64_t m, n, k;
   int64_t a_row, a_col, b_row, b_col;  // strides in elements; of each pair one is 1
   Walk batch;
 };
 
-// y (n, o, oh, ow) of x (n, c, h, w) and w (o, c / groups, kh, kw): y's pixel (i, j) meets, under the kernel's (a, b), x's
-// pixel (i * sh - ph + a * dh, j * sw - pw + b * dw), or a zero of the padding.
+// y (n, o, oh, ow) of x (n, c, h, w) and w (o, c / groups, kh, kw): y's pixel (i, j) meets, under
+// the kernel's (a, b), x's pixel (i * sh - ph + a * dh, j * sw - pw + b * dw), or a zero of the
+// padding.
 struct ConvSizes {
   int64_t n, c, h, w, o, kh, kw, oh, ow;
   int64_t sh, sw, ph, pw, dh, dw, groups;
 };
 
-#define MT_KERNEL_TABLE(ROW)                                        \
-  /* matmul.cpp; bias (n), or null */                                                                                \
-  ROW(matmul, (T * c, const T* a, const T* b, const T* bias, const MatmulSizes& s))                                  \
-  /* conv.cpp; bias (o), or null; cols is (n, c, kh, kw, oh, ow) */ \
-  ROW(conv2d, (T * y, const T* x, const T* w, const T* bias, const ConvSizes& s)) \
-  ROW(conv2d_input_vjp, (T * dx, const T* g, const T* w, const ConvSizes& s)) \
-  ROW(conv2d_weight_vjp, (T * dw, const T* g, const T* x, const ConvSizes& s)) \
-  ROW(im2col, (T * cols, const T* x, const ConvSizes& s)) \
-  ROW(col2im, (T * x, const T* cols, const ConvSizes& s)) \
-  /* copy.cpp */ \
-  ROW(copy, MT_UNARY_ARGS) \
-  /* embedding.cpp: w (rows, dim), index (count) */ \
-  ROW(embedding, (T * y, const T* w, const int64_t* index, int64_t count, int64_t dim)) \
-  ROW(embedding_vjp, (T * dw, const T* g, const int64_t* index, int64_t count, int64_t rows, int64_t dim, int64_t skip)) \
-  /* optim.cpp: in place, over n elements; b and largest may be null */ \
-  ROW(sgd_step, (T * p, T* b, const T* g, int64_t n, const SgdStep& s)) \
-  ROW(adam_step, (T * p, T* m, T* v, T* largest, const T* g, int64_t n, const AdamStep& s)) \
-  /* arithmetic.cpp: element by element with broadcasting */ \
-  ROW(add, MT_BINARY_ARGS) \
-  ROW(sub, MT_BINARY_ARGS) \
-  ROW(mul, MT_BINARY_ARGS) \
-  ROW(div, MT_BINARY_ARGS) \
-  ROW(neg, MT_UNARY_ARGS) \
-  ROW(square, MT_UNARY_ARGS) \
-  ROW(reciprocal, MT_UNARY_ARGS) \
-  /* functions.cpp: likewise; in f_vjp the inputs are g, and x or the output of f */ \
-  ROW(abs, MT_UNARY_ARGS) \
-  ROW(sign, MT_UNARY_ARGS) \
-  ROW(exp, MT_UNARY_ARGS) \
-  ROW(log, MT_UNARY_ARGS) \
-  ROW(sqrt, MT_UNARY_ARGS) \
-  ROW(rsqrt, MT_UNARY_ARGS) \
-  ROW(sin, MT_UNARY_ARGS) \
-  ROW(cos, MT_UNARY_ARGS) \
-  ROW(erf, MT_UNARY_ARGS) \
-  ROW(pow, MT_BINARY_ARGS) \
-  ROW(pow_scalar, (T * out, const T* x, T y, const Walk& walk)) \
-  ROW(tanh, MT_UNARY_ARGS) \
-  ROW(tanh_vjp, MT_BINARY_ARGS) \
-  ROW(sigmoid, MT_UNARY_ARGS) \
-  ROW(sigmoid_vjp, MT_BINARY_ARGS) \
-  ROW(relu, MT_UNARY_ARGS) \
-  ROW(relu_vjp, MT_BINARY_ARGS) \
-  ROW(silu, MT_UNARY_ARGS) \
-  ROW(silu_vjp, MT_BINARY_ARGS) \
-  ROW(gelu, MT_UNARY_ARGS) \
-  ROW(gelu_vjp, MT_BINARY_ARGS) \
-  ROW(gelu_tanh, MT_UNARY_ARGS) \
-  ROW(gelu_tanh_vjp, MT_BINARY_ARGS) \
-  ROW(leaky_relu, (T * out, const T* x, T slope, const Walk& walk)) \
-  ROW(leaky_relu_vjp, (T * dx, const T* g, const T* x, T slope, const Walk& walk)) \
-  ROW(softplus, (T * out, const T* x, T beta, T threshold, const Walk& walk)) \
-  ROW(softplus_vjp, (T * dx, const T* g, const T* x, T beta, T threshold, const Walk& walk)) \
-  ROW(clamp, (T * out, const T* x, T low, T high, const Walk& walk)) \
-  ROW(clamp_vjp, (T * dx, const T* g, const T* x, T low, T high, const Walk& walk)) \
-  ROW(maximum, MT_BINARY_ARGS) \
-  ROW(minimum, MT_BINARY_ARGS) \
-  ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk)) \
-  ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk)) \
-  /* reduce.cpp: over the middle axis of x (outer, n, inner) */ \
-  ROW(sum, MT_REDUCE_ARGS) \
-  ROW(amax, MT_REDUCE_ARGS) \
-  ROW(amin, MT_REDUCE_ARGS) \
-  ROW(first_equal, (int64_t * index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner)) \
-  /* softmax.cpp: x is (outer, n, inner), the axis is the middle */ \
-  ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)) \
-  ROW(softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner)) \
-  ROW(log_softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)) \
-  ROW(log_softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner)) \
-  /* loss.cpp: likewise; target, rows and lse are (outer, inner) */ \
-  ROW(cross_entropy, (T * rows, T* lse, T* total, T* loss, const T* x, const int64_t* target, const T* weight, T smoothing, int64_t ignored, bool mean, int64_t outer, int64_t n, int64_t inner)) \
-  ROW(cross_entropy_vjp, (T * dx, const T* g, const T* x, const T* lse, const T* total, const int64_t* target, const T* weight, T smoothing, int64_t ignored, bool shared, int64_t outer, int64_t n, int64_t inner))     \
-  /* pool.cpp: planes of x are (h, w), of y (oh, ow); idx is a flat place in the plane */ \
-  ROW(max_pool2d, (T * y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p)) \
-  ROW(max_pool2d_vjp, (T * dx, const T* g, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs)) \
-  ROW(max_pool2d_gather, (T * y, const T* x, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs)) \
-  ROW(avg_pool2d, (T * y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow, const Window* rows, const Window* cols)) \
-  ROW(avg_pool2d_vjp, (T * dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow, const Window* rows, const Window* cols)) \
-  /* norm.cpp: layer norm over rows of n; batch norm over the channels of (outer, channels, inner) */ \
-  ROW(layer_norm, (T * y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps, int64_t rows, int64_t n)) \
-  ROW(layer_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean, const T* rstd, int64_t rows, int64_t n)) \
-  ROW(layer_norm_dweight, (T * dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t rows, int64_t n)) \
-  ROW(batch_norm, (T * y, T* mean, T* var, T* rstd, const T* x, const T* weight, const T* bias, T eps, int64_t outer, int64_t channels, int64_t inner)) \
-  ROW(batch_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean, const T* rstd, int64_t outer, int64_t channels, int64_t inner)) \
-  ROW(batch_norm_dweight, (T * dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t outer, int64_t channels, int64_t inner))
+#define MT_KERNEL_TABLE(ROW)                                                                       \
+  /* matmul.cpp; bias (n), or null */                                                              \
+  ROW(matmul, (T * c, const T* a, const T* b, const T* bias, const MatmulSizes& s))                \
+  /* conv.cpp; bias (o), or null; cols is (n, c, kh, kw, oh, ow) */                                \
+  ROW(conv2d, (T * y, const T* x, const T* w, const T* bias, const ConvSizes& s))                  \
+  ROW(conv2d_input_vjp, (T * dx, const T* g, const T* w, const ConvSizes& s))                      \
+  ROW(conv2d_weight_vjp, (T * dw, const T* g, const T* x, const ConvSizes& s))                     \
+  ROW(im2col, (T * cols, const T* x, const ConvSizes& s))                                          \
+  ROW(col2im, (T * x, const T* cols, const ConvSizes& s))                                          \
+  /* copy.cpp */                                                                                   \
+  ROW(copy, MT_UNARY_ARGS)                                                                         \
+  /* embedding.cpp: w (rows, dim), index (count) */                                                \
+  ROW(embedding, (T * y, const T* w, const int64_t* index, int64_t count, int64_t dim))            \
+  ROW(embedding_vjp, (T * dw, const T* g, const int64_t* index, int64_t count, int64_t rows,       \
+                      int64_t dim, int64_t skip))                                                  \
+  /* optim.cpp: in place, over n elements; b and largest may be null */                            \
+  ROW(sgd_step, (T * p, T * b, const T* g, int64_t n, const SgdStep& s))                           \
+  ROW(adam_step, (T * p, T * m, T * v, T * largest, const T* g, int64_t n, const AdamStep& s))     \
+  /* arithmetic.cpp: element by element with broadcasting */                                       \
+  ROW(add, MT_BINARY_ARGS)                                                                         \
+  ROW(sub, MT_BINARY_ARGS)                                                                         \
+  ROW(mul, MT_BINARY_ARGS)                                                                         \
+  ROW(div, MT_BINARY_ARGS)                                                                         \
+  ROW(neg, MT_UNARY_ARGS)                                                                          \
+  ROW(square, MT_UNARY_ARGS)                                                                       \
+  ROW(reciprocal, MT_UNARY_ARGS)                                                                   \
+  /* functions.cpp: likewise; in f_vjp the inputs are g, and x or the output of f */               \
+  ROW(abs, MT_UNARY_ARGS)                                                                          \
+  ROW(sign, MT_UNARY_ARGS)                                                                         \
+  ROW(exp, MT_UNARY_ARGS)                                                                          \
+  ROW(log, MT_UNARY_ARGS)                                                                          \
+  ROW(sqrt, MT_UNARY_ARGS)                                                                         \
+  ROW(rsqrt, MT_UNARY_ARGS)                                                                        \
+  ROW(sin, MT_UNARY_ARGS)                                                                          \
+  ROW(cos, MT_UNARY_ARGS)                                                                          \
+  ROW(erf, MT_UNARY_ARGS)                                                                          \
+  ROW(pow, MT_BINARY_ARGS)                                                                         \
+  ROW(pow_scalar, (T * out, const T* x, T y, const Walk& walk))                                    \
+  ROW(tanh, MT_UNARY_ARGS)                                                                         \
+  ROW(tanh_vjp, MT_BINARY_ARGS)                                                                    \
+  ROW(sigmoid, MT_UNARY_ARGS)                                                                      \
+  ROW(sigmoid_vjp, MT_BINARY_ARGS)                                                                 \
+  ROW(relu, MT_UNARY_ARGS)                                                                         \
+  ROW(relu_vjp, MT_BINARY_ARGS)                                                                    \
+  ROW(silu, MT_UNARY_ARGS)                                                                         \
+  ROW(silu_vjp, MT_BINARY_ARGS)                                                                    \
+  ROW(gelu, MT_UNARY_ARGS)                                                                         \
+  ROW(gelu_vjp, MT_BINARY_ARGS)                                                                    \
+  ROW(gelu_tanh, MT_UNARY_ARGS)                                                                    \
+  ROW(gelu_tanh_vjp, MT_BINARY_ARGS)                                                               \
+  ROW(leaky_relu, (T * out, const T* x, T slope, const Walk& walk))                                \
+  ROW(leaky_relu_vjp, (T * dx, const T* g, const T* x, T slope, const Walk& walk))                 \
+  ROW(softplus, (T * out, const T* x, T beta, T threshold, const Walk& walk))                      \
+  ROW(softplus_vjp, (T * dx, const T* g, const T* x, T beta, T threshold, const Walk& walk))       \
+  ROW(clamp, (T * out, const T* x, T low, T high, const Walk& walk))                               \
+  ROW(clamp_vjp, (T * dx, const T* g, const T* x, T low, T high, const Walk& walk))                \
+  ROW(maximum, MT_BINARY_ARGS)                                                                     \
+  ROW(minimum, MT_BINARY_ARGS)                                                                     \
+  ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk))                 \
+  ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk))        \
+  /* reduce.cpp: over the middle axis of x (outer, n, inner) */                                    \
+  ROW(sum, MT_REDUCE_ARGS)                                                                         \
+  ROW(amax, MT_REDUCE_ARGS)                                                                        \
+  ROW(amin, MT_REDUCE_ARGS)                                                                        \
+  ROW(first_equal,                                                                                 \
+      (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
+  /* softmax.cpp: x is (outer, n, inner), the axis is the middle */                                \
+  ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))                       \
+  ROW(softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner))      \
+  ROW(log_softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))                   \
+  ROW(log_softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner))  \
+  /* loss.cpp: likewise; target, rows and lse are (outer, inner) */                                \
+  ROW(cross_entropy,                                                                               \
+      (T * rows, T * lse, T * total, T * loss, const T* x, const int64_t* target, const T* weight, \
+       T smoothing, int64_t ignored, bool mean, int64_t outer, int64_t n, int64_t inner))          \
+  ROW(cross_entropy_vjp, (T * dx, const T* g, const T* x, const T* lse, const T* total,            \
+                          const int64_t* target, const T* weight, T smoothing, int64_t ignored,    \
+                          bool shared, int64_t outer, int64_t n, int64_t inner))                   \
+  /* pool.cpp: planes of x are (h, w), of y (oh, ow); idx is a flat place in the plane */          \
+  ROW(max_pool2d, (T * y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p))              \
+  ROW(max_pool2d_vjp,                                                                              \
+      (T * dx, const T* g, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs))     \
+  ROW(max_pool2d_gather,                                                                           \
+      (T * y, const T* x, const int32_t* idx, int64_t planes, int64_t size, int64_t outputs))      \
+  ROW(avg_pool2d, (T * y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh,            \
+                   int64_t ow, const Window* rows, const Window* cols))                            \
+  ROW(avg_pool2d_vjp, (T * dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh,       \
+                       int64_t ow, const Window* rows, const Window* cols))                        \
+  /* norm.cpp: layer norm over rows of n; batch norm over the channels of (outer, channels, inner) \
+   */                                                                                              \
+  ROW(layer_norm, (T * y, T * mean, T * rstd, const T* x, const T* weight, const T* bias, T eps,   \
+                   int64_t rows, int64_t n))                                                       \
+  ROW(layer_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean,             \
+                       const T* rstd, int64_t rows, int64_t n))                                    \
+  ROW(layer_norm_dweight,                                                                          \
+      (T * dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t rows, int64_t n))     \
+  ROW(batch_norm, (T * y, T * mean, T * var, T * rstd, const T* x, const T* weight, const T* bias, \
+                   T eps, int64_t outer, int64_t channels, int64_t inner))                         \
+  ROW(batch_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean,             \
+                       const T* rstd, int64_t outer, int64_t channels, int64_t inner))             \
+  ROW(batch_norm_dweight, (T * dw, const T* g, const T* x, const T* mean, const T* rstd,           \
+                           int64_t outer, int64_t channels, int64_t inner))
 
 #define MT_ROW(name, args) \
   template <class T>       \
@@ -175,8 +197,10 @@ MT_KERNEL_TABLE(MT_ROW)
 #undef MT_ROW
 }  // namespace mt::MT_ISA
 
-#define MT_RUNGS(name, naive, blocked, simd, fast)                                                      \
-  name##_fn<float>* const name##_f32[kRungs] = {naive<float>, blocked<float>, simd<float>, fast<float>}; \
-  name##_fn<double>* const name##_f64[kRungs] = {naive<double>, blocked<double>, simd<double>, fast<double>};
+#define MT_RUNGS(name, naive, blocked, simd, fast)                                             \
+  name##_fn<float>* const name##_f32[kRungs] = {naive<float>, blocked<float>, simd<float>,     \
+                                                fast<float>};                                  \
+  name##_fn<double>* const name##_f64[kRungs] = {naive<double>, blocked<double>, simd<double>, \
+                                                 fast<double>};
 #define MT_KERNEL(name, function) MT_RUNGS(name, function, function, function, function)
 #endif

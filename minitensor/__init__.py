@@ -86,6 +86,8 @@ from .ops.comparison import (
     ne,
     where,
 )
+from .ops.conv import conv2d, conv_transpose2d
+from .ops.dropout import dropout
 from .ops.functions import (
     abs,
     acos,
@@ -101,9 +103,9 @@ from .ops.functions import (
     expm1,
     floor,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     pow,
     relu,
     round,
@@ -123,8 +125,6 @@ from .ops.indexing import (
     masked_select,
     nonzero,
 )
-from .ops.conv import conv2d, conv_transpose2d
-from .ops.dropout import dropout
 from .ops.matmul import addmm, bmm, dot, matmul, mm, mv, outer
 from .ops.norm import batch_norm, group_norm, layer_norm, rms_norm
 from .ops.reduce import (
@@ -284,10 +284,10 @@ __all__ = [
     "inference_mode",
     "initial_seed",
     "int",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "isfinite",
@@ -298,9 +298,9 @@ __all__ = [
     "linspace",
     "load",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "log_softmax",
     "logical_and",
     "logical_not",

@@ -103,7 +103,7 @@ def get_num_threads() -> int:
 
 
 def memory_stats() -> dict[str, int]:
-    """The memory pool: bytes `in_use`, `kept` free for the next request, `peak`; `requests`, and how many were `fresh`."""
+    """The memory pool: bytes `in_use`, `kept` for the next request, `peak`; `requests`, and how many were `fresh`."""
     return dict(_core.memory_stats())
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import device as devices
 from . import dtypes
+from .device import check
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph import wrap
 from .ops.common import raw
@@ -43,7 +43,7 @@ def finish(array: Any, requires_grad: bool) -> Tensor:
 
 def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
     """Data as an ndarray of one of our dtypes: Python floats and nested lists become the default dtype."""
-    devices.check(device)
+    check(device)
     wanted = None if dtype is None else dtypes.of(dtype).numpy
     if isinstance(data, Tensor):
         data = data.array
@@ -85,7 +85,9 @@ def _from_numpy(data: Any) -> bool:
     return isinstance(data, (Tensor, np.ndarray, np.generic)) and not isinstance(data, float)
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
     """A tensor with a copy of `data`: a number, nested lists, an ndarray or a tensor.
 
     Python floats become the default dtype (float32), ints int64, bools bool; NumPy's dtypes are kept.
@@ -108,7 +110,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
         return data if dtype is None else data.to(dtype)
     if isinstance(data, np.ndarray):
         _check_strides("as_tensor", data)
-    return wrap(_array(data, dtype, device, False))
+    return finish(_array(data, dtype, device, False), False)
 
 
 def _check_strides(name: str, array: Any) -> None:
@@ -129,7 +131,7 @@ def from_numpy(array: Any) -> Tensor:
         raise TypeError(f"from_numpy: expected an ndarray, got {type(array).__name__}")
     dtypes.of(array.dtype)
     _check_strides("from_numpy", array)
-    return wrap(array)
+    return finish(array, False)
 
 
 def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
@@ -146,10 +148,8 @@ def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
     return shape
 
 
-def _filled(
-    name: str, size: Sequence[Any], value: Any, dtype: Any, device: Any, requires_grad: bool
-) -> Tensor:
-    devices.check(device)
+def _filled(name: str, size: Sequence[Any], value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    check(device)
     shape = _sizes(name, size)
     d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
     try:
@@ -186,7 +186,9 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     """
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     d = dtypes.of_scalar(value) if dtype is None else dtype
-    return _filled("full", (tuple(size) if isinstance(size, (tuple, list)) else (size,),), value, d, device, requires_grad)
+    return _filled(
+        "full", (tuple(size) if isinstance(size, (tuple, list)) else (size,),), value, d, device, requires_grad
+    )
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -208,7 +210,9 @@ def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_gra
     return _filled("ones_like", (raw(input).shape,), 1, _like(input, dtype), device, requires_grad)
 
 
-def full_like(input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full_like(
+    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """One value in the shape and dtype of `input`."""
     return _filled("full_like", (raw(input).shape,), fill_value, _like(input, dtype), device, requires_grad)
 
@@ -218,7 +222,9 @@ def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_gr
     return _filled("empty_like", (raw(input).shape,), 0, _like(input, dtype), device, requires_grad)
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """start, start + step, ... up to but without `end`; `arange(end)` starts at 0.
 
     int64 if all three are ints, else the default dtype. Raises ShapeError if the step leads away from `end`.
@@ -226,7 +232,7 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     >>> mt.arange(1, 7, 2)
     tensor([1, 3, 5])
     """
-    devices.check(device)
+    check(device)
     first, last, by = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
     if last is None:
         first, last = 0, first
@@ -239,13 +245,15 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     return finish(values.astype(d.numpy), requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`steps` values from `start` to `end`, both included, at equal distances.
 
     >>> mt.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
-    devices.check(device)
+    check(device)
     d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
     if steps < 0:
         raise ShapeError(f"linspace: steps must not be negative, got {steps}")
@@ -260,7 +268,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     tensor([[1., 0.],
             [0., 1.]])
     """
-    devices.check(device)
+    check(device)
     rows, cols = _sizes("eye", (n, n if m is None else m))
     d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
     return finish(np.eye(rows, cols, dtype=d.numpy), requires_grad)

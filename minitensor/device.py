@@ -16,8 +16,11 @@ class device:
 
     __slots__ = ("index", "type")
 
+    type: str
+    index: int | None
+
     def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
-        name = type.type if isinstance(type, device) else str(type)
+        name = str(type)
         kind, _, number = name.partition(":")
         if kind != "cpu":
             raise ShapeError(f"device '{name}': minitensor runs on the CPU; the only device is 'cpu'")

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import dtypes
 
-_options = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
+_options: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
 
 
 def set_printoptions(
@@ -83,7 +83,7 @@ def _rows(a: Any, word: Any, indent: int, abridged: bool) -> str:
         lines = [", ".join(words[k : k + per_line]) for k in range(0, len(words), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
     parts = ["..." if i is None else _rows(a[i], word, indent + 1, abridged) for i in places]
-    return "[" + ("," + "\n" * (a.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+    return str("[" + ("," + "\n" * (a.ndim - 1) + " " * (indent + 1)).join(parts) + "]")
 
 
 def tensor_str(x: Any) -> str:
@@ -102,4 +102,4 @@ def tensor_str(x: Any) -> str:
         notes.append(f"grad_fn=<{x.node.name()}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
-    return ", ".join([prefix + body, *notes]) + ")"
+    return str(", ".join([prefix + body, *notes])) + ")"

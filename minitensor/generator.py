@@ -162,9 +162,7 @@ class Generator:
 
     # Uniform numbers
 
-    def uniform(
-        self, shape: Shape, dtype: npt.DTypeLike = np.float32, low: float = 0.0, high: float = 1.0
-    ) -> Array:
+    def uniform(self, shape: Shape, dtype: npt.DTypeLike = np.float32, low: float = 0.0, high: float = 1.0) -> Array:
         """Uniform on [low, high): u (high - low) + low, rounded once; u = u24, for float64 u53.
 
         float16 is made in float32 and rounded. A result that rounds up to `high` becomes `low`.
@@ -184,9 +182,7 @@ class Generator:
 
         return self._filled("uniform", shape, dtype, sample)
 
-    def bernoulli(
-        self, shape: Shape, dtype: npt.DTypeLike = np.float32, p: float | Array = 0.5
-    ) -> Array:
+    def bernoulli(self, shape: Shape, dtype: npt.DTypeLike = np.float32, p: float | Array = 0.5) -> Array:
         """1 with probability p, else 0: u53 < p; where p is an array of less than 64 bits, u24 < p.
 
         An array p is broadcast to `shape`, and read in C order.
@@ -251,8 +247,7 @@ class Generator:
         least = {"b": 0, "u": 0, "i": -_LARGEST[dtype] - 1, "f": -_LARGEST[dtype]}[dtype.kind]
         if low < least or high - 1 > _LARGEST[dtype]:
             raise ShapeError(
-                f"{name}: {dtype} holds the integers from {least} to {_LARGEST[dtype]}, "
-                f"not all of [{low}, {high})"
+                f"{name}: {dtype} holds the integers from {least} to {_LARGEST[dtype]}, not all of [{low}, {high})"
             )
         span = high - low
         draw = self._r64 if (span >= 2**28 if wide is None else wide) else self._r32
@@ -329,16 +324,12 @@ class Generator:
                 self._fill(flat[-16:], blocks)
         return out
 
-    def log_normal(
-        self, shape: Shape, dtype: npt.DTypeLike = np.float32, mean: float = 1.0, std: float = 2.0
-    ) -> Array:
+    def log_normal(self, shape: Shape, dtype: npt.DTypeLike = np.float32, mean: float = 1.0, std: float = 2.0) -> Array:
         """exp of normal numbers made one by one (see `normal`), however many."""
         dtype = _floating("log_normal", dtype)
         if not std > 0:
             raise ShapeError(f"log_normal: std must be positive, but is {std}")
-        return self._filled(
-            "log_normal", shape, dtype, lambda n: np.exp(_affine(self._pairs(n), std, mean))
-        )
+        return self._filled("log_normal", shape, dtype, lambda n: np.exp(_affine(self._pairs(n), std, mean)))
 
     def trunc_normal(
         self,
@@ -381,22 +372,16 @@ class Generator:
                 pending &= rejected
                 if not pending.any():
                     return x
-        raise ShapeError(
-            f"trunc_normal: {dtype} numbers of [{a}, {b}] are too rare under mean {mean}, std {std}"
-        )
+        raise ShapeError(f"trunc_normal: {dtype} numbers of [{a}, {b}] are too rare under mean {mean}, std {std}")
 
     # Other distributions
 
-    def exponential(
-        self, shape: Shape, dtype: npt.DTypeLike = np.float32, rate: float = 1.0
-    ) -> Array:
+    def exponential(self, shape: Shape, dtype: npt.DTypeLike = np.float32, rate: float = 1.0) -> Array:
         """Exponential numbers: -ln(1 - u53) / rate."""
         dtype = _floating("exponential", dtype)
         if not rate > 0:
             raise ShapeError(f"exponential: the rate must be positive, but is {rate}")
-        return self._filled(
-            "exponential", shape, dtype, lambda n: -1 / rate * np.log1p(-self._unit(n, np.float64))
-        )
+        return self._filled("exponential", shape, dtype, lambda n: -1 / rate * np.log1p(-self._unit(n, np.float64)))
 
     def cauchy(
         self,
@@ -447,9 +432,7 @@ class Generator:
         if num_samples < 1:
             raise ShapeError(f"multinomial: num_samples must be positive, not {num_samples}")
         if not replacement and num_samples > p.shape[-1]:
-            raise ShapeError(
-                f"multinomial: {num_samples} samples of {p.shape[-1]} categories need replacement"
-            )
+            raise ShapeError(f"multinomial: {num_samples} samples of {p.shape[-1]} categories need replacement")
         if not ((p >= 0) & (p < np.inf)).all():
             raise ShapeError("multinomial: p has a weight that is negative, infinite or NaN")
         if not (p > 0).any(-1).all():
@@ -516,9 +499,7 @@ class Generator:
                     x = x.astype(np.float32)  # PyTorch rounds twice on the way from float64
                 part[...] = x
 
-    def _filled(
-        self, name: str, shape: Shape, dtype: np.dtype[Any], sample: Callable[[int], Array]
-    ) -> Array:
+    def _filled(self, name: str, shape: Shape, dtype: np.dtype[Any], sample: Callable[[int], Array]) -> Array:
         out = _empty(name, shape, dtype)
         self._fill(out, sample)
         return out

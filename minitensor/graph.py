@@ -148,7 +148,9 @@ class Version:
         self.place = _here()
 
 
-_CONSTANT = cython.declare(cython.longlong, -1)  # what a saved value is: a constant, input i (i >= 0) or output j (-2 - j)
+_CONSTANT = cython.declare(
+    cython.longlong, -1
+)  # what a saved value is: a constant, input i (i >= 0) or output j (-2 - j)
 
 
 @cython.freelist(64)
@@ -283,13 +285,9 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, on: bool) -> None:
         if not on and self._node is not None:
-            raise GraphError(
-                "requires_grad can only be switched off on a leaf; use detach() to leave the graph"
-            )
+            raise GraphError("requires_grad can only be switched off on a leaf; use detach() to leave the graph")
         if on and self.array.dtype.kind != "f":
-            raise DtypeError(
-                f"only tensors of floating dtype can require gradients, not {self.array.dtype}"
-            )
+            raise DtypeError(f"only tensors of floating dtype can require gradients, not {self.array.dtype}")
         if on and self.is_inference and not _modes.inference:
             raise GraphError("a tensor made in inference_mode cannot require gradients; clone() it")
         self._wants = bool(on)
@@ -707,7 +705,6 @@ def _shadow(t: Tensor) -> Any:
     return out
 
 
-
 # --- forward mode -----------------------------------------------------------------------------------------------------
 
 
@@ -884,9 +881,7 @@ def _zeros_like(x: Any) -> Any:
 
 
 @cython.cfunc
-def _transpose_vjp(
-    op: Any, rules: Any, live: list, tangents: list, outs: tuple, values: list, params: dict
-) -> Any:
+def _transpose_vjp(op: Any, rules: Any, live: list, tangents: list, outs: tuple, values: list, params: dict) -> Any:
     """Forward mode without a rule: u -> J^T u is linear, so its own gradient in u, along the tangents, is J t."""
     on = _modes.grad
     _modes.grad = True
@@ -964,10 +959,10 @@ def _order(roots: list) -> tuple:
         for target in node.inputs:
             if target is None:
                 continue
-            p = pending.get(target)
-            if p is None:
-                p = pending[target] = _Pending()
+            if target not in pending:
+                pending[target] = _Pending()
                 stack.append(target)
+            p = pending[target]
             p.edges += 1
     order: list = []
     ready: list = []
@@ -1054,8 +1049,8 @@ def differentiate(
 ) -> list[Any]:
     """The walk back from `outputs` with the gradients `grads`.
 
-    With `inputs`: returns the gradient of each (None where it is not reached). Without: adds to the `leaf_grad` of every
-    leaf. `retain` keeps the saved values for another walk; `record` makes the result differentiable itself.
+    With `inputs`: returns the gradient of each (None where it is not reached). Without: adds to the `leaf_grad` of
+    every leaf. `retain` keeps the saved values for another walk; `record` makes the result differentiable itself.
     """
     roots: list = []
     on_tensors: cython.bint = record or _modes.depth > 0
@@ -1159,10 +1154,12 @@ def _step(
     if node.outputs is None:
         g = p.grads[0]
     else:
-        g = tuple([
-            _zeros(meta, on_tensors) if part is None else part
-            for part, meta in zip(_padded(p.grads, len(node.outputs)), node.outputs, strict=True)
-        ])
+        g = tuple(
+            [
+                _zeros(meta, on_tensors) if part is None else part
+                for part, meta in zip(_padded(p.grads, len(node.outputs)), node.outputs, strict=True)
+            ]
+        )
     rules = op.rules
     variadic: cython.bint = op.variadic
     for i in range(len(node.inputs)):

@@ -331,9 +331,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> A
     return wrap(out)
 
 
-def multinomial(
-    input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None
-) -> Any:
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:
     """Indices drawn with the weights `input`.
 
     Shapes: input (categories) or (rows, categories); the result (..., num_samples), int64.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from . import device as devices
 from . import dtypes, formatting, graph, random
-from .errors import DtypeError, GraphError, ShapeError
+from .device import CPU, check
+from .device import device as Device
+from .errors import GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
 from .ops import arithmetic, comparison, functions, indexing, reduce
 from .ops import matmul as matmul_
@@ -142,16 +143,18 @@ class Tensor(graph.Tensor):
         return dtypes.of(self.array.dtype)
 
     @property
-    def device(self) -> devices.device:
+    def device(self) -> Device:
         """Always the CPU."""
-        return devices.CPU
+        return CPU
 
     @property
     def itemsize(self) -> int:
         """Bytes of one element."""
         return int(self.array.itemsize)
 
-    element_size = itemsize.fget
+    def element_size(self) -> Any:
+        """Bytes of one element."""
+        return self.itemsize
 
     @property
     def nbytes(self) -> int:
@@ -342,9 +345,7 @@ class Tensor(graph.Tensor):
 
     def __bool__(self) -> bool:
         if self.array.size != 1:
-            raise ShapeError(
-                f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use .any() or .all()"
-            )
+            raise ShapeError(f"the truth of a tensor of shape {tuple(self.shape)} is ambiguous; use .any() or .all()")
         return bool(self.item())
 
     def __index__(self) -> int:
@@ -375,18 +376,20 @@ class Tensor(graph.Tensor):
 
     # --- dtypes and devices -------------------------------------------------------------------------------------------
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False) -> Tensor:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+    ) -> Tensor:
         """This tensor with another dtype; itself if it has it already. Devices other than the CPU raise."""
         for value in args:
             if isinstance(value, Tensor):
                 dtype = value.dtype
-            elif isinstance(value, (str, devices.device)):
-                devices.check(value)
+            elif isinstance(value, (str, Device)):
+                check(value)
             elif isinstance(value, (dtypes.dtype, np.dtype, type)):
                 dtype = value
             elif not isinstance(value, bool) and value is not None:
                 raise TypeError(f"to: expected a dtype, a device or a tensor, got {type(value).__name__}")
-        devices.check(device)
+        check(device)
         out = self if dtype is None else to_dtype(self, dtypes.of(dtype))
         result: Tensor = out.clone() if copy and out is self else out
         return result
@@ -686,7 +689,6 @@ class Tensor(graph.Tensor):
     geometric_ = random.geometric_
     bernoulli = random.bernoulli
     multinomial = random.multinomial
-
 
 
 def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:

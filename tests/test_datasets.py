@@ -50,9 +50,7 @@ def tar(members: dict[str, bytes]) -> bytes:
 
 def records(labels: list[int], *, extra: bytes = b"") -> bytes:
     """A CIFAR file whose record i holds pixels of value i."""
-    return b"".join(
-        extra + bytes([label]) + bytes([i % 256]) * 3072 for i, label in enumerate(labels)
-    )
+    return b"".join(extra + bytes([label]) + bytes([i % 256]) * 3072 for i, label in enumerate(labels))
 
 
 @pytest.fixture
@@ -107,9 +105,7 @@ def test_idx_cut_anywhere_is_an_error(file: Any, kind: str, packed: bool, cut: f
     data = idx(np.arange(24, dtype=kind).reshape(2, 3, 4))
     data = gzip.compress(data) if packed else data
     path = file(data[: int(cut * len(data))])
-    with pytest.raises(
-        FormatError, match=rf"^{re.escape(str(path))}: byte \d+: expected .*, found"
-    ):
+    with pytest.raises(FormatError, match=rf"^{re.escape(str(path))}: byte \d+: expected .*, found"):
         formats.read_idx(path)
 
 
@@ -258,9 +254,7 @@ def test_a_cut_archive_is_an_error(file: Any, cut: int) -> None:
 
 def test_an_error_inside_an_archive_names_the_member(file: Any) -> None:
     path = file(tar({"c/a.bin": records([0, 77])}))
-    with pytest.raises(
-        FormatError, match=rf"^{re.escape(str(path))}/c/a\.bin: byte 3073: .* below 10"
-    ):
+    with pytest.raises(FormatError, match=rf"^{re.escape(str(path))}/c/a\.bin: byte 3073: .* below 10"):
         formats.read_cifar_archive(path, ["a.bin"])
 
 
@@ -376,9 +370,7 @@ def test_foreign_bytes_are_a_format_error_or_data(file: Any, data: bytes, packed
         assert str(path) in message
 
 
-@pytest.mark.parametrize(
-    "read", [formats.read_idx, formats.read_cifar, formats.read_text, formats.read_reviews]
-)
+@pytest.mark.parametrize("read", [formats.read_idx, formats.read_cifar, formats.read_text, formats.read_reviews])
 def test_a_missing_file_or_a_folder_is_an_os_error(read: Any, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nothing"):
         read(tmp_path / "nothing")
@@ -540,9 +532,7 @@ def test_a_cache_that_may_not_be_written(server: Any, tmp_path: Path) -> None:
         datasets.text("poem")
 
 
-def test_a_full_disk_leaves_nothing(
-    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_nothing(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -554,9 +544,7 @@ def test_a_full_disk_leaves_nothing(
 
 
 @pytest.mark.parametrize("absent", ["pooch", "platformdirs"])
-def test_without_the_extra_the_error_names_it(
-    absent: str, monkeypatch: pytest.MonkeyPatch, folders: Path
-) -> None:
+def test_without_the_extra_the_error_names_it(absent: str, monkeypatch: pytest.MonkeyPatch, folders: Path) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("MINITENSOR_DATA", str(folders))
     monkeypatch.setitem(sys.modules, absent, None)
@@ -661,9 +649,7 @@ def test_cifar10_folder(file: Any, batches: int) -> None:
         file(gzip.compress(records([i] * i)), f"data/cifar-10-batches-bin/data_batch_{i}.bin.gz")
     file(records([8, 9]), "data/cifar-10-batches-bin/test_batch.bin")
     data = datasets.cifar10()
-    np.testing.assert_array_equal(
-        data.labels, np.repeat(range(1, batches + 1), range(1, batches + 1))
-    )
+    np.testing.assert_array_equal(data.labels, np.repeat(range(1, batches + 1), range(1, batches + 1)))
     assert datasets.cifar10(train=False).labels.tolist() == [8, 9]
 
 

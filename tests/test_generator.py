@@ -198,9 +198,7 @@ def test_pieces_are_the_whole(sizes: list[int], dtype: Any) -> None:
     whole, parts = seeded(), seeded()
     for rule in ("uniform", "exponential", "log_normal"):
         x = [getattr(parts, rule)(n, dtype) for n in sizes]
-        np.testing.assert_array_equal(
-            getattr(whole, rule)(sum(sizes), dtype), np.concatenate([*x, []]).astype(dtype)
-        )
+        np.testing.assert_array_equal(getattr(whole, rule)(sum(sizes), dtype), np.concatenate([*x, []]).astype(dtype))
 
 
 def test_uniform_ranges_are_rounded_once() -> None:
@@ -340,9 +338,7 @@ def test_bernoulli() -> None:
     assert same(x, seeded().uniform((3, 4)) < p)
     row = seeded().bernoulli((5, 4), np.int64, p[1])
     assert same(row, (seeded().uniform((5, 4)) < p[1]).astype(np.int64))
-    assert same(
-        seeded().bernoulli(9, F4, p.astype(F2)[0, :1]), seeded().bernoulli(9, F4, np.zeros(1))
-    )
+    assert same(seeded().bernoulli(9, F4, p.astype(F2)[0, :1]), seeded().bernoulli(9, F4, np.zeros(1)))
     assert not seeded().bernoulli(1000, F4, 0.0).any()
     assert seeded().bernoulli(1000, F4, 1.0).all()
 
@@ -403,9 +399,7 @@ def test_a_fresh_state_of_pytorch() -> None:
     assert same(g.uniform(700), seeded().uniform(700))
 
 
-@pytest.mark.parametrize(
-    "duplicate", [copy.copy, copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))]
-)
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda g: pickle.loads(pickle.dumps(g))])
 def test_copies_go_on_independently(duplicate: Callable[[Generator], Generator]) -> None:
     g = seeded()
     g.normal(3)
@@ -417,18 +411,13 @@ def test_copies_go_on_independently(duplicate: Callable[[Generator], Generator])
 
 def test_threads_share_a_generator() -> None:
     g, rows = seeded(), []
-    threads = [
-        threading.Thread(target=lambda: rows.extend(g.normal(15) for _ in range(100)))
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: rows.extend(g.normal(15) for _ in range(100))) for _ in range(4)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
     together = seeded().normal(6000, contiguous=False)
-    assert sorted(x.tobytes() for x in rows) == sorted(
-        x.tobytes() for x in together.reshape(-1, 15)
-    )
+    assert sorted(x.tobytes() for x in rows) == sorted(x.tobytes() for x in together.reshape(-1, 15))
 
 
 def test_nothing_is_drawn_for_nothing() -> None:

@@ -457,9 +457,9 @@ def test_in_place_results_must_fit():
         mt.ones(3).add_(mt.ones(2, 3))
     with pytest.raises(TypeError, match="int64"):
         mt.tensor([1, 2]).add_(1.5)
+    frozen = np.ones(2)
+    frozen.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
-        frozen = np.ones(2)
-        frozen.flags.writeable = False
         mt.from_numpy(frozen).add_(1)
 
 

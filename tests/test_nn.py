@@ -291,8 +291,7 @@ PRINTED = [
     (nn.Conv2d(1, 2, 3), "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1))"),
     (
         nn.Conv2d(4, 8, (3, 2), 2, 1, 2, 2, False),
-        "Conv2d(4, 8, kernel_size=(3, 2), stride=(2, 2), padding=(1, 1), dilation=(2, 2), "
-        "groups=2, bias=False)",
+        "Conv2d(4, 8, kernel_size=(3, 2), stride=(2, 2), padding=(1, 1), dilation=(2, 2), groups=2, bias=False)",
     ),
     (
         nn.Conv2d(1, 1, 3, padding="same"),
@@ -402,9 +401,7 @@ def test_parameter_list_and_dict():
     assert [tuple(x.shape) for x in p] == [(2,), (3,), (1,)]
     assert all(isinstance(x, nn.Parameter) for x in p)
     assert list(p.state_dict()) == ["0", "1", "2"]
-    assert repr(p[:1]) == (
-        "ParameterList(\n  (0): Parameter containing: [minitensor.float32 of size 2]\n)"
-    )
+    assert repr(p[:1]) == ("ParameterList(\n  (0): Parameter containing: [minitensor.float32 of size 2]\n)")
     d = nn.ParameterDict({"left": mt.ones(2)})
     d["right"] = mt.zeros(1)
     assert list(d.state_dict()) == ["left", "right"]

@@ -278,9 +278,7 @@ def test_kernel_agrees(op, sample, dtype):
 def test_kernel_is_exact(op, sample, dtype):
     """Sums and products of small powers of two round nowhere: every order of summation gives the same bits."""
     rng = rng_of(op)
-    args = [
-        rng.choice([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0], a.shape) if is_float(a) else a for a in sample.args
-    ]
+    args = [rng.choice([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0], a.shape) if is_float(a) else a for a in sample.args]
     with mt.cpu.use("reference"), mt.no_grad():
         want = results(op, args, sample.params, ())
     for isa, rung in settings():

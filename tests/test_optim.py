@@ -136,9 +136,7 @@ def test_state_dict_has_pytorchs_form():
     fresh = optim.Adam([{"params": [a.detach()]}, {"params": [b.detach()]}])
     before = copy.deepcopy(fresh.state_dict())
     state["state"][0]["exp_avg"] = mt.zeros(4)
-    with pytest.raises(
-        ShapeError, match=r"exp_avg of shape \(4,\) for a parameter of shape \(3,\)"
-    ):
+    with pytest.raises(ShapeError, match=r"exp_avg of shape \(4,\) for a parameter of shape \(3,\)"):
         fresh.load_state_dict(state)
     with pytest.raises(ShapeError, match=r"groups of \[1, 1\] parameters are not those of \[2\]"):
         optim.Adam([a, b]).load_state_dict(state)

@@ -20,20 +20,23 @@ Array empty(const py::dtype& dtype, const Shape& shape) {
   size_t bytes = dtype.itemsize();
   for (py::ssize_t n : shape)
     if (__builtin_mul_overflow(bytes, static_cast<size_t>(n), &bytes))
-      raise("OutOfMemoryError", "an array of shape " + describe(shape) + " has more bytes than can be addressed");
+      raise("OutOfMemoryError",
+            "an array of shape " + describe(shape) + " has more bytes than can be addressed");
   void* block = allocate(bytes);
   if (block == nullptr)
-    raise("OutOfMemoryError",
-          "no memory for an array of shape " + describe(shape) + " (" + std::to_string(bytes) + " bytes)");
+    raise("OutOfMemoryError", "no memory for an array of shape " + describe(shape) + " (" +
+                                  std::to_string(bytes) + " bytes)");
   py::capsule owner(block, [](void* p) { release(p); });
   return Array(dtype, shape, block, owner);
 }
 
 Array contiguous(const Array& x) {
-  constexpr int wanted = py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  constexpr int wanted =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   if ((x.flags() & wanted) == wanted) return x;
   Array y = empty(x.dtype(), shape_of(x));
-  if (py::detail::npy_api::get().PyArray_CopyInto_(y.ptr(), x.ptr()) < 0) throw py::error_already_set();
+  if (py::detail::npy_api::get().PyArray_CopyInto_(y.ptr(), x.ptr()) < 0)
+    throw py::error_already_set();
   return y;
 }
 

@@ -1,4 +1,5 @@
-// What every binding needs: check an array, allocate an output from the pool, pick float or double, drop the GIL.
+// What every binding needs: check an array, allocate an output from the pool, pick float or double,
+// drop the GIL.
 #pragma once
 
 #include <pybind11/numpy.h>

@@ -38,7 +38,8 @@ template <class T>
 std::optional<Array> weights(const std::optional<Array>& weight, int64_t n) {
   if (!weight) return std::nullopt;
   if (!is<T>(*weight)) fail_dtype("cross_entropy: the weights' dtype is not that of the logits");
-  require(weight->ndim() == 1 && weight->size() == n, "cross_entropy: there is not one weight for each class");
+  require(weight->ndim() == 1 && weight->size() == n,
+          "cross_entropy: there is not one weight for each class");
   return contiguous(*weight);
 }
 

@@ -4,13 +4,13 @@
 
 namespace mt {
 
-#define MT_DECLARE(isa)              \
-  namespace isa {                    \
-  template <class T>                 \
-  Kernels<T> table(Rung);            \
-  template <>                        \
-  Kernels<float> table<float>(Rung); \
-  template <>                        \
+#define MT_DECLARE(isa)                \
+  namespace isa {                      \
+  template <class T>                   \
+  Kernels<T> table(Rung);              \
+  template <>                          \
+  Kernels<float> table<float>(Rung);   \
+  template <>                          \
   Kernels<double> table<double>(Rung); \
   }
 
@@ -29,8 +29,8 @@ bool always() { return true; }
 #if defined(__x86_64__)
 // The feature sets of the psABI levels that the kernels are compiled for (-march=x86-64-v3, -v4).
 bool has_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
-         __builtin_cpu_supports("bmi2");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 }
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -105,7 +105,8 @@ const char* rung() { return kRungNames[state().rung]; }
 void use_isa(const std::string& name) {
   for (const Isa& row : kIsas) {
     if (name != row.name) continue;
-    if (!row.runs_here()) throw std::invalid_argument("this CPU does not run the ISA '" + name + "'");
+    if (!row.runs_here())
+      throw std::invalid_argument("this CPU does not run the ISA '" + name + "'");
     state().isa = &row;
     state().refresh();
     return;

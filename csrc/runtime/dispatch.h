@@ -12,10 +12,10 @@ namespace mt {
 template <class T>
 const Kernels<T>& active();
 
-std::vector<std::string> supported_isas();    // compiled in and runnable here, the best last
-const char* isa();                            // the one in force
-const char* rung();                           // "naive", "blocked", "simd" or "fast"
-void use_isa(const std::string& name);        // throws std::invalid_argument
-void use_rung(const std::string& name);       // throws std::invalid_argument
+std::vector<std::string> supported_isas();  // compiled in and runnable here, the best last
+const char* isa();                          // the one in force
+const char* rung();                         // "naive", "blocked", "simd" or "fast"
+void use_isa(const std::string& name);      // throws std::invalid_argument
+void use_rung(const std::string& name);     // throws std::invalid_argument
 
 }  // namespace mt

@@ -21,7 +21,8 @@ namespace mt {
 namespace {
 
 constexpr size_t kAlign = 64;
-constexpr size_t kHuge = size_t{2} << 20;  // the size of a huge page, and from where blocks get them
+constexpr size_t kHuge = size_t{2}
+                         << 20;  // the size of a huge page, and from where blocks get them
 constexpr int kClasses = 256;
 
 // In front of every block, one cache line, so that a free block needs no table to find its size.
@@ -30,8 +31,8 @@ struct Header {
 };
 static_assert(sizeof(Header) <= kAlign);
 
-// Sizes grow by 8 classes an octave, so at most an eighth of a block is slack: class 8 * octave + eighth holds up to
-// 64 * 2^octave * (1 + eighth / 8) bytes.
+// Sizes grow by 8 classes an octave, so at most an eighth of a block is slack: class 8 * octave +
+// eighth holds up to 64 * 2^octave * (1 + eighth / 8) bytes.
 size_t class_bytes(int c) { return (kAlign * (8 + c % 8) / 8) << (c / 8); }
 
 int class_of(size_t bytes) {
@@ -124,14 +125,16 @@ class Pool {
 
  private:
   Pool() {
-    pthread_atfork([] { get().mutex_.lock(); }, [] { get().mutex_.unlock(); }, [] { get().mutex_.unlock(); });
+    pthread_atfork([] { get().mutex_.lock(); }, [] { get().mutex_.unlock(); },
+                   [] { get().mutex_.unlock(); });
   }
 
   static Header* from_system(size_t size) {
     const size_t total = size + kAlign;
     const bool large = total >= kHuge;
     void* p = nullptr;
-    // A header in front moves the data off a page's start by one line; whole huge pages are asked for all the same.
+    // A header in front moves the data off a page's start by one line; whole huge pages are asked
+    // for all the same.
     if (posix_memalign(&p, large ? kHuge : kAlign, total) != 0) return nullptr;
 #ifdef MADV_HUGEPAGE
     if (large) madvise(p, total & ~(kHuge - 1), MADV_HUGEPAGE);

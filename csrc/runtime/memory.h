@@ -1,5 +1,5 @@
-// Memory for kernel outputs: 64-byte aligned blocks in size classes, kept when freed and handed out again while their
-// pages are warm. Fresh pages cost more than most kernels' arithmetic.
+// Memory for kernel outputs: 64-byte aligned blocks in size classes, kept when freed and handed out
+// again while their pages are warm. Fresh pages cost more than most kernels' arithmetic.
 #pragma once
 
 #include <cstddef>

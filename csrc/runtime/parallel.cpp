@@ -17,8 +17,8 @@
 namespace mt {
 namespace {
 
-// How long an idle worker looks for the next job before it sleeps: longer than the gap between two kernels of a
-// training step, shorter than anybody notices.
+// How long an idle worker looks for the next job before it sleeps: longer than the gap between two
+// kernels of a training step, shorter than anybody notices.
 constexpr int kSpins = 4000;
 
 inline void pause() {
@@ -35,9 +35,10 @@ struct Job {
   int64_t chunks = 0;
 };
 
-// One job at a time. `gate` packs the job's number and how many workers have joined it: (number << 16) | joined, with
-// kOpen set while it may be joined. A worker joins by raising the count, so the caller, which closes the gate when the
-// chunks are drawn, knows exactly whom to wait for; a worker that comes late finds the gate closed and touches nothing.
+// One job at a time. `gate` packs the job's number and how many workers have joined it: (number <<
+// 16) | joined, with kOpen set while it may be joined. A worker joins by raising the count, so the
+// caller, which closes the gate when the chunks are drawn, knows exactly whom to wait for; a worker
+// that comes late finds the gate closed and touches nothing.
 class Pool {
  public:
   static Pool& get() {
@@ -87,7 +88,8 @@ class Pool {
     limit_ = cores ? static_cast<int>(cores) : 1;
   }
 
-  // In a forked child no worker exists, whatever the parent had, and no lock is held by a living thread.
+  // In a forked child no worker exists, whatever the parent had, and no lock is held by a living
+  // thread.
   void forget() {
     workers_ = 0;
     sleepers_.store(0);
@@ -158,8 +160,8 @@ class Pool {
   std::mutex owner_, sleep_;
   std::condition_variable wake_;
   std::atomic<int> limit_{1}, sleepers_{0};
-  int workers_ = 0;  // guarded by owner_
-  Job job_;          // written by the owner while the gate is closed
+  int workers_ = 0;           // guarded by owner_
+  Job job_;                   // written by the owner while the gate is closed
   std::exception_ptr error_;  // of any chunk; guarded by sleep_ until the workers are done
   alignas(64) std::atomic<uint64_t> gate_{0};
   alignas(64) std::atomic<int64_t> next_{0};

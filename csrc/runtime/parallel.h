@@ -1,21 +1,23 @@
-// Threads. Work is cut into chunks that depend on the problem alone; the caller and the workers draw them from one
-// counter, so any number of threads gives the same bits, and the caller never waits for a worker that has not begun.
+// Threads. Work is cut into chunks that depend on the problem alone; the caller and the workers
+// draw them from one counter, so any number of threads gives the same bits, and the caller never
+// waits for a worker that has not begun.
 #pragma once
 
 #include <cstdint>
 
 namespace mt {
 
-// body(context, chunk) for every chunk of 0..chunks-1, in any order, on any thread. Runs on the caller alone for one
-// chunk, inside another parallel call, and while another thread's call is under way. What body throws (a kernel that
-// finds no scratch memory) is thrown on the caller when no chunk runs any more.
+// body(context, chunk) for every chunk of 0..chunks-1, in any order, on any thread. Runs on the
+// caller alone for one chunk, inside another parallel call, and while another thread's call is
+// under way. What body throws (a kernel that finds no scratch memory) is thrown on the caller when
+// no chunk runs any more.
 void parallel(int64_t chunks, void (*body)(void* context, int64_t chunk), void* context);
 
 void set_num_threads(int n);
 int num_threads();
 
-// The same for a callable: for_chunks(n, [&](int64_t i) { ... }). Internal linkage, so that a copy compiled for one ISA
-// is never linked into another.
+// The same for a callable: for_chunks(n, [&](int64_t i) { ... }). Internal linkage, so that a copy
+// compiled for one ISA is never linked into another.
 namespace {
 template <class F>
 inline void for_chunks(int64_t chunks, const F& f) {

@@ -73,18 +73,14 @@ def _forward(function: Callable[..., Any], inputs: Sequence[Any], xs: list[Tenso
             seed = np.zeros_like(x.array)
             seed[place] = 1
             with forward_ad.dual_level(), no_grad():
-                duals = [
-                    forward_ad.make_dual(v.detach(), creation.from_numpy(seed)) if v is x else v for v in inputs
-                ]
+                duals = [forward_ad.make_dual(_detached(v), creation.from_numpy(seed)) if v is x else v for v in inputs]
                 parts = [forward_ad.unpack_dual(y) for y in _outputs(function, duals)]
             mine.append(
                 [np.zeros(p.primal.array.size) if p.tangent is None else p.tangent.array.ravel() for p in parts]
             )
         columns.append(mine)
     count = len(_outputs(function, inputs))
-    return [
-        [np.stack([c[k] for c in mine], 1) if mine else None for mine in columns] for k in range(count)
-    ]
+    return [[np.stack([c[k] for c in mine], 1) if mine else None for mine in columns] for k in range(count)]
 
 
 def gradcheck(
@@ -114,7 +110,9 @@ def gradcheck(
     xs = [values[i] for i in places]
     for x in xs:
         if x.array.dtype != np.float64:
-            raise GraphError(f"gradcheck: needs float64 inputs, got {x.dtype.name}; differences of floats are too rough")
+            raise GraphError(
+                f"gradcheck: needs float64 inputs, got {x.dtype.name}; differences of floats are too rough"
+            )
     modes = []
     if check_backward_ad:
         modes.append(("reverse", _reverse(func, values, xs)))
@@ -167,12 +165,17 @@ def gradgradcheck(
         seeds = [creation.tensor(rng.standard_normal(y.array.shape), dtype=y.dtype) for y in ys]
     else:
         seeds = list(_tuple(grad_outputs))
-    seeds = [s.detach().requires_grad_() for s in seeds]
+    seeds = [graph.as_leaf(_detached(s)) for s in seeds]
 
     def first(*arguments: Any) -> tuple[Any, ...]:
         xs, gs = arguments[: len(values)], arguments[len(values) :]
         with enable_grad():
-            xs = tuple([x if not isinstance(x, Tensor) or x.requires_grad or i not in places else _again(x) for i, x in enumerate(xs)])
+            xs = tuple(
+                [
+                    x if not isinstance(x, Tensor) or x.requires_grad or i not in places else _again(x)
+                    for i, x in enumerate(xs)
+                ]
+            )
             outs = [y for y in _outputs(func, xs) if y.requires_grad]
             found = grad(outs, [xs[i] for i in places], gs, create_graph=True, allow_unused=True)
         return tuple([g for g in found if g is not None and g.requires_grad])
@@ -187,6 +190,11 @@ def gradgradcheck(
         check_forward_ad=check_fwd_over_rev,
         check_backward_ad=check_rev_over_rev,
     )
+
+
+def _detached(x: Tensor) -> Tensor:
+    out: Tensor = graph.wrap(x.array)
+    return out
 
 
 def _again(x: Tensor) -> Tensor:

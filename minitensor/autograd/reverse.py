@@ -30,9 +30,7 @@ def _seeds(outputs: Sequence[Tensor], grads: Any) -> list[Any]:
         elif not isinstance(g, Tensor):
             raise TypeError(f"backward: the gradient must be a Tensor, not {type(g).__name__}")
         elif g.array.shape != y.array.shape:
-            raise ShapeError(
-                f"backward: a gradient of shape {tuple(g.shape)} for an output of shape {tuple(y.shape)}"
-            )
+            raise ShapeError(f"backward: a gradient of shape {tuple(g.shape)} for an output of shape {tuple(y.shape)}")
         elif g.array.dtype != y.array.dtype:
             if g.array.dtype.kind != "f":
                 raise DtypeError(f"backward: a {g.dtype.name} gradient for a {y.dtype.name} output")

@@ -182,9 +182,7 @@ def read_idx(path: Path) -> NDArray[Any]:
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 
-def read_idx_pair(
-    images_path: Path, labels_path: Path, classes: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def read_idx_pair(images_path: Path, labels_path: Path, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Pictures of shape (count, rows, columns) and their labels (count,), from two IDX files.
 
     Both are uint8. Raises `FormatError` also where the two files do not belong together, or a
@@ -204,8 +202,7 @@ def read_idx_pair(
         )
     if wrong := np.flatnonzero(labels >= classes).tolist():
         raise FormatError(
-            f"{os.fspath(labels_path)}: label {wrong[0]}: expected a number below {classes}, "
-            f"found {labels[wrong[0]]}"
+            f"{os.fspath(labels_path)}: label {wrong[0]}: expected a number below {classes}, found {labels[wrong[0]]}"
         )
     return images, labels
 
@@ -215,9 +212,7 @@ def read_idx_pair(
 _CIFAR_SHAPE = (3, 32, 32)  # red, green, blue planes, row by row
 
 
-def read_cifar(
-    path: Path, *, classes: Sequence[int] = (10,)
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def read_cifar(path: Path, *, classes: Sequence[int] = (10,)) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Pictures (count, 3, 32, 32) and labels of one file of CIFAR's binary version, both uint8.
 
     The file is a row of records: one byte per label, then 3072 bytes of pixels. `classes` gives the
@@ -256,9 +251,7 @@ def read_cifar_archive(
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _read_cifar(
-    source: _Source, classes: Sequence[int]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _read_cifar(source: _Source, classes: Sequence[int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     count, record = len(classes), len(classes) + math.prod(_CIFAR_SHAPE)
     data = source.rest()
     if not data or len(data) % record:
@@ -329,9 +322,7 @@ def read_reviews(path: Path) -> tuple[list[str], NDArray[np.int64]]:
     return texts, np.array(labels, np.int64)
 
 
-def read_reviews_archive(
-    path: Path, *, train: bool | None = None
-) -> tuple[list[str], NDArray[np.int64]]:
+def read_reviews_archive(path: Path, *, train: bool | None = None) -> tuple[list[str], NDArray[np.int64]]:
     """As `read_reviews`, from the archive of the Large Movie Review Dataset (aclImdb_v1.tar.gz).
 
     `train` chooses the published training or test half; None takes both. The order is the

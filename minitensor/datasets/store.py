@@ -78,8 +78,7 @@ DOWNLOADS = {
         "sha256:0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
     ),
     "text/notre-dame-de-paris-book1.txt": Download(
-        _GITHUB + "ekzhang/char-rnn-keras/e73e4417295c022763db6fee13f39f76f48889ae"
-        "/data/notre-dame-de-paris.txt",
+        _GITHUB + "ekzhang/char-rnn-keras/e73e4417295c022763db6fee13f39f76f48889ae/data/notre-dame-de-paris.txt",
         "sha256:1981a61789b26e690476da6a3f109496502b1cca16801b982c4367b4f40543a0",
     ),
 }

@@ -103,9 +103,7 @@ def _conv2d_dbias(g: Any, _x: Any, _w: Any, _x_shape: Shape, _w_shape: Shape, **
     return sum(g, (0, 2, 3))
 
 
-def _conv2d_jvp(
-    tangents: tuple[Any, ...], x: Any, w: Any, x_shape: Shape, w_shape: Shape, **params: Any
-) -> Any:
+def _conv2d_jvp(tangents: tuple[Any, ...], x: Any, w: Any, x_shape: Shape, w_shape: Shape, **params: Any) -> Any:
     dx, dw, dbias = tangents
     moved = None
     if dx is not None:
@@ -121,9 +119,7 @@ def _conv2d_jvp(
 
 def _conv_length(x: Array, w: Array, *_: Any, **params: Any) -> int:
     """How many terms the longest sum of a convolution and its gradients has."""
-    return int(
-        max(np.prod(w.shape[1:]), np.prod(x.shape[2:]) * len(x), np.prod(w.shape) // w.shape[1])
-    )
+    return int(max(np.prod(w.shape[1:]), np.prod(x.shape[2:]) * len(x), np.prod(w.shape) // w.shape[1]))
 
 
 # input (n, c, h, w), kernel (o, kh, kw), stride, padding, dilation, groups
@@ -289,9 +285,7 @@ def _check(name: str, input: Any, weight: Any, bias: Any, outputs: int, groups: 
     if len(dtypes) > 1:
         raise DtypeError(f"{name}: the dtypes {' and '.join(sorted(dtypes))} differ")
     if len(w) != 4 or len(x) not in (3, 4):
-        raise ShapeError(
-            f"{name}: expected (N, C, H, W) or (C, H, W) and a weight with 4 axes, got {x} and {w}"
-        )
+        raise ShapeError(f"{name}: expected (N, C, H, W) or (C, H, W) and a weight with 4 axes, got {x} and {w}")
     if 0 in x[-3:] or 0 in w:
         raise ShapeError(f"{name}: input {x} and weight {w}: only the batch may be empty")
     if not isinstance(groups, (int, np.integer)) or groups < 1:
@@ -358,12 +352,8 @@ def conv2d(
         if padding not in ("same", "valid"):
             raise ShapeError(f"{name}: padding {padding!r} must be 'same', 'valid' or numbers")
         if padding == "same" and strides != (1, 1):
-            raise ShapeError(
-                f"{name}: padding 'same' keeps the size only with stride 1, not {strides}"
-            )
-        total = [
-            d * (k - 1) if padding == "same" else 0 for d, k in zip(dilations, w[2:], strict=True)
-        ]
+            raise ShapeError(f"{name}: padding 'same' keeps the size only with stride 1, not {strides}")
+        total = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilations, w[2:], strict=True)]
         padding = (total[0] // 2, total[1] // 2)
         extra = (total[0] % 2, total[1] % 2)
     paddings = _pair(name, "padding", padding, 0)
@@ -438,14 +428,10 @@ def conv_transpose2d(
     size = []
     for n, k, s, p, e, d in zip(x[-2:], w[2:], strides, paddings, more, dilations, strict=True):
         if e >= max(s, d):
-            raise ShapeError(
-                f"{name}: output_padding {e} must be less than stride {s} or dilation {d}"
-            )
+            raise ShapeError(f"{name}: output_padding {e} must be less than stride {s} or dilation {d}")
         size.append((n - 1) * s - 2 * p + d * (k - 1) + e + 1)
         if size[-1] < 1:
-            raise ShapeError(
-                f"{name}: input {x}, kernel {k} and padding {p} leave an output of size {size[-1]}"
-            )
+            raise ShapeError(f"{name}: input {x}, kernel {k} and padding {p} leave an output of size {size[-1]}")
     # An output padding of whole strides makes room for more input pixels: zeros.
     rows, columns = more[0] // strides[0], more[1] // strides[1]
     y = _batched(
@@ -467,9 +453,7 @@ def conv_transpose2d(
 # --- windows as a matrix --------------------------------------------------------------------------
 
 
-def _im2col_reference(
-    x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Result:
+def _im2col_reference(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Result:
     windows = _windows(x, kernel, stride, padding, dilation)
     n, c, oh, ow, kh, kw = windows.shape
     return windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, oh * ow), (x.shape,)
@@ -487,9 +471,7 @@ def _im2col_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for case in _CASES + _LARGE[:1]:
         params = _params(case)
         del params["groups"]
-        yield Sample(
-            (rng.standard_normal(case[0]),), {"kernel": case[1][1:], **params}, large=case in _LARGE
-        )
+        yield Sample((rng.standard_normal(case[0]),), {"kernel": case[1][1:], **params}, large=case in _LARGE)
 
 
 IM2COL = Op(
@@ -503,13 +485,9 @@ IM2COL = Op(
 )
 
 
-def _col2im_reference(
-    cols: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Result:
+def _col2im_reference(cols: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Result:
     (kh, kw), (oh, ow) = kernel, map(_out, size, kernel, stride, padding, dilation)
-    windows = cols.reshape(len(cols), cols.shape[1] // (kh * kw), kh, kw, oh, ow).transpose(
-        0, 1, 4, 5, 2, 3
-    )
+    windows = cols.reshape(len(cols), cols.shape[1] // (kh * kw), kh, kw, oh, ow).transpose(0, 1, 4, 5, 2, 3)
     return _add_windows(windows, size, stride, padding, dilation), ()
 
 
@@ -528,9 +506,7 @@ def _col2im_samples(rng: np.random.Generator) -> Iterator[Sample]:
         del params["groups"]
         oh, ow = _outs(case)[2:]
         cols = rng.standard_normal((n, c * kh * kw, oh * ow))
-        yield Sample(
-            (cols,), {"size": tuple(size), "kernel": (kh, kw), **params}, large=case in _LARGE
-        )
+        yield Sample((cols,), {"size": tuple(size), "kernel": (kh, kw), **params}, large=case in _LARGE)
 
 
 COL2IM = Op(
@@ -545,9 +521,7 @@ COL2IM = Op(
 )
 
 
-def _positions(
-    name: str, size: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> Pair:
+def _positions(name: str, size: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
     """How many windows there are along each axis; raises unless there is one."""
     outs = tuple(map(_out, size, kernel, stride, padding, dilation))
     if min(outs) < 1:
@@ -558,9 +532,7 @@ def _positions(
     return outs[0], outs[1]
 
 
-def unfold(
-    input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Any:
+def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
     r"""The windows of images (N, C, H, W), or of one (C, H, W), as columns: (N, C * kh * kw, L).
 
         forward    cols[(c, a, b), (i, j)] = x[c, i s - p + a d, j s - p + b d]
@@ -577,17 +549,13 @@ def unfold(
     need_float(name, input)
     x = shape_of(input)
     if len(x) not in (3, 4) or 0 in x[-3:]:
-        raise ShapeError(
-            f"{name}: expected (N, C, H, W) or (C, H, W) without empty axes but the batch, got {x}"
-        )
+        raise ShapeError(f"{name}: expected (N, C, H, W) or (C, H, W) without empty axes but the batch, got {x}")
     kernel, steps = _pair(name, "kernel_size", kernel_size, 1), _pair(name, "stride", stride, 1)
     pads, dilations = _pair(name, "padding", padding, 0), _pair(name, "dilation", dilation, 1)
     _positions(name, x[-2:], kernel, steps, pads, dilations)
     return _batched(
         input,
-        lambda image: apply(
-            IM2COL, image, kernel=kernel, stride=steps, padding=pads, dilation=dilations
-        ),
+        lambda image: apply(IM2COL, image, kernel=kernel, stride=steps, padding=pads, dilation=dilations),
     )
 
 
@@ -624,11 +592,7 @@ def fold(
     oh, ow = _positions(name, size, kernel, steps, pads, dilations)
     area = kernel[0] * kernel[1]
     if len(cols) not in (2, 3) or cols[-2] == 0 or cols[-2] % area or cols[-1] != oh * ow:
-        raise ShapeError(
-            f"{name}: expected (N, C * {area}, {oh * ow}) or (C * {area}, {oh * ow}), got {cols}"
-        )
+        raise ShapeError(f"{name}: expected (N, C * {area}, {oh * ow}) or (C * {area}, {oh * ow}), got {cols}")
     batch = input if len(cols) == 3 else reshape(input, (1, *cols))
-    y = apply(
-        COL2IM, batch, size=size, kernel=kernel, stride=steps, padding=pads, dilation=dilations
-    )
+    y = apply(COL2IM, batch, size=size, kernel=kernel, stride=steps, padding=pads, dilation=dilations)
     return y if len(cols) == 3 else reshape(y, shape_of(y)[1:])

@@ -26,7 +26,8 @@ def _part(index: Any) -> Any:
         step = None if index.step is None else _integer(index.step)
         if step is not None and step <= 0:
             raise ShapeError(f"indexing: a slice's step must be positive, not {step}; use flip")
-        return slice(*(None if v is None else _integer(v) for v in (index.start, index.stop)), step)
+        first, last = (None if v is None else _integer(v) for v in (index.start, index.stop))
+        return slice(first, last, step)
     if isinstance(index, range):
         index = list(index)
     a = raw(index)

@@ -44,9 +44,7 @@ def _matmul_da(g: Any, _a: Any, b: Any, a_shape: Shape, _b_shape: Shape) -> Any:
 
 
 def _matmul_db(g: Any, a: Any, _b: Any, a_shape: Shape, b_shape: Shape) -> Any:
-    if (
-        len(b_shape) == 2 and len(a_shape) > 2
-    ):  # one b for the whole batch: its rows are one long product
+    if len(b_shape) == 2 and len(a_shape) > 2:  # one b for the whole batch: its rows are one long product
         a, g = _as_rows(a), _as_rows(g)
     return sum_to(apply(MATMUL, transpose(a, -2, -1), g), b_shape)
 
@@ -102,15 +100,11 @@ def _check(name: str, a: Any, b: Any) -> None:
     if x.dtype != y.dtype:
         raise DtypeError(f"{name}: the dtypes {x.dtype} and {y.dtype} differ")
     if x.shape[-1] != y.shape[-2]:
-        raise ShapeError(
-            f"{name}: {x.shape} @ {y.shape}: the inner sizes {x.shape[-1]} and {y.shape[-2]} differ"
-        )
+        raise ShapeError(f"{name}: {x.shape} @ {y.shape}: the inner sizes {x.shape[-1]} and {y.shape[-2]} differ")
     if x.ndim > 2 and y.ndim > 2:
         for m, n in zip(x.shape[-3::-1], y.shape[-3::-1], strict=False):
             if m != n and 1 not in (m, n):
-                raise ShapeError(
-                    f"{name}: {x.shape} @ {y.shape}: the batch sizes {m} and {n} differ"
-                )
+                raise ShapeError(f"{name}: {x.shape} @ {y.shape}: the batch sizes {m} and {n} differ")
 
 
 def matmul(input: Any, other: Any) -> Any:
@@ -130,9 +124,7 @@ def matmul(input: Any, other: Any) -> Any:
     """
     a_shape, b_shape = shape_of(input), shape_of(other)
     if not a_shape or not b_shape:
-        raise ShapeError(
-            f"matmul: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number"
-        )
+        raise ShapeError(f"matmul: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number")
     if len(a_shape) > 1 and len(b_shape) > 1:
         _check("matmul", input, other)
         return apply(MATMUL, input, other)
@@ -224,9 +216,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     _need_axes("addmm", (mat1, 2), (mat2, 2))
     _check("addmm", mat1, mat2)
     shape, wanted = shape_of(input), (shape_of(mat1)[0], shape_of(mat2)[1])
-    if len(shape) > 2 or any(
-        m not in (1, n) for m, n in zip(shape[::-1], wanted[::-1], strict=False)
-    ):
+    if len(shape) > 2 or any(m not in (1, n) for m, n in zip(shape[::-1], wanted[::-1], strict=False)):
         raise ShapeError(f"addmm: {shape} does not broadcast to the product's shape {wanted}")
     if raw(input).dtype != raw(mat1).dtype:
         raise DtypeError(f"addmm: the dtypes {raw(input).dtype} and {raw(mat1).dtype} differ")
@@ -266,11 +256,7 @@ def _linear_jvp(tangents: tuple[Any, ...], x: Any, weight: Any) -> Any:
     dx, dweight, dbias = tangents
     if dx is None:
         moved = dbias if dweight is None else apply(LINEAR, x, dweight, dbias)
-        return (
-            moved
-            if dweight is not None
-            else expand(dbias, (*shape_of(x)[:-1], shape_of(weight)[0]))
-        )
+        return moved if dweight is not None else expand(dbias, (*shape_of(x)[:-1], shape_of(weight)[0]))
     moved = apply(LINEAR, dx, weight, dbias)
     return moved if dweight is None else add(moved, apply(LINEAR, x, dweight, None))
 
@@ -315,7 +301,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
     Raises ShapeError where sizes differ, DtypeError where dtypes do.
 
-    >>> mt.linear(mt.tensor([[1.0, 2.0]]), mt.tensor([[3.0, 4.0]]), mt.tensor([0.5]))
+    >>> mt.nn.functional.linear(mt.tensor([[1.0, 2.0]]), mt.tensor([[3.0, 4.0]]), mt.tensor([0.5]))
     tensor([[11.5000]])
     """
     x_shape, w_shape = shape_of(input), shape_of(weight)
@@ -323,22 +309,17 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         y = matmul(input, weight)
         return y if bias is None else add(y, bias)
     if len(w_shape) != 2 or not x_shape:
-        raise ShapeError(
-            f"linear: expected an input (*, in) and a weight (out, in), got {x_shape} and {w_shape}"
-        )
+        raise ShapeError(f"linear: expected an input (*, in) and a weight (out, in), got {x_shape} and {w_shape}")
     if x_shape[-1] != w_shape[1]:
         raise ShapeError(
-            f"linear: input {x_shape} and weight {w_shape}: the sizes {x_shape[-1]} and "
-            f"{w_shape[1]} differ"
+            f"linear: input {x_shape} and weight {w_shape}: the sizes {x_shape[-1]} and {w_shape[1]} differ"
         )
     dtypes = {raw(v).dtype for v in (input, weight, bias) if v is not None}
     if len(dtypes) > 1:
         raise DtypeError(f"linear: the dtypes {' and '.join(sorted(map(str, dtypes)))} differ")
     if bias is not None and shape_of(bias) != w_shape[:1]:
         if len(shape_of(bias)) > 1 or shape_of(bias) not in ((), (1,)):
-            raise ShapeError(
-                f"linear: bias {shape_of(bias)} and weight {w_shape}: expected {w_shape[0]} values"
-            )
+            raise ShapeError(f"linear: bias {shape_of(bias)} and weight {w_shape}: expected {w_shape[0]} values")
         bias = expand(bias, w_shape[:1])
     if len(x_shape) == 1:
         return reshape(apply(LINEAR, reshape(input, (1, *x_shape)), weight, bias), w_shape[:1])

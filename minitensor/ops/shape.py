@@ -44,9 +44,7 @@ def _reshape_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(before),), {"shape": after})
 
 
-RESHAPE = Op(
-    "reshape", _reshape_reference, None, (_reshape_dx,), "linear", _reshape_samples, view=True, exact=True
-)
+RESHAPE = Op("reshape", _reshape_reference, None, (_reshape_dx,), "linear", _reshape_samples, view=True, exact=True)
 
 
 def _resolve(name: str, before: Shape, shape: Shape) -> Shape:
@@ -167,9 +165,7 @@ def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"dims": dims})
 
 
-PERMUTE = Op(
-    "permute", _permute_reference, None, (_permute_dx,), "linear", _permute_samples, view=True, exact=True
-)
+PERMUTE = Op("permute", _permute_reference, None, (_permute_dx,), "linear", _permute_samples, view=True, exact=True)
 
 
 def permute(input: Any, *dims: Any) -> Any:
@@ -353,9 +349,7 @@ def _unbind_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"dim": dim})
 
 
-UNBIND = Op(
-    "unbind", _unbind_reference, None, (_unbind_dx,), "linear", _unbind_samples, view=True, exact=True
-)
+UNBIND = Op("unbind", _unbind_reference, None, (_unbind_dx,), "linear", _unbind_samples, view=True, exact=True)
 
 
 def unbind(input: Any, dim: int = 0) -> Any:
@@ -501,9 +495,7 @@ def _flip_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dims": (0, 1)})
 
 
-FLIP = Op(
-    "flip", _flip_reference, None, (lambda g, *, dims: flip(g, dims),), "linear", _flip_samples, exact=True
-)
+FLIP = Op("flip", _flip_reference, None, (lambda g, *, dims: flip(g, dims),), "linear", _flip_samples, exact=True)
 
 
 # --- writing through a view -------------------------------------------------------------------------------------------
@@ -532,7 +524,7 @@ def _view_write_samples(rng: np.random.Generator) -> Iterator[Sample]:
 # The base of a view after a write into the view: base with the view's part replaced by value.
 #     forward    out = base;  out[view] = value
 #     backward   dbase = g with zeros in the view's place,  dvalue = g[view]
-VIEW_WRITE = Op(
+VIEW_WRITE: Op = Op(
     "view_write",
     _view_write_reference,
     None,

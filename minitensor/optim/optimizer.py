@@ -31,9 +31,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Core):
-            raise TypeError(
-                f"{self._name}: expected several parameters, got one tensor; put it in a list"
-            )
+            raise TypeError(f"{self._name}: expected several parameters, got one tensor; put it in a list")
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
@@ -56,9 +54,7 @@ class Optimizer:
         """Raises unless these options are 0 or larger."""
         for name in names:
             if not float(options[name]) >= 0:
-                raise ShapeError(
-                    f"{self._name}: {name} must not be negative, but is {options[name]}"
-                )
+                raise ShapeError(f"{self._name}: {name} must not be negative, but is {options[name]}")
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds parameters with options of their own: {"params": ..., "lr": ...}.
@@ -74,13 +70,9 @@ class Optimizer:
         params = [params] if isinstance(params, Core) else list(params)
         for p in params:
             if not isinstance(p, Core):
-                raise TypeError(
-                    f"{self._name}: a parameter must be a tensor, not {type(p).__name__}"
-                )
+                raise TypeError(f"{self._name}: a parameter must be a tensor, not {type(p).__name__}")
             if not p.is_leaf:
-                raise ShapeError(
-                    f"{self._name}: cannot optimize a tensor that was computed, only leaves"
-                )
+                raise ShapeError(f"{self._name}: cannot optimize a tensor that was computed, only leaves")
         if len(set(params)) != len(params):
             warnings.warn(f"{self._name}: a parameter occurs twice in one group", stacklevel=3)
         taken = {p for group in self.param_groups for p in group["params"]}
@@ -144,9 +136,7 @@ class Optimizer:
         have = [len(group["params"]) for group in self.param_groups]
         need = [len(group["params"]) for group in saved]
         if have != need:
-            raise ShapeError(
-                f"{self._name}.load_state_dict: groups of {need} parameters are not those of {have}"
-            )
+            raise ShapeError(f"{self._name}.load_state_dict: groups of {need} parameters are not those of {have}")
         owner: dict[Any, Any] = {}
         for group, old in zip(self.param_groups, saved, strict=True):
             owner.update(zip(old["params"], group["params"], strict=True))
