@@ -52,7 +52,7 @@ class Distorted(Dataset[Any]):
         return Batch([from_numpy(distorted(x.numpy())), y])
 
 
-def distorted(x: Any, degrees: float = 10, share: float = 0.1, pixels: float = 0.5) -> Any:
+def distorted(x: Any, degrees: float = 15, share: float = 0.15, pixels: float = 0.7) -> Any:
     """Each picture turned, stretched and moved a little, at random: another hand, the same digit.
 
     x: (count, channels, rows, columns). A pixel is interpolated between the four where it comes
