@@ -79,29 +79,29 @@ def _add_train(commands: Any) -> None:
         allow_abbrev=False,
     )
     names = tuple(SOURCES)
-    train.add_argument("name", nargs="?", choices=names, metavar="data", help=", ".join(names))
+    train.add_argument("name", nargs="?", choices=names, metavar="data", help=f"the pictures: {', '.join(names)}")
     train.add_argument("--data", choices=names, help="the same; this one counts if both are given")
-    described = "; ".join(f"{k}: {_first_sentence(f)}" for k, f in MODELS.items())
+    lines = [(f.__doc__ or "").split("\n")[0].rstrip(".") for f in MODELS.values()]
+    described = "; ".join(f"{name}: {line}" for name, line in zip(MODELS, lines, strict=True))
     train.add_argument("--model", choices=tuple(MODELS), help=f"the network ({described})")
-    train.add_argument("--epochs", type=_positive, help="how often every picture is seen (digits: 20, mnist: 3)")
-    train.add_argument("--batch-size", type=_positive, help="pictures for each step of the weights (digits: 32)")
-    train.add_argument("--lr", type=_rate, help="the learning rate at the start (digits: 0.003)")
-    train.add_argument("--seed", type=_seed, help="decides the split, the first weights and the order (0)")
-    train.add_argument("--threads", type=_positive, help="changes the time, and no digit of a result")
+    train.add_argument(
+        "--epochs", metavar="N", type=_positive, help="how often every picture is seen (digits: 20, mnist: 3)"
+    )
+    train.add_argument(
+        "--batch-size", metavar="N", type=_positive, help="pictures for each step of the weights (digits: 32)"
+    )
+    train.add_argument("--lr", metavar="X", type=_rate, help="the learning rate at the start (digits: 0.003)")
+    train.add_argument("--seed", metavar="N", type=_seed, help="decides the split, the first weights and the order (0)")
+    train.add_argument("--threads", metavar="N", type=_positive, help="changes the time, and no digit of a result")
     train.add_argument(
         "--kernels",
         choices=cpu.RUNGS[1:],
         help="from the textbook's loops (naive) to the default (fast)",
     )
     train.add_argument("--isa", choices=cpu.isas(), help="the CPU's instructions; reference: NumPy, no kernels")
-    train.add_argument("--out", type=Path, help="the folder to write (runs/<data>-<model>)")
+    train.add_argument("--out", metavar="DIR", type=Path, help="the folder to write (runs/<data>-<model>)")
     train.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     train.set_defaults(run=_train)
-
-
-def _first_sentence(function: Any) -> str:
-    text = (function.__doc__ or "").split("\n")[0].rstrip(".")
-    return text[:1].lower() + text[1:]
 
 
 def _positive(text: str) -> int:
@@ -127,6 +127,8 @@ def _rate(text: str) -> float:
 
 
 def _fail(error: BaseException | str) -> int:
+    if isinstance(error, OSError) and error.strerror:
+        error = f"{error.filename}: {error.strerror}"
     print(f"minitensor: {error}", file=sys.stderr)
     return 1
 
