@@ -7,6 +7,14 @@
 tensor([2., 4.])
 """
 
+from importlib.util import find_spec as _find_spec
+
+if _find_spec("minitensor._core") is None:
+    raise ImportError(
+        f"minitensor is imported from its source folder {__path__[0]}, where it is not built; "
+        "run Python from another folder, or install it there: pip install -e ."
+    )
+
 from . import autograd, cpu, datasets, errors, nn, optim, random, utils
 from .autograd import (
     enable_grad,

@@ -1,5 +1,7 @@
 #include "common.h"
 
+#include <new>
+
 #include "../runtime/memory.h"
 
 namespace mt {
@@ -15,6 +17,17 @@ namespace {
 void fail(const std::string& message) { raise("ShapeError", message); }
 void fail_dtype(const std::string& message) { raise("DtypeError", message); }
 void fail_index(const std::string& message) { raise("IndexRangeError", message); }
+
+void translate_errors() {
+  py::register_local_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const std::bad_alloc&) {
+      py::object cls = py::module_::import("minitensor.errors").attr("OutOfMemoryError");
+      PyErr_SetString(cls.ptr(), "no memory for a kernel's working space");
+    }
+  });
+}
 
 Array empty(const py::dtype& dtype, const Shape& shape) {
   size_t bytes = dtype.itemsize();

@@ -34,6 +34,8 @@ std::string describe(const Shape& shape);  // "(3, 4)"
 [[noreturn]] void fail_dtype(const std::string& message);
 [[noreturn]] void fail_index(const std::string& message);
 
+void translate_errors();  // a kernel that finds no scratch memory: OutOfMemoryError
+
 inline void require(bool holds, const char* message) {
   if (!holds) fail(message);
 }
