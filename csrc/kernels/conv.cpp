@@ -287,36 +287,50 @@ struct Correlation {
   int64_t rows, cols, pitch;      // the pixels made, and how far apart their rows are in the image
   T* y;                           // where the first goes
   int64_t y_plane, y_row, y_col;  // and the others
+  int64_t image_step, y_step;     // from one image to the next, where several are done together
 
   // Whether dropping sums costs less than packing.
   bool direct() const { return m * (pitch - cols) < 8 * cols; }
   int64_t width() const { return direct() ? pitch : cols; }
-  int64_t positions() const { return rows ? (rows - 1) * width() + cols : 0; }
-  bool contiguous() const { return y_col == 1 && (y_row == cols || rows == 1) && width() == cols; }
+  int64_t positions(int64_t images) const {
+    return direct() ? (rows - 1) * pitch + cols : images * rows * cols;
+  }
+  int64_t from(int64_t row) const { return row / rows * image_step + row % rows * pitch; }
+  int64_t to(int64_t row) const { return row / rows * y_step + row % rows * y_row; }
+  // Whether the n positions from p on lie side by side in y.
+  bool contiguous(int64_t p, int n) const {
+    return y_col == 1 && (y_row == cols || rows == 1) && width() == cols &&
+           p % (rows * cols) + n <= rows * cols;
+  }
 
-  // The sums of H channels from m0 on and n positions from `begin` on to where they belong.
+  // Puts the sums of some channels at n positions from `begin` on where they belong. May read a
+  // vector beyond them.
   void place(const T* sum, int step, int channels, int64_t begin, int64_t n, T* out, const T* bias,
              bool add) const {
+    constexpr int L = kLanes<T>;
     int64_t i = begin / width(), j = begin % width();
     for (int64_t done = 0; done < n;) {
       const int64_t run = min(width() - j, n - done), count = min(run, cols - j);
+      T* start = out + to(i) + j * y_col;
       for (int c = 0; c < channels && count > 0; ++c) {
-        T* to = out + c * y_plane + i * y_row + j * y_col;
-        const T* from = sum + c * step + done;
+        T* at = start + c * y_plane;
+        const T* in = sum + c * step + done;
         const T b = bias ? bias[c] : 0;
-        if (add)
-          for (int64_t l = 0; l < count; ++l) to[l * y_col] += from[l];
-        else if (y_col == 1)
-          for (int64_t l = 0; l < count; ++l) to[l] = from[l] + b;
-        else
-          for (int64_t l = 0; l < count; ++l) to[l * y_col] = from[l] + b;
+        if (y_col == 1) {
+          for (int64_t l = 0; l < count; l += L) {
+            const int lanes = min(L, count - l);
+            const Vec<T> x = load(in + l);
+            store_n(at + l, add ? x + load_n(at + l, lanes) : x + splat(b), lanes);
+          }
+        } else {
+          for (int64_t l = 0; l < count; ++l)
+            at[l * y_col] = add ? at[l * y_col] + in[l] : in[l] + b;
+        }
       }
       done += run, ++i, j = 0;
     }
   }
 };
-
-constexpr int kSliversAtOnce = 8;
 
 // A sliver of n positions from `begin` on, `depth` terms deep: to[k * W + j] = image[offset[k] +
 // position j].
@@ -332,11 +346,13 @@ void pack_windows(T* to, const T* image, const Correlation<T>& s, const int64_t*
   int64_t i = begin / s.cols, j = begin % s.cols;
   for (int done = 0; done < n; ++i, j = 0) {
     const int count = min(s.cols - j, n - done);
-    run[runs++] = {done, count, i * s.pitch + j};
+    run[runs++] = {done, count, s.from(i) + j};
     done += count;
   }
   // Whole vectors: what a run writes too much, the next one overwrites.
-  for (int64_t k = 0; k < depth; ++k)
+  for (int64_t k = 0; k < depth; ++k) {
+    if (n < W)
+      for (int l = 0; l < W; l += L) store(to + k * W + l, Vec<T>{});
     for (int r = 0; r < runs; ++r) {
       const T* from = image + offset[k] + run[r].from;
       T* out = to + k * W + run[r].at;
@@ -344,16 +360,18 @@ void pack_windows(T* to, const T* image, const Correlation<T>& s, const int64_t*
         store(out + l,
               exact && run[r].count - l < L ? load_n(from + l, run[r].count - l) : load(from + l));
     }
+  }
 }
 
-// The positions begin..end-1 of one image and group. `exact` forbids to read beyond the image.
+// The positions begin..end-1 and the slivers first..last-1 of the channels of one group. `exact`
+// forbids to read beyond the image.
 template <class T>
-void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int64_t begin,
-               int64_t end, bool exact) {
+void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int64_t first,
+               int64_t last, int64_t begin, int64_t end, bool exact) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
-  T sums[kTileSums * L];
+  T sums[(kTileSums + 1) * L];  // `place` reads whole vectors
   if (s.direct() && !exact) {
-    for (int64_t t = 0; t < slivers(s.m); ++t) {
+    for (int64_t t = first; t < last; ++t) {
       const int64_t i = sliver(s.m, t);
       with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto h) {
         constexpr int H = decltype(h)::value, NV = tile_vectors(H);
@@ -362,7 +380,7 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
           T* out = y + i * s.y_plane;
           const ByColumn<T> a{s.a + t * s.k * kPackRows<T>, kPackRows<T>};
           const Taps<T> b{image + p, s.offset};
-          if (s.contiguous()) {
+          if (s.contiguous(p, n)) {
             tile<H, NV, T>(s.k, a, b, n, {out + p, s.y_plane, 1}, {bias ? bias + i : bias, 1, 0});
           } else {
             tile<H, NV, T>(s.k, a, b, NV * L, {sums, NV * L, 1}, {});
@@ -382,15 +400,15 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
       pack_windows(panel.p + q * W * depth, image, s, s.offset + k0, depth, p, min(W, end - p),
                    exact);
     }
-    for (int64_t t = 0; t < slivers(s.m); ++t)
+    for (int64_t t = first; t < last; ++t)
       for (int64_t q = 0; q < strips; ++q) {
         const int64_t i = sliver(s.m, t), p = begin + q * W;
         const int h = sliver(s.m, t + 1) - i, n = min(W, end - p);
         const T *a = s.a + (t * s.k + k0) * kPackRows<T>, *b = panel.p + q * W * depth,
                 *add = bias ? bias + i : bias;
         T* out = y + i * s.y_plane;
-        if (s.contiguous()) {
-          const Matrix<T> c{out + p, s.y_plane, 1};
+        if (s.contiguous(p, n)) {
+          const Matrix<T> c{out + s.to(p / s.cols) + p % s.cols, s.y_plane, 1};
           packed_tile<T>(h, n, depth, a, b, c,
                          block ? Matrix<const T>{c.p, c.row, 1} : Matrix<const T>{add, 1, 0});
         } else {
@@ -401,46 +419,64 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
   }
 }
 
-// Every correlation of a list on every image and group. x (n, x_channels, ..) is laid out as
-// `image` says.
+// Every correlation of a list on every image and group. x (n, channels, ..) is laid out as `image`
+// says; where it already is, it is read in place.
 template <class T>
-void correlate_all(const Correlation<T>* list, int64_t count, int64_t x_stride, int64_t y_stride,
-                   const T* x, const T* bias, const Image& image, int64_t images, int64_t channels,
-                   int64_t groups) {
-  int64_t blocks = 1, work = 1;
-  bool plain = image.plain();
-  constexpr int64_t kBlock = kSliversAtOnce * kTileCols<T>;
+void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_t x_step,
+                   int64_t y_step, const T* bias, const Image& image, int64_t images,
+                   int64_t channels, int64_t groups) {
+  constexpr int W = kTileCols<T>;
+  bool direct = false, whole = true;
+  int64_t most = 1, work = 1;
   for (int64_t l = 0; l < count; ++l) {
-    blocks = max(blocks, ceil_div(list[l].positions(), kBlock));
+    direct = direct || list[l].direct();
+    whole = whole && list[l].pitch == list[l].cols;
+    most = max(most, list[l].positions(1));
     work += groups * list[l].m * list[l].k * list[l].rows * list[l].cols;
-    plain = plain && list[l].pitch == list[l].cols;
   }
-  const auto one = [&](int64_t n) {
-    const T* laid = x + n * x_stride;
-    Scratch<T> copy(plain ? 0 : channels * image.plane() + kSlack<T>);
+  // Small images are packed several at a time, so that slivers are full and weights are used often.
+  const int64_t together = direct ? 1 : min(images, ceil_div(8 * W, most));
+  const int64_t batches = ceil_div(images, together);
+  const int64_t blocks = ceil_div(most * together, 8 * W);
+  const int64_t at_once = ceil_div(ceil_div(most * together, W), blocks) * W;  // positions
+  // Few blocks for all threads are cut across the channels too.
+  const int64_t parts = min(ceil_div(4, blocks * batches * groups), slivers(list[0].m));
+  const auto one = [&](int64_t batch) {
+    const int64_t first = cut(images, batches, batch);
+    const int64_t number = cut(images, batches, batch + 1) - first;
+    const T* laid = x + first * x_step;
+    // In place a tile may read into the next images, so the last ones take care or a copy.
+    const bool last = (images - first - number) * x_step < kSlack<T>;
+    const bool plain = image.plain() && (whole || !last);
+    Scratch<T> copy(plain ? 0 : number * channels * image.plane() + kSlack<T>);
     if (!plain) {
-      lay_out(copy.p, laid, channels, image);
+      lay_out(copy.p, laid, number * channels, image);
       laid = copy.p;
     }
-    const int64_t chunks = count * groups * blocks;
-    for_ranges(chunks, ceil_div(chunks, max(1, min(chunks, work / (kChunkWork / 4)))),
-               [&](int64_t from, int64_t to) {
-                 for (int64_t chunk = from; chunk < to; ++chunk) {
-                   const int64_t l = chunk / (groups * blocks), q = chunk / blocks % groups,
-                                 begin = chunk % blocks * kBlock;
-                   Correlation<T> s = list[l];
-                   const int64_t end = min(begin + kBlock, s.positions());
-                   if (begin >= end) continue;
-                   s.a += q * slivers(s.m) * s.k * kPackRows<T>;
-                   correlate(s, s.y + n * y_stride + q * s.m * s.y_plane,
-                             laid + q * (channels / groups) * image.plane(),
-                             bias ? bias + q * s.m : bias, begin, end, plain);
-                 }
-               });
+    const int64_t chunks = count * groups * blocks * parts;
+    const int64_t grain = ceil_div(chunks, max(1, min(chunks, work / (kChunkWork / 4))));
+    for_ranges(chunks, grain, [&](int64_t from, int64_t to) {
+      for (int64_t chunk = from; chunk < to; ++chunk) {
+        const int64_t l = chunk / (groups * blocks * parts), q = chunk / (blocks * parts) % groups;
+        const int64_t block = chunk / parts % blocks, part = chunk % parts;
+        Correlation<T> s = list[l];
+        const int64_t begin = block * at_once, tiles = slivers(s.m);
+        const int64_t end = min(begin + at_once, s.positions(number));
+        if (begin >= end) continue;
+        s.a += q * slivers(s.m) * s.k * kPackRows<T>;
+        s.image_step = channels * image.plane();
+        s.y_step = y_step;
+        correlate(s, s.y + first * y_step + q * s.m * s.y_plane,
+                  laid + q * (channels / groups) * image.plane(), bias ? bias + q * s.m : bias,
+                  cut(tiles, parts, part), cut(tiles, parts, part + 1), begin, end, plain && last);
+      }
+    });
   };
-  const int64_t grain = images >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : images;
-  for_ranges(images, grain, [&](int64_t from, int64_t to) {
-    for (int64_t n = from; n < to; ++n) one(n);
+  work *= together;
+  const int64_t grain =
+      batches >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : batches;
+  for_ranges(batches, grain, [&](int64_t from, int64_t to) {
+    for (int64_t batch = from; batch < to; ++batch) one(batch);
   });
 }
 
@@ -448,6 +484,7 @@ template <class T>
 void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
   const Face z(s);
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
+  if (s.n == 0) return;
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
   Scratch<T> a(s.groups * slivers(z.m) * z.k * kPackRows<T>);
   Scratch<int64_t> offset(z.k);
@@ -462,9 +499,9 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                                     Matrix<const T>{w + (q * z.m + i) * z.k, z.k, 1}, end - i, z.k);
                }
              });
-  Correlation<T> one{z.m, z.k, a.p, offset.p, s.oh, s.ow, image.h.length, y, z.p, s.ow, 1};
+  Correlation<T> one{z.m, z.k, a.p, offset.p, s.oh, s.ow, image.h.length, y, z.p, s.ow, 1, 0, 0};
   if (image.plain() && one.pitch == one.cols) one.cols = one.pitch = one.y_row = z.p, one.rows = 1;
-  correlate_all(&one, 1, s.c * s.h * s.w, s.o * z.p, x, bias, image, s.n, s.c, s.groups);
+  correlate_all(&one, 1, x, s.c * s.h * s.w, s.o * z.p, bias, image, s.n, s.c, s.groups);
 }
 
 template <class T>
@@ -504,9 +541,10 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
           high = any ? max(high, last) : last;
           any = true;
         }
-      length = high - low + 1;
+      length = max(high - low + 1, ceil_div(size, stride));  // pixels without a tap count too
     }
   };
+  if (s.n == 0) return;
   const Range v(s.h, s.kh, s.sh, s.ph, s.dh), h(s.w, s.kw, s.sw, s.pw, s.dw);
   const Image image{{s.oh, v.length, 1, 1, 1, -v.low}, {s.ow, h.length, 1, 1, 1, -h.low}};
   if (!image.worth(s) || !all_finite(w, s.o * z.k))
@@ -515,17 +553,21 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
   const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), across = min(s.sw, s.w),
                 tiles = slivers(channels);
   Scratch<Correlation<T>> list(phases);
-  Scratch<int64_t> offset(z.m * area);
+  Scratch<int64_t> offset(z.m * area), taps(area);
   Scratch<T> a(s.groups * tiles * z.m * area * kPackRows<T>);
   int64_t terms = 0;  // of the phases so far: each tap belongs to one phase of each axis
   for (int64_t phase = 0; phase < phases; ++phase) {
     const int64_t down = phase / across, right = phase % across, first = terms;
+    int64_t met = 0;
+    for (int64_t t = 0; t < area; ++t)
+      if ((down + s.ph - t / s.kw * s.dh) % s.sh == 0 &&
+          (right + s.pw - t % s.kw * s.dw) % s.sw == 0)
+        taps.p[met++] = t;
     for (int64_t o = 0; o < z.m; ++o)
-      for (int64_t t = 0; t < area; ++t) {
-        const int64_t y = down + s.ph - t / s.kw * s.dh, x = right + s.pw - t % s.kw * s.dw;
-        if (y % s.sh || x % s.sw) continue;
-        offset.p[terms++] =
-            o * image.plane() + (y / s.sh - v.low) * image.h.length + x / s.sw - h.low;
+      for (int64_t l = 0; l < met; ++l) {
+        const int64_t i = (down + s.ph - taps.p[l] / s.kw * s.dh) / s.sh - v.low;
+        const int64_t j = (right + s.pw - taps.p[l] % s.kw * s.dw) / s.sw - h.low;
+        offset.p[terms++] = o * image.plane() + i * image.h.length + j;
       }
     const int64_t k = terms - first;
     T* packed = a.p + s.groups * tiles * first * kPackRows<T>;
@@ -539,7 +581,9 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                      dx + down * s.w + right,
                      s.h * s.w,
                      s.sh * s.w,
-                     s.sw};
+                     s.sw,
+                     0,
+                     0};
     for_ranges(s.groups * tiles, ceil_div(kChunkWork / 16, max(1, k) * kPackRows<T>),
                [&](int64_t from, int64_t to) {
                  for (int64_t u = from; u < to; ++u) {
@@ -547,26 +591,100 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                                  end = sliver(channels, u % tiles + 1);
                    T* out = packed + u * k * kPackRows<T>;
                    for (int64_t o = 0; o < z.m; ++o)
-                     for (int64_t t = 0; t < area; ++t) {
-                       if ((down + s.ph - t / s.kw * s.dh) % s.sh ||
-                           (right + s.pw - t % s.kw * s.dw) % s.sw)
-                         continue;
-                       const T* in = w + ((q * z.m + o) * channels + c) * area + t;
+                     for (int64_t l = 0; l < met; ++l) {
+                       const T* in = w + ((q * z.m + o) * channels + c) * area + taps.p[l];
                        for (int64_t i = 0; i < end - c; ++i) out[i] = in[i * area];
                        out += kPackRows<T>;
                      }
                  }
                });
   }
-  correlate_all(list.p, phases, s.o * z.p, s.c * s.h * s.w, g, static_cast<const T*>(nullptr),
+  correlate_all(list.p, phases, g, s.o * z.p, s.c * s.h * s.w, static_cast<const T*>(nullptr),
                 image, s.n, s.o, s.groups);
+}
+
+// Into how many parts the images are cut, each with a sum of its own that has `size` values: a
+// fixed number, so that the order of summation does not depend on the threads.
+int64_t sum_parts(const ConvSizes& s, int64_t work, int64_t size) {
+  return size <= 1 << 17 ? min(8, ceil_div(s.n, ceil_div(kChunkWork, work))) : 1;
+}
+
+// y = w cols   gives   dw = g cols^T, each element a sum over the pixels, for few outputs in a
+// group
+//
+// Vectors along the pixels: a block of rows of g times four rows of cols, in sums that are folded
+// when all images are done. g gets zeros where the shifted image runs over from one row to the
+// next.
+constexpr int kDotTaps = 4, kDotRows = (kRegisters - 1) / kDotTaps - 1;
+
+template <class T>
+void weight_vjp_by_dots(T* dw, const T* g, const T* x, const ConvSizes& s, const Image& image,
+                        const int64_t* offset) {
+  constexpr int L = kLanes<T>;
+  const Face z(s);
+  const int64_t pitch = image.h.length, vectors = ceil_div((s.oh - 1) * pitch + s.ow, L);
+  const Image spread{{s.oh, s.oh + L / pitch + 1, 1, 1, 1, 0}, {s.ow, pitch, 1, 1, 1, 0}};
+  const int64_t size = s.o * z.k * L, work = max(1, s.o * z.k * z.p);
+  const int64_t parts = sum_parts(s, work, size);
+  const int64_t blocks = ceil_div(z.k, kDotTaps), row_blocks = ceil_div(z.m, kDotRows);
+  Scratch<T> sums(parts * size);
+  std::memset(sums.p, 0, parts * size * sizeof(T));
+  for_chunks(parts, [&](int64_t part) {
+    Scratch<T> laid(s.c * image.plane() + kSlack<T>), gaps(s.o * spread.plane() + kSlack<T>);
+    for (int64_t n = cut(s.n, parts, part); n < cut(s.n, parts, part + 1); ++n) {
+      lay_out(laid.p, x + n * s.c * s.h * s.w, s.c, image);
+      lay_out(gaps.p, g + n * s.o * z.p, s.o, spread);
+      const int64_t chunks = s.groups * blocks;
+      const int64_t grain = ceil_div(chunks, max(1, min(16, work / (kChunkWork / 4))));
+      for_ranges(chunks, grain, [&](int64_t from, int64_t to) {
+        for (int64_t chunk = from; chunk < to; ++chunk) {
+          const int64_t q = chunk / blocks, r = chunk % blocks * kDotTaps;
+          const T* in[kDotTaps];
+          for (int t = 0; t < kDotTaps; ++t)  // the last block repeats its last tap
+            in[t] = laid.p + q * (s.c / s.groups) * image.plane() + offset[min(r + t, z.k - 1)];
+          for (int64_t b = 0; b < row_blocks; ++b) {
+            const int64_t o = cut(z.m, row_blocks, b), end = cut(z.m, row_blocks, b + 1);
+            with<kDotRows>(end - o, [&](auto height) {
+              constexpr int H = decltype(height)::value;
+              const T* row = gaps.p + (q * z.m + o) * spread.plane();
+              Vec<T> sum[H][kDotTaps] = {};
+              for (int64_t v = 0; v < vectors; ++v) {
+                Vec<T> value[kDotTaps];
+#pragma GCC unroll 4
+                for (int t = 0; t < kDotTaps; ++t) value[t] = load(in[t] + v * L);
+#pragma GCC unroll 8
+                for (int l = 0; l < H; ++l) {
+                  const Vec<T> gv = load(row + l * spread.plane() + v * L);
+#pragma GCC unroll 4
+                  for (int t = 0; t < kDotTaps; ++t) sum[l][t] += gv * value[t];
+                }
+              }
+              T* total = sums.p + part * size + ((q * z.m + o) * z.k + r) * L;
+              const int taps = min(kDotTaps, z.k - r);
+#pragma GCC unroll 8
+              for (int l = 0; l < H; ++l)
+#pragma GCC unroll 4
+                for (int t = 0; t < kDotTaps; ++t) {
+                  T* out = total + (l * z.k + t) * L;
+                  if (t < taps) store(out, load(out) + sum[l][t]);
+                }
+            });
+          }
+        }
+      });
+    }
+  });
+  for (int64_t i = 0; i < s.o * z.k; ++i) {
+    Vec<T> total = {};
+    for (int64_t part = 0; part < parts; ++part) total += load(sums.p + part * size + i * L);
+    dw[i] = sum<T>(total);
+  }
 }
 
 // y = w cols   gives   dw^T = cols g^T, summed over the pixels and the images
 //
-// The rows of cols are read from the image as above; g^T is packed. Images are shared out in a
-// fixed number of parts, each with a sum of its own, and the parts are added in order; where dw is
-// large, there is one part and the threads share its rows.
+// The rows of cols are read from the image as above; g^T is packed. Where dw is large, there is one
+// part, and the threads share its rows.
 template <class T>
 void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
@@ -578,10 +696,12 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   const int64_t at_once = max(1, kDepth / cols);  // rows of pixels in one block
 
   const int64_t size = s.groups * strips * z.k * W, work = max(1, s.groups * z.m * z.k * z.p);
-  const int64_t parts = size <= 1 << 17 ? min(8, ceil_div(s.n, ceil_div(kChunkWork, work))) : 1;
+  const int64_t parts = sum_parts(s, work, size);
   Scratch<int64_t> offset(z.k);
   for (int64_t r = 0; r < z.k; ++r)
     offset.p[r] = image.offset(r / (s.kh * s.kw), r / s.kw % s.kh, r % s.kw);
+  if (z.m <= L / 2 && all_finite(x, s.n * s.c * s.h * s.w))
+    return weight_vjp_by_dots(dw, g, x, s, image, offset.p);
   Scratch<T> sums(parts * size);
   std::memset(sums.p, 0, parts * size * sizeof(T));
 

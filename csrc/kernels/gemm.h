@@ -33,9 +33,9 @@ constexpr int tile_vectors(int rows) {
   return rows == 1 || 8 * (rows + 1) < kRegisters ? 8 : 4 * (rows + 1) < kRegisters ? 4 : 2;
 }
 
-constexpr int64_t kDepth = 256;      // of k in one block: a sliver of b then stays in the L1 cache
-constexpr int64_t kBlockRows = 16;   // slivers of a in one block, which stays in the L2 cache
-constexpr int64_t kBlockCols = 96;   // slivers of b in one block, shared by all threads
+constexpr int64_t kDepth = 256;     // of k in one block: a sliver of b then stays in the L1 cache
+constexpr int64_t kBlockRows = 16;  // slivers of a in one block, which stays in the L2 cache
+constexpr int64_t kBlockCols = 96;  // slivers of b in one block, shared by all threads
 constexpr int64_t kChunkWork = 1 << 18;  // multiplications that are worth waking a thread for
 
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -154,13 +154,14 @@ template <int H, int NV, class T, class V>
 inline __attribute__((always_inline)) void put(const V (&sum)[H][NV], int n, Matrix<T> c,
                                                Matrix<const T> d) {
   constexpr int L = kLanes<T>;
-  if (c.col == 1 && n == NV * L && (!d.p || d.col == 1)) {
+  if (c.col == 1 && n == NV * L) {
 #pragma GCC unroll 14
     for (int i = 0; i < H; ++i) {
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) {
+        const T* more = d.p + i * d.row + j * L * d.col;
         const Vec<T> s = sum[i][j];
-        store(c.p + i * c.row + j * L, d.p ? s + load(d.p + i * d.row + j * L) : s);
+        store(c.p + i * c.row + j * L, !d.p ? s : d.col ? s + load(more) : s + splat(*more));
       }
     }
     return;
@@ -261,6 +262,11 @@ inline void packed_tile(int h, int n, int64_t depth, const T* a, const T* b, Mat
     constexpr int H = decltype(rows)::value;
     const ByColumn<T> left{a, kPackRows<T>};
     const Steps<T> right{b, kTileCols<T>};
+    if (depth >= 64)
+      for (int i = 0; i < H; ++i) {  // c is asked for now and needed when the sums are done
+        __builtin_prefetch(c.p + i * c.row, 1);
+        __builtin_prefetch(c.p + i * c.row + kLanes<T>, 1);
+      }
     if (n > kLanes<T>)
       tile<H, 2>(depth, left, right, n, c, d);
     else
@@ -414,6 +420,39 @@ void product_dots(const Product<T>& p) {
   });
 }
 
+// c (m, n) = a (m, k) b (k, n) + d for a row or two and a large b with contiguous rows: b streams
+// by from memory, four rows at a time, while a stretch of c stays in the cache.
+template <class T>
+void product_rows(const Product<T>& p) {
+  constexpr int L = kLanes<T>, kAtOnce = 4;
+  const int64_t stretch = 4096 / sizeof(T);
+  for_ranges(p.n, stretch, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < p.m; ++i)
+      for (int64_t j = begin; j < end; ++j) *p.c.at(i, j).p = p.d.p ? *p.d.at(i, j).p : 0;
+    for (int64_t k = 0; k < p.k; k += kAtOnce)
+      with<kAtOnce>(min(kAtOnce, p.k - k), [&](auto count) {
+        constexpr int K = decltype(count)::value;
+        const T* b = p.b.at(k, 0).p;
+        for (int64_t i = 0; i < p.m; ++i) {
+          T* c = p.c.at(i, 0).p;
+          Vec<T> s[K];
+          for (int l = 0; l < K; ++l) s[l] = splat(*p.a.at(i, k + l).p);
+          int64_t j = begin;
+          for (; j + L <= end; j += L) {
+            Vec<T> x = load(c + j);
+            for (int l = 0; l < K; ++l) x += s[l] * load(b + l * p.b.row + j);
+            store(c + j, x);
+          }
+          if (j < end) {
+            Vec<T> x = load_n(c + j, end - j);
+            for (int l = 0; l < K; ++l) x += s[l] * load_n(b + l * p.b.row + j, end - j);
+            store_n(c + j, x, end - j);
+          }
+        }
+      });
+  });
+}
+
 // The fastest of these for the sizes at hand.
 template <class T>
 void product_fast(Product<T> p) {
@@ -428,6 +467,7 @@ void product_fast(Product<T> p) {
   if (p.n == 1 && p.a.col == 1 && p.b.row == 1) return product_dots(p);
   const int64_t work = p.m * p.n * p.k;
   const int64_t chunks = max(1, work / kChunkWork);
+  if (p.m <= 2 && p.b.col == 1 && p.c.col == 1 && p.n * p.k >= 1 << 16) return product_rows(p);
   if (p.m <= kTileRows && p.b.col == 1) {  // b is used once: columns over threads, no copy
     const int64_t strip = tile_vectors(p.m) * kLanes<T>;
     return for_ranges(
@@ -436,9 +476,11 @@ void product_fast(Product<T> p) {
               {p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)});
         });
   }
-  if (work <= 8 * kChunkWork &&
-      p.k <= kDepth) {  // all of it is in the cache anyway: rows over threads
-    const int64_t grain = ceil_div(ceil_div(p.m, chunks), kTileRows) * kTileRows;
+  // All of b is in the cache anyway, or a strip of it and few rows use it: rows over threads, no
+  // copy.
+  if (p.n <= 2 * kTileCols<T> || (p.k <= kDepth && (work <= 8 * kChunkWork || p.m <= 64))) {
+    const int64_t least = p.b.col == 1 ? kTileRows : 4 * kTileRows;  // each copies its strips
+    const int64_t grain = ceil_div(ceil_div(p.m, chunks), least) * least;
     return for_ranges(p.m, grain, [&](int64_t from, int64_t to) {
       product_simd<T>(
           {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)});
