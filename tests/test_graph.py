@@ -64,12 +64,12 @@ def test_deep_graph_in_linear_time():
     def seconds(n):
         x = leaf(1.0)
         y = x
-        start = time.perf_counter()
+        start = time.process_time()
         for _ in range(n):
             y = y * 1.0
         y.backward()
         assert x.grad.item() == 1.0
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(1000)
     assert seconds(100_000) < 40 * max(seconds(10_000), 0.005)
