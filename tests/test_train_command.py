@@ -272,7 +272,7 @@ def test_help_is_help(capsys: Any) -> None:
             main(options)
         assert stopped.value.code == 0
     out = capsys.readouterr().out
-    for word in ("examples:", "--resume", "fashion_mnist", "one matrix", mt.__version__):
+    for word in ("examples:", "--resume", "fashion_mnist", "One matrix", mt.__version__):
         assert word in out
 
 
