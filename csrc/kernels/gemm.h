@@ -398,26 +398,27 @@ template <class T>
 void product_dots(const Product<T>& p) {
   constexpr int L = kLanes<T>;
   const T* b = p.b.p;
-  for_ranges(p.m, max(4, ceil_div(kChunkWork, 4 * p.k) * 4), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; i += 4)
-      with<4>(min(4, end - i), [&](auto rows) {
-        constexpr int H = decltype(rows)::value;
-        const T* a = p.a.at(i, 0).p;
-        Vec<T> total[H][2] = {};
-        int64_t k = 0;
-        for (; k + 2 * L <= p.k; k += 2 * L)
+  for_ranges(p.m, max(4, ceil_div(kChunkWork, 4 * max(1, p.k)) * 4),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t i = begin; i < end; i += 4)
+                 with<4>(min(4, end - i), [&](auto rows) {
+                   constexpr int H = decltype(rows)::value;
+                   const T* a = p.a.at(i, 0).p;
+                   Vec<T> total[H][2] = {};
+                   int64_t k = 0;
+                   for (; k + 2 * L <= p.k; k += 2 * L)
 #pragma GCC unroll 4
-          for (int r = 0; r < H; ++r) {
-            total[r][0] += load(a + r * p.a.row + k) * load(b + k);
-            total[r][1] += load(a + r * p.a.row + k + L) * load(b + k + L);
-          }
-        for (int r = 0; r < H; ++r) {
-          T s = sum<T>(total[r][0] + total[r][1]);
-          for (int64_t l = k; l < p.k; ++l) s += a[r * p.a.row + l] * b[l];
-          *p.c.at(i + r, 0).p = s + (p.d.p ? *p.d.at(i + r, 0).p : 0);
-        }
-      });
-  });
+                     for (int r = 0; r < H; ++r) {
+                       total[r][0] += load(a + r * p.a.row + k) * load(b + k);
+                       total[r][1] += load(a + r * p.a.row + k + L) * load(b + k + L);
+                     }
+                   for (int r = 0; r < H; ++r) {
+                     T s = sum<T>(total[r][0] + total[r][1]);
+                     for (int64_t l = k; l < p.k; ++l) s += a[r * p.a.row + l] * b[l];
+                     *p.c.at(i + r, 0).p = s + (p.d.p ? *p.d.at(i + r, 0).p : 0);
+                   }
+                 });
+             });
 }
 
 // c (m, n) = a (m, k) b (k, n) + d for a row or two and a large b with contiguous rows: b streams

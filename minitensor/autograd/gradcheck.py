@@ -178,7 +178,7 @@ def gradgradcheck(
             )
             outs = [y for y in _outputs(func, xs) if y.requires_grad]
             found = grad(outs, [xs[i] for i in places], gs, create_graph=True, allow_unused=True)
-        return tuple([g for g in found if g is not None and g.requires_grad])
+        return tuple([g for g in found if g is not None])
 
     return gradcheck(
         first,

@@ -1,0 +1,156 @@
+"""Matrix products: PyTorch's cases, layouts, gradients of every argument, errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minitensor as mt
+from minitensor.errors import DtypeError, ShapeError
+from minitensor.nn.functional import linear
+
+
+def tensors(rng, *shapes):
+    return [mt.from_numpy(rng.standard_normal(s)).requires_grad_() for s in shapes]
+
+
+def check(f, *xs):
+    """First and second derivatives against finite differences, in float64."""
+    assert mt.autograd.gradcheck(f, xs)
+    assert mt.autograd.gradgradcheck(f, xs)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((3,), (3,)),
+        ((2, 3), (3,)),
+        ((3,), (3, 2)),
+        ((2, 3), (3, 2)),
+        ((4, 2, 3), (3,)),
+        ((3,), (4, 3, 2)),
+        ((4, 2, 3), (3, 2)),
+        ((2, 3), (4, 3, 2)),
+        ((2, 1, 2, 3), (3, 3, 2)),
+        ((0,), (0,)),
+        ((2, 0), (0, 3)),
+    ],
+)
+def test_every_case_of_matmul(a, b):
+    x, y = tensors(np.random.default_rng(0), a, b)
+    out = x @ y
+    np.testing.assert_allclose(out.detach().numpy(), x.detach().numpy() @ y.detach().numpy())
+    if x.numel():
+        check(mt.matmul, x, y)
+
+
+sizes = st.integers(0, 40)
+
+
+@given(m=sizes, k=sizes, n=sizes, flips=st.integers(0, 15), batch=st.integers(1, 3), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_any_size_and_layout_is_exact(m, k, n, flips, batch, seed):
+    """Products of small powers of two round nowhere, so every path gives NumPy's bits."""
+    rng = np.random.default_rng(seed)
+
+    def draw(rows, columns, transposed, reverse, *front):
+        shape = (*front, columns, rows) if transposed else (*front, rows, columns)
+        x = rng.choice([-2.0, -1.0, -0.5, 0.5, 1.0, 2.0], shape).astype(np.float32)
+        x = x.swapaxes(-1, -2) if transposed else x
+        return x[..., ::-1, :] if reverse else x
+
+    a = draw(m, k, flips & 1, flips & 2, batch)
+    b = draw(k, n, flips & 4, flips & 8)
+    found = mt.matmul(mt.from_numpy(a.copy("K")), mt.from_numpy(b.copy("K"))).numpy()
+    np.testing.assert_array_equal(found, a @ b)
+    wide = np.repeat(b, 2, -1)[..., ::2]  # no axis is contiguous
+    np.testing.assert_array_equal(mt.matmul(mt.from_numpy(a.copy("K")), mt.from_numpy(wide)).numpy(), a @ b)
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(1, 700, 900), (2, 700, 900), (900, 700, 1), (300, 290, 310), (6, 2000, 70), (2000, 30, 6)]
+)
+def test_large_products_have_the_same_bits_for_any_threads(m, k, n):
+    rng = np.random.default_rng(1)
+    a = mt.from_numpy(rng.standard_normal((m, k)).astype(np.float32))
+    b = mt.from_numpy(rng.standard_normal((k, n)).astype(np.float32))
+    before = mt.get_num_threads()
+    try:
+        found = []
+        for threads in (1, 2, 3, 8):
+            mt.set_num_threads(threads)
+            found.append(((a @ b).numpy(), (a @ b.T.contiguous().T).numpy()))
+    finally:
+        mt.set_num_threads(before)
+    for pair in found[1:]:
+        np.testing.assert_array_equal(pair[0], found[0][0])
+        np.testing.assert_array_equal(pair[1], found[0][1])
+    exact = a.numpy().astype(np.float64) @ b.numpy().astype(np.float64)
+    np.testing.assert_allclose(found[0][0], exact, rtol=1e-4, atol=1e-4 * np.sqrt(k))
+
+
+def test_relatives():
+    rng = np.random.default_rng(2)
+    a, b, v, w, u = tensors(rng, (2, 3), (3, 4), (3,), (2,), (3,))
+    x, y = tensors(rng, (2, 3, 4), (2, 4, 2))
+    (start,) = tensors(rng, (4,))
+    assert mt.mm(a, b).shape == (2, 4)
+    assert mt.mv(a, v).shape == (2,)
+    assert mt.dot(v, u).shape == ()
+    assert mt.outer(v, w).shape == (3, 2)
+    assert mt.bmm(x, y).shape == (2, 3, 2)
+    check(mt.mm, a, b)
+    check(mt.mv, a, v)
+    check(mt.dot, v, u)
+    check(mt.outer, v, w)
+    check(mt.bmm, x, y)
+    check(lambda s, p, q: mt.addmm(s, p, q, beta=0.5, alpha=3.0), start, a, b)
+    out = mt.addmm(mt.full((4,), float("nan"), dtype=mt.float64), a, b, beta=0)
+    assert not out.isnan().any()
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 4, 3), (0, 3)])
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_linear(shape, with_bias):
+    x, w, b = tensors(np.random.default_rng(3), shape, (5, 3), (5,))
+    args = (x, w, b) if with_bias else (x, w)
+    out = linear(*args)
+    want = x.detach().numpy() @ w.detach().numpy().T + (b.detach().numpy() if with_bias else 0)
+    np.testing.assert_allclose(out.detach().numpy(), want)
+    if x.numel():
+        check(linear, *args)
+
+
+def test_integers_multiply_exactly():
+    a = mt.arange(6).reshape(2, 3)
+    assert (a @ a.T).tolist() == [[5, 14], [14, 50]]
+    assert (a @ a.T).dtype == mt.int64
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: mt.ones(3, 4) @ mt.ones(5, 6), ShapeError, r"\(3, 4\) @ \(5, 6\).*4 and 5 differ"),
+        (lambda: mt.ones(4) @ mt.ones(5, 6), ShapeError, "matmul.*4 and 5 differ"),
+        (lambda: mt.ones(3, 4) @ mt.ones(5), ShapeError, "matmul.*4 and 5 differ"),
+        (lambda: mt.ones(2, 3, 4) @ mt.ones(3, 4, 2), ShapeError, "batch sizes 2 and 3 differ"),
+        (lambda: mt.matmul(mt.tensor(1.0), mt.ones(2)), ShapeError, "at least one axis"),
+        (lambda: mt.ones(2, 2) @ mt.ones(2, 2, dtype=mt.float64), DtypeError, "float32 and float64"),
+        (lambda: mt.mm(mt.ones(2), mt.ones(2, 2)), ShapeError, "mm: expected 2 axes"),
+        (lambda: mt.bmm(mt.ones(2, 2, 2), mt.ones(1, 2, 2)), ShapeError, "bmm.*2 and 1 differ"),
+        (lambda: mt.mv(mt.ones(2, 2), mt.ones(2, 2)), ShapeError, "mv: expected 1 axes"),
+        (lambda: mt.dot(mt.ones(2), mt.ones(3)), ShapeError, "2 and 3 differ"),
+        (lambda: mt.addmm(mt.ones(3), mt.ones(2, 2), mt.ones(2, 2)), ShapeError, "does not broadcast"),
+        (lambda: linear(mt.ones(2, 3), mt.ones(4, 5)), ShapeError, "linear.*3 and 5 differ"),
+        (lambda: linear(mt.ones(2, 3), mt.ones(4, 3), mt.ones(3)), ShapeError, "expected 4 values"),
+    ],
+)
+def test_bad_input(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_a_result_that_no_memory_holds():
+    row = mt.ones(1, 1).expand(2**40, 1)
+    with pytest.raises(MemoryError):
+        row @ mt.ones(1, 1).expand(1, 2**40)
