@@ -80,7 +80,7 @@ def confusion(labels: Any, predictions: Any, classes: Sequence[str], title: str 
 
     >>> figure = mt.learn.plot.confusion([0, 1, 1], [0, 1, 0], ["cat", "dog"])
     """
-    truth, said = np.asarray(raw(labels)), np.asarray(raw(predictions))
+    truth, said = np.asarray(raw(labels), np.int64), np.asarray(raw(predictions), np.int64)
     if truth.shape != said.shape or truth.ndim != 1:
         raise ShapeError(f"confusion: labels {truth.shape} and predictions {said.shape} do not pair")
     k = len(classes)
