@@ -180,8 +180,7 @@ def elementwise(
         return usual.get(order, some)
 
     def numpy(*arrays: Array, **params: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return np.asarray(reference(*arrays, **params))
+        return np.asarray(reference(*arrays, **params))
 
     return Op(
         name,
