@@ -355,7 +355,9 @@ void product_packed(const Product<T>& p) {
   constexpr int W = kTileCols<T>, H = kPackRows<T>;
   const int64_t tiles = slivers(p.m), depths = ceil_div(p.k, kDepth),
                 panels = ceil_div(p.n, W * kBlockCols);
-  const int64_t row_blocks = ceil_div(tiles, kBlockRows);
+  // As many blocks of rows as caches ask for, or as give several threads work.
+  const int64_t enough = min(min(8, tiles), p.m * p.n * p.k / (4 * kChunkWork));
+  const int64_t row_blocks = max(ceil_div(tiles, kBlockRows), enough);
   const int64_t depth_most = ceil_div(p.k, depths);
   Scratch<T> panel(min(ceil_div(p.n, W), kBlockCols) * W * depth_most);
   for (int64_t panel_no = 0; panel_no < panels; ++panel_no) {
