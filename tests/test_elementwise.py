@@ -106,7 +106,8 @@ def test_special_values(name, dtype):
     op = {"exp": functions.EXP, "log": functions.LOG, "tanh": functions.TANH, "erf": functions.ERF}.get(name)
     op = op or getattr(functions, name.upper(), None) or getattr(arithmetic, name.upper())
     x = np.array(SPECIAL, dtype)
-    want = op.reference(x)[0]
+    with np.errstate(all="ignore"):
+        want = op.reference(x)[0]
     for shift in range(19):
         padded = np.concatenate([np.ones(shift, dtype), x])
         have = op.forward(padded)[0][shift:]
