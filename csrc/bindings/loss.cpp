@@ -101,13 +101,14 @@ void bind_loss(py::module_& m) {
             "cross_entropy_vjp",
             [&](auto t) {
               using T = decltype(t);
-              const Array from = contiguous(x), gs = contiguous(g), norm = contiguous(lse);
+              const Array from = contiguous(x), gs = contiguous(g), norm = contiguous(lse),
+                          sum = contiguous(total);
               const std::optional<Array> w = weights<T>(weight, c.n);
               Array dx = empty<T>(shape_of(x));
               T* pdx = data<T>(dx);
               const T *pg = data<T>(gs), *px = data<T>(from), *plse = data<T>(norm),
                       *pw = w ? data<T>(*w) : nullptr;
-              const T* ptotal = how == kMean ? data<T>(total) : nullptr;
+              const T* ptotal = how == kMean ? data<T>(sum) : nullptr;
               const auto* pt = data<int64_t>(at);
               without_gil([&] {
                 active<T>().cross_entropy_vjp(pdx, pg, px, plse, ptotal, pt, pw,
