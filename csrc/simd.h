@@ -259,7 +259,8 @@ template <class T>
 inline Vec<T> log(Vec<T> x) {
   using F = Format<T>;
   const Mask<T> tiny = x < F::least;
-  const Vec<T> y = select<T>(tiny, x * power_of_two<T>(Mask<T>{} + F::mantissa), x);
+  // Of |x|: a sign bit would overflow the subtraction below, though no negative x counts at the end.
+  const Vec<T> y = abs<T>(select<T>(tiny, x * power_of_two<T>(Mask<T>{} + F::mantissa), x));
   const Mask<T> root = bits<T>(splat<T>(T(0.70710678118654752)));
   const Mask<T> n = (bits<T>(y) - root) >> F::mantissa;
   const Vec<T> f = from_bits<T>(bits<T>(y) - (n << F::mantissa)) - 1;
