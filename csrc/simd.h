@@ -259,7 +259,7 @@ template <class T>
 inline Vec<T> log(Vec<T> x) {
   using F = Format<T>;
   const Mask<T> tiny = x < F::least;
-  // Of |x|: a sign bit would overflow the subtraction below, though no negative x counts at the end.
+  // Of |x|: a sign bit would overflow the subtraction below, though log x is NaN there.
   const Vec<T> y = abs<T>(select<T>(tiny, x * power_of_two<T>(Mask<T>{} + F::mantissa), x));
   const Mask<T> root = bits<T>(splat<T>(T(0.70710678118654752)));
   const Mask<T> n = (bits<T>(y) - root) >> F::mantissa;
