@@ -1,7 +1,6 @@
 """What is timed: small programs in PyTorch's names, run with `mt` being minitensor or torch.
 
-A case is a function of the module that prepares its inputs and returns what to time. Cases are in families; those of
-the families "operators" and "steps" have a forward and, where they say so, a forward with backward.
+A case is a function of the module that prepares its inputs and returns what to time.
 """
 
 from __future__ import annotations

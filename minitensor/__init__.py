@@ -15,7 +15,7 @@ if _find_spec("minitensor._core") is None:
         "run Python from another folder, or install it there: pip install -e ."
     )
 
-from . import autograd, cpu, datasets, errors, nn, optim, random, utils
+from . import autograd, cpu, datasets, errors, learn, nn, optim, random, utils
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -303,6 +303,7 @@ __all__ = [
     "isnan",
     "layer_norm",
     "le",
+    "learn",
     "linspace",
     "load",
     "log",

@@ -13,6 +13,7 @@ from .device import check
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph import wrap
 from .ops.common import raw
+from .ops.shape import new_sizes
 from .tensor import Tensor
 
 __all__ = [
@@ -134,23 +135,9 @@ def from_numpy(array: Any) -> Tensor:
     return finish(array, False)
 
 
-def _sizes(name: str, size: Sequence[Any]) -> tuple[int, ...]:
-    if len(size) == 1 and isinstance(size[0], (tuple, list)):
-        size = size[0]
-    try:
-        shape = tuple([int(raw(n).__index__()) for n in size])
-    except (AttributeError, TypeError):
-        raise TypeError(f"{name}: sizes must be integers, not {tuple(size)!r}") from None
-    if any(n < 0 for n in shape):
-        raise ShapeError(f"{name}: sizes must not be negative, got {shape}")
-    if math.prod(shape) >= 2**60:
-        raise OutOfMemoryError(f"{name}: a tensor of shape {shape} has more bytes than can be addressed")
-    return shape
-
-
 def _filled(name: str, size: Sequence[Any], value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     check(device)
-    shape = _sizes(name, size)
+    shape = new_sizes(name, size)
     d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
     try:
         array = np.zeros(shape, d.numpy) if value == 0 else np.full(shape, value, d.numpy)
@@ -241,7 +228,7 @@ def arange(
     whole = all(isinstance(v, (int, np.integer)) for v in (first, last, by))
     d = (dtypes.int64 if whole else dtypes.get_default_dtype()) if dtype is None else dtypes.of(dtype)
     count = -((first - last) // by) if whole else math.ceil((last - first) / by)
-    values = first + by * np.arange(_sizes("arange", (count,))[0], dtype=np.int64 if whole else np.float64)
+    values = first + by * np.arange(new_sizes("arange", (count,))[0], dtype=np.int64 if whole else np.float64)
     return finish(values.astype(d.numpy), requires_grad)
 
 
@@ -269,6 +256,6 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
             [0., 1.]])
     """
     check(device)
-    rows, cols = _sizes("eye", (n, n if m is None else m))
+    rows, cols = new_sizes("eye", (n, n if m is None else m))
     d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
     return finish(np.eye(rows, cols, dtype=d.numpy), requires_grad)

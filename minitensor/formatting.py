@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def _shown(a: Any) -> Any:
     return a
 
 
-def _formatter(a: Any) -> Any:
+def _formatter(a: Any) -> Callable[[Any], str]:
     """How each element is written, all in one width."""
     digits = _options["precision"]
     if a.dtype.kind == "b":
@@ -69,10 +70,10 @@ def _formatter(a: Any) -> Any:
     return lambda v: f"{word(v):>{width}}"
 
 
-def _rows(a: Any, word: Any, indent: int, abridged: bool) -> str:
+def _rows(a: Any, word: Callable[[Any], str], indent: int, abridged: bool) -> str:
     e = _options["edgeitems"]
     if a.ndim == 0:
-        return str(word(a[()]))
+        return word(a[()])
     n = a.shape[0]
     cut = abridged and n > 2 * e
     places = [*range(e), None, *range(n - e, n)] if cut else list(range(n))
@@ -83,7 +84,8 @@ def _rows(a: Any, word: Any, indent: int, abridged: bool) -> str:
         lines = [", ".join(words[k : k + per_line]) for k in range(0, len(words), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
     parts = ["..." if i is None else _rows(a[i], word, indent + 1, abridged) for i in places]
-    return str("[" + ("," + "\n" * (a.ndim - 1) + " " * (indent + 1)).join(parts) + "]")
+    breaks: int = a.ndim - 1
+    return "[" + ("," + "\n" * breaks + " " * (indent + 1)).join(parts) + "]"
 
 
 def tensor_str(x: Any) -> str:
@@ -102,4 +104,4 @@ def tensor_str(x: Any) -> str:
         notes.append(f"grad_fn=<{x.node.name()}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
-    return str(", ".join([prefix + body, *notes])) + ")"
+    return ", ".join([prefix + body, *notes]) + ")"

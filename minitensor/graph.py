@@ -297,7 +297,7 @@ class Tensor:
         """Whether no recorded operator made this tensor."""
         return self.node is None
 
-    def detach(self) -> Tensor:
+    def detach(self) -> Any:
         """The same memory outside the graph."""
         out: Tensor = _new(self.array)
         out.version = self.version
@@ -338,13 +338,6 @@ def _new(array: Any) -> Any:
 def wrap(array: Any) -> Any:
     """A tensor over an ndarray, sharing its memory; a leaf."""
     return _new(array)
-
-
-def detached(array: Any, like: Tensor) -> Any:
-    """A leaf over `array`, which shares the memory of `like` and so its version."""
-    out: Tensor = _new(array)
-    out.version = like.version
-    return out
 
 
 def as_leaf(x: Tensor) -> Any:

@@ -17,7 +17,7 @@ from .errors import DtypeError, ShapeError
 from .generator import memory_axes
 from .graph import assign, check_writable, wrap
 from .ops.common import raw
-from .ops.shape import sizes
+from .ops.shape import new_sizes
 
 __all__ = [
     "Generator",
@@ -104,10 +104,7 @@ Fill = Callable[[generator.Generator, Any, Any], Any]  # of a generator, a shape
 
 def _shape(name: str, given: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     """The sizes given one by one, as one sequence, or by the keyword."""
-    shape = sizes(name, given if size is None else (size,))
-    if any(n < 0 for n in shape):
-        raise ShapeError(f"{name}: sizes must not be negative, got {shape}")
-    return shape
+    return new_sizes(name, given if size is None else (size,))
 
 
 def _dtype(name: str, dtype: Any, floating: bool = True) -> Any:

@@ -2,22 +2,13 @@
 
 import numpy as np
 import pytest
+from derivatives import check, leaves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minitensor as mt
 from minitensor.errors import DtypeError, ShapeError
 from minitensor.nn.functional import conv2d, conv_transpose2d, fold, unfold
-
-
-def tensors(rng, *shapes):
-    return [mt.from_numpy(rng.standard_normal(s)).requires_grad_() for s in shapes]
-
-
-def check(f, *xs):
-    """First and second derivatives against finite differences, in float64."""
-    assert mt.autograd.gradcheck(f, xs)
-    assert mt.autograd.gradgradcheck(f, xs)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +24,7 @@ def check(f, *xs):
     ],
 )
 def test_gradients(x, w, options):
-    args = tensors(np.random.default_rng(0), x, w, w[:1])
+    args = leaves(np.random.default_rng(0), x, w, w[:1])
     check(lambda a, b, c: conv2d(a, b, c, **options), *args)
     check(lambda a, b: conv2d(a, b, **options), *args[:2])
 
@@ -49,7 +40,7 @@ def test_gradients(x, w, options):
     ],
 )
 def test_transposed_gradients(x, w, options):
-    args = tensors(np.random.default_rng(1), x, w, (w[1] * options.get("groups", 1),))
+    args = leaves(np.random.default_rng(1), x, w, (w[1] * options.get("groups", 1),))
     check(lambda a, b, c: conv_transpose2d(a, b, c, **options), *args)
 
 
@@ -167,9 +158,9 @@ def test_fold_counts_the_windows_of_each_pixel():
     x = mt.ones(1, 2, 5, 4)
     counts = fold(unfold(x, 2), (5, 4), 2)
     assert counts[0, 0].tolist() == [[1, 2, 2, 1], *[[2, 4, 4, 2]] * 3, [1, 2, 2, 1]]
-    (a,) = tensors(np.random.default_rng(6), (1, 2, 4, 5))
+    (a,) = leaves(np.random.default_rng(6), (1, 2, 4, 5))
     check(lambda t: unfold(t, (2, 3), dilation=(2, 1), padding=1, stride=(1, 2)), a)
-    (b,) = tensors(np.random.default_rng(7), (8, 12))
+    (b,) = leaves(np.random.default_rng(7), (8, 12))
     check(lambda t: fold(t, (4, 5), 2), b)
 
 

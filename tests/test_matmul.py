@@ -2,22 +2,13 @@
 
 import numpy as np
 import pytest
+from derivatives import check, leaves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minitensor as mt
 from minitensor.errors import DtypeError, ShapeError
 from minitensor.nn.functional import linear
-
-
-def tensors(rng, *shapes):
-    return [mt.from_numpy(rng.standard_normal(s)).requires_grad_() for s in shapes]
-
-
-def check(f, *xs):
-    """First and second derivatives against finite differences, in float64."""
-    assert mt.autograd.gradcheck(f, xs)
-    assert mt.autograd.gradgradcheck(f, xs)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +28,7 @@ def check(f, *xs):
     ],
 )
 def test_every_case_of_matmul(a, b):
-    x, y = tensors(np.random.default_rng(0), a, b)
+    x, y = leaves(np.random.default_rng(0), a, b)
     out = x @ y
     np.testing.assert_allclose(out.detach().numpy(), x.detach().numpy() @ y.detach().numpy())
     if x.numel():
@@ -91,9 +82,9 @@ def test_large_products_have_the_same_bits_for_any_threads(m, k, n):
 
 def test_relatives():
     rng = np.random.default_rng(2)
-    a, b, v, w, u = tensors(rng, (2, 3), (3, 4), (3,), (2,), (3,))
-    x, y = tensors(rng, (2, 3, 4), (2, 4, 2))
-    (start,) = tensors(rng, (4,))
+    a, b, v, w, u = leaves(rng, (2, 3), (3, 4), (3,), (2,), (3,))
+    x, y = leaves(rng, (2, 3, 4), (2, 4, 2))
+    (start,) = leaves(rng, (4,))
     assert mt.mm(a, b).shape == (2, 4)
     assert mt.mv(a, v).shape == (2,)
     assert mt.dot(v, u).shape == ()
@@ -112,7 +103,7 @@ def test_relatives():
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 4, 3), (0, 3)])
 @pytest.mark.parametrize("with_bias", [True, False])
 def test_linear(shape, with_bias):
-    x, w, b = tensors(np.random.default_rng(3), shape, (5, 3), (5,))
+    x, w, b = leaves(np.random.default_rng(3), shape, (5, 3), (5,))
     args = (x, w, b) if with_bias else (x, w)
     out = linear(*args)
     want = x.detach().numpy() @ w.detach().numpy().T + (b.detach().numpy() if with_bias else 0)

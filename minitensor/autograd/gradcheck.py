@@ -73,7 +73,7 @@ def _forward(function: Callable[..., Any], inputs: Sequence[Any], xs: list[Tenso
             seed = np.zeros_like(x.array)
             seed[place] = 1
             with forward_ad.dual_level(), no_grad():
-                duals = [forward_ad.make_dual(_detached(v), creation.from_numpy(seed)) if v is x else v for v in inputs]
+                duals = [forward_ad.make_dual(v.detach(), creation.from_numpy(seed)) if v is x else v for v in inputs]
                 parts = [forward_ad.unpack_dual(y) for y in _outputs(function, duals)]
             mine.append(
                 [np.zeros(p.primal.array.size) if p.tangent is None else p.tangent.array.ravel() for p in parts]
@@ -165,14 +165,14 @@ def gradgradcheck(
         seeds = [creation.tensor(rng.standard_normal(y.array.shape), dtype=y.dtype) for y in ys]
     else:
         seeds = list(_tuple(grad_outputs))
-    seeds = [graph.as_leaf(_detached(s)) for s in seeds]
+    seeds = [graph.as_leaf(s.detach()) for s in seeds]
 
     def first(*arguments: Any) -> tuple[Any, ...]:
         xs, gs = arguments[: len(values)], arguments[len(values) :]
         with enable_grad():
             xs = tuple(
                 [
-                    x if not isinstance(x, Tensor) or x.requires_grad or i not in places else _again(x)
+                    x if not isinstance(x, Tensor) or x.requires_grad or i not in places else graph.as_leaf(x)
                     for i, x in enumerate(xs)
                 ]
             )
@@ -190,14 +190,3 @@ def gradgradcheck(
         check_forward_ad=check_fwd_over_rev,
         check_backward_ad=check_rev_over_rev,
     )
-
-
-def _detached(x: Tensor) -> Tensor:
-    out: Tensor = graph.wrap(x.array)
-    return out
-
-
-def _again(x: Tensor) -> Tensor:
-    """A value that lost its place in the graph, as a leaf that wants a gradient (and keeps its tangent)."""
-    out: Tensor = graph.as_leaf(x)
-    return out

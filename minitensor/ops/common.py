@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Pair = tuple[int, int]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -69,6 +71,23 @@ def need_float(name: str, *values: Any) -> None:
     for v in values:
         if v is not None and raw(v).dtype.kind != "f":
             raise DtypeError(f"{name}: expected a floating dtype, got {raw(v).dtype}")
+
+
+def pair(name: str, what: str, value: Any, least: int) -> Pair:
+    """One number for both axes of a plane, or one for each: a kernel's size, a stride, a padding."""
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    both = both * 2 if len(both) == 1 else both
+    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
+        raise ShapeError(f"{name}: {what} must be one integer or two, not {value!r}")
+    if not all(least <= n < 2**31 for n in both):
+        raise ShapeError(f"{name}: {what} {value!r} must be at least {least} (and below 2^31)")
+    return int(both[0]), int(both[1])
+
+
+def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
+    """(outer, n, inner): the sizes before, along and after an axis."""
+    n = shape[dim] if shape else 1
+    return math.prod(shape[:dim]), n, math.prod(shape[dim + 1 :])
 
 
 def axis(name: str, dim: Any, ndim: int) -> int:

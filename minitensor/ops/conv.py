@@ -32,11 +32,10 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add
-from .common import Array, need_float, raw, shape_of
+from .common import Array, Pair, need_float, pair, raw, shape_of
 from .reduce import sum
 from .shape import cat, reshape
 
-Pair = tuple[int, int]
 Shape = tuple[int, ...]
 
 # --- windows in NumPy -----------------------------------------------------------------------------
@@ -266,17 +265,6 @@ CONV2D_WEIGHT_VJP = Op(
 # --- what a convolution is told -------------------------------------------------------------------
 
 
-def _pair(name: str, what: str, value: Any, least: int) -> Pair:
-    """One number for both axes, or one for each."""
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    both = both * 2 if len(both) == 1 else both
-    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
-        raise ShapeError(f"{name}: {what} must be one integer or two, not {value!r}")
-    if not all(least <= n < 2**31 for n in both):
-        raise ShapeError(f"{name}: {what} {value!r} must be at least {least}, and below 2**31")
-    return int(both[0]), int(both[1])
-
-
 def _check(name: str, input: Any, weight: Any, bias: Any, outputs: int, groups: Any) -> None:
     """Raises unless the ranks, the dtypes and the bias fit, and no size but the batch is zero."""
     x, w = shape_of(input), shape_of(weight)
@@ -346,7 +334,7 @@ def conv2d(
             f"{name}: input {x} with {x[-3]} channels and weight {w} in {groups} groups: "
             "expected a weight of (a multiple of groups, channels / groups, kh, kw)"
         )
-    strides, dilations = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
+    strides, dilations = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
     extra = (0, 0)
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
@@ -356,7 +344,7 @@ def conv2d(
         total = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilations, w[2:], strict=True)]
         padding = (total[0] // 2, total[1] // 2)
         extra = (total[0] % 2, total[1] % 2)
-    paddings = _pair(name, "padding", padding, 0)
+    paddings = pair(name, "padding", padding, 0)
     for size, more, k, p, d in zip(x[-2:], extra, w[2:], paddings, dilations, strict=True):
         span, room = d * (k - 1) + 1, size + more + 2 * p
         if span > room:
@@ -420,10 +408,10 @@ def conv_transpose2d(
             f"{name}: input {x} with {x[-3]} channels and weight {w} in {groups} groups: "
             "expected a weight of (channels, outputs / groups, kh, kw), groups dividing channels"
         )
-    strides, dilations = _pair(name, "stride", stride, 1), _pair(name, "dilation", dilation, 1)
+    strides, dilations = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
     paddings, more = (
-        _pair(name, "padding", padding, 0),
-        _pair(name, "output_padding", output_padding, 0),
+        pair(name, "padding", padding, 0),
+        pair(name, "output_padding", output_padding, 0),
     )
     size = []
     for n, k, s, p, e, d in zip(x[-2:], w[2:], strides, paddings, more, dilations, strict=True):
@@ -550,8 +538,8 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     x = shape_of(input)
     if len(x) not in (3, 4) or 0 in x[-3:]:
         raise ShapeError(f"{name}: expected (N, C, H, W) or (C, H, W) without empty axes but the batch, got {x}")
-    kernel, steps = _pair(name, "kernel_size", kernel_size, 1), _pair(name, "stride", stride, 1)
-    pads, dilations = _pair(name, "padding", padding, 0), _pair(name, "dilation", dilation, 1)
+    kernel, steps = pair(name, "kernel_size", kernel_size, 1), pair(name, "stride", stride, 1)
+    pads, dilations = pair(name, "padding", padding, 0), pair(name, "dilation", dilation, 1)
     _positions(name, x[-2:], kernel, steps, pads, dilations)
     return _batched(
         input,
@@ -584,11 +572,11 @@ def fold(
     need_float(name, input)
     cols = shape_of(input)
     size, kernel = (
-        _pair(name, "output_size", output_size, 1),
-        _pair(name, "kernel_size", kernel_size, 1),
+        pair(name, "output_size", output_size, 1),
+        pair(name, "kernel_size", kernel_size, 1),
     )
-    steps, pads = _pair(name, "stride", stride, 1), _pair(name, "padding", padding, 0)
-    dilations = _pair(name, "dilation", dilation, 1)
+    steps, pads = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0)
+    dilations = pair(name, "dilation", dilation, 1)
     oh, ow = _positions(name, size, kernel, steps, pads, dilations)
     area = kernel[0] * kernel[1]
     if len(cols) not in (2, 3) or cols[-2] == 0 or cols[-2] % area or cols[-1] != oh * ow:

@@ -24,22 +24,9 @@ from .. import _core
 from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, need_float, shape_of
-
-Pair = tuple[int, int]
+from .common import Array, Pair, need_float, pair, shape_of
 
 # --- what a pooling is told -------------------------------------------------------------------------------------------
-
-
-def _pair(name: str, what: str, value: Any, least: int) -> Pair:
-    """One size for both axes, or one for each."""
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    both = both * 2 if len(both) == 1 else both
-    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
-        raise ShapeError(f"{name}: {what} must be one integer or two, not {value!r}")
-    if not all(least <= n < 2**31 for n in both):
-        raise ShapeError(f"{name}: {what} {value!r} must be at least {least} (and below 2^31)")
-    return int(both[0]), int(both[1])
 
 
 def _plane(name: str, x: Any) -> Pair:
@@ -232,10 +219,10 @@ def max_pool2d(
     """
     name = "max_pool2d"
     need_float(name, input)
-    kernel = _pair(name, "kernel_size", kernel_size, 1)
-    step = kernel if stride is None else _pair(name, "stride", stride, 1)
-    pad = _pair(name, "padding", padding, 0)
-    spread = _pair(name, "dilation", dilation, 1)
+    kernel = pair(name, "kernel_size", kernel_size, 1)
+    step = kernel if stride is None else pair(name, "stride", stride, 1)
+    pad = pair(name, "padding", padding, 0)
+    spread = pair(name, "dilation", dilation, 1)
     sizes = zip(_plane(name, input), kernel, step, pad, spread, strict=True)
     out = tuple([_count(name, *axis, bool(ceil_mode)) for axis in sizes])
     params = {"kernel": kernel, "stride": step, "padding": pad, "dilation": spread, "out": out}
@@ -391,9 +378,9 @@ def avg_pool2d(
     """
     name = "avg_pool2d"
     need_float(name, input)
-    kernel = _pair(name, "kernel_size", kernel_size, 1)
-    step = kernel if stride is None else _pair(name, "stride", stride, 1)
-    pad = _pair(name, "padding", padding, 0)
+    kernel = pair(name, "kernel_size", kernel_size, 1)
+    step = kernel if stride is None else pair(name, "stride", stride, 1)
+    pad = pair(name, "padding", padding, 0)
     sizes = zip(_plane(name, input), kernel, step, pad, strict=True)
     rows, cols = [_windows(name, *axis, bool(ceil_mode), bool(count_include_pad)) for axis in sizes]
     if divisor_override is not None:
@@ -433,5 +420,5 @@ def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | N
     plane = _plane(name, input)
     asked = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     sizes = [n if want is None else want for n, want in zip(plane, asked, strict=False)]
-    h, w = _pair(name, "output_size", sizes, 0)
+    h, w = pair(name, "output_size", sizes, 0)
     return apply(AVG_POOL2D, input, rows=_adaptive_windows(plane[0], h), cols=_adaptive_windows(plane[1], w))

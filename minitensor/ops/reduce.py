@@ -19,7 +19,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero
-from .common import Array, axes, axis, need_float, numpy_names, raw, shape_of, to_dtype
+from .common import Array, around, axes, axis, need_float, numpy_names, raw, shape_of, to_dtype
 from .comparison import eq, maximum, minimum, where
 from .functions import abs, exp, pow, sign
 
@@ -329,11 +329,6 @@ class min_result(NamedTuple):
     indices: Any
 
 
-def _around(shape: Shape, dim: int) -> tuple[int, int, int]:
-    """(outer, n, inner): the sizes before, along and after an axis."""
-    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
-
-
 def _chosen_dx(g: Any, shape: Shape, _values: Any, indices: Any, *, dim: int, keepdim: bool) -> Any:
     at = raw(indices).reshape(_kept(shape, (dim,)))
     along = np.arange(shape[dim]).reshape([-1 if d == dim else 1 for d in range(len(shape))])
@@ -348,7 +343,7 @@ def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], k
 
     def forward(x: Array, *, dim: int, keepdim: bool) -> Result:
         values = kernel(x, (dim,), keepdim)
-        indices = _core.first_equal(x, values, *_around(x.shape, dim))
+        indices = _core.first_equal(x, values, *around(x.shape, dim))
         return (values, indices), (x.shape, values, indices)
 
     def samples(rng: np.random.Generator) -> Iterator[Sample]:

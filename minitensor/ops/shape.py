@@ -1,4 +1,4 @@
-"""Shapes and movement: views where PyTorch makes views. No kernels: a view is NumPy's, a copy is a strided walk."""
+"""Shapes and movement: views where PyTorch makes views, and they are NumPy's. Kernel: csrc/kernels/copy.cpp."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
-from ..errors import ShapeError
+from .. import _core, dtypes
+from ..errors import OutOfMemoryError, ShapeError
 from ..graph import apply, replay
 from ..op import Op, Result, Sample
 from . import indexing, reduce
@@ -26,6 +26,16 @@ def sizes(name: str, shape: Any) -> Shape:
         return tuple([int(n.__index__()) for n in shape])
     except (AttributeError, TypeError):
         raise TypeError(f"{name}: sizes must be integers, not {tuple(shape)!r}") from None
+
+
+def new_sizes(name: str, shape: Any) -> Shape:
+    """The shape of a tensor to be made: as `sizes`, not negative, and of bytes that can be addressed."""
+    found = sizes(name, shape)
+    if any(n < 0 for n in found):
+        raise ShapeError(f"{name}: sizes must not be negative, got {found}")
+    if math.prod(found) >= 2**60:
+        raise OutOfMemoryError(f"{name}: a tensor of shape {found} has more bytes than can be addressed")
+    return found
 
 
 # --- reshape ----------------------------------------------------------------------------------------------------------
@@ -467,7 +477,13 @@ def _contiguous_reference(x: Array) -> Result:
     return x.copy("C"), ()
 
 
-CONTIGUOUS = Op("contiguous", _contiguous_reference, None, (lambda g: g,), "linear", _clone_samples, exact=True)
+def _contiguous_forward(x: Array) -> Result:
+    return _core.copy(x), ()
+
+
+CONTIGUOUS = Op(
+    "contiguous", _contiguous_reference, _contiguous_forward, (lambda g: g,), "linear", _clone_samples, exact=True
+)
 
 
 def contiguous(input: Any) -> Any:

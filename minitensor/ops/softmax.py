@@ -12,7 +12,6 @@ Kernels: csrc/kernels/softmax.cpp.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,16 +21,9 @@ from .. import _core, dtypes
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import mul, neg, sub
-from .common import Array, axis, need_float, shape_of, to_dtype
+from .common import Array, around, axis, need_float, shape_of, to_dtype
 from .functions import exp
 from .reduce import sum
-
-
-def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
-    """(outer, n, inner): the sizes before, along and after an axis."""
-    n = shape[dim] if shape else 1
-    return math.prod(shape[:dim]), n, math.prod(shape[dim + 1 :])
-
 
 SHAPES = (
     ((3, 5), 1),
