@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError, GraphError, ShapeError
+from .errors import DtypeError, GraphError, OutOfMemoryError, ShapeError
 from .op import Op
 
 try:
@@ -386,6 +386,8 @@ def _run(op: Any, arrays: list, params: dict) -> tuple:
         with np.errstate(all="ignore"):  # infinities and NaN are results, as in the kernels
             return op.reference(*arrays, **params)
     except ValueError as error:
+        if "array is too big" in str(error) or "Maximum allowed" in str(error):  # NumPy has no type of its own for it
+            raise OutOfMemoryError(f"{op.name}: {error}") from None
         if op.broadcasts and not isinstance(error, ShapeError):
             shapes = " and ".join(str(a.shape) for a in arrays)
             raise ShapeError(f"{op.name}: shapes {shapes} do not broadcast") from None
