@@ -29,7 +29,7 @@ def both(name: str, shapes: list[tuple[int, ...]], run: Callable[..., Any]) -> N
     def backward(mt: Any) -> Callable[[], Any]:
         xs = [mt.randn(*shape).requires_grad_() for shape in shapes]
         with mt.no_grad():
-            g = mt.randn(*run(mt, *xs).shape)
+            g = mt.randn(tuple(run(mt, *xs).shape))
 
         def step() -> None:
             for x in xs:
