@@ -15,9 +15,6 @@ from pathlib import Path
 def main() -> int:
     root, build = Path(__file__).resolve().parent.parent, Path(sys.argv[1]).resolve()
     bin_dir = Path(sys.executable).parent
-    pybind11 = subprocess.check_output(
-        [sys.executable, "-c", "import pybind11; print(pybind11.get_cmake_dir())"], text=True
-    ).strip()
     subprocess.run(
         [
             find(bin_dir, "cmake"),
@@ -25,7 +22,6 @@ def main() -> int:
             "dev",
             "-B",
             str(build),
-            f"-Dpybind11_DIR={pybind11}",
             f"-DPython_EXECUTABLE={sys.executable}",
             f"-DCMAKE_MAKE_PROGRAM={find(bin_dir, 'ninja')}",
             "-DMINITENSOR_COMPILE_GRAPH=OFF",
