@@ -129,10 +129,18 @@ inline Vec<T> per_lane(F f, Vec<T> x, Vec<T> y) {
   return load(lane);
 }
 
+// The C library's functions of one number, for the textbook's loops. <cmath>'s float overloads are
+// weak symbols: a copy compiled for AVX-512 could be linked into the generic kernels.
+inline float scalar_exp(float x) { return __builtin_expf(x); }
+inline double scalar_exp(double x) { return __builtin_exp(x); }
+inline float scalar_log(float x) { return __builtin_logf(x); }
+inline double scalar_log(double x) { return __builtin_log(x); }
+inline float scalar_sqrt(float x) { return __builtin_sqrtf(x); }
+inline double scalar_sqrt(double x) { return __builtin_sqrt(x); }
+
 template <class T>
 inline Vec<T> sqrt(Vec<T> x) {
-  return per_lane<T>([](T s) { return sizeof(T) == 4 ? __builtin_sqrtf(s) : __builtin_sqrt(s); },
-                     x);
+  return per_lane<T>([](T s) { return scalar_sqrt(s); }, x);
 }
 
 // --- the bits of a floating number

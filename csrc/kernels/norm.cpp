@@ -24,7 +24,7 @@ void normalise_one_by_one(T* y, T* mean, T* rstd, T* var, const T* x, Weight wei
       squares += d * d;
     }
   *var = squares / size;
-  *rstd = 1 / std::sqrt(*var + eps);
+  *rstd = 1 / scalar_sqrt(*var + eps);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < n; ++j)
       y[i * stride + j] = (x[i * stride + j] - *mean) * *rstd * weight(j) + bias(j);

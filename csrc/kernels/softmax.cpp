@@ -18,7 +18,7 @@ void naive(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
       for (int64_t j = 0; j < n; ++j)
         if (row[j * inner] > m) m = row[j * inner];
       T total = 0;
-      for (int64_t j = 0; j < n; ++j) total += out[j * inner] = std::exp(row[j * inner] - m);
+      for (int64_t j = 0; j < n; ++j) total += out[j * inner] = scalar_exp(row[j * inner] - m);
       for (int64_t j = 0; j < n; ++j) out[j * inner] /= total;
     }
 }
@@ -40,7 +40,7 @@ void blocked(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
           if (from[j * inner + c] > m[c]) m[c] = from[j * inner + c];
       for (int64_t j = 0; j < n; ++j)
         for (int64_t c = 0; c < width; ++c)
-          total[c] += to[j * inner + c] = std::exp(from[j * inner + c] - m[c]);
+          total[c] += to[j * inner + c] = scalar_exp(from[j * inner + c] - m[c]);
       for (int64_t j = 0; j < n; ++j)
         for (int64_t c = 0; c < width; ++c) to[j * inner + c] /= total[c];
     }
@@ -100,8 +100,8 @@ void log_naive(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
       for (int64_t j = 0; j < n; ++j)
         if (row[j * inner] > m) m = row[j * inner];
       T total = 0;
-      for (int64_t j = 0; j < n; ++j) total += std::exp(row[j * inner] - m);
-      for (int64_t j = 0; j < n; ++j) out[j * inner] = row[j * inner] - m - std::log(total);
+      for (int64_t j = 0; j < n; ++j) total += scalar_exp(row[j * inner] - m);
+      for (int64_t j = 0; j < n; ++j) out[j * inner] = row[j * inner] - m - scalar_log(total);
     }
 }
 
