@@ -13,7 +13,7 @@ import pytest
 
 import minitensor as mt
 from minitensor import _core
-from minitensor.errors import DtypeError, ShapeError
+from minitensor.errors import DtypeError, GraphError, ShapeError
 from minitensor.ops import arithmetic, comparison, functions
 
 NAN, INF = math.nan, math.inf
@@ -352,3 +352,43 @@ def test_bad_arguments():
         arithmetic.add(whole, "1")
     with pytest.raises(DtypeError, match="does not fit"):
         arithmetic.add(tensor([1], "uint8"), 300)
+
+
+# --- out=... ----------------------------------------------------------------------------------------------------------
+
+
+def test_out_is_written_and_returned():
+    x, out = tensor([1.0, 2.0]), tensor([0.0, 0.0])
+    assert mt.add(x, 10, out=out) is out
+    assert out.tolist() == [11, 12]
+    assert mt.mul(out, out, out=out).tolist() == [121, 144]  # complete before it is written
+    half = tensor([0.0] * 4)
+    mt.sub(x, 1, out=half[::2])
+    assert half.tolist() == [0, 0, 1, 0]
+
+
+def test_out_of_another_shape_or_dtype():
+    x = tensor([1.5, 2.5])
+    empty = mt.empty(0)
+    assert mt.add(x, 1, out=empty) is empty and empty.tolist() == [2.5, 3.5]
+    with pytest.warns(UserWarning, match=r"add: out of shape \(3,\)"):
+        assert mt.add(x, 1, out=mt.zeros(3)).tolist() == [2.5, 3.5]
+    assert mt.add(x, 1, out=tensor([0, 0], "float64")).dtype is mt.float64
+    integers = tensor([7, 7], "int64")
+    with pytest.raises(DtypeError, match="float32 result cannot be written into a int64"):
+        mt.add(x, 1, out=integers)
+    assert integers.tolist() == [7, 7]
+    with pytest.raises(TypeError, match="out must be a tensor"):
+        mt.add(x, 1, out=np.zeros(2))
+
+
+def test_out_is_not_recorded_and_counts_as_a_write():
+    x, w = tensor([1.0, 2.0]), tensor([3.0, 4.0], requires_grad=True)
+    with pytest.raises(GraphError, match="not recorded"):
+        mt.mul(x, w, out=mt.zeros(2))
+    with mt.no_grad():
+        assert mt.mul(x, w, out=mt.zeros(2)).tolist() == [3, 8]
+    y = w * x
+    mt.add(x, 1, out=x)
+    with pytest.raises(GraphError, match="overwritten|changed"):
+        y.sum().backward()

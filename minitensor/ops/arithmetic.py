@@ -13,7 +13,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph import apply, apply_one, apply_two
-from .common import ONE, TWO, Array, draws, elementwise, is_floating, promote, promote_float, raw, to_dtype
+from .common import ONE, TWO, Array, draws, elementwise, is_floating, promote, promote_float, raw, to_dtype, write_out
 
 # --- zero: the derivative of whatever is constant in steps ------------------------------------------------------------
 
@@ -60,7 +60,7 @@ def _scaled(name: str, x: Any, alpha: Any) -> Any:
     return mul(x, alpha)
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     r"""Sum.
 
         forward    out = x + alpha * y
@@ -71,7 +71,8 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     >>> mt.add(mt.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
-    return apply_two(ADD, input, other if alpha == 1 else _scaled("add", other, alpha))
+    result = apply_two(ADD, input, other if alpha == 1 else _scaled("add", other, alpha))
+    return result if out is None else write_out("add", result, out)
 
 
 # --- sub --------------------------------------------------------------------------------------------------------------
@@ -87,7 +88,7 @@ SUB = elementwise(
 )
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     r"""Difference.
 
         forward    out = x - alpha * y
@@ -99,7 +100,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     tensor([0., 1.])
     """
     _no_bools("sub", input, other)
-    return apply_two(SUB, input, other if alpha == 1 else _scaled("sub", other, alpha))
+    result = apply_two(SUB, input, other if alpha == 1 else _scaled("sub", other, alpha))
+    return result if out is None else write_out("sub", result, out)
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
@@ -124,7 +126,7 @@ MUL = elementwise(
 )
 
 
-def mul(input: Any, other: Any) -> Any:
+def mul(input: Any, other: Any, *, out: Any = None) -> Any:
     r"""Product.
 
         forward    out = x * y
@@ -135,7 +137,8 @@ def mul(input: Any, other: Any) -> Any:
     >>> mt.mul(mt.tensor([1.0, 2.0]), 10)
     tensor([10., 20.])
     """
-    return apply_two(MUL, input, other)
+    result = apply_two(MUL, input, other)
+    return result if out is None else write_out("mul", result, out)
 
 
 # --- div --------------------------------------------------------------------------------------------------------------

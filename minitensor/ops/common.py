@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .. import dtypes
-from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import Tensor, apply
+from ..errors import DtypeError, GraphError, IndexRangeError, ShapeError
+from ..graph import Tensor, apply, assign, check_writable
 from ..op import Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -112,6 +113,35 @@ def numpy_names(function: F) -> F:
         return function(*args, **kwargs)
 
     return named  # type: ignore[return-value]
+
+
+def write_out(name: str, result: Any, out: Any) -> Any:
+    """The end of `f(..., out=out)`: writes the result into `out` (a tensor, or a tuple of tensors) and returns that.
+
+    The result is complete before it is written, so `out` may be one of the arguments. An `out` of another shape gets
+    the result's, with a warning unless it was empty. Nothing is recorded: raises GraphError if a gradient is required,
+    DtypeError if the result cannot be cast to the dtype of `out`.
+    """
+    if isinstance(result, tuple):
+        if not isinstance(out, (tuple, list)) or len(out) != len(result):
+            raise TypeError(f"{name}: out must be a tuple of {len(result)} tensors")
+        written = [write_out(name, r, o) for r, o in zip(result, out, strict=True)]
+        return type(result)(*written) if hasattr(result, "_fields") else tuple(written)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}: out must be a tensor, not {type(out).__name__}")
+    if result.requires_grad or out.requires_grad:
+        raise GraphError(f"{name}: a result written into out=... is not recorded; leave out away, or use no_grad()")
+    before, shape = out.array.shape, result.array.shape
+    if before != shape:
+        if not np.can_cast(result.array.dtype, out.array.dtype, "same_kind"):
+            raise DtypeError(f"{name}: a {result.array.dtype} result cannot be written into a {out.array.dtype} out")
+        if out.array.size:
+            warnings.warn(f"{name}: out of shape {before} now has the result's shape {shape}", stacklevel=3)
+        out.replace(result.array.astype(out.array.dtype))
+        return out
+    check_writable(name, out)
+    assign(name, out, result)
+    return out
 
 
 def axes(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
