@@ -370,7 +370,8 @@ def test_out_is_written_and_returned():
 def test_out_of_another_shape_or_dtype():
     x = tensor([1.5, 2.5])
     empty = mt.empty(0)
-    assert mt.add(x, 1, out=empty) is empty and empty.tolist() == [2.5, 3.5]
+    assert mt.add(x, 1, out=empty) is empty
+    assert empty.tolist() == [2.5, 3.5]
     with pytest.warns(UserWarning, match=r"add: out of shape \(3,\)"):
         assert mt.add(x, 1, out=mt.zeros(3)).tolist() == [2.5, 3.5]
     assert mt.add(x, 1, out=tensor([0, 0], "float64")).dtype is mt.float64
@@ -390,5 +391,5 @@ def test_out_is_not_recorded_and_counts_as_a_write():
         assert mt.mul(x, w, out=mt.zeros(2)).tolist() == [3, 8]
     y = w * x
     mt.add(x, 1, out=x)
-    with pytest.raises(GraphError, match="overwritten|changed"):
+    with pytest.raises(GraphError, match="overwritten"):
         y.sum().backward()
