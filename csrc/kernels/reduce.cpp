@@ -115,6 +115,7 @@ void piece(T* y, const T* x, int64_t n, int64_t inner, int64_t width) {
 // piece reduced for itself and the pieces' results then in the same way.
 template <class T, class Op>
 void reduce(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  if (outer == 0 || inner == 0) return;
   if (n == 0) {
     for (int64_t i = 0; i < outer * inner; ++i) y[i] = Op::start;
     return;
@@ -186,6 +187,7 @@ inline int64_t first_in_row(const T* x, T value, int64_t n) {
 template <class T>
 void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int64_t n,
                  int64_t inner) {
+  if (outer == 0 || inner == 0) return;
   const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
   for_ranges(
       outer * strips, max_of(kChunk / max_of(n * width, 1), 1), [&](int64_t begin, int64_t end) {
