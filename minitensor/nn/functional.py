@@ -14,19 +14,32 @@ from ..ops import functions
 from ..ops import softmax as softmaxes
 from ..ops.common import shape_of
 from ..ops.conv import conv2d, conv_transpose2d, fold, unfold
+from ..ops.cross_entropy import cross_entropy, nll_loss
+from ..ops.ctc import ctc_loss
 from ..ops.embedding import embedding
 from ..ops.functions import gelu, sigmoid, softplus, tanh
 from ..ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cross_entropy,
+    gaussian_nll_loss,
     huber_loss,
     kl_div,
     l1_loss,
     logsigmoid,
     mse_loss,
-    nll_loss,
+    poisson_nll_loss,
     smooth_l1_loss,
+)
+from ..ops.margin import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from ..ops.matmul import linear
 from ..ops.norm import batch_norm, group_norm, layer_norm, rms_norm
@@ -42,14 +55,18 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "conv2d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout2d",
     "embedding",
     "flatten",
     "fold",
+    "gaussian_nll_loss",
     "gelu",
     "group_norm",
+    "hinge_embedding_loss",
     "huber_loss",
     "kl_div",
     "l1_loss",
@@ -58,19 +75,27 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
     "max_pool2d",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "poisson_nll_loss",
     "relu",
     "relu_",
     "rms_norm",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
     "softmin",
     "softplus",
     "tanh",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unflatten",
     "unfold",
 ]

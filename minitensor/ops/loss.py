@@ -1,464 +1,84 @@
-r"""Losses: how far an output is from a target, as one number (or one for each element, or their sum).
+r"""Losses of numbers and probabilities: how far an output is from a target, as one number, or one for each element.
 
-Kernels: csrc/kernels/loss.cpp for cross_entropy; the others are made of operators.
+Here stands what all losses share; losses of classes are in cross_entropy.py, of margins in margin.py, of sequences in
+ctc.py. All are made of operators.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .. import _core, dtypes
-from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..errors import ShapeError
 from ..graph import apply
-from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import (
-    ONE,
-    TWO,
-    Array,
-    draws,
-    elementwise,
-    need_float,
-    promote,
-    raw,
-    shape_of,
-    to_dtype,
-)
-from .comparison import clamp
+from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, raw, shape_of
+from .comparison import clamp, where
 from .functions import abs, exp, log, log1p, sigmoid
 from .reduce import mean, sum
-from .shape import reshape
-from .softmax import LOG_SOFTMAX, SOFTMAX, SOFTMAX_VJP
+from .shape import unsqueeze
 
 # --- what all losses share --------------------------------------------------------------------------------------------
 
 
-def _check_reduction(name: str, reduction: str) -> None:
+def reduction_of(name: str, size_average: Any, reduce: Any, reduction: str) -> str:
+    """The reduction, checked; PyTorch's older pair of switches, where given, decides in its place, with a warning."""
+    if size_average is not None or reduce is not None:
+        averaged = "mean" if size_average is None or size_average else "sum"
+        reduction = averaged if reduce is None or reduce else "none"
+        warnings.warn(f"{name}: instead of size_average and reduce, say reduction={reduction!r}", stacklevel=3)
     if reduction not in ("none", "mean", "sum"):
         raise ShapeError(f"{name}: reduction {reduction!r} is none of 'none', 'mean' and 'sum'")
+    return reduction
 
 
-def _reduced(name: str, loss: Any, reduction: str) -> Any:
+def reduced(loss: Any, reduction: str) -> Any:
     """The losses of all elements as the reduction wants them."""
-    _check_reduction(name, reduction)
     if reduction == "none":
         return loss
     return mean(loss) if reduction == "mean" else sum(loss)
 
 
-def _same_shape(name: str, input: Any, target: Any) -> None:
+def need_same_shape(name: str, input: Any, target: Any) -> None:
+    """Raises unless input and target have one shape."""
     if shape_of(input) != shape_of(target):
         raise ShapeError(f"{name}: input {shape_of(input)} and target {shape_of(target)} must have the same shape")
 
 
-def _warn_if_broadcast(name: str, input: Any, target: Any) -> None:
-    a, b = shape_of(input), shape_of(target)
-    if a != b:
-        warnings.warn(
-            f"{name}: the input has shape {a}, the target {b}; they are broadcast, and the loss compares every "
-            "element with elements that are not its own. Give both the same shape.",
-            UserWarning,
-            stacklevel=3,
-        )
+def floating(name: str, *values: Any) -> list[Any]:
+    """The values in their common dtype, which must be floating."""
+    out = promote(name, *values)
+    need_float(name, out[0])
+    return out
 
 
 def _pair(name: str, input: Any, target: Any) -> list[Any]:
     """Input and target in their common floating dtype, with a warning where they have to be broadcast."""
-    _warn_if_broadcast(name, input, target)
-    x, y = promote(name, input, target)
-    need_float(name, x)
-    return [x, y]
-
-
-def _check_weight(name: str, input: Any, weight: Any) -> None:
-    """Raises unless the weight is one number for each class, in the input's dtype."""
-    shape = shape_of(input)
-    classes = shape[_class_axis(raw(input))]
-    if weight is not None and shape_of(weight) != (classes,):
-        raise ShapeError(f"{name}: weight {shape_of(weight)} is not one number for each of {classes} classes")
-    if weight is not None and raw(weight).dtype != raw(input).dtype:
-        raise DtypeError(f"{name}: weight is {raw(weight).dtype}, the input {raw(input).dtype}")
-
-
-def _check_classes_given(name: str, input: Any, target: Any, weight: Any, reduction: str) -> None:
-    """Raises unless the target is class indices for the input (C,), (N, C) or (N, C, d1, ...)."""
-    need_float(name, input)
-    _check_reduction(name, reduction)
-    shape, dtype = shape_of(input), raw(target).dtype
-    if not shape or shape[_class_axis(raw(input))] == 0:
-        raise ShapeError(f"{name}: input {shape} has no classes; expected (C,), (N, C) or (N, C, d1, ...)")
-    c = _class_axis(raw(input))
-    rows = shape[:c] + shape[c + 1 :]
-    if shape_of(target) != rows:
-        raise ShapeError(
-            f"{name}: input {shape} needs class indices of shape {rows}, got a target of shape {shape_of(target)}"
+    a, b = shape_of(input), shape_of(target)
+    if a != b:
+        warnings.warn(
+            f"{name}: Using a target size {b} that is different to the input size {a}: the two are broadcast, and "
+            "elements are compared with others that are not their own. Give both the same shape.",
+            UserWarning,
+            stacklevel=3,
         )
-    if dtype.kind not in "iu":
-        raise DtypeError(f"{name}: class indices are integers, not {dtype}")
-    _check_weight(name, input, weight)
-
-
-# --- cross-entropy with class indices ---------------------------------------------------------------------------------
-
-
-def _class_axis(x: Array) -> int:
-    return 0 if x.ndim == 1 else 1
-
-
-def _check_classes(name: str, target: Array, classes: int, ignore_index: int) -> None:
-    wrong = target[((target < 0) | (target >= classes)) & (target != ignore_index)]
-    if wrong.size:
-        raise IndexRangeError(f"{name}: class index {wrong[0]} is out of range for {classes} classes")
-
-
-def _targets(
-    x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
-) -> tuple[Array, Array, int]:
-    """q, of the shape of x, with loss = -sum_j q_j log p_j; the weight of each target; the axis of the classes."""
-    c = _class_axis(x)
-    n = x.shape[c]
-    _check_classes("cross_entropy", target, n, ignore_index)
-    w = np.ones(n, x.dtype) if weight is None else weight
-    counts = target != ignore_index
-    weights = np.where(counts, w[np.where(counts, target, 0)], 0).astype(x.dtype)
-    w, classes = [a.reshape(-1, *(1,) * (x.ndim - c - 1)) for a in (w, np.arange(n))]
-    q = np.where(np.expand_dims(target, c) == classes, (1 - label_smoothing) * w, 0)
-    if label_smoothing:
-        q = q + label_smoothing / n * w
-    return np.where(np.expand_dims(counts, c), q, 0).astype(x.dtype), weights, c
-
-
-def _cross_entropy_reference(
-    x: Array,
-    target: Array,
-    weight: Array | None,
-    *,
-    reduction: str,
-    ignore_index: int,
-    label_smoothing: float,
-) -> Result:
-    with np.errstate(all="ignore"):
-        q, weights, c = _targets(x, target, weight, ignore_index, label_smoothing)
-        m = x.max(c, keepdims=True)
-        log_sum = m + np.log(np.exp(x - m).sum(c, keepdims=True))
-        loss = np.where(q == 0, 0, q * (log_sum - x)).sum(c)
-        total = weights.sum()
-        if reduction != "none":
-            loss = loss.sum() / (total if reduction == "mean" else 1)
-    saved = (x, target, weight, log_sum.squeeze(c), np.asarray(total, x.dtype))
-    return np.asarray(loss, x.dtype), saved
-
-
-def _cross_entropy_forward(x: Array, target: Array, weight: Array | None, **how: Any) -> Result:
-    loss, lse, total = _core.cross_entropy(x, target, weight, **how)
-    return loss, (x, target, weight, lse, total)
-
-
-def _cross_entropy_dx(g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
-    return apply(CROSS_ENTROPY_VJP, g, x, target, weight, lse, total, **how)
-
-
-def _cross_entropy_jvp(tangents: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
-    return _along(tangents[0], x, target, weight, lse, total, **how)
-
-
-def _along(u: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
-    """The derivative of the loss along u: <u, the gradient for g = 1>, row by row or over all."""
-    rows = raw(lse).shape if how["reduction"] == "none" else ()
-    one = np.ones(rows, raw(x).dtype)
-    each = mul(u, apply(CROSS_ENTROPY_VJP, one, x, target, weight, lse, total, **how))
-    return sum(each, _class_axis(raw(x))) if how["reduction"] == "none" else sum(each)
-
-
-def _cross_entropy_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, weighted, reduction, smoothing in (
-        ((4, 5), False, "mean", 0.0),
-        ((3, 17), True, "mean", 0.0),
-        ((2, 67), False, "sum", 0.1),
-        ((3, 4, 5), True, "mean", 0.1),
-        ((2, 3, 2, 17), True, "none", 0.1),
-        ((5,), False, "mean", 0.0),
-        ((5,), True, "none", 0.2),
-        ((3, 1), False, "none", 0.0),
-        ((0, 3), False, "sum", 0.0),
-    ):
-        n = shape[0] if len(shape) == 1 else shape[1]
-        rows = () if len(shape) == 1 else (shape[0], *shape[2:])
-        target = np.asarray(rng.integers(0, n, rows))
-        if target.size > 1:
-            target.flat[1] = -100
-        weight = rng.uniform(0.5, 2, n) if weighted else None
-        yield Sample(
-            (rng.standard_normal(shape), target, weight),
-            {"reduction": reduction, "ignore_index": -100, "label_smoothing": smoothing},
-        )
-
-
-def _elements(x: Array, *_: Any, **__: Any) -> int:
-    return x.size
-
-
-CROSS_ENTROPY = Op(
-    "cross_entropy",
-    _cross_entropy_reference,
-    _cross_entropy_forward,
-    (_cross_entropy_dx, None, None),
-    _cross_entropy_jvp,
-    _cross_entropy_samples,
-    length=_elements,
-)
-
-
-# The gradient as an operator of g and x. lse and total come along to save work; lse, which is a function of x, is
-# counted as such in the derivative by x.
-
-
-def _cross_entropy_vjp_reference(
-    g: Array,
-    x: Array,
-    target: Array,
-    weight: Array | None,
-    lse: Array,
-    total: Array,
-    *,
-    reduction: str,
-    ignore_index: int,
-    label_smoothing: float,
-) -> Result:
-    with np.errstate(all="ignore"):
-        q, _, c = _targets(x, target, weight, ignore_index, label_smoothing)
-        p = np.exp(x - np.expand_dims(lse, c))
-        scale = np.expand_dims(g, c) if reduction == "none" else g
-        if reduction == "mean":
-            scale = scale / total
-        dx = scale * (q.sum(c, keepdims=True) * p - q)
-        dx = np.where(np.expand_dims(target, c) == ignore_index, 0, dx)
-    return dx.astype(x.dtype), (g, x, target, weight, lse, total)
-
-
-def _cross_entropy_vjp_forward(
-    g: Array, x: Array, target: Array, weight: Array | None, lse: Array, total: Array, **how: Any
-) -> Result:
-    dx = _core.cross_entropy_vjp(g, x, target, weight, lse, total, **how)
-    return dx, (g, x, target, weight, lse, total)
-
-
-def _cross_entropy_vjp_dg(u: Any, _g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
-    return _along(u, x, target, weight, lse, total, **how)
-
-
-def _cross_entropy_vjp_dx(u: Any, g: Any, x: Any, target: Any, weight: Any, _lse: Any, total: Any, **how: Any) -> Any:
-    # <u, g (q_sum p - q)> by x, p = softmax(x):  g q_sum * (p * (u - <u, p>))
-    q, _, c = _targets(raw(x), raw(target), raw(weight), how["ignore_index"], how["label_smoothing"])
-    scale = q.sum(c, keepdims=True)
-    if how["reduction"] == "mean":
-        scale = scale / raw(total)
-    elif how["reduction"] == "none":
-        g = reshape(g, scale.shape)
-    return mul(mul(g, scale), apply(SOFTMAX_VJP, u, apply(SOFTMAX, x, dim=c), dim=c))
-
-
-def _cross_entropy_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for sample in _cross_entropy_samples(rng):
-        loss, (x, target, weight, lse, total) = _cross_entropy_reference(*sample.args, **sample.params)
-        g = np.asarray(rng.standard_normal(loss.shape))
-
-        def derive(g: Array, x: Array, *_: Any, sample: Sample = sample) -> tuple[Any, ...]:
-            return g, *_cross_entropy_reference(x, *sample.args[1:], **sample.params)[1]
-
-        yield Sample((g, x, target, weight, lse, total), sample.params, derive)
-
-
-CROSS_ENTROPY_VJP = Op(
-    "cross_entropy_vjp",
-    _cross_entropy_vjp_reference,
-    _cross_entropy_vjp_forward,
-    (_cross_entropy_vjp_dg, _cross_entropy_vjp_dx, None, None, None, None),
-    None,
-    _cross_entropy_vjp_samples,
-    length=lambda g, x, *_, **__: x.size,
-)
-
-
-def cross_entropy(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Any:
-    r"""The negative logarithm of the probability that softmax(input) gives to the target.
-
-        forward    loss = -sum_j q_j log p_j = (sum_j q_j) lse - sum_j q_j x_j,   lse = log(sum_j exp(x_j))
-                   q_j = (1 - s) w_t [j = t] + s w_j / C for the class t, label_smoothing s and weights w
-        backward   dx_j = g ((sum_j q_j) p_j - q_j),   p_j = exp(x_j - lse); lse is saved
-        kernel     csrc/kernels/loss.cpp: logits to loss in two passes, the probabilities are never stored
-
-    Shapes: input of logits (C,), (N, C) or (N, C, d1, ...); target of class indices the same without C, or of
-    probabilities (or any weights) the same with C; weight (C,). The loss has the target's shape without C for
-    reduction="none"; "mean" divides the sum by the weights of the targets that count, for probabilities by their rows.
-    Rows whose target is `ignore_index` count for nothing; if all are, the mean is NaN.
-    Raises IndexRangeError for a class outside 0..C-1, ShapeError for other shapes, before anything is computed.
-    Source: Szegedy et al., "Rethinking the Inception Architecture", 2016, for the smoothing.
-
-    >>> mt.nn.functional.cross_entropy(mt.tensor([[0.0, 0.0], [0.0, 0.0]]), mt.tensor([0, 1]))
-    tensor(0.6931)
-    """
-    name = "cross_entropy"
-    need_float(name, input)
-    shape = shape_of(input)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ShapeError(f"{name}: label_smoothing must lie in [0, 1], not {label_smoothing}")
-    if raw(target).dtype.kind == "f" and shape_of(target) == shape and shape:
-        if ignore_index >= 0:
-            raise ShapeError(f"{name}: ignore_index {ignore_index} means nothing where the target is probabilities")
-        _check_weight(name, input, weight)
-        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
-    _check_classes_given(name, input, target, weight, reduction)
-    return apply(
-        CROSS_ENTROPY,
-        input,
-        to_dtype(target, dtypes.int64),
-        weight,
-        reduction=reduction,
-        ignore_index=int(ignore_index),
-        label_smoothing=float(label_smoothing),
-    )
-
-
-def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, smoothing: float) -> Any:
-    """-sum_j w_j q_j log p_j for given q; the mean is over the rows."""
-    shape = shape_of(input)
-    c = _class_axis(raw(input))
-    q = to_dtype(target, dtypes.of(raw(input).dtype))
-    if smoothing:
-        q = add(mul(q, 1 - smoothing), smoothing / shape[c])
-    if weight is not None:
-        q = mul(q, reshape(weight, (-1, *(1,) * (len(shape) - c - 1))))
-    loss = neg(sum(mul(apply(LOG_SOFTMAX, input, dim=c), q), c))
-    return _reduced("cross_entropy", loss, reduction)
-
-
-# --- negative log-likelihood ------------------------------------------------------------------------------------------
-# Linear in its input: it and its transpose are each other's vjp.
-
-
-def _picked(
-    x_shape: tuple[int, ...],
-    dtype: Any,
-    target: Array,
-    weight: Array | None,
-    reduction: str,
-    ignore_index: int,
-) -> tuple[Array, Array, int]:
-    """The classes with 0 for the ignored rows; what each row counts, over the total for a mean; the axis."""
-    c = 0 if len(x_shape) == 1 else 1
-    _check_classes("nll_loss", target, x_shape[c], ignore_index)
-    counts = target != ignore_index
-    classes = np.where(counts, target, 0)
-    share = counts.astype(dtype) if weight is None else np.where(counts, weight[classes], 0)
-    if reduction == "mean":
-        with np.errstate(invalid="ignore"):
-            share = share / share.sum()
-    return np.expand_dims(classes, c), share.astype(dtype), c
-
-
-def _nll_loss_reference(x: Array, target: Array, weight: Array | None, *, reduction: str, ignore_index: int) -> Result:
-    classes, share, c = _picked(x.shape, x.dtype, target, weight, reduction, ignore_index)
-    loss = np.where(share == 0, 0, -share * np.take_along_axis(x, classes, c).squeeze(c))
-    loss = np.where(np.isnan(share), share, loss)
-    loss = loss if reduction == "none" else loss.sum()
-    return np.asarray(loss, x.dtype), (target, weight, x.shape)
-
-
-def _nll_loss_dx(g: Any, target: Any, weight: Any, shape: tuple[int, ...], **how: Any) -> Any:
-    return apply(NLL_LOSS_VJP, g, target, weight, shape=shape, **how)
-
-
-def _nll_loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for sample in _cross_entropy_samples(rng):
-        params = {k: v for k, v in sample.params.items() if k != "label_smoothing"}
-        yield Sample(sample.args, params)
-
-
-NLL_LOSS = Op("nll_loss", _nll_loss_reference, None, (_nll_loss_dx, None, None), "linear", _nll_loss_samples)
-
-
-def _nll_loss_vjp_reference(
-    g: Array,
-    target: Array,
-    weight: Array | None,
-    *,
-    shape: tuple[int, ...],
-    reduction: str,
-    ignore_index: int,
-) -> Result:
-    classes, share, c = _picked(shape, g.dtype, target, weight, reduction, ignore_index)
-    dx = np.zeros(shape, g.dtype)
-    np.put_along_axis(dx, classes, np.expand_dims(np.where(target == ignore_index, 0, -g * share), c), c)
-    return dx, (target, weight)
-
-
-def _nll_loss_vjp_dg(u: Any, target: Any, weight: Any, *, shape: Any, **how: Any) -> Any:
-    return apply(NLL_LOSS, u, target, weight, **how)
-
-
-def _nll_loss_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for sample in _nll_loss_samples(rng):
-        loss, (target, weight, shape) = _nll_loss_reference(*sample.args, **sample.params)
-        g = np.asarray(rng.standard_normal(loss.shape))
-        yield Sample((g, target, weight), {"shape": shape, **sample.params})
-
-
-NLL_LOSS_VJP = Op(
-    "nll_loss_vjp",
-    _nll_loss_vjp_reference,
-    None,
-    (_nll_loss_vjp_dg, None, None),
-    "linear",
-    _nll_loss_vjp_samples,
-)
-
-
-def nll_loss(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Any:
-    r"""The negative log-likelihood of classes under log-probabilities: the second half of cross_entropy.
-
-        forward    loss = -w_t x_t for the class t
-        backward   dx_t = -g w_t, else 0
-        kernel     none: NumPy
-
-    Shapes, reductions and errors as `cross_entropy` with class indices.
-
-    >>> mt.nn.functional.nll_loss(mt.tensor([[-0.5, -1.5]]), mt.tensor([1]))
-    tensor(1.5000)
-    """
-    name = "nll_loss"
-    _check_classes_given(name, input, target, weight, reduction)
-    return apply(
-        NLL_LOSS,
-        input,
-        to_dtype(target, dtypes.int64),
-        weight,
-        reduction=reduction,
-        ignore_index=int(ignore_index),
-    )
+    return floating(name, input, target)
 
 
 # --- regression -------------------------------------------------------------------------------------------------------
 
 
-def mse_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None) -> Any:
+def mse_loss(
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Any:
     r"""The squared error.
 
         forward    loss = (x - y)^2
@@ -470,11 +90,20 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = Non
     >>> mt.nn.functional.mse_loss(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 4.0]))
     tensor(2.)
     """
-    x, y = _pair("mse_loss", input, target)
-    return _weighted("mse_loss", square(sub(x, y)), weight, reduction)
+    name = "mse_loss"
+    reduction = reduction_of(name, size_average, reduce, reduction)
+    x, y = _pair(name, input, target)
+    return _averaged(name, square(sub(x, y)), weight, reduction)
 
 
-def l1_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None) -> Any:
+def l1_loss(
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Any:
     r"""The absolute error.
 
         forward    loss = |x - y|
@@ -485,20 +114,27 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean", weight: Any = None
     >>> mt.nn.functional.l1_loss(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 4.0]))
     tensor(1.)
     """
-    x, y = _pair("l1_loss", input, target)
-    return _weighted("l1_loss", abs(sub(x, y)), weight, reduction)
+    name = "l1_loss"
+    reduction = reduction_of(name, size_average, reduce, reduction)
+    x, y = _pair(name, input, target)
+    return _averaged(name, abs(sub(x, y)), weight, reduction)
 
 
-def _weighted(name: str, loss: Any, weight: Any, reduction: str) -> Any:
+def _weighted(name: str, loss: Any, weight: Any) -> Any:
+    """The losses times a weight of their shape, if there is one."""
     if weight is None:
-        return _reduced(name, loss, reduction)
-    _check_reduction(name, reduction)
+        return loss
     if shape_of(weight) != shape_of(loss):
         raise ShapeError(f"{name}: weight {shape_of(weight)} must have the input's shape {shape_of(loss)}")
-    loss = mul(loss, weight)
-    if reduction == "mean":
+    return mul(loss, weight)
+
+
+def _averaged(name: str, loss: Any, weight: Any, reduction: str) -> Any:
+    """The reduction of weighted losses; the mean is that of the weights."""
+    loss = _weighted(name, loss, weight)
+    if reduction == "mean" and weight is not None:
         return div(sum(loss), sum(weight))
-    return _reduced(name, loss, reduction)
+    return reduced(loss, reduction)
 
 
 def _huber(d: Array, *, delta: float) -> Array:
@@ -516,25 +152,40 @@ HUBER = elementwise(
 )
 
 
-def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+def huber_loss(
+    input: Any,
+    target: Any,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Any = None,
+) -> Any:
     r"""The squared error near 0, the absolute error further out.
 
         forward    loss = d^2 / 2 if |d| < delta else delta (|d| - delta / 2),   d = x - y
         backward   dx = g max(-delta, min(d, delta)),  dy = -dx
 
-    Shapes and `weight` as `mse_loss`. Source: Huber, "Robust estimation of a location parameter", 1964.
+    Shapes as `mse_loss`. `weight`, of the input's shape, multiplies every element's loss; the mean still divides by the
+    number of elements. Source: Huber, "Robust estimation of a location parameter", 1964.
 
     >>> mt.nn.functional.huber_loss(mt.tensor([0.0, 3.0]), mt.tensor([1.0, 0.0]), reduction="none")
     tensor([0.5000, 2.5000])
     """
     name = "huber_loss"
+    reduction = reduction_of(name, None, None, reduction)
     if not delta > 0:
         raise ShapeError(f"{name}: delta must be above 0, not {delta}")
     x, y = _pair(name, input, target)
-    return _weighted(name, apply(HUBER, sub(x, y), delta=float(delta)), weight, reduction)
+    return reduced(_weighted(name, apply(HUBER, sub(x, y), delta=float(delta)), weight), reduction)
 
 
-def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
+def smooth_l1_loss(
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Any:
     r"""The Huber loss divided by its delta, here `beta`; the absolute error for beta = 0.
 
         forward    loss = d^2 / (2 beta) if |d| < beta else |d| - beta / 2,   d = x - y
@@ -546,12 +197,13 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     tensor([0.5000, 2.5000])
     """
     name = "smooth_l1_loss"
+    reduction = reduction_of(name, size_average, reduce, reduction)
     if not beta >= 0:
         raise ShapeError(f"{name}: beta must not be negative, but it is {beta}")
     x, y = _pair(name, input, target)
     d = sub(x, y)
     loss = abs(d) if beta == 0 else div(apply(HUBER, d, delta=float(beta)), beta)
-    return _reduced(name, loss, reduction)
+    return reduced(loss, reduction)
 
 
 # --- probabilities ----------------------------------------------------------------------------------------------------
@@ -580,7 +232,14 @@ BINARY_CROSS_ENTROPY = elementwise(
 )
 
 
-def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+def binary_cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Any:
     r"""The cross-entropy of probabilities of "yes"; `binary_cross_entropy_with_logits` is the accurate way to it.
 
         forward    loss = -y log x - (1 - y) log(1 - x),  each logarithm at least -100
@@ -593,14 +252,14 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction:
     tensor(0.6931)
     """
     name = "binary_cross_entropy"
-    _same_shape(name, input, target)
-    x, y = promote(name, input, target)
-    need_float(name, x)
+    reduction = reduction_of(name, size_average, reduce, reduction)
+    need_same_shape(name, input, target)
+    x, y = floating(name, input, target)
     a = raw(x)
     if not ((a >= 0) & (a <= 1)).all():
         raise ShapeError(f"{name}: the input must lie in [0, 1]; give logits to {name}_with_logits")
     loss = apply(BINARY_CROSS_ENTROPY, x, y)
-    return _reduced(name, loss if weight is None else mul(loss, weight), reduction)
+    return reduced(loss if weight is None else mul(loss, weight), reduction)
 
 
 def _log_sigmoid(x: Array) -> Array:
@@ -634,6 +293,8 @@ def binary_cross_entropy_with_logits(
     input: Any,
     target: Any,
     weight: Any = None,
+    size_average: Any = None,
+    reduce: Any = None,
     reduction: str = "mean",
     pos_weight: Any = None,
 ) -> Any:
@@ -648,14 +309,14 @@ def binary_cross_entropy_with_logits(
     tensor(0.3466)
     """
     name = "binary_cross_entropy_with_logits"
-    _same_shape(name, input, target)
-    x, y = promote(name, input, target)
-    need_float(name, x)
+    reduction = reduction_of(name, size_average, reduce, reduction)
+    need_same_shape(name, input, target)
+    x, y = floating(name, input, target)
     log_p = logsigmoid(x)
     if pos_weight is not None:
         log_p = mul(log_p, add(mul(y, sub(pos_weight, 1)), 1))
     loss = sub(mul(sub(1, y), x), log_p)
-    return _reduced(name, loss if weight is None else mul(loss, weight), reduction)
+    return reduced(loss if weight is None else mul(loss, weight), reduction)
 
 
 def _xlogx(x: Array) -> Array:
@@ -672,7 +333,14 @@ XLOGX = elementwise(
 )
 
 
-def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+def kl_div(
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Any:
     r"""The Kullback-Leibler divergence of probabilities y from those whose logarithm is the input.
 
         forward    loss = y (log y - x), 0 for y = 0;  with log_target the target is log y
@@ -686,15 +354,86 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     tensor(0.6931)
     """
     name = "kl_div"
-    x, y = promote(name, input, target)
-    need_float(name, x)
+    by_batch = reduction == "batchmean"
+    reduction = reduction_of(name, size_average, reduce, "sum" if by_batch else reduction)
+    x, y = floating(name, input, target)
     if log_target:
         loss = mul(exp(y), sub(y, x))
     else:
         loss = sub(apply(XLOGX, y), mul(y, x))
-    if reduction == "batchmean":
+    if by_batch:
         shape = shape_of(loss)
         if not shape:
             raise ShapeError(f"{name}: there is no batch to divide by in a loss without axes")
         return div(sum(loss), shape[0])
-    return _reduced(name, loss, reduction)
+    return reduced(loss, reduction)
+
+
+def poisson_nll_loss(
+    input: Any,
+    target: Any,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: Any = None,
+    eps: float = 1e-8,
+    reduce: Any = None,
+    reduction: str = "mean",
+) -> Any:
+    r"""The negative log-likelihood of counts y under a Poisson distribution whose rate r the input gives.
+
+        forward    loss = r - y log r [+ y log y - y + log(2 pi y) / 2 where y > 1, if `full`: Stirling's log y!]
+                   r = exp(x), or with log_input=False r = x, and log(x + eps) for its logarithm
+        backward   dx = g (exp(x) - y), or g (1 - y / (x + eps))
+
+    Shapes broadcast.
+
+    >>> mt.nn.functional.poisson_nll_loss(mt.tensor([0.0, 0.0]), mt.tensor([3.0, 5.0]))
+    tensor(1.)
+    """
+    name = "poisson_nll_loss"
+    reduction = reduction_of(name, size_average, reduce, reduction)
+    x, y = floating(name, input, target)
+    loss = sub(exp(x), mul(y, x)) if log_input else sub(x, mul(y, log(add(x, eps))))
+    if full:
+        several = np.asarray(raw(y) > 1)
+        safe = where(several, y, 2.0)  # what is not counted is kept off the logarithm's pole, also in the derivative
+        stirling = add(sub(mul(safe, log(safe)), safe), mul(log(mul(safe, 2 * math.pi)), 0.5))
+        loss = add(loss, where(several, stirling, 0.0))
+    return reduced(loss, reduction)
+
+
+def gaussian_nll_loss(
+    input: Any,
+    target: Any,
+    var: Any,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Any:
+    r"""The negative log-likelihood of targets y under normal distributions of the given means x and variances.
+
+        forward    loss = (log v + (x - y)^2 / v) / 2 [+ log(2 pi) / 2 if `full`],  v = max(var, eps)
+        backward   dx = g (x - y) / v,  dy = -dx,  dvar = g (1/v - (x - y)^2 / v^2) / 2, also where eps was put for var
+
+    Shapes: input and target broadcast; var a number, of the input's shape, or with one size 1 or the last axis missing.
+    Raises ShapeError for other shapes and for a negative var.
+    Source: Nix and Weigend, "Estimating the mean and variance of the target probability distribution", 1994.
+
+    >>> mt.nn.functional.gaussian_nll_loss(mt.tensor([1.0]), mt.tensor([3.0]), mt.tensor([4.0]), reduction="sum")
+    tensor(1.1931)
+    """
+    name = "gaussian_nll_loss"
+    reduction = reduction_of(name, None, None, reduction)
+    x, y, v = floating(name, input, target, var)
+    shape, size = shape_of(x), shape_of(v)
+    if size not in ((), shape):
+        if shape[:-1] == size:
+            v = unsqueeze(v, -1)
+        elif len(size) != len(shape) or any(n not in (1, m) for n, m in zip(size, shape, strict=True)):
+            raise ShapeError(f"{name}: a var of shape {size} does not fit an input of shape {shape}")
+    low = raw(v)
+    if (low < 0).any():
+        raise ShapeError(f"{name}: var must not be negative, but one is {low.min()}")
+    v = where(np.asarray(low < eps), add(sub(v, low), eps), v)  # eps in value, var in the derivative
+    loss = mul(add(log(v), div(square(sub(x, y)), v)), 0.5)
+    return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)
