@@ -96,6 +96,7 @@ from .ops.comparison import (
 )
 from .ops.conv import conv2d, conv_transpose2d
 from .ops.dropout import dropout
+from .ops.einsum import chain_matmul, einsum, kron, tensordot
 from .ops.functions import (
     abs,
     acos,
@@ -133,7 +134,7 @@ from .ops.indexing import (
     masked_select,
     nonzero,
 )
-from .ops.matmul import addmm, bmm, dot, matmul, mm, mv, outer
+from .ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot
 from .ops.norm import batch_norm, group_norm, layer_norm, rms_norm
 from .ops.reduce import (
     all,
@@ -201,6 +202,7 @@ from .tensor import Size, Tensor
 from .training import History, evaluate, fit, predict, summary
 from .version import __version__
 
+ger = outer
 long = int64
 int = int32
 short = int16
@@ -217,7 +219,10 @@ __all__ = [
     "abs",
     "acos",
     "add",
+    "addbmm",
     "addmm",
+    "addmv",
+    "addr",
     "all",
     "amax",
     "amin",
@@ -230,12 +235,14 @@ __all__ = [
     "atan",
     "atan2",
     "autograd",
+    "baddbmm",
     "batch_norm",
     "bernoulli",
     "bmm",
     "bool",
     "cat",
     "ceil",
+    "chain_matmul",
     "chunk",
     "clamp",
     "clamp_max",
@@ -255,6 +262,7 @@ __all__ = [
     "double",
     "dropout",
     "dtype",
+    "einsum",
     "empty",
     "empty_like",
     "enable_grad",
@@ -282,6 +290,7 @@ __all__ = [
     "full_like",
     "gather",
     "ge",
+    "ger",
     "get_default_dtype",
     "get_num_threads",
     "get_rng_state",
@@ -291,6 +300,7 @@ __all__ = [
     "index_select",
     "inference_mode",
     "initial_seed",
+    "inner",
     "int",
     "int8",
     "int16",
@@ -301,6 +311,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "kron",
     "layer_norm",
     "le",
     "learn",
@@ -390,6 +401,7 @@ __all__ = [
     "tan",
     "tanh",
     "tensor",
+    "tensordot",
     "transpose",
     "trunc",
     "uint8",
@@ -398,6 +410,7 @@ __all__ = [
     "unsqueeze",
     "utils",
     "var",
+    "vdot",
     "where",
     "zeros",
     "zeros_like",

@@ -14,6 +14,7 @@ from .device import device as Device
 from .errors import GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
 from .ops import arithmetic, comparison, functions, indexing, reduce
+from .ops import einsum as einsum_
 from .ops import matmul as matmul_
 from .ops import shape as shapes
 from .ops import softmax as softmax_
@@ -511,8 +512,15 @@ class Tensor(graph.Tensor):
     bmm = matmul_.bmm
     mv = matmul_.mv
     dot = matmul_.dot
-    outer = matmul_.outer
+    vdot = matmul_.vdot
+    inner = matmul_.inner
+    outer = ger = matmul_.outer
     addmm = matmul_.addmm
+    addmv = matmul_.addmv
+    addr = matmul_.addr
+    addbmm = matmul_.addbmm
+    baddbmm = matmul_.baddbmm
+    kron = einsum_.kron
 
     def __pos__(self) -> Tensor:
         return self
@@ -652,6 +660,11 @@ class Tensor(graph.Tensor):
     floor_divide_ = __ifloordiv__ = in_place(arithmetic.floor_divide)
     remainder_ = __imod__ = in_place(arithmetic.remainder)
     pow_ = __ipow__ = in_place(functions.pow)
+    addmm_ = in_place(matmul_.addmm)
+    addmv_ = in_place(matmul_.addmv)
+    addr_ = in_place(matmul_.addr)
+    addbmm_ = in_place(matmul_.addbmm)
+    baddbmm_ = in_place(matmul_.baddbmm)
     neg_ = in_place(arithmetic.neg)
     abs_ = in_place(functions.abs)
     exp_ = in_place(functions.exp)

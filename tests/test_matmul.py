@@ -145,3 +145,80 @@ def test_a_result_that_no_memory_holds():
     row = mt.ones(1, 1).expand(2**40, 1)
     with pytest.raises(MemoryError):
         row @ mt.ones(1, 1).expand(1, 2**40)
+
+
+# --- products added to a tensor ---------------------------------------------------------------------------------------
+
+ADDED = {
+    "addmm": ((2, 4), (2, 3), (3, 4), lambda a, b: a @ b),
+    "addmv": ((2,), (2, 3), (3,), lambda a, b: a @ b),
+    "addr": ((2, 3), (2,), (3,), np.outer),
+    "baddbmm": ((2, 3, 1), (2, 3, 4), (2, 4, 1), lambda a, b: a @ b),
+    "addbmm": ((3, 1), (2, 3, 4), (2, 4, 1), lambda a, b: (a @ b).sum(0)),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_added_products(name):
+    start, a, b, product = ADDED[name]
+    f = getattr(mt, name)
+    x, y, z = leaves(np.random.default_rng(4), start, a, b)
+    p = product(y.detach().numpy(), z.detach().numpy())
+    np.testing.assert_allclose(f(x, y, z).detach().numpy(), x.detach().numpy() + p)
+    np.testing.assert_allclose(
+        f(x, y, z, beta=0.5, alpha=-3).detach().numpy(), 0.5 * x.detach().numpy() - 3 * p, atol=1e-12
+    )
+    check(lambda *args: f(*args, beta=0.5, alpha=-3), x, y, z)
+    nan = mt.full(start, float("nan"), dtype=mt.float64, requires_grad=True)
+    out = f(nan, y, z, beta=0)
+    np.testing.assert_allclose(out.detach().numpy(), p)
+    out.sum().backward()
+    assert nan.grad.tolist() == mt.zeros(start).tolist()
+    assert getattr(x, name)(y, z).tolist() == f(x, y, z).tolist()
+    with mt.no_grad():
+        want = f(x, y, z, alpha=2)
+        w = x.clone()
+        assert getattr(w, name + "_")(y, z, alpha=2) is w
+        assert w.tolist() == want.tolist()
+        out = mt.empty(0, dtype=mt.float64)
+        assert f(x, y, z, alpha=2, out=out) is out
+        assert out.tolist() == want.tolist()
+    with pytest.raises(ShapeError, match=f"{name}.*does not broadcast"):
+        f(mt.ones(7, dtype=mt.float64), y, z)
+    with pytest.raises(DtypeError, match=f"{name}.*float32 and float64"):
+        f(mt.ones(start), y, z)
+    ints = [mt.ones(s, dtype=mt.int64) for s in (start, a, b)]
+    assert f(*ints, alpha=2).dtype == mt.int64
+    with pytest.raises(DtypeError, match="must be integers"):
+        f(*ints, alpha=0.5)
+
+
+def test_inner_and_vdot():
+    x, y, v, w = leaves(np.random.default_rng(5), (2, 3), (4, 5, 3), (3,), (3,))
+    want = np.inner(x.detach().numpy(), y.detach().numpy())
+    np.testing.assert_allclose(mt.inner(x, y).detach().numpy(), want)
+    assert mt.inner(x, v).shape == (2,)
+    assert mt.inner(mt.tensor(2.0), mt.ones(2)).tolist() == [2.0, 2.0]
+    assert mt.inner(v, w).item() == pytest.approx(mt.vdot(v, w).item())
+    check(mt.inner, x, y)
+    check(mt.vdot, v, w)
+    with pytest.raises(ShapeError, match=r"inner.*3 and 2 differ"):
+        mt.inner(mt.ones(3), mt.ones(4, 2))
+    with pytest.raises(ShapeError, match=r"vdot: expected 1 axes"):
+        mt.vdot(mt.ones(1, 1), mt.ones(1))
+
+
+def test_products_into_out():
+    a, b = mt.ones(2, 3), mt.ones(3, 2)
+    out = mt.zeros(2, 2)
+    for product in (mt.mm, mt.matmul):
+        assert product(a, b, out=out.zero_()) is out
+        assert out.tolist() == [[3.0, 3.0]] * 2
+    vector = mt.zeros(2)
+    assert mt.mv(a, mt.ones(3), out=vector) is vector
+    assert vector.tolist() == [3.0, 3.0]
+    assert mt.bmm(a[None], b[None], out=mt.zeros(1, 2, 2)).tolist() == [[[3.0, 3.0]] * 2]
+    with pytest.raises(ShapeError, match=r"addbmm.*inner sizes 3 and 2"):
+        mt.addbmm(mt.ones(1), mt.ones(2, 2, 3), mt.ones(2, 2, 2))
+    with pytest.raises(ShapeError, match=r"addbmm.*batch sizes 2 and 1"):
+        mt.addbmm(mt.ones(1), mt.ones(2, 2, 3), mt.ones(1, 3, 2))

@@ -16,6 +16,7 @@ from ..ops.common import shape_of
 from ..ops.conv import conv2d, conv_transpose2d, fold, unfold
 from ..ops.cross_entropy import cross_entropy, nll_loss
 from ..ops.ctc import ctc_loss
+from ..ops.einsum import bilinear
 from ..ops.embedding import embedding
 from ..ops.functions import gelu, sigmoid, softplus, tanh
 from ..ops.loss import (
@@ -51,6 +52,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "avg_pool2d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv2d",

@@ -1,4 +1,4 @@
-r"""Matrix products: matmul and its relatives, linear.
+r"""Matrix products: matmul and its relatives, those added to a tensor, linear.
 
     forward    c_ij = sum_k a_ik b_kj
     backward   da = g b^T,   db = a^T g
@@ -22,7 +22,8 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul
-from .common import Array, raw, shape_of
+from .common import Array, raw, shape_of, write_out
+from .comparison import where
 from .reduce import sum_to
 from .shape import expand, reshape, transpose
 
@@ -107,7 +108,7 @@ def _check(name: str, a: Any, b: Any) -> None:
                 raise ShapeError(f"{name}: {x.shape} @ {y.shape}: the batch sizes {m} and {n} differ")
 
 
-def matmul(input: Any, other: Any) -> Any:
+def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
     r"""The matrix product of the last two axes; those before them are a batch and broadcast.
 
         forward    c_ij = sum_k a_ik b_kj
@@ -122,110 +123,221 @@ def matmul(input: Any, other: Any) -> Any:
     >>> mt.matmul(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), mt.tensor([1.0, 1.0]))
     tensor([3., 7.])
     """
+    result = _product("matmul", input, other)
+    return result if out is None else write_out("matmul", result, out)
+
+
+def _product(name: str, input: Any, other: Any) -> Any:
     a_shape, b_shape = shape_of(input), shape_of(other)
     if not a_shape or not b_shape:
-        raise ShapeError(f"matmul: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number")
+        raise ShapeError(f"{name}: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number")
     if len(a_shape) > 1 and len(b_shape) > 1:
-        _check("matmul", input, other)
+        _check(name, input, other)
         return apply(MATMUL, input, other)
     if a_shape[-1] != b_shape[-2 if len(b_shape) > 1 else 0]:
         raise ShapeError(
-            f"matmul: {a_shape} @ {b_shape}: the inner sizes {a_shape[-1]} and "
+            f"{name}: {a_shape} @ {b_shape}: the inner sizes {a_shape[-1]} and "
             f"{b_shape[-2 if len(b_shape) > 1 else 0]} differ"
         )
     a = reshape(input, (1, *a_shape)) if len(a_shape) == 1 else input
     b = reshape(other, (*b_shape, 1)) if len(b_shape) == 1 else other
-    _check("matmul", a, b)
+    _check(name, a, b)
     rows = a_shape[:-1] if len(b_shape) == 1 else b_shape[:-2]
     columns = () if len(b_shape) == 1 else b_shape[-1:]
     return reshape(apply(MATMUL, a, b), (*rows, *columns))
 
 
-def _need_axes(name: str, *wanted: tuple[Any, int]) -> None:
+def need_axes(name: str, *wanted: tuple[Any, int]) -> None:
     """Raises unless each tensor has that many axes."""
     for x, n in wanted:
         if len(shape_of(x)) != n:
             raise ShapeError(f"{name}: expected {n} axes, got a tensor of shape {shape_of(x)}")
 
 
-def mm(input: Any, mat2: Any) -> Any:
+def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     """The product of two matrices; `matmul` without batches.
 
     >>> mt.mm(mt.ones(2, 3), mt.ones(3, 1))
     tensor([[3.],
             [3.]])
     """
-    _need_axes("mm", (input, 2), (mat2, 2))
-    _check("mm", input, mat2)
-    return apply(MATMUL, input, mat2)
+    need_axes("mm", (input, 2), (mat2, 2))
+    result = _product("mm", input, mat2)
+    return result if out is None else write_out("mm", result, out)
 
 
-def bmm(input: Any, mat2: Any) -> Any:
+def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     """The products of two batches of matrices, (B, m, k) and (B, k, n); nothing broadcasts.
 
     >>> mt.bmm(mt.ones(2, 1, 3), mt.ones(2, 3, 1)).shape
     minitensor.Size([2, 1, 1])
     """
-    _need_axes("bmm", (input, 3), (mat2, 3))
-    _check("bmm", input, mat2)
-    if shape_of(input)[0] != shape_of(mat2)[0]:
+    result = _batches("bmm", input, mat2)
+    return result if out is None else write_out("bmm", result, out)
+
+
+def _batches(name: str, a: Any, b: Any) -> Any:
+    """The products of two batches of the same size."""
+    need_axes(name, (a, 3), (b, 3))
+    if shape_of(a)[0] != shape_of(b)[0]:
         raise ShapeError(
-            f"bmm: {shape_of(input)} @ {shape_of(mat2)}: the batch sizes {shape_of(input)[0]} and "
-            f"{shape_of(mat2)[0]} differ"
+            f"{name}: {shape_of(a)} @ {shape_of(b)}: the batch sizes {shape_of(a)[0]} and {shape_of(b)[0]} differ"
         )
-    return apply(MATMUL, input, mat2)
+    return _product(name, a, b)
 
 
-def mv(input: Any, vec: Any) -> Any:
+def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
     """The product of a matrix and a vector.
 
     >>> mt.mv(mt.ones(2, 3), mt.ones(3))
     tensor([3., 3.])
     """
-    _need_axes("mv", (input, 2), (vec, 1))
-    return matmul(input, vec)
+    need_axes("mv", (input, 2), (vec, 1))
+    result = _product("mv", input, vec)
+    return result if out is None else write_out("mv", result, out)
 
 
-def dot(input: Any, tensor: Any) -> Any:
+def dot(input: Any, tensor: Any, *, out: Any = None) -> Any:
     """The inner product of two vectors.
 
     >>> mt.dot(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    _need_axes("dot", (input, 1), (tensor, 1))
-    return matmul(input, tensor)
+    need_axes("dot", (input, 1), (tensor, 1))
+    result = _product("dot", input, tensor)
+    return result if out is None else write_out("dot", result, out)
 
 
-def outer(input: Any, vec2: Any) -> Any:
+def vdot(input: Any, other: Any, *, out: Any = None) -> Any:
+    """`dot` for real numbers.
+
+    >>> mt.vdot(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
+    need_axes("vdot", (input, 1), (other, 1))
+    result = _product("vdot", input, other)
+    return result if out is None else write_out("vdot", result, out)
+
+
+def inner(input: Any, other: Any, *, out: Any = None) -> Any:
+    r"""The inner products of the last axes: (*a, k) and (*b, k) to (*a, *b). A number multiplies.
+
+        forward    out[a, b] = sum_k x[a, k] y[b, k]
+        backward   dx[a, k] = sum_b g[a, b] y[b, k],  dy[b, k] = sum_a g[a, b] x[a, k]
+
+    Raises ShapeError where the last sizes differ.
+
+    >>> mt.inner(mt.tensor([[1.0, 2.0], [0.0, 1.0]]), mt.tensor([3.0, 4.0]))
+    tensor([11.,  4.])
+    """
+    a, b = shape_of(input), shape_of(other)
+    if not a or not b:
+        result = mul(input, other)
+    else:
+        if a[-1] != b[-1]:
+            raise ShapeError(f"inner: {a} and {b}: the last sizes {a[-1]} and {b[-1]} differ")
+        result = reshape(_product("inner", _as_rows(input), transpose(_as_rows(other), 0, 1)), (*a[:-1], *b[:-1]))
+    return result if out is None else write_out("inner", result, out)
+
+
+def outer(input: Any, vec2: Any, *, out: Any = None) -> Any:
     """All products of an element of one vector and one of another: out_ij = x_i y_j.
 
     >>> mt.outer(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
     tensor([[3., 4.],
             [6., 8.]])
     """
-    _need_axes("outer", (input, 1), (vec2, 1))
-    return mul(reshape(input, (shape_of(input)[0], 1)), vec2)
+    result = _outer("outer", input, vec2)
+    return result if out is None else write_out("outer", result, out)
 
 
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+def _outer(name: str, x: Any, y: Any) -> Any:
+    need_axes(name, (x, 1), (y, 1))
+    return mul(reshape(x, (shape_of(x)[0], 1)), y)
+
+
+# --- a product added to a tensor ------------------------------------------------------------------
+
+
+def _added(name: str, input: Any, product: Any, beta: Any, alpha: Any, out: Any) -> Any:
+    """beta * input + alpha * product; with beta = 0 nothing of `input` counts, not even NaN."""
+    x, p = raw(input), raw(product)
+    if len(x.shape) > p.ndim or any(m not in (1, n) for m, n in zip(x.shape[::-1], p.shape[::-1], strict=False)):
+        raise ShapeError(f"{name}: {x.shape} does not broadcast to the product's shape {p.shape}")
+    if x.dtype != p.dtype:
+        raise DtypeError(f"{name}: the dtypes {x.dtype} and {p.dtype} differ")
+    if p.dtype.kind != "f" and any(float(raw(v)) % 1 for v in (beta, alpha)):
+        raise DtypeError(f"{name}: for integers beta and alpha must be integers, not {beta!r} and {alpha!r}")
+    if p.dtype.kind != "f":
+        beta, alpha = int(beta), int(alpha)
+    if alpha != 1:
+        product = mul(product, alpha)
+    if beta == 0:
+        scaled = where(np.zeros((), bool), input, np.zeros((), x.dtype))  # its gradient is 0
+    else:
+        scaled = input if beta == 1 else mul(input, beta)
+    result = add(scaled, product)
+    return result if out is None else write_out(name, result, out)
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """beta * input + alpha * (mat1 @ mat2), where `input` broadcasts; beta = 0 leaves it out.
 
     >>> mt.addmm(mt.ones(2), mt.ones(1, 3), mt.ones(3, 2))
     tensor([[4., 4.]])
     """
-    _need_axes("addmm", (mat1, 2), (mat2, 2))
-    _check("addmm", mat1, mat2)
-    shape, wanted = shape_of(input), (shape_of(mat1)[0], shape_of(mat2)[1])
-    if len(shape) > 2 or any(m not in (1, n) for m, n in zip(shape[::-1], wanted[::-1], strict=False)):
-        raise ShapeError(f"addmm: {shape} does not broadcast to the product's shape {wanted}")
-    if raw(input).dtype != raw(mat1).dtype:
-        raise DtypeError(f"addmm: the dtypes {raw(input).dtype} and {raw(mat1).dtype} differ")
-    product = apply(MATMUL, mat1, mat2)
-    if alpha != 1:
-        product = mul(product, alpha)
-    if beta == 0:
-        return product
-    return add(input if beta == 1 else mul(input, beta), product)
+    need_axes("addmm", (mat1, 2), (mat2, 2))
+    return _added("addmm", input, _product("addmm", mat1, mat2), beta, alpha, out)
+
+
+def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+    """beta * input + alpha * (mat @ vec), where `input` broadcasts; beta = 0 leaves it out.
+
+    >>> mt.addmv(mt.ones(2), mt.ones(2, 3), mt.ones(3), alpha=2)
+    tensor([7., 7.])
+    """
+    need_axes("addmv", (mat, 2), (vec, 1))
+    return _added("addmv", input, _product("addmv", mat, vec), beta, alpha, out)
+
+
+def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+    """beta * input + alpha * (the outer product of two vectors); beta = 0 leaves `input` out.
+
+    >>> mt.addr(mt.ones(2, 2), mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
+    tensor([[4., 5.],
+            [7., 9.]])
+    """
+    return _added("addr", input, _outer("addr", vec1, vec2), beta, alpha, out)
+
+
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+    """beta * input + alpha * (batch1 @ batch2), matrix by matrix; beta = 0 leaves `input` out.
+
+    >>> mt.baddbmm(mt.ones(1), mt.ones(2, 1, 3), mt.ones(2, 3, 1)).flatten()
+    tensor([4., 4.])
+    """
+    return _added("baddbmm", input, _batches("baddbmm", batch1, batch2), beta, alpha, out)
+
+
+def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
+    r"""beta * input + alpha * (the sum over the batch of batch1 @ batch2): (B, m, k) and (B, k, n).
+
+        forward    out_ij = beta x_ij + alpha sum_bk a_bik b_bkj
+
+    The sum is one matrix product, whose inner axis is the batch's and the matrices' joined.
+
+    >>> mt.addbmm(mt.ones(1), mt.ones(2, 1, 3), mt.ones(2, 3, 1))
+    tensor([[7.]])
+    """
+    need_axes("addbmm", (batch1, 3), (batch2, 3))
+    (n, rows, k), (m, inner_size, columns) = shape_of(batch1), shape_of(batch2)
+    if n != m or k != inner_size:
+        what, pair = ("batch", (n, m)) if n != m else ("inner", (k, inner_size))
+        raise ShapeError(
+            f"addbmm: {shape_of(batch1)} @ {shape_of(batch2)}: the {what} sizes {pair[0]} and {pair[1]} differ"
+        )
+    joined = reshape(transpose(batch1, 0, 1), (rows, n * k)), reshape(batch2, (n * k, columns))
+    return _added("addbmm", input, _product("addbmm", *joined), beta, alpha, out)
 
 
 # --- linear ---------------------------------------------------------------------------------------
