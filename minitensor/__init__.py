@@ -15,7 +15,7 @@ if _find_spec("minitensor._core") is None:
         "run Python from another folder, or install it there: pip install -e ."
     )
 
-from . import autograd, cpu, datasets, errors, learn, nn, optim, random, utils
+from . import autograd, cpu, datasets, errors, learn, linalg, nn, optim, random, utils
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -315,6 +315,7 @@ __all__ = [
     "layer_norm",
     "le",
     "learn",
+    "linalg",
     "linspace",
     "load",
     "log",

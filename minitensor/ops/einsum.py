@@ -259,7 +259,7 @@ def einsum(*args: Any) -> Any:
 
 
 def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
-    r"""The product of two tensors, summed over pairs of axes: the last `dims` of `a` and the first of `b`, or two lists.
+    r"""The product of two tensors, summed over pairs of axes: the last `dims` of a and the first of b, or two lists.
 
         forward    out[rest of a, rest of b] = sum_k a[..., k] b[k, ...]
 
