@@ -36,6 +36,9 @@ std::string describe(const Shape& shape);  // "(3, 4)"
 
 void translate_errors();  // a kernel that finds no scratch memory: OutOfMemoryError
 
+// Raises unless x is an array of outer * n * inner elements.
+void check_middle(const char* op, const Array& x, int64_t outer, int64_t n, int64_t inner);
+
 inline void require(bool holds, const char* message) {
   if (!holds) fail(message);
 }

@@ -48,6 +48,7 @@ void bind_embedding(py::module_& m) {
           using T = decltype(t);
           const Array at = checked("embedding_vjp", index, rows), in = contiguous(g);
           Array dw = empty<T>({rows, dim});
+          if (dw.size() == 0) return dw;
           T* to = data<T>(dw);
           const T* pg = data<T>(in);
           const int64_t *pi = data<int64_t>(at), count = at.size();

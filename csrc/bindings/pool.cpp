@@ -30,11 +30,21 @@ Shape resized(const Array& x, int64_t h, int64_t w) {
   return shape;
 }
 
+constexpr int64_t kMost = int64_t{1} << 31;  // sizes below it have products without overflow
+
+void check_size(const char* op, const Pair& size) {
+  for (int64_t n : size)
+    if (n < 0 || n >= kMost)
+      fail(std::string(op) + ": a plane cannot have the size " + describe({size[0], size[1]}));
+}
+
 // Every window has a tap inside the plane: the kernels read there without a further look.
 void check_taps(int64_t size, int64_t out, int64_t k, int64_t step, int64_t padding,
                 int64_t dilation) {
   require(k > 0 && step > 0 && padding >= 0 && dilation > 0,
           "max_pool2d: a window's size, step or dilation is not positive");
+  require(k < kMost && step < kMost && padding < kMost && dilation < kMost,
+          "max_pool2d: a window's size, step, padding or dilation is 2^31 or more");
   for (int64_t i = 0; i < out; ++i) {
     const int64_t start = i * step - padding;
     const int64_t first = start < 0 ? start + (-start + dilation - 1) / dilation * dilation : start;
@@ -50,7 +60,8 @@ const Window* windows(const Array& table, int64_t size) {
           "avg_pool2d: windows are contiguous rows of three int64");
   const auto* rows = reinterpret_cast<const Window*>(table.data());
   for (py::ssize_t i = 0; i < table.shape(0); ++i)
-    require(0 <= rows[i].begin && rows[i].begin <= rows[i].end && rows[i].end <= size,
+    require(0 <= rows[i].begin && rows[i].begin <= rows[i].end && rows[i].end <= size &&
+                -kMost < rows[i].count && rows[i].count < kMost,
             "avg_pool2d: a window reaches outside the plane");
   return rows;
 }
@@ -67,6 +78,7 @@ void bind_pool(py::module_& m) {
       [](const Array& x, Pair kernel, Pair stride, Pair padding, Pair dilation, Pair out) {
         const Planes in("max_pool2d", x);
         require(in.h * in.w <= INT32_MAX, "max_pool2d: a plane has more than 2^31 - 1 elements");
+        check_size("max_pool2d", out);
         check_taps(in.h, out[0], kernel[0], stride[0], padding[0], dilation[0]);
         check_taps(in.w, out[1], kernel[1], stride[1], padding[1], dilation[1]);
         const Pool2d p{in.h,      in.w,      out[0],     out[1],     kernel[0],   kernel[1],
@@ -77,6 +89,7 @@ void bind_pool(py::module_& m) {
               using T = decltype(t);
               const Array from = contiguous(x);
               Array y = empty<T>(resized(x, p.oh, p.ow)), idx = empty<int32_t>(shape_of(y));
+              if (y.size() == 0) return py::make_tuple(y, idx);
               T* py_ = data<T>(y);
               int32_t* pi = data<int32_t>(idx);
               const T* px = data<T>(from);
@@ -92,12 +105,14 @@ void bind_pool(py::module_& m) {
       [](const Array& g, const Array& idx, Pair size) {
         const Planes out("max_pool2d_vjp", g);
         check_indices("max_pool2d_vjp", g, idx);
+        check_size("max_pool2d_vjp", size);
         return by_dtype(
             "max_pool2d_vjp",
             [&](auto t) {
               using T = decltype(t);
               const Array from = contiguous(g), at = contiguous(idx);
               Array dx = empty<T>(resized(g, size[0], size[1]));
+              if (dx.size() == 0) return dx;
               T* pdx = data<T>(dx);
               const T* pg = data<T>(from);
               const int32_t* pi = data<int32_t>(at);
@@ -123,6 +138,7 @@ void bind_pool(py::module_& m) {
               const Array from = contiguous(x), at = contiguous(idx);
               Array y = empty<T>(resized(x, out.h, out.w));
               check_indices("max_pool2d_gather", y, idx);
+              if (y.size() == 0) return y;
               T* py_ = data<T>(y);
               const T* px = data<T>(from);
               const int32_t* pi = data<int32_t>(at);
@@ -146,6 +162,7 @@ void bind_pool(py::module_& m) {
               using T = decltype(t);
               const Array from = contiguous(x);
               Array y = empty<T>(resized(x, oh, ow));
+              if (y.size() == 0) return y;
               T* py_ = data<T>(y);
               const T* px = data<T>(from);
               without_gil(
@@ -159,6 +176,7 @@ void bind_pool(py::module_& m) {
       "avg_pool2d_vjp",
       [](const Array& g, const Array& rows, const Array& cols, Pair size) {
         const Planes out("avg_pool2d_vjp", g);
+        check_size("avg_pool2d_vjp", size);
         const Window *r = windows(rows, size[0]), *c = windows(cols, size[1]);
         require(out.h == rows.shape(0) && out.w == cols.shape(0),
                 "avg_pool2d_vjp: there is not one window for each element of g");
@@ -168,6 +186,7 @@ void bind_pool(py::module_& m) {
               using T = decltype(t);
               const Array from = contiguous(g);
               Array dx = empty<T>(resized(g, size[0], size[1]));
+              if (dx.size() == 0) return dx;
               T* pdx = data<T>(dx);
               const T* pg = data<T>(from);
               without_gil([&] {

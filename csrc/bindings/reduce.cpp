@@ -99,14 +99,16 @@ void bind_reduce(py::module_& m) {
   m.def(
       "first_equal",
       [](const Array& x, const Array& value, int64_t outer, int64_t n, int64_t inner) {
-        require(n > 0 && outer * n * inner == x.size() && outer * inner == value.size(),
-                "first_equal: outer, n and inner are not the arrays' sizes");
+        check_middle("first_equal", x, outer, n, inner);
+        check_middle("first_equal", value, outer, 1, inner);
+        require(n > 0, "first_equal: the axis is empty");
         return by_dtype(
             "first_equal",
             [&](auto t) {
               using T = decltype(t);
               const Array in = contiguous(x), wanted = contiguous(value);
               Array index = empty<int64_t>(shape_of(value));
+              if (index.size() == 0) return index;
               int64_t* to = data<int64_t>(index);
               const T *px = data<T>(in), *pv = data<T>(wanted);
               without_gil([&] { active<T>().first_equal(to, px, pv, outer, n, inner); });

@@ -8,14 +8,14 @@ namespace {
 template <class Kernel>
 Array along(const char* op, const Array& x, int64_t outer, int64_t n, int64_t inner,
             Kernel kernel) {
-  if (outer * n * inner != x.size())
-    fail(std::string(op) + ": outer * n * inner is not the array's size");
+  check_middle(op, x, outer, n, inner);
   return by_dtype(
       op,
       [&](auto t) {
         using T = decltype(t);
         const Array from = contiguous(x);
         Array y = empty<T>(shape_of(x));
+        if (y.size() == 0) return y;
         T* out = data<T>(y);
         const T* in = data<T>(from);
         without_gil([&] { kernel(active<T>(), out, in); });
@@ -28,8 +28,7 @@ Array along(const char* op, const Array& x, int64_t outer, int64_t n, int64_t in
 template <class Kernel>
 Array pulled(const char* op, const Array& g, const Array& y, int64_t outer, int64_t n,
              int64_t inner, Kernel kernel) {
-  if (outer * n * inner != y.size())
-    fail(std::string(op) + ": outer * n * inner is not the array's size");
+  check_middle(op, y, outer, n, inner);
   if (shape_of(g) != shape_of(y))
     fail(std::string(op) + ": g " + describe(shape_of(g)) + " and y " + describe(shape_of(y)) +
          " differ in shape");
@@ -39,6 +38,7 @@ Array pulled(const char* op, const Array& g, const Array& y, int64_t outer, int6
         using T = decltype(t);
         const Array from = contiguous(g), at = contiguous(y);
         Array dx = empty<T>(shape_of(y));
+        if (dx.size() == 0) return dx;
         T* out = data<T>(dx);
         const T *pg = data<T>(from), *py_ = data<T>(at);
         without_gil([&] { kernel(active<T>(), out, pg, py_); });

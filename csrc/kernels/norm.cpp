@@ -183,6 +183,7 @@ void batch_naive(T* y, T* mean, T* var, T* rstd, const T* x, const T* weight, co
 // side by side.
 template <class T, class F>
 void for_channels(bool threads, int64_t outer, int64_t channels, int64_t inner, const F& f) {
+  if (inner == 0) outer = 0, inner = 1;  // channels without values: no lines
   const int64_t width = inner == 1 ? kLanes<T> : 1;
   const int64_t blocks = (channels + width - 1) / width;
   if (blocks == 0) return;

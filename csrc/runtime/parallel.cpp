@@ -21,6 +21,8 @@ namespace {
 // kernels of a training step, shorter than anybody notices.
 constexpr int kSpins = 4000;
 
+constexpr int kMost = 1024;  // threads
+
 inline void pause() {
 #if defined(__x86_64__)
   _mm_pause();
@@ -80,7 +82,7 @@ class Pool {
   int limit() const { return limit_; }
 
  private:
-  static constexpr uint64_t kOpen = 0x8000, kCount = 0x7fff;
+  static constexpr uint64_t kOpen = 0x8000, kCount = 0x7fff;  // so at most kMost threads
 
   Pool() {
     pthread_atfork(nullptr, nullptr, [] { get().forget(); });
@@ -177,7 +179,7 @@ void parallel(int64_t chunks, void (*body)(void*, int64_t), void* context) {
   if (chunks > 0) Pool::get().run(chunks, body, context);
 }
 
-void set_num_threads(int n) { Pool::get().set_limit(n < 1 ? 1 : n); }
+void set_num_threads(int n) { Pool::get().set_limit(n < 1 ? 1 : n > kMost ? kMost : n); }
 int num_threads() { return Pool::get().limit(); }
 
 }  // namespace mt
