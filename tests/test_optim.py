@@ -304,7 +304,6 @@ def test_training_reaches_the_least_squares():
         (lambda w: optim.SGD([w], weight_decay=-1), ValueError, "weight_decay must not be"),
         (lambda w: optim.SGD([w], nesterov=True), ValueError, "nesterov needs a momentum"),
         (lambda w: optim.SGD([{"params": w, "lr": -1}]), ValueError, "lr must not be negative"),
-        (lambda w: optim.SGD([w], differentiable=True), ValueError, "differentiable=True"),
         (lambda w: optim.Adam([w], betas=(1.0, 0.9)), ValueError, r"betas\[0\] must lie in"),
         (lambda w: optim.Adam([w], betas=(0.9, -1)), ValueError, r"betas\[1\] must lie in"),
         (lambda w: optim.AdamW([w], eps=-1), ValueError, "AdamW: eps must not be negative"),

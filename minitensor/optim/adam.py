@@ -16,18 +16,15 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from .. import _core
-from ..errors import ShapeError
-from ..graph import wrap
-from .optimizer import Optimizer, kernels_take, refuse_differentiable
+from .optimizer import ByFormula, kernels_take, maximum, option, scalar, sqrt, zeros_of
 
 
-class Adam(Optimizer):
+class Adam(ByFormula):
     """Steps of about `lr` in every element, whatever the scale of its gradients.
 
     `foreach`, `fused` and `capturable` are taken and change nothing: there is one way, a kernel.
+    With `differentiable` the step is recorded.
     Sources: D. Kingma, J. Ba, "Adam: a method for stochastic optimization" (2015); S. Reddi,
     S. Kale, S. Kumar, "On the convergence of Adam and beyond" (2018), for `amsgrad`.
 
@@ -71,31 +68,29 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
 
     def _check(self, options: dict[str, Any]) -> None:
-        refuse_differentiable(self._name, options)
         self._least(options, "lr", "eps", "weight_decay")
-        for i, beta in enumerate(options["betas"]):
-            if not 0 <= float(beta) < 1:
-                raise ShapeError(f"{self._name}: betas[{i}] must lie in [0, 1), but is {beta}")
+        self._below_one(options, "betas")
+
+    def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+        return {name: zeros_of(p) for name in names}
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
-            state["step"] = wrap(np.zeros((), np.float32))
-            state["exp_avg"] = wrap(np.zeros_like(p.array))
-            state["exp_avg_sq"] = wrap(np.zeros_like(p.array))
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = wrap(np.zeros_like(p.array))
+            state.update({"step": scalar(0.0), **self._begin(p, group)})
+        names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
+        arrays = [state[name].array for name in names]
+        if group["differentiable"] or not kernels_take(p.array, g, *arrays):
+            super()._update(p, g, state, group)
+            return
         state["step"].array[...] += 1
-        m, v = state["exp_avg"].array, state["exp_avg_sq"].array
-        largest = state["max_exp_avg_sq"].array if group["amsgrad"] else None
         beta1, beta2 = group["betas"]
-        arrays = (p.array, g, m, v) if largest is None else (p.array, g, m, v, largest)
-        run = _core.adam_step if kernels_take(*arrays) else reference
-        run(
+        _core.adam_step(
             p.array,
             g,
-            m,
-            v,
-            largest,
+            arrays[0],
+            arrays[1],
+            arrays[2] if group["amsgrad"] else None,
             step=int(state["step"].item()),
             lr=float(group["lr"]),
             beta1=float(beta1),
@@ -105,6 +100,20 @@ class Adam(Optimizer):
             decoupled=bool(group["decoupled_weight_decay"]),
             maximize=bool(group["maximize"]),
         )
+
+    def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
+        lr, eps, decay = (option(group, name) for name in ("lr", "eps", "weight_decay"))
+        beta1, beta2 = map(float, group["betas"])
+        if group["decoupled_weight_decay"]:
+            p = p - lr * decay * p
+        else:
+            g = g + decay * p
+        s["exp_avg"] = m = beta1 * s["exp_avg"] + (1 - beta1) * g
+        s["exp_avg_sq"] = v = beta2 * s["exp_avg_sq"] + (1 - beta2) * g * g
+        if group["amsgrad"]:
+            s["max_exp_avg_sq"] = v = maximum(s["max_exp_avg_sq"], v)
+        root = sqrt(v) / math.sqrt(1 - beta2**t)
+        return p - lr / (1 - beta1**t) * m / (root + eps)
 
 
 class AdamW(Adam):
@@ -149,34 +158,3 @@ class AdamW(Adam):
             fused=fused,
             decoupled_weight_decay=True,
         )
-
-
-def reference(
-    p: Any,
-    g: Any,
-    m: Any,
-    v: Any,
-    largest: Any,
-    *,
-    step: int,
-    lr: float,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    weight_decay: float,
-    decoupled: bool,
-    maximize: bool,
-) -> None:
-    """One step in NumPy: changes p, the means m and v, and `largest` (None unless amsgrad)."""
-    if maximize:
-        g = -g
-    if decoupled:
-        p -= lr * weight_decay * p
-    else:
-        g = g + weight_decay * p
-    m[...] = beta1 * m + (1 - beta1) * g
-    v[...] = beta2 * v + (1 - beta2) * g * g
-    if largest is not None:
-        np.maximum(largest, v, out=largest)
-    root = np.sqrt(v if largest is None else largest) / math.sqrt(1 - beta2**step)
-    p -= lr / (1 - beta1**step) * m / (root + eps)

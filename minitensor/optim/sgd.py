@@ -12,18 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from .. import _core
 from ..errors import ShapeError
-from ..graph import wrap
-from .optimizer import Optimizer, kernels_take, refuse_differentiable
+from .optimizer import ByFormula, kernels_take, option, zeros_of
 
 
-class SGD(Optimizer):
+class SGD(ByFormula):
     """Stochastic gradient descent, with momentum (Polyak's, or Nesterov's) and weight decay.
 
-    `foreach` and `fused` are taken and change nothing: there is one way, a kernel.
+    `foreach` and `fused` are taken and change nothing: there is one way, a kernel. With `differentiable` the step is
+    recorded.
     Sources: B. Polyak, "Some methods of speeding up the convergence of iteration methods" (1964);
     I. Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
 
@@ -62,45 +60,37 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
+    _counts = False
+
     def _check(self, options: dict[str, Any]) -> None:
-        refuse_differentiable(self._name, options)
         self._least(options, "lr", "momentum", "weight_decay")
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ShapeError(f"{self._name}: nesterov needs a momentum above 0 and no dampening")
 
+    def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
+        return {"momentum_buffer": zeros_of(p)} if group["momentum"] != 0 else {}
+
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        first = state.get("momentum_buffer") is None
+        if first:
+            state.update(self._begin(p, group))
+        b = state["momentum_buffer"].array if group["momentum"] != 0 else None
+        if group["differentiable"] or not kernels_take(p.array, g, *([] if b is None else [b])):
+            if first:
+                state.clear()  # for the formula's own beginning
+            super()._update(p, g, state, group)
+            return
         numbers = ("lr", "momentum", "dampening", "weight_decay")
         how: dict[str, Any] = {name: float(group[name]) for name in numbers}
-        how.update({name: bool(group[name]) for name in ("nesterov", "maximize")})
-        first = False
-        b = None
-        if how["momentum"] != 0:
-            first = state.get("momentum_buffer") is None
-            if first:
-                state["momentum_buffer"] = wrap(np.zeros_like(p.array))
-            b = state["momentum_buffer"].array
-        run = _core.sgd_step if kernels_take(p.array, g, *([] if b is None else [b])) else reference
-        run(p.array, g, b, first=first, **how)
+        _core.sgd_step(
+            p.array, g, b, first=first, nesterov=bool(group["nesterov"]), maximize=bool(group["maximize"]), **how
+        )
 
-
-def reference(
-    p: Any,
-    g: Any,
-    b: Any,
-    *,
-    first: bool,
-    lr: float,
-    momentum: float,
-    dampening: float,
-    weight_decay: float,
-    nesterov: bool,
-    maximize: bool,
-) -> None:
-    """One step in NumPy: changes p and the momentum b (None without momentum) in place."""
-    if maximize:
-        g = -g
-    g = g + weight_decay * p
-    if b is not None:
-        b[...] = g if first else momentum * b + (1 - dampening) * g
-        g = g + momentum * b if nesterov else b
-    p -= lr * g
+    def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
+        lr, momentum, dampening, decay = (option(group, n) for n in ("lr", "momentum", "dampening", "weight_decay"))
+        g = g + decay * p
+        if momentum != 0:
+            b = g if t == 1 else momentum * s["momentum_buffer"] + (1 - dampening) * g
+            s["momentum_buffer"] = b
+            g = g + momentum * b if group["nesterov"] else b
+        return p - lr * g
