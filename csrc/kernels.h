@@ -84,6 +84,10 @@ struct ConvSizes {
   ROW(embedding, (T * y, const T* w, const int64_t* index, int64_t count, int64_t dim))            \
   ROW(embedding_vjp, (T * dw, const T* g, const int64_t* index, int64_t count, int64_t rows,       \
                       int64_t dim, int64_t skip))                                                  \
+  /* resample.cpp: over the middle axis of x (outer, n, inner); taps start[i] to start[i+1] make   \
+   * row i of y (outer, out, inner) */                                                             \
+  ROW(resample, (T * y, const T* x, const int64_t* start, const int64_t* index,                    \
+                 const double* weight, int64_t outer, int64_t n, int64_t out, int64_t inner))      \
   /* optim.cpp: in place, over n elements; b and largest may be null */                            \
   ROW(sgd_step, (T * p, T * b, const T* g, int64_t n, const SgdStep& s))                           \
   ROW(adam_step, (T * p, T * m, T * v, T * largest, const T* g, int64_t n, const AdamStep& s))     \

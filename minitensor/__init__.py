@@ -94,7 +94,7 @@ from .ops.comparison import (
     ne,
     where,
 )
-from .ops.conv import conv2d, conv_transpose2d
+from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.dropout import dropout
 from .ops.einsum import chain_matmul, einsum, kron, tensordot
 from .ops.functions import (
@@ -136,6 +136,7 @@ from .ops.indexing import (
 )
 from .ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot
 from .ops.norm import batch_norm, group_norm, layer_norm, rms_norm
+from .ops.pad import constant_pad_nd
 from .ops.reduce import (
     all,
     amax,
@@ -248,8 +249,13 @@ __all__ = [
     "clamp_max",
     "clamp_min",
     "clone",
+    "constant_pad_nd",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cos",
     "cosh",
     "cpu",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['abs', 'adam_step', 'add', 'amax', 'amin', 'avg_pool2d', 'avg_pool2d_vjp', 'batch_norm', 'batch_norm_dweight', 'batch_norm_vjp', 'clamp', 'clamp_vjp', 'col2im', 'conv2d', 'conv2d_input_vjp', 'conv2d_weight_vjp', 'copy', 'cos', 'cross_entropy', 'cross_entropy_vjp', 'div', 'embedding', 'embedding_vjp', 'erf', 'exp', 'first_equal', 'gelu', 'gelu_tanh', 'gelu_tanh_vjp', 'gelu_vjp', 'im2col', 'isa', 'isas', 'layer_norm', 'layer_norm_dweight', 'layer_norm_vjp', 'leaky_relu', 'leaky_relu_vjp', 'log', 'log_softmax', 'log_softmax_vjp', 'matmul', 'max_pool2d', 'max_pool2d_gather', 'max_pool2d_vjp', 'maximum', 'maximum_vjp', 'memory_stats', 'minimum', 'mul', 'neg', 'num_threads', 'pow', 'pow_scalar', 'reciprocal', 'relu', 'relu_vjp', 'reset_peak', 'rsqrt', 'rung', 'set_kept_limit', 'set_num_threads', 'sgd_step', 'sigmoid', 'sigmoid_vjp', 'sign', 'silu', 'silu_vjp', 'sin', 'softmax', 'softmax_vjp', 'softplus', 'softplus_vjp', 'sqrt', 'square', 'sub', 'sum', 'tanh', 'tanh_vjp', 'trim', 'use_isa', 'use_rung', 'where']
+__all__: list[str] = ['abs', 'adam_step', 'add', 'amax', 'amin', 'avg_pool2d', 'avg_pool2d_vjp', 'batch_norm', 'batch_norm_dweight', 'batch_norm_vjp', 'clamp', 'clamp_vjp', 'col2im', 'conv2d', 'conv2d_input_vjp', 'conv2d_weight_vjp', 'copy', 'cos', 'cross_entropy', 'cross_entropy_vjp', 'div', 'embedding', 'embedding_vjp', 'erf', 'exp', 'first_equal', 'gelu', 'gelu_tanh', 'gelu_tanh_vjp', 'gelu_vjp', 'im2col', 'isa', 'isas', 'layer_norm', 'layer_norm_dweight', 'layer_norm_vjp', 'leaky_relu', 'leaky_relu_vjp', 'log', 'log_softmax', 'log_softmax_vjp', 'matmul', 'max_pool2d', 'max_pool2d_gather', 'max_pool2d_vjp', 'maximum', 'maximum_vjp', 'memory_stats', 'minimum', 'mul', 'neg', 'num_threads', 'pow', 'pow_scalar', 'reciprocal', 'relu', 'relu_vjp', 'resample', 'reset_peak', 'rsqrt', 'rung', 'set_kept_limit', 'set_num_threads', 'sgd_step', 'sigmoid', 'sigmoid_vjp', 'sign', 'silu', 'silu_vjp', 'sin', 'softmax', 'softmax_vjp', 'softplus', 'softplus_vjp', 'sqrt', 'square', 'sub', 'sum', 'tanh', 'tanh_vjp', 'trim', 'use_isa', 'use_rung', 'where']
 def abs(x: numpy.ndarray) -> numpy.ndarray:
     ...
 def adam_step(p: numpy.ndarray, g: numpy.ndarray, m: numpy.ndarray, v: numpy.ndarray, largest: typing.Any, *, step: typing.SupportsInt | typing.SupportsIndex, lr: typing.SupportsFloat | typing.SupportsIndex, beta1: typing.SupportsFloat | typing.SupportsIndex, beta2: typing.SupportsFloat | typing.SupportsIndex, eps: typing.SupportsFloat | typing.SupportsIndex, weight_decay: typing.SupportsFloat | typing.SupportsIndex, decoupled: bool, maximize: bool) -> None:
@@ -119,6 +119,8 @@ def reciprocal(x: numpy.ndarray) -> numpy.ndarray:
 def relu(x: numpy.ndarray) -> numpy.ndarray:
     ...
 def relu_vjp(g: numpy.ndarray, y: numpy.ndarray) -> numpy.ndarray:
+    ...
+def resample(x: numpy.ndarray, start: numpy.ndarray, index: numpy.ndarray, weight: numpy.ndarray, size: typing.SupportsInt | typing.SupportsIndex, dim: typing.SupportsInt | typing.SupportsIndex) -> numpy.ndarray:
     ...
 def reset_peak() -> None:
     ...

@@ -87,5 +87,6 @@ void bind_softmax(py::module_& m);
 void bind_loss(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_pool(py::module_& m);
+void bind_resample(py::module_& m);
 
 }  // namespace mt

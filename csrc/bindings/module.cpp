@@ -15,4 +15,5 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_loss(m);
   mt::bind_norm(m);
   mt::bind_pool(m);
+  mt::bind_resample(m);
 }

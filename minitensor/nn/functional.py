@@ -13,7 +13,7 @@ from ..ops import dropout as dropouts
 from ..ops import functions
 from ..ops import softmax as softmaxes
 from ..ops.common import shape_of
-from ..ops.conv import conv2d, conv_transpose2d, fold, unfold
+from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.cross_entropy import cross_entropy, nll_loss
 from ..ops.ctc import ctc_loss
 from ..ops.einsum import bilinear
@@ -44,8 +44,9 @@ from ..ops.margin import (
 )
 from ..ops.matmul import linear
 from ..ops.norm import batch_norm, group_norm, layer_norm, rms_norm
-from ..ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from ..ops.pad import pad
 from ..ops.shape import flatten, unflatten
+from ..ops.unfold import fold, unfold
 from ..tensor import in_place
 
 __all__ = [
@@ -55,8 +56,12 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
     "conv_transpose2d",
+    "conv_transpose3d",
     "cosine_embedding_loss",
     "cross_entropy",
     "ctc_loss",
@@ -84,6 +89,7 @@ __all__ = [
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
+    "pad",
     "poisson_nll_loss",
     "relu",
     "relu_",

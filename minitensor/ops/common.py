@@ -76,13 +76,19 @@ def need_float(name: str, *values: Any) -> None:
 
 def pair(name: str, what: str, value: Any, least: int) -> Pair:
     """One number for both axes of a plane, or one for each: a kernel's size, a stride, a padding."""
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    both = both * 2 if len(both) == 1 else both
-    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
-        raise ShapeError(f"{name}: {what} must be one integer or two, not {value!r}")
-    if not all(least <= n < 2**31 for n in both):
+    rows, columns = each(name, what, value, least, 2)
+    return rows, columns
+
+
+def each(name: str, what: str, value: Any, least: int, n: int) -> tuple[int, ...]:
+    """One number for all of n axes, or one for each."""
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    given = given * n if len(given) == 1 else given
+    if len(given) != n or not all(isinstance(k, (int, np.integer)) for k in given):
+        raise ShapeError(f"{name}: {what} must be one integer{('', ' or two', ' or three')[n - 1]}, not {value!r}")
+    if not all(least <= k < 2**31 for k in given):
         raise ShapeError(f"{name}: {what} {value!r} must be at least {least} (and below 2^31)")
-    return int(both[0]), int(both[1])
+    return tuple([int(k) for k in given])
 
 
 def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:

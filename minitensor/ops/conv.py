@@ -1,4 +1,4 @@
-r"""Convolution (as everyone calls it: the kernel is not turned round), its transpose, unfolding.
+r"""Convolution (as everyone calls it: the kernel is not turned round), and its transpose.
 
     y[n, o, i, j] = bias[o] + sum_cab x[n, c, i s - p + a d, j s - p + b d] w[o, c, a, b]
 
@@ -21,45 +21,23 @@ Kernels: csrc/kernels/conv.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add
-from .common import Array, Pair, need_float, pair, raw, shape_of
+from .common import Array, Pair, each, need_float, raw, shape_of
+from .pad import padded
 from .reduce import sum
-from .shape import cat, reshape
+from .shape import contiguous, permute, reshape
+from .unfold import CASES, COL2IM, IM2COL, LARGE, add_windows, batched, out_size, outs_of, params_of, windows_of
 
 Shape = tuple[int, ...]
-
-# --- windows in NumPy -----------------------------------------------------------------------------
-
-
-def _windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """(n, c, h, w) -> (n, c, oh, ow, kh, kw): what lies under the kernel at each position."""
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel, stride, padding, dilation
-    padded = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)))
-    spans = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-    return sliding_window_view(padded, spans, (2, 3))[:, :, ::sh, ::sw, ::dh, ::dw]
-
-
-def _add_windows(cols: Array, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Array:
-    """The transpose of `_windows`: each window's values added where they were read."""
-    n, c, oh, ow, kh, kw = cols.shape
-    (sh, sw), (ph, pw), (dh, dw) = stride, padding, dilation
-    x = np.zeros((n, c, size[0] + 2 * ph, size[1] + 2 * pw), cols.dtype)
-    for a in range(kh):
-        for b in range(kw):
-            rows = slice(a * dh, a * dh + sh * (oh - 1) + 1, sh)
-            columns = slice(b * dw, b * dw + sw * (ow - 1) + 1, sw)
-            x[:, :, rows, columns] += cols[..., a, b]
-    return x[:, :, ph : ph + size[0], pw : pw + size[1]]
 
 
 def _grouped(x: Array, axis: int, groups: int) -> Array:
@@ -80,7 +58,7 @@ def _conv2d_reference(
     dilation: Pair,
     groups: int,
 ) -> Result:
-    windows = _grouped(_windows(x, w.shape[2:], stride, padding, dilation), 1, groups)
+    windows = _grouped(windows_of(x, w.shape[2:], stride, padding, dilation), 1, groups)
     y = np.einsum("ngchwab,gocab->ngohw", windows, _grouped(w, 0, groups))
     y = y.reshape(len(x), len(w), *y.shape[3:])
     return y if bias is None else y + bias[:, None, None], (x, w, x.shape, w.shape)
@@ -121,45 +99,18 @@ def _conv_length(x: Array, w: Array, *_: Any, **params: Any) -> int:
     return int(max(np.prod(w.shape[1:]), np.prod(x.shape[2:]) * len(x), np.prod(w.shape) // w.shape[1]))
 
 
-# input (n, c, h, w), kernel (o, kh, kw), stride, padding, dilation, groups
-_CASES: tuple[tuple[Shape, Shape, Pair, Pair, Pair, int], ...] = (
-    ((2, 3, 5, 4), (4, 3, 2), (1, 1), (0, 0), (1, 1), 1),
-    ((1, 1, 1, 1), (1, 1, 1), (1, 1), (0, 0), (1, 1), 1),
-    ((0, 2, 3, 3), (2, 2, 2), (1, 1), (1, 1), (1, 1), 1),
-    ((1, 2, 6, 7), (3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    ((2, 2, 6, 7), (3, 3, 2), (2, 3), (1, 0), (1, 1), 1),
-    ((1, 2, 7, 8), (2, 2, 3), (1, 2), (0, 2), (3, 2), 1),
-    ((1, 4, 5, 5), (6, 3, 3), (1, 1), (2, 1), (1, 1), 2),
-    ((2, 4, 5, 5), (4, 3, 3), (2, 2), (1, 1), (1, 1), 4),
-    ((2, 3, 4, 4), (17, 1, 1), (1, 1), (0, 0), (1, 1), 1),
-    ((1, 3, 5, 4), (2, 1, 1), (2, 2), (0, 0), (1, 1), 1),
-    ((1, 1, 3, 3), (1, 5, 5), (1, 1), (4, 4), (1, 1), 1),
-    ((1, 1, 4, 19), (2, 2, 3), (3, 1), (3, 2), (2, 1), 1),
-)
-_LARGE: tuple[tuple[Shape, Shape, Pair, Pair, Pair, int], ...] = (
-    ((8, 6, 14, 14), (16, 5, 5), (1, 1), (0, 0), (1, 1), 1),
-    ((2, 40, 17, 19), (70, 3, 3), (1, 1), (1, 1), (1, 1), 1),
-    ((9, 24, 13, 12), (24, 3, 3), (2, 2), (1, 1), (1, 1), 24),
-    ((3, 130, 9, 9), (33, 1, 1), (1, 1), (0, 0), (1, 1), 1),
-)
-
-
-def _params(case: Any) -> dict[str, Any]:
-    return dict(zip(("stride", "padding", "dilation", "groups"), case[2:], strict=True))
-
-
 def _conv2d_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for case in _CASES + _LARGE:
+    for case in CASES + LARGE:
         x, (o, kh, kw), groups = case[0], case[1], case[-1]
         args = (
             rng.standard_normal(x),
             rng.standard_normal((o, x[1] // groups, kh, kw)),
             rng.standard_normal(o),
         )
-        yield Sample(args, _params(case), large=case in _LARGE)
+        yield Sample(args, params_of(case), large=case in LARGE)
     yield Sample(
         (rng.standard_normal((1, 2, 3, 3)), rng.standard_normal((1, 2, 2, 2)), None),
-        _params(_CASES[0]),
+        params_of(CASES[0]),
     )
 
 
@@ -175,22 +126,12 @@ CONV2D = Op(
 )
 
 
-def _out(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-
-
-def _outs(case: Any) -> Shape:
-    """The shape of the convolution's output."""
-    x, (o, *kernel), stride, padding, dilation, _ = case
-    return (x[0], o, *map(_out, x[2:], kernel, stride, padding, dilation))
-
-
 def _input_vjp_reference(
     g: Array, w: Array, *, size: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Result:
     cols = np.einsum("ngohw,gocab->ngchwab", _grouped(g, 1, groups), _grouped(w, 0, groups))
     cols = cols.reshape(len(g), groups * w.shape[1], *cols.shape[3:])
-    return _add_windows(cols, size, stride, padding, dilation), (g, w, w.shape)
+    return add_windows(cols, size, stride, padding, dilation), (g, w, w.shape)
 
 
 def _input_vjp_forward(g: Array, w: Array, **params: Any) -> Result:
@@ -206,10 +147,10 @@ def _input_vjp_dw(h: Any, g: Any, _w: Any, w_shape: Shape, *, size: Pair, **para
 
 
 def _input_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for case in _CASES + _LARGE:
+    for case in CASES + LARGE:
         x, (o, kh, kw), groups = case[0], case[1], case[-1]
-        args = (rng.standard_normal(_outs(case)), rng.standard_normal((o, x[1] // groups, kh, kw)))
-        yield Sample(args, {"size": x[2:], **_params(case)}, large=case in _LARGE)
+        args = (rng.standard_normal(outs_of(case)), rng.standard_normal((o, x[1] // groups, kh, kw)))
+        yield Sample(args, {"size": x[2:], **params_of(case)}, large=case in LARGE)
 
 
 CONV2D_INPUT_VJP = Op(
@@ -227,7 +168,7 @@ CONV2D_INPUT_VJP = Op(
 def _weight_vjp_reference(
     g: Array, x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Result:
-    windows = _grouped(_windows(x, kernel, stride, padding, dilation), 1, groups)
+    windows = _grouped(windows_of(x, kernel, stride, padding, dilation), 1, groups)
     dw = np.einsum("ngohw,ngchwab->gocab", _grouped(g, 1, groups), windows)
     return dw.reshape(g.shape[1], *dw.shape[2:]), (g, x, x.shape)
 
@@ -245,9 +186,9 @@ def _weight_vjp_dx(v: Any, g: Any, _x: Any, x_shape: Shape, *, kernel: Pair, **p
 
 
 def _weight_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for case in _CASES + _LARGE:
-        args = (rng.standard_normal(_outs(case)), rng.standard_normal(case[0]))
-        yield Sample(args, {"kernel": case[1][1:], **_params(case)}, large=case in _LARGE)
+    for case in CASES + LARGE:
+        args = (rng.standard_normal(outs_of(case)), rng.standard_normal(case[0]))
+        yield Sample(args, {"kernel": case[1][1:], **params_of(case)}, large=case in LARGE)
 
 
 CONV2D_WEIGHT_VJP = Op(
@@ -263,42 +204,192 @@ CONV2D_WEIGHT_VJP = Op(
 
 
 # --- what a convolution is told -------------------------------------------------------------------
+# All run on the three operators of the plane: along one axis, it is the row of a plane of height 1; in
+# space, each output's slices are gathered into the channels (`_slices`), or scattered from them.
+
+_LETTERS = ("L", "H, W", "D, H, W")
 
 
-def _check(name: str, input: Any, weight: Any, bias: Any, outputs: int, groups: Any) -> None:
-    """Raises unless the ranks, the dtypes and the bias fit, and no size but the batch is zero."""
+def _check(name: str, axes: int, input: Any, weight: Any, bias: Any, groups: Any, transposed: bool) -> None:
+    """Raises unless the ranks, the dtypes, channels, groups and bias fit, and no size but the batch is zero."""
     x, w = shape_of(input), shape_of(weight)
     need_float(name, input, weight, bias)
     dtypes = {str(raw(v).dtype) for v in (input, weight, bias) if v is not None}
     if len(dtypes) > 1:
         raise DtypeError(f"{name}: the dtypes {' and '.join(sorted(dtypes))} differ")
-    if len(w) != 4 or len(x) not in (3, 4):
-        raise ShapeError(f"{name}: expected (N, C, H, W) or (C, H, W) and a weight with 4 axes, got {x} and {w}")
-    if 0 in x[-3:] or 0 in w:
+    if len(w) != axes + 2 or len(x) not in (axes + 1, axes + 2):
+        inner = _LETTERS[axes - 1]
+        raise ShapeError(
+            f"{name}: expected (N, C, {inner}) or (C, {inner}) and a weight with {axes + 2} axes, got {x} and {w}"
+        )
+    channels = x[-axes - 1]
+    if 0 in x[-axes - 1 :] or 0 in w:
         raise ShapeError(f"{name}: input {x} and weight {w}: only the batch may be empty")
     if not isinstance(groups, (int, np.integer)) or groups < 1:
         raise ShapeError(f"{name}: groups must be a positive integer, not {groups!r}")
+    wanted = "(channels, outputs / groups, *kernel)" if transposed else "(outputs, channels / groups, *kernel)"
+    if w[0] % groups or channels != (w[0] if transposed else w[1] * groups):
+        raise ShapeError(
+            f"{name}: input {x} with {channels} channels and weight {w} in {groups} groups: "
+            f"expected a weight of {wanted}, groups dividing both channels and outputs"
+        )
+    outputs = w[1] * groups if transposed else w[0]
     if bias is not None and shape_of(bias) != (outputs,):
         raise ShapeError(f"{name}: bias {shape_of(bias)} and weight {w}: expected {outputs} values")
 
 
-def _batched(x: Any, run: Callable[[Any], Any]) -> Any:
-    """`run` on a batch of one, where `x` is a single image."""
-    shape = shape_of(x)
-    if len(shape) == 4:
-        return run(x)
-    y = run(reshape(x, (1, *shape)))
-    return reshape(y, shape_of(y)[1:])
+def _plane(x: Any) -> Any:
+    """(a, b, n) as (a, b, 1, n)."""
+    a, b, n = shape_of(x)
+    return reshape(x, (a, b, 1, n))
 
 
-def _extended(x: Any, rows: int, columns: int) -> Any:
-    """Zeros added below and on the right."""
-    for axis, count in ((2, rows), (3, columns)):
-        if count > 0:
-            shape = list(shape_of(x))
-            shape[axis] = count
-            x = cat([x, np.zeros(shape, raw(x).dtype)], axis)
-    return x
+def _slices(x: Any, kernel: int, stride: int, padding: int, dilation: int) -> Any:
+    """(n, c, d, h, w) -> (n * od, c * kernel, h, w): for each place along the depth the slices under its kernel."""
+    n, c, d, h, w = shape_of(x)
+    steps = {"kernel": (kernel, 1), "stride": (stride, 1), "padding": (padding, 0), "dilation": (dilation, 1)}
+    cols = apply(IM2COL, reshape(x, (n, c, d, h * w)), **steps)
+    od = out_size(d, kernel, stride, padding, dilation)
+    moved = permute(reshape(cols, (n, c * kernel, od, h * w)), (0, 2, 1, 3))
+    return reshape(moved, (n * od, c * kernel, h, w))
+
+
+def _add_slices(y: Any, n: int, size: int, kernel: int, stride: int, padding: int, dilation: int) -> Any:
+    """The transpose of `_slices`: (n * od, c * kernel, h, w) -> (n, c, size, h, w)."""
+    _, ck, h, w = shape_of(y)
+    od = out_size(size, kernel, stride, padding, dilation)
+    moved = permute(reshape(y, (n, od, ck, h * w)), (0, 2, 1, 3))
+    steps = {"kernel": (kernel, 1), "stride": (stride, 1), "padding": (padding, 0), "dilation": (dilation, 1)}
+    x = apply(COL2IM, reshape(moved, (n, ck, od * h * w)), size=(size, h * w), **steps)
+    return reshape(x, (n, ck // kernel, size, h, w))
+
+
+def _steps(stride: Shape, padding: Shape, dilation: Shape, groups: int) -> dict[str, Any]:
+    """The parameters of the plane's operators from those of one, two or three axes."""
+    two = [((fill, *v) if len(v) == 1 else v[-2:]) for v, fill in ((stride, 1), (padding, 0), (dilation, 1))]
+    return {"stride": two[0], "padding": two[1], "dilation": two[2], "groups": int(groups)}
+
+
+def _convolution(
+    name: str,
+    axes: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
+    """conv1d, conv2d, conv3d."""
+    _check(name, axes, input, weight, bias, groups, False)
+    x, w = shape_of(input), shape_of(weight)
+    strides, dilations = each(name, "stride", stride, 1, axes), each(name, "dilation", dilation, 1, axes)
+    extra = [0] * axes
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ShapeError(f"{name}: padding {padding!r} must be 'same', 'valid' or numbers")
+        if padding == "same" and any(s != 1 for s in strides):
+            raise ShapeError(f"{name}: padding 'same' keeps the size only with stride 1, not {strides}")
+        total = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilations, w[2:], strict=True)]
+        padding, extra = tuple([n // 2 for n in total]), [n % 2 for n in total]
+    paddings = each(name, "padding", padding, 0, axes)
+    for size, more, k, p, d in zip(x[-axes:], extra, w[2:], paddings, dilations, strict=True):
+        span, room = d * (k - 1) + 1, size + more + 2 * p
+        if span > room:
+            raise ShapeError(
+                f"{name}: a kernel of {k} with dilation {d} spans {span}, more than the {room} of "
+                f"the input {x} with padding {p}"
+            )
+    params = _steps(strides, paddings, dilations, groups)
+
+    def run(image: Any) -> Any:
+        if any(extra):
+            image = padded(name, image, [(0, more) for more in extra])
+        if axes == 1:
+            y = apply(CONV2D, _plane(image), _plane(weight), bias, **params)
+            return reshape(y, (shape_of(y)[0], w[0], shape_of(y)[3]))
+        if axes == 2:
+            return apply(CONV2D, image, weight, bias, **params)
+        slices = _slices(image, w[2], strides[0], paddings[0], dilations[0])
+        y = apply(CONV2D, slices, reshape(weight, (w[0], w[1] * w[2], *w[3:])), bias, **params)
+        n = shape_of(image)[0]
+        depth = out_size(shape_of(image)[2], w[2], strides[0], paddings[0], dilations[0])
+        return contiguous(permute(reshape(y, (n, depth, *shape_of(y)[1:])), (0, 2, 1, 3, 4)))
+
+    return batched(axes, input, run)
+
+
+def _transposed(
+    name: str,
+    axes: int,
+    input: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Any:
+    """conv_transpose1d, conv_transpose2d, conv_transpose3d."""
+    _check(name, axes, input, weight, bias, groups, True)
+    x, w = shape_of(input), shape_of(weight)
+    strides, dilations = each(name, "stride", stride, 1, axes), each(name, "dilation", dilation, 1, axes)
+    paddings, more = (
+        each(name, "padding", padding, 0, axes),
+        each(name, "output_padding", output_padding, 0, axes),
+    )
+    size = []
+    for n, k, s, p, e, d in zip(x[-axes:], w[2:], strides, paddings, more, dilations, strict=True):
+        if e >= max(s, d):
+            raise ShapeError(f"{name}: output_padding {e} must be less than stride {s} or dilation {d}")
+        size.append((n - 1) * s - 2 * p + d * (k - 1) + e + 1)
+        if size[-1] < 1:
+            raise ShapeError(f"{name}: input {x}, kernel {k} and padding {p} leave an output of size {size[-1]}")
+    # An output padding of whole strides makes room for more input pixels: zeros.
+    room = [(0, e // s) for e, s in zip(more, strides, strict=True)]
+    params = _steps(strides, paddings, dilations, groups)
+
+    def run(image: Any) -> Any:
+        if any(after for _, after in room):
+            image = padded(name, image, room)
+        if axes == 1:
+            y = apply(CONV2D_INPUT_VJP, _plane(image), _plane(weight), size=(1, size[0]), **params)
+            return reshape(y, (shape_of(y)[0], shape_of(y)[1], size[0]))
+        if axes == 2:
+            return apply(CONV2D_INPUT_VJP, image, weight, size=tuple(size), **params)
+        n, c, d, *plane = shape_of(image)
+        slices = reshape(permute(image, (0, 2, 1, 3, 4)), (n * d, c, *plane))
+        flat = reshape(weight, (w[0], w[1] * w[2], *w[3:]))
+        y = apply(CONV2D_INPUT_VJP, slices, flat, size=tuple(size[1:]), **params)
+        return _add_slices(y, n, size[0], w[2], strides[0], paddings[0], dilations[0])
+
+    y = batched(axes, input, run)
+    return y if bias is None else add(y, reshape(bias, (shape_of(bias)[0], *(1,) * axes)))
+
+
+def conv1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    r"""Convolution of sequences (N, C, L), or one (C, L), with kernels (O, C / groups, k).
+
+        forward    y[n, o, i] = bias[o] + sum_ca x[n, c, i s - p + a d] w[o, c, a]
+        backward   dx, dw: the same sum read the other way, db: the sum of g
+
+    It is `conv2d` of images of height 1; `padding`, the result's length and the errors are those of
+    `conv2d`.
+
+    >>> mt.conv1d(mt.tensor([[[1.0, 2.0, 4.0]]]), mt.tensor([[[1.0, -1.0]]]))
+    tensor([[[-1., -2.]]])
+    """
+    return _convolution("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
 def conv2d(
@@ -326,45 +417,54 @@ def conv2d(
     tensor([[[[4., 4.],
               [4., 4.]]]])
     """
-    name = "conv2d"
-    x, w = shape_of(input), shape_of(weight)
-    _check(name, input, weight, bias, w[0] if w else 0, groups)
-    if x[-3] % groups or w[0] % groups or x[-3] // groups != w[1]:
-        raise ShapeError(
-            f"{name}: input {x} with {x[-3]} channels and weight {w} in {groups} groups: "
-            "expected a weight of (a multiple of groups, channels / groups, kh, kw)"
-        )
-    strides, dilations = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
-    extra = (0, 0)
-    if isinstance(padding, str):
-        if padding not in ("same", "valid"):
-            raise ShapeError(f"{name}: padding {padding!r} must be 'same', 'valid' or numbers")
-        if padding == "same" and strides != (1, 1):
-            raise ShapeError(f"{name}: padding 'same' keeps the size only with stride 1, not {strides}")
-        total = [d * (k - 1) if padding == "same" else 0 for d, k in zip(dilations, w[2:], strict=True)]
-        padding = (total[0] // 2, total[1] // 2)
-        extra = (total[0] % 2, total[1] % 2)
-    paddings = pair(name, "padding", padding, 0)
-    for size, more, k, p, d in zip(x[-2:], extra, w[2:], paddings, dilations, strict=True):
-        span, room = d * (k - 1) + 1, size + more + 2 * p
-        if span > room:
-            raise ShapeError(
-                f"{name}: a kernel of {k} with dilation {d} spans {span}, more than the {room} of "
-                f"the input {x} with padding {p}"
-            )
-    return _batched(
-        input,
-        lambda image: apply(
-            CONV2D,
-            _extended(image, *extra),
-            weight,
-            bias,
-            stride=strides,
-            padding=paddings,
-            dilation=dilations,
-            groups=int(groups),
-        ),
-    )
+    return _convolution("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    r"""Convolution of volumes (N, C, D, H, W), or one (C, D, H, W), with kernels (O, C / groups, kd, kh, kw).
+
+        forward    y[n, o, l, i, j] = bias[o]
+                       + sum_ceab x[n, c, l s - p + e d, i s - p + a d, j s - p + b d] w[o, c, e, a, b]
+        backward   dx, dw: the same sum read the other way, db: the sum of g
+
+    It is `conv2d` over images whose channels are the kd slices that meet the kernel; `padding`, the
+    result's sizes and the errors are those of `conv2d`.
+
+    >>> mt.conv3d(mt.ones(1, 1, 2, 3, 3), mt.ones(1, 1, 2, 2, 2)).shape
+    minitensor.Size([1, 1, 1, 2, 2])
+    """
+    return _convolution("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    r"""The transpose of `conv1d`: (N, C, L), kernels (C, O / groups, k) to (N, O, L').
+
+        forward    y[n, o, i s - p + a d] += x[n, c, i] w[c, o, a],  y[n, o] += bias[o]
+        backward   dx = conv1d(g, w)
+
+    Sizes and errors are those of `conv_transpose2d`.
+
+    >>> mt.conv_transpose1d(mt.tensor([[[1.0, 2.0]]]), mt.tensor([[[1.0, 10.0]]]), stride=2)
+    tensor([[[ 1., 10.,  2., 20.]]])
+    """
+    return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def conv_transpose2d(
@@ -393,194 +493,28 @@ def conv_transpose2d(
     tensor([[[[1., 1.],
               [1., 1.]]]])
     """
-    name = "conv_transpose2d"
-    x, w = shape_of(input), shape_of(weight)
-    _check(
-        name,
-        input,
-        weight,
-        bias,
-        w[1] * groups if len(w) == 4 and isinstance(groups, int) else 0,
-        groups,
-    )
-    if x[-3] != w[0] or w[0] % groups:
-        raise ShapeError(
-            f"{name}: input {x} with {x[-3]} channels and weight {w} in {groups} groups: "
-            "expected a weight of (channels, outputs / groups, kh, kw), groups dividing channels"
-        )
-    strides, dilations = pair(name, "stride", stride, 1), pair(name, "dilation", dilation, 1)
-    paddings, more = (
-        pair(name, "padding", padding, 0),
-        pair(name, "output_padding", output_padding, 0),
-    )
-    size = []
-    for n, k, s, p, e, d in zip(x[-2:], w[2:], strides, paddings, more, dilations, strict=True):
-        if e >= max(s, d):
-            raise ShapeError(f"{name}: output_padding {e} must be less than stride {s} or dilation {d}")
-        size.append((n - 1) * s - 2 * p + d * (k - 1) + e + 1)
-        if size[-1] < 1:
-            raise ShapeError(f"{name}: input {x}, kernel {k} and padding {p} leave an output of size {size[-1]}")
-    # An output padding of whole strides makes room for more input pixels: zeros.
-    rows, columns = more[0] // strides[0], more[1] // strides[1]
-    y = _batched(
-        input,
-        lambda image: apply(
-            CONV2D_INPUT_VJP,
-            _extended(image, rows, columns),
-            weight,
-            size=(size[0], size[1]),
-            stride=strides,
-            padding=paddings,
-            dilation=dilations,
-            groups=int(groups),
-        ),
-    )
-    return y if bias is None else add(y, reshape(bias, (shape_of(bias)[0], 1, 1)))
+    return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-# --- windows as a matrix --------------------------------------------------------------------------
-
-
-def _im2col_reference(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Result:
-    windows = _windows(x, kernel, stride, padding, dilation)
-    n, c, oh, ow, kh, kw = windows.shape
-    return windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, oh * ow), (x.shape,)
-
-
-def _im2col_forward(x: Array, **params: Any) -> Result:
-    return _core.im2col(x, **params), (x.shape,)
-
-
-def _im2col_dx(g: Any, x_shape: Shape, **params: Any) -> Any:
-    return apply(COL2IM, g, size=x_shape[2:], **params)
-
-
-def _im2col_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for case in _CASES + _LARGE[:1]:
-        params = _params(case)
-        del params["groups"]
-        yield Sample((rng.standard_normal(case[0]),), {"kernel": case[1][1:], **params}, large=case in _LARGE)
-
-
-IM2COL = Op(
-    "im2col",
-    _im2col_reference,
-    _im2col_forward,
-    (_im2col_dx,),
-    "linear",
-    _im2col_samples,
-    exact=True,
-)
-
-
-def _col2im_reference(cols: Array, *, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Result:
-    (kh, kw), (oh, ow) = kernel, map(_out, size, kernel, stride, padding, dilation)
-    windows = cols.reshape(len(cols), cols.shape[1] // (kh * kw), kh, kw, oh, ow).transpose(0, 1, 4, 5, 2, 3)
-    return _add_windows(windows, size, stride, padding, dilation), ()
-
-
-def _col2im_forward(cols: Array, **params: Any) -> Result:
-    return _core.col2im(cols, **params), ()
-
-
-def _col2im_dcols(g: Any, *, size: Pair, **params: Any) -> Any:
-    return apply(IM2COL, g, **params)
-
-
-def _col2im_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for case in _CASES + _LARGE[:1]:
-        (n, c, *size), (_, kh, kw) = case[0], case[1]
-        params = _params(case)
-        del params["groups"]
-        oh, ow = _outs(case)[2:]
-        cols = rng.standard_normal((n, c * kh * kw, oh * ow))
-        yield Sample((cols,), {"size": tuple(size), "kernel": (kh, kw), **params}, large=case in _LARGE)
-
-
-COL2IM = Op(
-    "col2im",
-    _col2im_reference,
-    _col2im_forward,
-    (_col2im_dcols,),
-    "linear",
-    _col2im_samples,
-    exact=True,
-    length=lambda cols, *, kernel, **_: int(np.prod(kernel)),
-)
-
-
-def _positions(name: str, size: Any, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
-    """How many windows there are along each axis; raises unless there is one."""
-    outs = tuple(map(_out, size, kernel, stride, padding, dilation))
-    if min(outs) < 1:
-        raise ShapeError(
-            f"{name}: a kernel of {kernel} with dilation {dilation} does not fit into "
-            f"{tuple(size)} with padding {padding}"
-        )
-    return outs[0], outs[1]
-
-
-def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
-    r"""The windows of images (N, C, H, W), or of one (C, H, W), as columns: (N, C * kh * kw, L).
-
-        forward    cols[(c, a, b), (i, j)] = x[c, i s - p + a d, j s - p + b d]
-        backward   dx = fold(g): each pixel gets the sum over the windows that it is in
-
-    A convolution is then a product: conv2d(x, w) is w, as (O, C * kh * kw), times this.
-
-    Raises ShapeError where no window fits, DtypeError for a dtype that is not floating.
-
-    >>> mt.nn.functional.unfold(mt.ones(1, 1, 3, 3), 2).shape
-    minitensor.Size([1, 4, 4])
-    """
-    name = "unfold"
-    need_float(name, input)
-    x = shape_of(input)
-    if len(x) not in (3, 4) or 0 in x[-3:]:
-        raise ShapeError(f"{name}: expected (N, C, H, W) or (C, H, W) without empty axes but the batch, got {x}")
-    kernel, steps = pair(name, "kernel_size", kernel_size, 1), pair(name, "stride", stride, 1)
-    pads, dilations = pair(name, "padding", padding, 0), pair(name, "dilation", dilation, 1)
-    _positions(name, x[-2:], kernel, steps, pads, dilations)
-    return _batched(
-        input,
-        lambda image: apply(IM2COL, image, kernel=kernel, stride=steps, padding=pads, dilation=dilations),
-    )
-
-
-def fold(
+def conv_transpose3d(
     input: Any,
-    output_size: Any,
-    kernel_size: Any,
-    dilation: Any = 1,
-    padding: Any = 0,
+    weight: Any,
+    bias: Any = None,
     stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
 ) -> Any:
-    r"""The transpose of `unfold`: columns (N, C * kh * kw, L) added into images (N, C, h, w).
+    r"""The transpose of `conv3d`: (N, C, D, H, W), kernels (C, O / groups, kd, kh, kw) to (N, O, D', H', W').
 
-        forward    x[c, i s - p + a d, j s - p + b d] += cols[(c, a, b), (i, j)]
-        backward   dcols = unfold(g)
+        forward    y[n, o, l s - p + e d, i s - p + a d, j s - p + b d] += x[n, c, l, i, j] w[c, o, e, a, b],
+                   y[n, o] += bias[o]
+        backward   dx = conv3d(g, w)
 
-    Raises ShapeError where the columns are not those of such images, DtypeError for a dtype that is
-    not floating.
+    Sizes and errors are those of `conv_transpose2d`.
 
-    >>> mt.nn.functional.fold(mt.ones(1, 4, 4), (3, 3), 2)
-    tensor([[[[1., 2., 1.],
-              [2., 4., 2.],
-              [1., 2., 1.]]]])
+    >>> mt.conv_transpose3d(mt.ones(1, 1, 1, 1, 1), mt.ones(1, 2, 2, 2, 2)).shape
+    minitensor.Size([1, 2, 2, 2, 2])
     """
-    name = "fold"
-    need_float(name, input)
-    cols = shape_of(input)
-    size, kernel = (
-        pair(name, "output_size", output_size, 1),
-        pair(name, "kernel_size", kernel_size, 1),
-    )
-    steps, pads = pair(name, "stride", stride, 1), pair(name, "padding", padding, 0)
-    dilations = pair(name, "dilation", dilation, 1)
-    oh, ow = _positions(name, size, kernel, steps, pads, dilations)
-    area = kernel[0] * kernel[1]
-    if len(cols) not in (2, 3) or cols[-2] == 0 or cols[-2] % area or cols[-1] != oh * ow:
-        raise ShapeError(f"{name}: expected (N, C * {area}, {oh * ow}) or (C * {area}, {oh * ow}), got {cols}")
-    batch = input if len(cols) == 3 else reshape(input, (1, *cols))
-    y = apply(COL2IM, batch, size=size, kernel=kernel, stride=steps, padding=pads, dilation=dilations)
-    return y if len(cols) == 3 else reshape(y, shape_of(y)[1:])
+    return _transposed("conv_transpose3d", 3, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -1,0 +1,1 @@
+"""Images: channels into pixels and back."""

@@ -1,0 +1,152 @@
+r"""Padding: a tensor with more, or fewer, elements at the ends of its axes.
+
+With a constant, one operator does all axes; cropping is padding by less than nothing, and the derivative of each is the
+other. Padding by the tensor's own values (reflected, repeated, circular) reads every new element from one place: a
+table of `resample`, axis by axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..graph import apply
+from ..op import Op, Result, Sample
+from .common import Array, raw, shape_of
+from .resample import Taps, resample
+
+Widths = tuple[tuple[int, int], ...]
+
+
+def _pad_reference(x: Array, *, widths: Widths, value: float) -> Result:
+    y = np.full([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)], value, x.dtype)
+    kept = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)]
+    place = [slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(y.shape, widths, strict=True)]
+    y[tuple(place)] = x[tuple(kept)]
+    return y, ()
+
+
+def _pad_dx(g: Any, *, widths: Widths, value: float) -> Any:
+    return apply(PAD, g, widths=tuple([(-a, -b) for a, b in widths]), value=0.0)
+
+
+def _pad_jvp(tangents: tuple[Any, ...], *, widths: Widths, value: float) -> Any:
+    return apply(PAD, tangents[0], widths=widths, value=0.0)
+
+
+def _pad_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, widths, value in (
+        ((3,), ((1, 2),), 0.0),
+        ((2, 3), ((0, 1), (2, -1)), 0.5),
+        ((2, 4), ((-1, 0), (-3, 2)), -1.0),
+        ((), (), 2.0),
+        ((0, 2), ((1, 0), (0, 0)), 3.0),
+        ((3,), ((-3, 0),), 1.0),
+    ):
+        yield Sample((rng.standard_normal(shape),), {"widths": widths, "value": value})
+
+
+PAD = Op("pad", _pad_reference, None, (_pad_dx,), _pad_jvp, _pad_samples, exact=True)
+
+
+def padded(name: str, input: Any, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Any:
+    """`input` with (before, after) elements more along its last axes; below 0 it loses them."""
+    shape = shape_of(input)
+    full = ((0, 0),) * (len(shape) - len(widths)) + tuple(widths)
+    for d, (n, (a, b)) in enumerate(zip(shape, full, strict=True)):
+        if n + min(a, 0) + min(b, 0) < 0 or n + a + b < 0:
+            raise ShapeError(f"{name}: padding ({a}, {b}) takes more than there is of axis {d} of {tuple(shape)}")
+    return apply(PAD, input, widths=full, value=value)
+
+
+@lru_cache(maxsize=1024)
+def _places(mode: str, n: int, before: int, after: int) -> Taps:
+    """Where each element of an axis of size n, padded, is read."""
+    i = np.arange(-before, n + after)
+    if mode == "circular":  # of what is left where the other end is cropped
+        first, last = max(-before, 0), n - max(-after, 0)
+        i = first + (i - first) % max(last - first, 1)
+    elif mode == "replicate":
+        i = i.clip(0, n - 1)
+    else:
+        i = n - 1 - np.abs(n - 1 - np.abs(i))
+    return Taps.table(n, i[:, None])
+
+
+def _own(name: str, mode: str, input: Any, widths: Sequence[tuple[int, int]]) -> Any:
+    """Padding by the tensor's own values, one axis after the other."""
+    shape = shape_of(input)
+    for d, (a, b) in enumerate(widths, start=-len(widths)):
+        n = shape[d]
+        most = {"reflect": n - 1, "circular": n + min(a, 0) + min(b, 0), "replicate": 2**31}[mode]
+        if max(a, b) > most or n + a + b < 0:
+            raise ShapeError(
+                f"{name}: mode {mode!r} can pad axis {len(shape) + d} of {shape}, of size {n}, by "
+                f"{-n} to {most}, not by ({a}, {b})"
+            )
+        if a or b:
+            input = resample(input, _places(mode, n, a, b), d)
+    return input
+
+
+def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Any:
+    r"""More elements at the ends of the last axes: `pad` is (before, after) of the last, then of the one before, ...
+
+        forward    out[i] = x[i - before], outside of x:
+                     constant    value (0 unless given)
+                     reflect     x mirrored at its first and last element, which are not repeated
+                     replicate   the first or last element
+                     circular    x over again, from its other end
+        backward   dx[j] = the sum of g over all places that read x[j]
+
+    Negative widths crop. "constant" takes any number of axes; the others, of a tensor (N, C, *) or (C, *), those of *.
+    Raises ShapeError for widths that do not fit the axes and for an unknown mode.
+
+    >>> mt.nn.functional.pad(mt.tensor([[1, 2, 3]]), (2, 1), mode="reflect")
+    tensor([[3, 2, 1, 2, 3, 2]])
+    >>> mt.nn.functional.pad(mt.tensor([[1, 2, 3]]), (-1, 0, 0, 1), value=9)
+    tensor([[2, 3],
+            [9, 9]])
+    """
+    name = "pad"
+    shape, widths = shape_of(input), _widths(name, input, pad)
+    if mode == "constant":
+        return padded(name, input, widths, 0 if value is None else raw(value))
+    if mode not in ("reflect", "replicate", "circular"):
+        raise ShapeError(f"{name}: mode must be 'constant', 'reflect', 'replicate' or 'circular', not {mode!r}")
+    if value is not None and value != 0:
+        raise ShapeError(f"{name}: mode {mode!r} takes no value")
+    if len(widths) not in (1, 2, 3) or len(shape) not in (len(widths) + 1, len(widths) + 2):
+        raise ShapeError(
+            f"{name}: mode {mode!r} pads the last 1, 2 or 3 axes of a tensor with one or two axes more, "
+            f"not {len(widths)} of {shape}"
+        )
+    if 0 in shape[1:]:
+        raise ShapeError(f"{name}: mode {mode!r} has nothing to pad {shape} with; only the first axis may be empty")
+    return _own(name, mode, input, widths)
+
+
+def _widths(name: str, input: Any, pad: Any) -> list[tuple[int, int]]:
+    """(before, after) of the last axes, in the axes' order, from PyTorch's flat list, which begins with the last."""
+    ndim = len(shape_of(input))
+    try:
+        numbers = [int(n.__index__()) for n in raw(pad)]
+    except (AttributeError, TypeError):
+        raise TypeError(f"{name}: the widths must be a sequence of integers, not {pad!r}") from None
+    if len(numbers) % 2 or len(numbers) > 2 * ndim:
+        raise ShapeError(f"{name}: expected (before, after) for each of at most {ndim} axes, got {pad!r}")
+    return [(numbers[i], numbers[i + 1]) for i in range(0, len(numbers), 2)][::-1]
+
+
+def constant_pad_nd(input: Any, pad: Sequence[int], value: Any = 0) -> Any:
+    """`nn.functional.pad` with a constant.
+
+    >>> mt.constant_pad_nd(mt.tensor([1, 2]), (0, 2), 7)
+    tensor([1, 2, 7, 7])
+    """
+    name = "constant_pad_nd"
+    return padded(name, input, _widths(name, input, pad), raw(value))
