@@ -60,6 +60,7 @@ from .dtypes import (
     uint8,
 )
 from .formatting import set_printoptions
+from .ops.adaptive import adaptive_avg_pool1d, adaptive_max_pool1d
 from .ops.arithmetic import (
     add,
     div,
@@ -137,6 +138,7 @@ from .ops.indexing import (
 from .ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot
 from .ops.norm import batch_norm, group_norm, layer_norm, rms_norm
 from .ops.pad import constant_pad_nd
+from .ops.pool import avg_pool1d, max_pool1d, max_pool2d, max_pool3d
 from .ops.reduce import (
     all,
     amax,
@@ -219,6 +221,8 @@ __all__ = [
     "__version__",
     "abs",
     "acos",
+    "adaptive_avg_pool1d",
+    "adaptive_max_pool1d",
     "add",
     "addbmm",
     "addmm",
@@ -236,6 +240,7 @@ __all__ = [
     "atan",
     "atan2",
     "autograd",
+    "avg_pool1d",
     "baddbmm",
     "batch_norm",
     "bernoulli",
@@ -340,6 +345,9 @@ __all__ = [
     "masked_select",
     "matmul",
     "max",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
     "maximum",
     "mean",
     "min",

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minitensor as mt
-from minitensor.ops.pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
+from minitensor.nn.functional import adaptive_avg_pool2d, avg_pool2d, max_pool2d
 
 RNG = np.random.default_rng(0)
 

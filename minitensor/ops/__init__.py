@@ -1,6 +1,7 @@
 """The operators, a module for each family; importing this fills the table `op.OPS`."""
 
 from . import (
+    adaptive,
     arithmetic,
     comparison,
     conv,
@@ -26,6 +27,7 @@ from . import (
 )
 
 __all__ = [
+    "adaptive",
     "arithmetic",
     "comparison",
     "conv",

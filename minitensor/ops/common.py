@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import DtypeError, GraphError, IndexRangeError, ShapeError
-from ..graph import Tensor, apply, assign, check_writable
+from ..graph import Tensor, apply, assign, check_writable, wrap
 from ..op import Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -23,6 +23,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def raw(x: Any) -> Any:
     """The ndarray of a tensor; anything else as it is."""
     return x.array if isinstance(x, Tensor) else x
+
+
+def wrap_as(x: Any, array: Array) -> Any:
+    """An array that was computed from `x`, outside the graph: a tensor if `x` is one."""
+    return wrap(array) if isinstance(x, Tensor) else array
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-r"""Pooling over planes: the maximum or the mean of a window that slides over the last two axes.
+r"""Pooling: the maximum or the mean of a window that slides over the last one, two or three axes.
 
 Window (i, j) begins at row i * stride - padding, column j * stride - padding, of the plane padded with -inf (maximum)
 or 0 (mean). Per axis there are
@@ -6,7 +6,8 @@ or 0 (mean). Per axis there are
     out = floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
 
 windows; with ceil_mode the division rounds up, except that no window may begin beyond the padding at the start and the
-plane itself.
+plane itself. The operators work on planes: a sequence is a plane of one row, and a volume is pooled within its slices,
+then across them, each of its lines a column.
 
 Kernels: csrc/kernels/pool.cpp.
 """
@@ -24,19 +25,43 @@ from .. import _core
 from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, Pair, need_float, pair, shape_of
+from .common import Array, Pair, each, need_float, raw, shape_of, wrap_as
+from .shape import reshape
 
 # --- what a pooling is told -------------------------------------------------------------------------------------------
 
 
-def _plane(name: str, x: Any) -> Pair:
-    """The sizes of the last two axes of (C, H, W) or (N, C, H, W)."""
+_LETTERS = ("L", "H, W", "D, H, W")
+
+
+def inner_sizes(name: str, axes: int, x: Any) -> tuple[int, ...]:
+    """The sizes of the last one, two or three axes of (C, *) or (N, C, *)."""
+    need_float(name, x)
     shape = shape_of(x)
-    if len(shape) not in (3, 4):
-        raise ShapeError(f"{name}: expected (C, H, W) or (N, C, H, W), got {shape}")
-    if 0 in shape[-3:]:
+    if len(shape) not in (axes + 1, axes + 2):
+        letters = _LETTERS[axes - 1]
+        raise ShapeError(f"{name}: expected (C, {letters}) or (N, C, {letters}), got {shape}")
+    if 0 in shape[-axes - 1 :]:
         raise ShapeError(f"{name}: there is nothing to pool in {shape}; only the batch may be empty")
-    return shape[-2], shape[-1]
+    return shape[-axes:]
+
+
+def _stride(name: str, stride: Any, kernel: tuple[int, ...]) -> tuple[int, ...]:
+    """The window's step: its size unless given (an empty tuple counts as not given, as in PyTorch)."""
+    given = stride is not None and stride != () and stride != []
+    return each(name, "stride", stride, 1, len(kernel)) if given else kernel
+
+
+def to_row(x: Any) -> Any:
+    """(.., n) as (.., 1, n)."""
+    shape = shape_of(x)
+    return reshape(x, (*shape[:-1], 1, shape[-1]))
+
+
+def to_columns(x: Any) -> Any:
+    """(.., d, h, w) as (.., d, h * w)."""
+    *outer, h, w = shape_of(x)
+    return reshape(x, (*outer, h * w))
 
 
 @lru_cache(maxsize=1024)
@@ -126,13 +151,15 @@ MAX_POOL2D = Op(
 
 
 # The scatter to the places where the maxima were, and its transpose, the gather from there: each is the other's vjp.
+# An index outside the plane writes nowhere and reads 0.
 
 
 def _max_pool2d_vjp_reference(g: Array, indices: Array, *, size: Pair) -> Result:
     planes = math.prod(g.shape[:-2])
     dx = np.zeros((planes, size[0] * size[1]), g.dtype)
     each = indices.reshape(planes, math.prod(g.shape[-2:]))
-    np.add.at(dx, (np.arange(planes)[:, None], each), g.reshape(each.shape))
+    inside = (0 <= each) & (each < dx.shape[1])
+    np.add.at(dx, (np.arange(planes)[:, None], np.where(inside, each, 0)), np.where(inside, g.reshape(each.shape), 0))
     return dx.reshape(*g.shape[:-2], *size), (indices,)
 
 
@@ -146,7 +173,7 @@ def _max_pool2d_vjp_dg(u: Any, indices: Any, *, size: Pair) -> Any:
 
 def _max_pool2d_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, size in (((2, 3, 2, 3), (4, 5)), ((1, 1, 17), (2, 33)), ((0, 2, 2), (3, 3))):
-        indices = rng.integers(0, math.prod(size), shape).astype(np.int32)
+        indices = rng.integers(-1, math.prod(size), shape).astype(np.int32)
         yield Sample((rng.standard_normal(shape), indices), {"size": size})
 
 
@@ -164,7 +191,8 @@ MAX_POOL2D_VJP = Op(
 def _max_pool2d_gather_reference(x: Array, indices: Array) -> Result:
     planes = x.reshape(*x.shape[:-2], math.prod(x.shape[-2:]))
     each = indices.reshape(*x.shape[:-2], math.prod(indices.shape[-2:]))
-    y = np.take_along_axis(planes, each.astype(np.int64), -1)
+    inside = (0 <= each) & (each < planes.shape[-1])
+    y = np.where(inside, np.take_along_axis(planes, np.where(inside, each, 0).astype(np.int64), -1), 0)
     return y.reshape(indices.shape), (indices, x.shape[-2:])
 
 
@@ -178,7 +206,7 @@ def _max_pool2d_gather_dx(g: Any, indices: Any, size: Pair) -> Any:
 
 def _max_pool2d_gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, out in (((2, 3, 4, 5), (2, 3)), ((1, 2, 33), (1, 17)), ((0, 3, 3), (2, 2))):
-        indices = rng.integers(0, math.prod(shape[-2:]), (*shape[:-2], *out)).astype(np.int32)
+        indices = rng.integers(-1, math.prod(shape[-2:]), (*shape[:-2], *out)).astype(np.int32)
         yield Sample((rng.standard_normal(shape), indices))
 
 
@@ -193,12 +221,81 @@ MAX_POOL2D_GATHER = Op(
 )
 
 
+def _max_pool(
+    name: str,
+    axes: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: Any,
+    return_indices: Any,
+) -> Any:
+    """max_pool1d, max_pool2d, max_pool3d."""
+    inner = inner_sizes(name, axes, input)
+    kernel = each(name, "kernel_size", kernel_size, 1, axes)
+    step = _stride(name, stride, kernel)
+    pad, spread = each(name, "padding", padding, 0, axes), each(name, "dilation", dilation, 1, axes)
+    out = tuple([_count(name, *axis, bool(ceil_mode)) for axis in zip(inner, kernel, step, pad, spread, strict=True)])
+    if axes == 1:
+        kernel, step, pad, spread, out = (1, *kernel), (1, *step), (0, *pad), (1, *spread), (1, *out)
+        input = to_row(input)
+    params = {"kernel": kernel, "stride": step, "padding": pad, "dilation": spread, "out": out}
+    two = {key: value[-2:] for key, value in params.items()}
+    if not return_indices:
+        y, at = apply(MAX_POOL2D, input, **two), None
+    else:
+        y, at = apply(MAX_POOL2D_WITH_INDICES, input, **two)
+    if axes == 3:
+        fill = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1, "out": out[1] * out[2]}
+        across = {key: (value[0], fill[key]) for key, value in params.items()}
+        if at is None:
+            y = apply(MAX_POOL2D, to_columns(y), **across)
+        else:
+            y, slices = apply(MAX_POOL2D_WITH_INDICES, to_columns(y), **across)
+            at = in_volume(at, slices, inner)
+    shape = (*shape_of(input)[: -max(axes, 2)], *out[-axes:])
+    y = y if axes == 2 else reshape(y, shape)
+    return y if at is None else (y, at if axes == 2 else reshape(at, shape))
+
+
+def in_volume(at: Any, slices: Any, inner: tuple[int, ...]) -> Any:
+    """A maximum's place in its volume, from its place in its slice and the slice that it is in."""
+    planes, columns = raw(to_columns(at)), raw(slices)
+    flat = planes.reshape(*planes.shape[:-2], planes.shape[-2] * planes.shape[-1])
+    place = np.take_along_axis(flat, columns.reshape(*flat.shape[:-1], columns.shape[-2] * columns.shape[-1]), -1)
+    depth = columns // planes.shape[-1]
+    return wrap_as(at, depth * (inner[1] * inner[2]) + place.reshape(columns.shape))
+
+
+def max_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    r"""The largest element of every window of sequences (N, C, L) or (C, L); see `max_pool2d`.
+
+        forward    y[i] = x[p],  p = argmax of x over window i
+        backward   dx[p] += g[i]
+
+    >>> mt.max_pool1d(mt.tensor([[1.0, 2.0, 5.0, 0.0]]), 2)
+    tensor([[2., 5.]])
+    """
+    name = "max_pool1d"
+    return _max_pool(name, 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
 def max_pool2d(
     input: Any,
-    kernel_size: int | Pair,
-    stride: int | Pair | None = None,
-    padding: int | Pair = 0,
-    dilation: int | Pair = 1,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
@@ -218,17 +315,31 @@ def max_pool2d(
     tensor([[[4., 5.]]])
     """
     name = "max_pool2d"
-    need_float(name, input)
-    kernel = pair(name, "kernel_size", kernel_size, 1)
-    step = kernel if stride is None else pair(name, "stride", stride, 1)
-    pad = pair(name, "padding", padding, 0)
-    spread = pair(name, "dilation", dilation, 1)
-    sizes = zip(_plane(name, input), kernel, step, pad, spread, strict=True)
-    out = tuple([_count(name, *axis, bool(ceil_mode)) for axis in sizes])
-    params = {"kernel": kernel, "stride": step, "padding": pad, "dilation": spread, "out": out}
-    if return_indices:
-        return apply(MAX_POOL2D_WITH_INDICES, input, **params)
-    return apply(MAX_POOL2D, input, **params)
+    return _max_pool(name, 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    r"""The largest element of every window of volumes (N, C, D, H, W) or (C, D, H, W); see `max_pool2d`.
+
+        forward    y[l, i, j] = x[p],  p = argmax of x over window (l, i, j)
+        backward   dx[p] += g[l, i, j]
+
+    The maximum of each slice's window, then the maximum across the slices: the first of equal ones is thus the first
+    in row-major order.
+
+    >>> mt.max_pool3d(mt.arange(8.0).reshape(1, 2, 2, 2), 2, return_indices=True)
+    (tensor([[[[7.]]]]), tensor([[[[7]]]]))
+    """
+    name = "max_pool3d"
+    return _max_pool(name, 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def _with_indices(run: Any) -> Any:
@@ -286,8 +397,8 @@ def _avg_samples() -> Iterator[tuple[tuple[int, ...], Array, Array]]:
     ):
         tables = [_windows("avg_pool2d", n, kernel, stride, padding, ceil_mode, padded) for n in shape[-2:]]
         yield shape, tables[0], tables[1]
-    yield (1, 2, 5, 7), _adaptive_windows(5, 3), _adaptive_windows(7, 2)
-    yield (2, 1, 1), _adaptive_windows(1, 2), _adaptive_windows(1, 1)
+    yield (1, 2, 5, 7), adaptive_windows(5, 3), adaptive_windows(7, 2)
+    yield (2, 1, 1), adaptive_windows(1, 2), adaptive_windows(1, 1)
 
 
 def _covered(_x: Array, *, rows: Array, cols: Array, **_: Any) -> int:
@@ -351,11 +462,73 @@ def _windows(name: str, size: int, kernel: int, stride: int, padding: int, ceil_
     return table
 
 
+def mean(input: Any, tables: list[Array]) -> Any:
+    """The mean over the windows of one, two or three axes, a table for each."""
+    shape = (*shape_of(input)[: -len(tables)], *map(len, tables))
+    if len(tables) == 1:
+        return reshape(apply(AVG_POOL2D, to_row(input), rows=_single(1), cols=tables[0]), shape)
+    y = apply(AVG_POOL2D, input, rows=tables[-2], cols=tables[-1])
+    if len(tables) == 3:
+        columns = to_columns(y)
+        y = reshape(apply(AVG_POOL2D, columns, rows=tables[0], cols=_single(shape_of(columns)[-1])), shape)
+    return y
+
+
+@lru_cache(maxsize=1024)
+def _single(n: int) -> Array:
+    """The table of windows that hold one element each."""
+    return adaptive_windows(n, n)
+
+
+def avg_pool(
+    name: str,
+    axes: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: Any,
+    count_include_pad: Any,
+    divisor_override: int | None,
+) -> Any:
+    """avg_pool1d, avg_pool2d, avg_pool3d."""
+    inner = inner_sizes(name, axes, input)
+    kernel = each(name, "kernel_size", kernel_size, 1, axes)
+    sizes = zip(inner, kernel, _stride(name, stride, kernel), each(name, "padding", padding, 0, axes), strict=True)
+    tables = [_windows(name, *axis, bool(ceil_mode), bool(count_include_pad)) for axis in sizes]
+    if divisor_override is not None:
+        if divisor_override == 0:
+            raise ShapeError(f"{name}: divisor_override must not be 0")
+        tables = [table.copy() for table in tables]
+        for d, table in enumerate(tables):
+            table[:, 2] = divisor_override if d == axes - 1 else 1
+    return mean(input, tables)
+
+
+def avg_pool1d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    r"""The mean of every window of sequences (N, C, L) or (C, L); see `avg_pool2d`.
+
+        forward    y[i] = sum of x over window i / count
+        backward   dx[a] = sum of g[i] / count over the windows that cover a
+
+    >>> mt.avg_pool1d(mt.tensor([[1.0, 2.0, 5.0, 0.0]]), 2)
+    tensor([[1.5000, 2.5000]])
+    """
+    return avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
 def avg_pool2d(
     input: Any,
-    kernel_size: int | Pair,
-    stride: int | Pair | None = None,
-    padding: int | Pair = 0,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -377,22 +550,32 @@ def avg_pool2d(
     tensor([[[2.5000, 2.0000]]])
     """
     name = "avg_pool2d"
-    need_float(name, input)
-    kernel = pair(name, "kernel_size", kernel_size, 1)
-    step = kernel if stride is None else pair(name, "stride", stride, 1)
-    pad = pair(name, "padding", padding, 0)
-    sizes = zip(_plane(name, input), kernel, step, pad, strict=True)
-    rows, cols = [_windows(name, *axis, bool(ceil_mode), bool(count_include_pad)) for axis in sizes]
-    if divisor_override is not None:
-        if divisor_override == 0:
-            raise ShapeError(f"{name}: divisor_override must not be 0")
-        rows, cols = rows.copy(), cols.copy()
-        rows[:, 2], cols[:, 2] = divisor_override, 1
-    return apply(AVG_POOL2D, input, rows=rows, cols=cols)
+    return avg_pool(name, 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def avg_pool3d(
+    input: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    r"""The mean of every window of volumes (N, C, D, H, W) or (C, D, H, W); see `avg_pool2d`.
+
+        forward    y[l, i, j] = sum of x over window (l, i, j) / count
+        backward   dx[c, a, b] = sum of g[l, i, j] / count over the windows that cover (c, a, b)
+
+    >>> mt.nn.functional.avg_pool3d(mt.arange(8.0).reshape(1, 2, 2, 2), 2)
+    tensor([[[[3.5000]]]])
+    """
+    name = "avg_pool3d"
+    return avg_pool(name, 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 @lru_cache(maxsize=1024)
-def _adaptive_windows(size: int, out: int) -> Array:
+def adaptive_windows(size: int, out: int) -> Array:
     """Window i of `out` covers floor(i * size / out) to ceil((i + 1) * size / out)."""
     table = np.empty((out, 3), np.int64)
     for i, row in enumerate(table):
@@ -400,25 +583,3 @@ def _adaptive_windows(size: int, out: int) -> Array:
         row[:] = begin, end, end - begin
     table.setflags(write=False)
     return table
-
-
-def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | None]) -> Any:
-    r"""The mean over windows that divide the plane into as many parts as `output_size` says.
-
-        forward    y[i, j] = mean of x over rows floor(i*H/h) to ceil((i+1)*H/h), columns likewise
-        backward   as `avg_pool2d`
-        kernel     csrc/kernels/pool.cpp
-
-    Shapes: input (N, C, H, W) or (C, H, W) to (..., h, w), or (..., h, h) for one size; None keeps that of the input.
-    Raises ShapeError for other shapes and for negative sizes.
-
-    >>> mt.nn.functional.adaptive_avg_pool2d(mt.tensor([[[1.0, 2.0, 6.0]]]), (1, 2))
-    tensor([[[1.5000, 4.0000]]])
-    """
-    name = "adaptive_avg_pool2d"
-    need_float(name, input)
-    plane = _plane(name, input)
-    asked = output_size if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    sizes = [n if want is None else want for n, want in zip(plane, asked, strict=False)]
-    h, w = pair(name, "output_size", sizes, 0)
-    return apply(AVG_POOL2D, input, rows=_adaptive_windows(plane[0], h), cols=_adaptive_windows(plane[1], w))
