@@ -3,6 +3,7 @@
 from . import (
     adaptive,
     arithmetic,
+    attention,
     comparison,
     conv,
     cross_entropy,
@@ -29,6 +30,7 @@ from . import (
 __all__ = [
     "adaptive",
     "arithmetic",
+    "attention",
     "comparison",
     "conv",
     "cross_entropy",
