@@ -129,6 +129,7 @@ from .ops.functions import (
     tanh,
     trunc,
 )
+from .ops.image import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from .ops.indexing import (
     gather,
     index_select,
@@ -249,6 +250,7 @@ __all__ = [
     "cat",
     "ceil",
     "chain_matmul",
+    "channel_shuffle",
     "chunk",
     "clamp",
     "clamp_max",
@@ -370,6 +372,8 @@ __all__ = [
     "optim",
     "outer",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "pow",
     "predict",
     "prod",

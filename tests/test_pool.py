@@ -137,12 +137,14 @@ def test_errors():
             pool(mt.zeros(4, 4), 2)
         with pytest.raises(ValueError, match="nothing to pool"):
             pool(mt.zeros(1, 1, 0, 4), 2)
-        with pytest.raises(TypeError, match="floating"):
-            pool(mt.zeros(1, 4, 4, dtype=mt.int64), 2)
         with pytest.raises(ValueError, match=r"below 2\^31"):
             pool(x, 2**31)
     with pytest.raises(ValueError, match="nothing but padding"):
         max_pool2d(mt.zeros(1, 3, 3), 2, padding=1, dilation=4)
+    with pytest.raises(TypeError, match="floating"):
+        avg_pool2d(mt.zeros(1, 4, 4, dtype=mt.int64), 2)
+    with pytest.raises(TypeError, match="expected numbers, got bool"):
+        max_pool2d(mt.zeros(1, 4, 4, dtype=mt.bool), 2)
     with pytest.raises(ValueError, match="divisor_override"):
         avg_pool2d(x, 2, divisor_override=0)
     with pytest.raises(ValueError, match="output_size"):

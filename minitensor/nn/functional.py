@@ -34,6 +34,16 @@ from ..ops.ctc import ctc_loss
 from ..ops.einsum import bilinear
 from ..ops.embedding import embedding
 from ..ops.functions import gelu, sigmoid, softplus, tanh
+from ..ops.grid import affine_grid, grid_sample
+from ..ops.image import (
+    channel_shuffle,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from ..ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -72,6 +82,7 @@ __all__ = [
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
+    "affine_grid",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -79,6 +90,7 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -95,9 +107,11 @@ __all__ = [
     "fold",
     "gaussian_nll_loss",
     "gelu",
+    "grid_sample",
     "group_norm",
     "hinge_embedding_loss",
     "huber_loss",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -122,6 +136,8 @@ __all__ = [
     "multilabel_soft_margin_loss",
     "nll_loss",
     "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "relu",
     "relu_",
@@ -139,6 +155,9 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unflatten",
     "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 relu_ = in_place(functions.relu)

@@ -36,6 +36,7 @@ from .shape import reshape
 
 def _sizes(name: str, axes: int, input: Any, output_size: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The sizes of the last axes, and those wanted; None keeps one."""
+    need_float(name, input)
     have = inner_sizes(name, axes, input)
     asked = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * axes
     asked = asked * axes if len(asked) == 1 else asked

@@ -83,10 +83,10 @@ def _own(name: str, mode: str, input: Any, widths: Sequence[tuple[int, int]]) ->
     for d, (a, b) in enumerate(widths, start=-len(widths)):
         n = shape[d]
         most = {"reflect": n - 1, "circular": n + min(a, 0) + min(b, 0), "replicate": 2**31}[mode]
-        if max(a, b) > most or n + a + b < 0:
+        if max(a, b) > most or n + a + b < 1:
             raise ShapeError(
                 f"{name}: mode {mode!r} can pad axis {len(shape) + d} of {shape}, of size {n}, by "
-                f"{-n} to {most}, not by ({a}, {b})"
+                f"{1 - n} to {most}, not by ({a}, {b})"
             )
         if a or b:
             input = resample(input, _places(mode, n, a, b), d)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..errors import ShapeError
+from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .common import Array, Pair, each, need_float, raw, shape_of, wrap_as
@@ -36,7 +36,6 @@ _LETTERS = ("L", "H, W", "D, H, W")
 
 def inner_sizes(name: str, axes: int, x: Any) -> tuple[int, ...]:
     """The sizes of the last one, two or three axes of (C, *) or (N, C, *)."""
-    need_float(name, x)
     shape = shape_of(x)
     if len(shape) not in (axes + 1, axes + 2):
         letters = _LETTERS[axes - 1]
@@ -232,7 +231,9 @@ def _max_pool(
     ceil_mode: Any,
     return_indices: Any,
 ) -> Any:
-    """max_pool1d, max_pool2d, max_pool3d."""
+    """max_pool1d, max_pool2d, max_pool3d; of integers, too."""
+    if raw(input).dtype.kind == "b":
+        raise DtypeError(f"{name}: expected numbers, got bool")
     inner = inner_sizes(name, axes, input)
     kernel = each(name, "kernel_size", kernel_size, 1, axes)
     step = _stride(name, stride, kernel)
@@ -492,6 +493,7 @@ def avg_pool(
     divisor_override: int | None,
 ) -> Any:
     """avg_pool1d, avg_pool2d, avg_pool3d."""
+    need_float(name, input)
     inner = inner_sizes(name, axes, input)
     kernel = each(name, "kernel_size", kernel_size, 1, axes)
     sizes = zip(inner, kernel, _stride(name, stride, kernel), each(name, "padding", padding, 0, axes), strict=True)
