@@ -32,7 +32,7 @@ from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2
 from ..ops.cross_entropy import cross_entropy, nll_loss
 from ..ops.ctc import ctc_loss
 from ..ops.einsum import bilinear
-from ..ops.embedding import embedding
+from ..ops.embedding import embedding, embedding_bag, one_hot
 from ..ops.functions import gelu, sigmoid, softplus, tanh
 from ..ops.grid import affine_grid, grid_sample
 from ..ops.image import (
@@ -103,6 +103,7 @@ __all__ = [
     "dropout",
     "dropout2d",
     "embedding",
+    "embedding_bag",
     "flatten",
     "fold",
     "gaussian_nll_loss",
@@ -135,6 +136,7 @@ __all__ = [
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
+    "one_hot",
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",

@@ -1,4 +1,7 @@
-"""Embedding: rows of a table, looked up by number. Kernel: csrc/kernels/embedding.cpp."""
+"""Embedding: rows of a table, looked up by number, one by one or in bags; and the table of the unit vectors.
+
+Kernel: csrc/kernels/embedding.cpp.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,17 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply
+from ..graph import Tensor, apply, wrap
 from ..op import Op, Result, Sample
+from .arithmetic import mul
 from .common import Array, raw, shape_of
 from .comparison import where
+from .indexing import getitem
+from .reduce import sum
+from .shape import expand, reshape, unsqueeze
 
-# A padding index of None is -1 here: no row has that number.
+# A padding index of None is -1 here: no row has that number. `shared`: a row's gradient is divided by how often the row
+# is looked up, which is not the derivative, but what `scale_grad_by_freq` asks for.
 
 
 def _need_in_range(index: Array, rows: int) -> None:
@@ -24,25 +32,33 @@ def _need_in_range(index: Array, rows: int) -> None:
         raise IndexRangeError(f"embedding: index {bad[0]} is out of range for a table of {rows} rows")
 
 
-def _embedding_reference(w: Array, index: Array, *, padding: int) -> Result:
+def _embedding_reference(w: Array, index: Array, *, padding: int, shared: bool) -> Result:
     _need_in_range(index, w.shape[0])
     return w[index], (index, w.shape[0])
 
 
-def _embedding_forward(w: Array, index: Array, *, padding: int) -> Result:
+def _embedding_forward(w: Array, index: Array, *, padding: int, shared: bool) -> Result:
     return _core.embedding(w, index), (index, w.shape[0])
 
 
-def _embedding_dw(g: Any, index: Any, rows: int, *, padding: int) -> Any:
+def _embedding_dw(g: Any, index: Any, rows: int, *, padding: int, shared: bool) -> Any:
+    if shared:
+        places = raw(index)
+        often = np.bincount(places.reshape(-1), minlength=rows)[places]
+        g = mul(g, (1 / often[..., None]).astype(raw(g).dtype))
     return apply(EMBEDDING_VJP, g, index, rows=rows, padding=padding)
 
 
 def _embedding_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, dim in (((4,), 3), ((2, 3), 17), ((), 2), ((0,), 2), ((5,), 0), ((9,), 33)):
         index = rng.integers(0, 5, shape)
-        yield Sample((rng.standard_normal((6, dim)), index), {"padding": -1})
-        yield Sample((rng.standard_normal((6, dim)), index), {"padding": 5})  # a row that is not looked up
-    yield Sample((rng.standard_normal((900, 100)), rng.integers(0, 900, 2000)), {"padding": -1}, large=True)
+        yield Sample((rng.standard_normal((6, dim)), index), {"padding": -1, "shared": False})
+        yield Sample(
+            (rng.standard_normal((6, dim)), index), {"padding": 5, "shared": False}
+        )  # a row that is not looked up
+    yield Sample(
+        (rng.standard_normal((900, 100)), rng.integers(0, 900, 2000)), {"padding": -1, "shared": False}, large=True
+    )
 
 
 EMBEDDING: Op = Op(
@@ -69,7 +85,7 @@ def _embedding_vjp_forward(g: Array, index: Array, *, rows: int, padding: int) -
 
 
 def _embedding_vjp_dg(h: Any, index: Any, *, rows: int, padding: int) -> Any:
-    looked_up = apply(EMBEDDING, h, index, padding=padding)
+    looked_up = apply(EMBEDDING, h, index, padding=padding, shared=False)
     return where(raw(index)[..., None] != padding, looked_up, 0.0) if padding >= 0 else looked_up
 
 
@@ -94,28 +110,184 @@ EMBEDDING_VJP: Op = Op(
 )
 
 
-def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
+def _table(name: str, input: Any, weight: Any, padding_idx: int | None) -> tuple[Array, int]:
+    """The index and the padding, checked against a table (rows, dim)."""
+    index = raw(input)
+    if not isinstance(index, np.ndarray) or index.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: the index must be integers, not {getattr(index, 'dtype', type(index))}")
+    shape = shape_of(weight)
+    if len(shape) != 2:
+        raise ShapeError(f"{name}: weight must have 2 axes, (rows, dim), but has shape {shape}")
+    index = index.astype(np.int64, copy=False)
+    if padding_idx is None:
+        return index, -1
+    if not -shape[0] <= padding_idx < shape[0]:
+        raise IndexRangeError(f"{name}: padding_idx {padding_idx} is out of range for a table of {shape[0]} rows")
+    return index, padding_idx % shape[0]
+
+
+def _shorten(name: str, weight: Any, index: Array, most: float, p: float) -> None:
+    """Scales the rows that are looked up and longer than `most` down to that: in place, outside the graph."""
+    _need_in_range(index, shape_of(weight)[0])
+    rows = np.unique(index)
+    table = raw(weight)
+    lengths = np.linalg.norm(table[rows], p, axis=1) if rows.size else np.zeros(0)
+    long = lengths > most
+    if long.any():
+        if not table.flags.writeable:
+            raise ShapeError(f"{name}: max_norm rescales rows of the weight in place, but its memory is read-only")
+        table[rows[long]] *= (most / (lengths[long] + 1e-7)).astype(table.dtype)[:, None]
+        if isinstance(weight, Tensor):
+            weight.version.bump()
+
+
+def embedding(
+    input: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
     r"""Rows of `weight` (rows, dim), looked up by the integers `input` of any shape; (*input.shape, dim).
 
         forward    out[i] = w[index[i]]
         backward   dw[j] = the sum of g[i] over all i with index[i] = j, in the order of i; row padding_idx gets 0
+        kernel     csrc/kernels/embedding.cpp
 
-    Raises IndexRangeError, naming the index, if one is not from 0 to rows - 1.
+    With `max_norm` the rows looked up whose `norm_type`-norm is larger are first scaled down to it, in the weight
+    itself. `scale_grad_by_freq` divides a row's gradient by how often the row is looked up. `sparse` is accepted;
+    gradients are always dense. Raises IndexRangeError, naming the index, if one is not from 0 to rows - 1.
 
     >>> mt.nn.functional.embedding(mt.tensor([1, 0]), mt.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
             [1., 2.]])
     """
-    index = raw(input)
-    if not isinstance(index, np.ndarray) or index.dtype.kind not in "iu":
-        raise DtypeError(f"embedding: the index must be integers, not {getattr(index, 'dtype', type(index))}")
-    shape = shape_of(weight)
-    if len(shape) != 2:
-        raise ShapeError(f"embedding: weight must have 2 axes, (rows, dim), but has shape {shape}")
-    rows = shape[0]
-    index = index.astype(np.int64, copy=False)
-    if padding_idx is None:
-        return apply(EMBEDDING, weight, index, padding=-1)
-    if not -rows <= padding_idx < rows:
-        raise IndexRangeError(f"embedding: padding_idx {padding_idx} is out of range for a table of {rows} rows")
-    return apply(EMBEDDING, weight, index, padding=padding_idx % rows)
+    index, padding = _table("embedding", input, weight, padding_idx)
+    if max_norm is not None:
+        _shorten("embedding", weight, index, max_norm, norm_type)
+    return apply(EMBEDDING, weight, index, padding=padding, shared=bool(scale_grad_by_freq))
+
+
+# --- bags -------------------------------------------------------------------------------------------------------------
+
+
+def _bags(name: str, index: Array, offsets: Any, include_last_offset: bool) -> tuple[Array, int]:
+    """The bag that each index belongs to, and the number of bags."""
+    if index.ndim == 2:
+        if offsets is not None:
+            raise ShapeError(f"{name}: each row of a matrix is a bag; offsets are for a vector")
+        return np.repeat(np.arange(len(index)), index.shape[1]), len(index)
+    if index.ndim != 1:
+        raise ShapeError(f"{name}: the index must be a matrix (bags, size) or a vector with offsets, not {index.shape}")
+    starts = raw(offsets)
+    if not isinstance(starts, np.ndarray) or starts.ndim != 1 or starts.dtype.kind not in "iu":
+        raise ShapeError(f"{name}: a vector needs offsets, a vector of integers: where each bag begins")
+    if starts.size and (starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > index.size):
+        raise ShapeError(f"{name}: offsets must begin with 0 and rise to at most {index.size}")
+    count = max(starts.size - bool(include_last_offset), 0)
+    used = index.size if count == starts.size else int(starts[-1]) if starts.size else 0
+    sizes = np.diff(np.append(starts[:count], used)) if count else np.zeros(0, np.int64)
+    return np.repeat(np.arange(count), sizes), count
+
+
+def embedding_bag(
+    input: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Any:
+    r"""The sum, mean or maximum of the rows of `weight` that each bag of indices looks up.
+
+        forward    out[b] = sum_{i in bag b} s_i w[index_i], or their mean, or their maximum by columns
+        backward   dw[j] = the sum of s_i g[b] over all i with index_i = j;  ds_i = <w[index_i], g[b]>
+
+    Shapes: input (bags, size), or a vector with `offsets` (bags): where each bag begins; with `include_last_offset` the
+    last of them is where the last bag ends. per_sample_weights s as the input, for mode "sum". The result (bags, dim);
+    an empty bag gives 0. Indices equal to padding_idx do not count. Other options as `embedding`.
+    Raises ShapeError for other shapes and modes, IndexRangeError for an index outside the table.
+
+    >>> table = mt.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    >>> mt.nn.functional.embedding_bag(mt.tensor([0, 1, 2]), table, mt.tensor([0, 2]), mode="sum")
+    tensor([[4., 6.],
+            [5., 6.]])
+    """
+    name = "embedding_bag"
+    index, padding = _table(name, input, weight, padding_idx)
+    if mode not in ("sum", "mean", "max"):
+        raise ShapeError(f"{name}: mode {mode!r} is none of 'sum', 'mean' and 'max'")
+    if per_sample_weights is not None:
+        if mode != "sum":
+            raise ShapeError(f"{name}: per_sample_weights are for mode 'sum', not {mode!r}")
+        if shape_of(per_sample_weights) != index.shape:
+            raise ShapeError(
+                f"{name}: per_sample_weights {shape_of(per_sample_weights)} must have the input's shape {index.shape}"
+            )
+    bags, count = _bags(name, index, offsets, include_last_offset)
+    index = index.reshape(-1)[: bags.size]
+    kept = index != padding
+    if max_norm is not None:
+        _shorten(name, weight, index, max_norm, norm_type)
+    _need_in_range(index, shape_of(weight)[0])
+    index, bags = index[kept], bags[kept]
+    rows = apply(EMBEDDING, weight, index, padding=-1, shared=bool(scale_grad_by_freq))
+    if mode == "max":
+        return _largest(rows, bags, count)
+    if per_sample_weights is not None:
+        given = getitem(reshape(per_sample_weights, (-1,)), np.nonzero(kept)[0])
+        rows = mul(rows, unsqueeze(given, 1))
+    total = apply(EMBEDDING_VJP, rows, bags, rows=count, padding=-1)
+    if mode == "sum":
+        return total
+    sizes = np.maximum(np.bincount(bags, minlength=count), 1)
+    return mul(total, (1 / sizes[:, None]).astype(raw(total).dtype))
+
+
+def _largest(rows: Any, bags: Array, count: int) -> Any:
+    """The maximum of the rows of each bag, column by column, from the first row that has it; 0 for an empty bag."""
+    values = raw(rows)
+    width = values.shape[1]
+    best = np.full((count, width), -np.inf, values.dtype)
+    np.maximum.at(best, bags, values)
+    first = np.full((count, width), len(values))
+    hits = (values == best[bags]) | np.isnan(values)
+    np.minimum.at(first, bags, np.where(hits, np.arange(len(values))[:, None], len(values)))
+    empty = first == len(values)
+    if not len(values):
+        return mul(expand(sum(rows), (count, width)), 0.0)
+    picked = getitem(rows, (np.where(empty, 0, first), np.arange(width)))
+    return where(empty, 0.0, picked)
+
+
+# --- unit vectors -----------------------------------------------------------------------------------------------------
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """Each class index as a row of zeros with a 1 at that place: (*, num_classes), int64; no derivative.
+
+    num_classes -1 takes the largest index plus 1. Raises DtypeError for what is not integers, IndexRangeError for an
+    index that is negative or too large, ShapeError where there is no index to take the number of classes from.
+
+    >>> mt.nn.functional.one_hot(mt.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    name = "one_hot"
+    index = np.asarray(raw(tensor))
+    if index.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: class indices are integers, not {index.dtype}")
+    if num_classes < -1 or (index.size == 0 and num_classes <= 0):
+        raise ShapeError(f"{name}: num_classes {num_classes} says nothing of the number of classes")
+    classes = int(index.max()) + 1 if num_classes == -1 else int(num_classes)
+    if index.size and (index.min() < 0 or index.max() >= classes):
+        wrong = index.min() if index.min() < 0 else index.max()
+        raise IndexRangeError(f"{name}: class index {wrong} is out of range for {max(classes, 0)} classes")
+    return wrap((index[..., None] == np.arange(classes)).astype(np.int64))
