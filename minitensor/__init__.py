@@ -96,7 +96,7 @@ from .ops.comparison import (
     where,
 )
 from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from .ops.dropout import dropout
+from .ops.dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 from .ops.einsum import chain_matmul, einsum, kron, tensordot
 from .ops.functions import (
     abs,
@@ -230,6 +230,7 @@ __all__ = [
     "addmv",
     "addr",
     "all",
+    "alpha_dropout",
     "amax",
     "amin",
     "any",
@@ -288,6 +289,8 @@ __all__ = [
     "expand",
     "expm1",
     "eye",
+    "feature_alpha_dropout",
+    "feature_dropout",
     "fit",
     "flatten",
     "flip",

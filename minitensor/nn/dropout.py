@@ -40,6 +40,20 @@ class Dropout(_Dropout):
         return F.dropout(input, self.p, self.training, self.inplace)
 
 
+class Dropout1d(_Dropout):
+    """In training, drops whole channels, as `Dropout` does elements.
+
+    Shapes: input (N, C, L) or (C, L).
+
+    >>> mt.nn.Dropout1d(0.5)(mt.ones(2, 3, 4)).shape
+    minitensor.Size([2, 3, 4])
+    """
+
+    def forward(self, input: Any) -> Any:
+        """Keeps the shape."""
+        return F.dropout1d(input, self.p, self.training, self.inplace)
+
+
 class Dropout2d(_Dropout):
     """In training, drops whole channels, as `Dropout` does elements.
 
@@ -52,3 +66,45 @@ class Dropout2d(_Dropout):
     def forward(self, input: Any) -> Any:
         """Keeps the shape."""
         return F.dropout2d(input, self.p, self.training, self.inplace)
+
+
+class Dropout3d(_Dropout):
+    """In training, drops whole channels, as `Dropout` does elements.
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W).
+
+    >>> mt.nn.Dropout3d(0.5)(mt.ones(2, 3, 4, 4, 4)).shape
+    minitensor.Size([2, 3, 4, 4, 4])
+    """
+
+    def forward(self, input: Any) -> Any:
+        """Keeps the shape."""
+        return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout for networks of `SELU`, in training: it keeps mean 0 and variance 1; see `minitensor.alpha_dropout`.
+
+    Source: G. Klambauer et al., "Self-normalizing neural networks" (2017).
+
+    >>> mt.nn.AlphaDropout(0.5).eval()(mt.ones(3))
+    tensor([1., 1., 1.])
+    """
+
+    def forward(self, input: Any) -> Any:
+        """Keeps the shape."""
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """As `AlphaDropout`, for whole channels.
+
+    Shapes: input (N, C, *).
+
+    >>> mt.nn.FeatureAlphaDropout(0.5)(mt.ones(2, 3, 4)).shape
+    minitensor.Size([2, 3, 4])
+    """
+
+    def forward(self, input: Any) -> Any:
+        """Keeps the shape."""
+        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from ..errors import ShapeError
 from ..ops import dropout as dropouts
 from ..ops import functions
 from ..ops import softmax as softmaxes
@@ -71,7 +72,7 @@ from ..ops.matmul import linear
 from ..ops.norm import batch_norm, group_norm, layer_norm, rms_norm
 from ..ops.pad import pad
 from ..ops.pool import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
-from ..ops.shape import flatten, unflatten
+from ..ops.shape import flatten, squeeze, unflatten, unsqueeze
 from ..ops.unfold import fold, unfold
 from ..tensor import in_place
 
@@ -83,6 +84,7 @@ __all__ = [
     "adaptive_max_pool2d",
     "adaptive_max_pool3d",
     "affine_grid",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -101,9 +103,12 @@ __all__ = [
     "cross_entropy",
     "ctc_loss",
     "dropout",
+    "dropout1d",
     "dropout2d",
+    "dropout3d",
     "embedding",
     "embedding_bag",
+    "feature_alpha_dropout",
     "flatten",
     "fold",
     "gaussian_nll_loss",
@@ -167,6 +172,8 @@ _silu_ = in_place(functions.silu)
 _leaky_relu_ = in_place(functions.leaky_relu)
 _dropout_ = in_place(dropouts.dropout)
 _feature_dropout_ = in_place(dropouts.feature_dropout)
+_alpha_dropout_ = in_place(dropouts.alpha_dropout)
+_feature_alpha_dropout_ = in_place(dropouts.feature_alpha_dropout)
 
 
 def relu(input: Any, inplace: bool = False) -> Any:
@@ -190,9 +197,39 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return (_dropout_ if inplace else dropouts.dropout)(input, p, training)
 
 
+def _unbatched(name: str, input: Any, axes: int, run: Any) -> Any:
+    """`run` on (N, C, *), or on one (C, *) as a batch of one; * has so many axes."""
+    ndim = len(shape_of(input))
+    if ndim not in (axes + 1, axes + 2):
+        raise ShapeError(f"{name}: expected {axes + 1} or {axes + 2} axes, got {shape_of(input)}")
+    return squeeze(run(unsqueeze(input, 0)), 0) if ndim == axes + 1 else run(input)
+
+
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """As `dropout`, for whole channels: input (N, C, L) or (C, L)."""
+    run = _feature_dropout_ if inplace else dropouts.feature_dropout
+    return _unbatched("dropout1d", input, 1, lambda x: run(x, p, training))
+
+
 def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """As `dropout`, for whole channels: input (N, C, H, W)."""
+    """As `dropout`, for whole channels: input (N, C, H, W), or (N, C, L)."""
     return (_feature_dropout_ if inplace else dropouts.feature_dropout)(input, p, training)
+
+
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """As `dropout`, for whole channels: input (N, C, D, H, W) or (C, D, H, W)."""
+    run = _feature_dropout_ if inplace else dropouts.feature_dropout
+    return _unbatched("dropout3d", input, 3, lambda x: run(x, p, training))
+
+
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """Dropout that keeps mean and variance under selu; see `minitensor.alpha_dropout`."""
+    return (_alpha_dropout_ if inplace else dropouts.alpha_dropout)(input, p, training)
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """As `alpha_dropout`, for whole channels: input (N, C, *)."""
+    return (_feature_alpha_dropout_ if inplace else dropouts.feature_alpha_dropout)(input, p, training)
 
 
 def _axis(name: str, input: Any, dim: int | None) -> int:

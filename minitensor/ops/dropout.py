@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..generator import default_generator, memory_axes
-from .arithmetic import mul
+from .arithmetic import add, mul
 from .common import Array, need_float, raw, shape_of
 
+_SELU_FLOOR = 1.7580993408473766  # how far below 0 the activation selu goes
 
-def _masked(name: str, input: Any, shape: tuple[int, ...], p: float, train: bool) -> Any:
-    """The input times a mask of this shape: 0 with probability p, else 1 / (1 - p)."""
+
+def _masked(name: str, input: Any, shape: tuple[int, ...], p: float, train: bool, alpha: bool = False) -> Any:
+    """The input times a mask of this shape: 0 with probability p, else 1 / (1 - p); or alpha dropout's."""
     if not 0 <= p <= 1:
         raise ShapeError(f"{name}: p must lie in [0, 1], not {p}")
     need_float(name, input)
@@ -25,8 +28,12 @@ def _masked(name: str, input: Any, shape: tuple[int, ...], p: float, train: bool
     mask: Array = np.empty_like(x, shape=shape)
     ordered = mask.transpose(memory_axes(mask))  # drawn in the order of the input's memory
     ordered[...] = default_generator.bernoulli(ordered.shape, x.dtype, 1 - p)
-    mask /= x.dtype.type(1 - p)
-    return mul(input, mask)
+    if not alpha:
+        mask /= x.dtype.type(1 - p)
+        return mul(input, mask)
+    scale = 1 / math.sqrt((_SELU_FLOOR**2 * p + 1) * (1 - p))
+    shift = (mask - 1) * (_SELU_FLOOR * scale) + _SELU_FLOOR * scale * p
+    return add(mul(input, mask * scale), shift)
 
 
 def dropout(input: Any, p: float = 0.5, train: bool = True) -> Any:
@@ -53,7 +60,39 @@ def feature_dropout(input: Any, p: float = 0.5, train: bool = True) -> Any:
     >>> mt.nn.functional.dropout2d(mt.ones(2, 3, 4, 4), 0.5).amax((2, 3)).shape
     minitensor.Size([2, 3])
     """
+    return _masked("feature_dropout", input, _features("feature_dropout", input), p, train)
+
+
+def _features(name: str, input: Any) -> tuple[int, ...]:
+    """One element for each of the first two axes."""
     shape = shape_of(input)
     if len(shape) < 2:
-        raise ShapeError(f"feature_dropout: expected (N, C, ...), got {shape}")
-    return _masked("feature_dropout", input, shape[:2] + (1,) * (len(shape) - 2), p, train)
+        raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
+    return shape[:2] + (1,) * (len(shape) - 2)
+
+
+def alpha_dropout(input: Any, p: float = 0.5, train: bool = False) -> Any:
+    r"""Dropout that keeps mean 0 and variance 1: a dropped element becomes selu's lowest value, then all are rescaled.
+
+        forward    out = a (x m - c (1 - m)) + a c p,  m = bernoulli(1 - p),  c = 1.7581,
+                   a = ((c^2 p + 1) (1 - p))^(-1/2)
+        backward   dx = g a m
+
+    The input itself where `train` is false. Raises ShapeError for a p outside [0, 1].
+    Source: G. Klambauer et al., "Self-normalizing neural networks" (2017).
+
+    >>> [round(v, 4) for v in sorted(set(mt.alpha_dropout(mt.zeros(100), 0.5, True).tolist()))]
+    [-0.7792, 0.7792]
+    """
+    return _masked("alpha_dropout", input, shape_of(input), p, train, alpha=True)
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, train: bool = False) -> Any:
+    """As `alpha_dropout`, for whole channels: the mask has one element for each of the first two axes.
+
+    Shapes: input (N, C, ...).
+
+    >>> mt.feature_alpha_dropout(mt.ones(2, 3, 4), 0.5, True).shape
+    minitensor.Size([2, 3, 4])
+    """
+    return _masked("feature_alpha_dropout", input, _features("feature_alpha_dropout", input), p, train, alpha=True)
