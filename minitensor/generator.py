@@ -664,3 +664,5 @@ def _empty(name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
 default_generator: Final = Generator()
 """The generator used where none is given; it starts from the system's randomness."""
 default_generator.seed()
+if hasattr(os, "register_at_fork"):  # another thread may draw while this one forks
+    os.register_at_fork(after_in_child=lambda: setattr(default_generator, "_lock", threading.RLock()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import OrderedDict, UserList, namedtuple
 
 import numpy as np
 import pytest
@@ -12,17 +12,22 @@ from minitensor.errors import DtypeError, ShapeError
 from minitensor.utils.data import (
     Batch,
     BatchSampler,
+    ChainDataset,
+    ConcatDataset,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
     default_collate,
+    default_convert,
     random_split,
 )
 
@@ -151,6 +156,95 @@ def test_collate():
         default_collate([object()])
 
 
+def test_collate_keeps_the_containers():
+    joined = default_collate([OrderedDict(b=1, a=2), OrderedDict(b=3, a=4)])
+    assert type(joined) is OrderedDict
+    assert list(joined) == ["b", "a"]
+    assert type(default_collate([UserList([1, 2])])) is UserList
+    assert [part.tolist() for part in default_collate([range(2), range(2)])] == [[0, 0], [1, 1]]
+    assert default_collate([np.float64(1)]).dtype is mt.float64
+    assert default_collate([np.int32(1)]).dtype is mt.int32
+    assert default_collate([b"x"]) == [b"x"]
+    assert default_collate([np.arange(3)[::-1]]).tolist() == [[2, 1, 0]]
+    with pytest.raises(DtypeError, match="holds no numbers"):
+        default_collate([np.array(["a"])])
+    with pytest.raises(KeyError, match="a"):
+        default_collate([{"a": 1}, {"b": 2}])
+
+
+def test_convert():
+    point = default_convert(Point(np.zeros(2), [np.float32(1), "x"]))
+    assert isinstance(point, Point)
+    assert point.x.dtype is mt.float64
+    assert point.y[0].item() == 1
+    assert point.y[1] == "x"
+    assert default_convert((1, 2)) == [1, 2]
+    assert default_convert(np.array(["a"])).tolist() == ["a"]
+    assert type(default_convert(OrderedDict(a=np.zeros(1)))) is OrderedDict
+    kept = object()
+    assert default_convert(kept) is kept
+
+
+def test_data_sets_of_data_sets():
+    joined = ConcatDataset([range(3), [], "ab"])
+    assert len(joined) == 5
+    assert [joined[i] for i in range(-5, 5)] == [0, 1, 2, "a", "b"] * 2
+    assert [b.tolist() for b in DataLoader(ConcatDataset([range(2), range(5, 7)]), 3)] == [[0, 1, 5], [6]]
+    data = TensorDataset(mt.arange(2)) + TensorDataset(mt.arange(3))
+    assert isinstance(data, ConcatDataset)
+    assert data[3][0].item() == 1
+    for i in (5, -6):
+        with pytest.raises(IndexError, match="out of range for 5 samples"):
+            joined[i]
+    with pytest.raises(ShapeError, match="no data set"):
+        ConcatDataset([])
+    with pytest.raises(ShapeError, match="use ChainDataset"):
+        ConcatDataset([ChainDataset([])])
+    assert len(ChainDataset([range(2), range(3)])) == 5
+    pair = StackDataset(TensorDataset(mt.arange(4)), "abcd")
+    assert pair[1][0][0].item() == 1
+    assert [label for _, label in pair.__getitems__([3, 0])] == ["d", "a"]
+    named = StackDataset(x=range(4), y="abcd")
+    assert named.__getitems__([2]) == [{"x": 2, "y": "c"}]
+    (batch,) = DataLoader(named, batch_size=4)
+    assert batch["x"].tolist() == [0, 1, 2, 3]
+    for bad in (lambda: StackDataset(), lambda: StackDataset([1], [1, 2]), lambda: StackDataset([1], x=[1])):
+        with pytest.raises(ShapeError, match="StackDataset"):
+            bad()
+
+
+def test_a_data_set_that_gives_too_few():
+    class Short(Dataset):
+        def __len__(self):
+            return 4
+
+        def __getitems__(self, indices):
+            return [0]
+
+    with pytest.raises(ShapeError, match="asked for 2 samples and gave 1"):
+        next(iter(DataLoader(Short(), batch_size=2)))
+
+
+def test_distributed_sampler():
+    """PyTorch's shares (2.13)."""
+    for drop_last, want in (
+        (False, [[0, 3, 6, 9], [1, 4, 7, 0], [2, 5, 8, 1]]),
+        (True, [[0, 3, 6], [1, 4, 7], [2, 5, 8]]),
+    ):
+        have = [list(DistributedSampler(range(10), 3, r, shuffle=False, drop_last=drop_last)) for r in range(3)]
+        assert have == want
+    sampler = DistributedSampler(range(10), 3, 1, seed=4)
+    assert list(sampler) == [4, 7, 8, 0]
+    sampler.set_epoch(1)
+    assert list(sampler) == list(DistributedSampler(range(10), 3, 1, seed=5))
+    assert list(DistributedSampler([], 2, 0)) == []
+    assert list(DistributedSampler(range(1), 4, 3)) == [0]
+    assert len(DistributedSampler(range(3), 4, 3, drop_last=True)) == 0
+    assert sorted(DistributedSampler(range(4))) == [0, 1, 2, 3]
+    with pytest.raises(ShapeError, match="no rank 3 among 3"):
+        DistributedSampler(range(4), 3, 3)
+
+
 def test_lengths_and_last_batches():
     for n in (0, 1, 4, 5):
         for drop_last in (False, True):
@@ -198,7 +292,7 @@ def test_iterable_data_sets():
         DataLoader(Squares(), shuffle=True)
 
 
-def test_workers_are_taken_and_change_nothing():
+def test_workers_change_nothing():
     mt.manual_seed(3)
     one = _epochs(DataLoader(range(9), shuffle=True), 1)
     mt.manual_seed(3)

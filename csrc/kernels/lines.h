@@ -78,7 +78,7 @@ void for_lines(bool threads, int64_t outer, int64_t n, int64_t inner, const F& f
 template <class T>
 inline Vec<T> first(Vec<T> v, int n) {
   Vec<T> out{};
-  if (n == kLanes<T>) return v;
+  if (n >= kLanes<T>) return v;
   std::memcpy(&out, &v, n * sizeof(T));
   return out;
 }
