@@ -40,6 +40,7 @@ _F32 = cython.declare(object, np.dtype("float32"))
 _F64 = cython.declare(object, np.dtype("float64"))
 _reference = cython.declare(cython.bint, False)
 _inferring = cython.declare(cython.longlong, 0)  # how many threads are in inference mode
+_paused = cython.declare(cython.longlong, 0)  # how many threads do not record
 
 
 def is_compiled() -> bool:
@@ -68,7 +69,15 @@ def grad_enabled() -> bool:
 
 def set_grad_enabled(on: bool) -> None:
     """Switches recording in this thread."""
+    global _paused
+    _paused += int(_modes.grad) - int(on)
     _modes.grad = on
+
+
+@cython.cfunc
+def _recording() -> cython.bint:
+    """`grad_enabled`, without looking up the thread where all of them record."""
+    return _paused == 0 or bool(_modes.grad)
 
 
 def inference_enabled() -> bool:
@@ -96,7 +105,8 @@ def uses_reference() -> bool:
 
 # --- where in the user's program --------------------------------------------------------------------------------------
 
-_package = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# Of the Python files: an editable installation has the compiled graph elsewhere.
+_package = os.path.dirname(os.path.abspath(str(sys.modules[Op.__module__].__file__))) + os.sep
 _ours: dict[str, bool] = {}
 
 
@@ -317,7 +327,7 @@ class Tensor:
         self.chain = None
 
 
-_tensor_class: Any = Tensor
+_tensor_class = cython.declare(object, Tensor)
 
 
 def set_tensor_class(cls: Any) -> None:
@@ -328,7 +338,8 @@ def set_tensor_class(cls: Any) -> None:
 
 @cython.cfunc
 def _new(array: Any) -> Any:
-    out: Tensor = Tensor.__new__(_tensor_class)
+    cls = cython.cast(type, _tensor_class)  # Cython then makes the object without a call through Python
+    out: Tensor = cls.__new__(cls)
     out._set(array if type(array) is _ndarray else np.asarray(array))
     if _inferring:
         out.is_inference = _modes.inference
@@ -364,6 +375,8 @@ def set_algebra(add: Any, sum_to: Any, expand: Any, view_write: Op, promote: Any
     _add, _sum_to, _expand, _view_write = add, sum_to, expand, view_write
     _promote, _promote_float = promote, promote_float
 
+
+_NO_PARAMS: dict = {}
 
 # --- recording --------------------------------------------------------------------------------------------------------
 
@@ -401,8 +414,35 @@ def apply(op: Any, *args: Any, **params: Any) -> Any:
 
 def apply_two(op: Any, a: Any, b: Any) -> Any:
     """`apply` for an operator on two operands, in their common dtype: what arithmetic on small tensors goes through."""
-    x = a.array if isinstance(a, Tensor) else a
-    y = b.array if isinstance(b, Tensor) else b
+    x: Any = a
+    y: Any = b
+    wants: cython.bint = False
+    plain: cython.bint = not _reference
+    on_tensors: cython.bint = False
+    t: Tensor
+    if isinstance(a, Tensor):
+        t = a
+        if t.base is not None:
+            _refresh(t)
+        x = t.array
+        wants, plain, on_tensors = t._wants, plain and t.layer is None, True
+    if isinstance(b, Tensor):
+        t = b
+        if t.base is not None:
+            _refresh(t)
+        y = t.array
+        wants, plain, on_tensors = wants or t._wants, plain and t.layer is None, True
+    if plain:
+        kernel = op.kernel
+        if kernel is not None:
+            out = kernel(x, y)
+            if out is not None:
+                if not on_tensors:
+                    return out
+                t = _new(out)
+                if wants and _recording():
+                    _record(op, (a, b), _NO_PARAMS, (t,), None)
+                return t
     if type(x) is not _ndarray or type(y) is not _ndarray or x.dtype is not y.dtype:
         a, b = _promote(op.name, a, b)
     return _apply(op, (a, b), {})
@@ -410,7 +450,22 @@ def apply_two(op: Any, a: Any, b: Any) -> Any:
 
 def apply_one(op: Any, a: Any) -> Any:
     """`apply` for an operator on one operand, which becomes floating if it is not."""
-    x = a.array if isinstance(a, Tensor) else a
+    x: Any = a
+    t: Tensor
+    if isinstance(a, Tensor):
+        t = a
+        if t.base is not None:
+            _refresh(t)
+        x = t.array
+        kernel = op.kernel
+        if kernel is not None and t.layer is None and not _reference:
+            out = kernel(x)
+            if out is not None:
+                wants: cython.bint = t._wants
+                t = _new(out)
+                if wants and _recording():
+                    _record(op, (a,), _NO_PARAMS, (t,), None)
+                return t
     if type(x) is not _ndarray or not _is_float(x):
         (a,) = _promote_float(op.name, a)
     return _apply(op, (a,), {})
@@ -442,7 +497,7 @@ def _apply(op: Any, args: tuple, params: dict) -> Any:
     if layered:
         return _evaluate(op, args, params)[0]
     out, saved = _run(op, arrays, params)
-    return _wrap_outputs(op, args, params, out, saved, wants and _modes.grad)
+    return _wrap_outputs(op, args, params, out, saved, wants and _recording())
 
 
 @cython.cfunc
@@ -477,7 +532,7 @@ def _link_view(op: Any, x: Any, params: dict, out: Tensor, output: int) -> Any:
         return
     out.version = t.version
     out.is_inference = t.is_inference
-    if _modes.grad or t.layer is not None:
+    if _recording() or t.layer is not None:
         out.base = x if t.base is None else t.base
         out.chain = (t.chain, op, params, output)
         out._seen = t.version.value
@@ -495,48 +550,60 @@ def _origin(a: Any) -> Any:
 
 
 @cython.cfunc
-def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: tuple) -> Any:
-    """Makes the node of an operator that has run, and puts its outputs on it."""
-    origins: list = []
-    indices: list = []
+def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
+    """Makes the node of an operator that has run, and puts its outputs on it.
+
+    `saved` is what its forward gave, or None where only its kernel ran: then `op.saves` names the values.
+    """
     rules: tuple = op.rules
     uses: tuple = op.uses
     variadic: cython.bint = op.variadic
     used: cython.longlong = 0  # which saved values some rule that will run needs, a bit each
     some: cython.bint = False
+    later: cython.bint = False  # some argument is not the first output of its node
     a: Any
-    o: Any
     t: Tensor
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(args)
     rule: cython.Py_ssize_t
-    for i in range(len(args)):
-        a = args[i]
+    origins: list = [None] * n
+    for i in range(n):
         rule = 0 if variadic else i
-        o = None if rules[rule] is None else _origin(a)
-        origins.append(o)
-        if o is None:
-            indices.append(0)
-        else:
+        a = args[i]
+        if rules[rule] is None or not isinstance(a, Tensor):
+            continue
+        t = a
+        if t._wants:
             some = True
             used |= uses[rule]
-            t = a
-            indices.append(t._index)
+            origins[i] = a if t._node is None else t._node
+            later = later or t._index != 0
     if not some:
         return
-    node: Node = _node(op, params, tuple(origins), tuple(indices))
-    if len(saved) > 0:
+    if later:
+        indices = tuple([0 if o is None else a.index for o, a in zip(origins, args, strict=True)])
+    else:
+        indices = _FIRST[n] if n < 4 else (0,) * n
+    node: Node = _node(op, params, tuple(origins), indices)
+    if used != 0:
         kept: list = []
-        for j in range(len(saved)):
-            a = saved[j]
-            kept.append(_keep(a, args, outs) if a is not None and (used >> j) & 1 else None)
+        if saved is None:
+            roles: tuple = op.saves
+            for j in range(len(roles)):
+                kept.append(_keep_role(roles[j], args, outs) if (used >> j) & 1 else None)
+        else:
+            for j in range(len(saved)):
+                a = saved[j]
+                kept.append(_keep(a, args, outs) if a is not None and (used >> j) & 1 else None)
         node.saved = tuple(kept)
-        if used != 0:
-            node.place = _here()
+        node.place = _here()
+    else:
+        node.saved = (None,) * len(op.saves if saved is None else saved)
     t = outs[0]
-    if op.broadcasts:
+    if op.broadcasts and n > 1:
         shape = t.array.shape
-        for i in range(len(args)):
+        for i in range(n):
             if origins[i] is not None:
                 t = args[i]
                 if t.array.shape != shape:
@@ -552,18 +619,29 @@ def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: tuple) -> An
             t._wants = True
 
 
+_FIRST: tuple = ((), (0,), (0, 0), (0, 0, 0))  # the first output of every argument's node
+
+
+@cython.cfunc
+def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
+    """Argument `role`, or the output for -1, as a saved value."""
+    a: Any = outs[0] if role < 0 else args[role]
+    if not isinstance(a, Tensor):
+        return _saved(a, _CONSTANT, None, None)
+    t: Tensor = a
+    if role >= 0 and t.is_inference and not _modes.inference:
+        raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
+    return _saved(t.array, role if role >= 0 else -2, t.version, t.layer)
+
+
 @cython.cfunc
 def _keep(value: Any, args: tuple, outs: tuple) -> Any:
     """A saved value with its role: found among the inputs or the outputs by identity."""
     i: cython.Py_ssize_t
-    t: Tensor
     for i in range(len(args)):
-        if isinstance(args[i], Tensor):
-            t = args[i]
-            if t.array is value:
-                if t.is_inference and not _modes.inference:
-                    raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
-                return _saved(value, i, t.version, t.layer)
+        if isinstance(args[i], Tensor) and args[i].array is value:
+            return _keep_role(i, args, outs)
+    t: Tensor
     for i in range(len(outs)):
         t = outs[i]
         if t.array is value:
@@ -585,11 +663,11 @@ def _refresh(view: Tensor) -> Any:
     if not base._wants and base.layer is None:
         return
     on = _modes.grad
-    _modes.grad = True
+    set_grad_enabled(True)
     try:
         fresh: Tensor = replay(view.chain, base)
     finally:
-        _modes.grad = on
+        set_grad_enabled(on)
     view._node, view._index, view._wants = fresh._node, fresh._index, fresh._wants
     view.layer = _settled(fresh.layer, view)
 
@@ -609,7 +687,7 @@ def replay(chain: Any, x: Any) -> Any:
 
 def check_writable(name: str, x: Tensor) -> None:
     """Raises if `x` cannot be written: a leaf of the graph, or memory that several elements share."""
-    if _modes.grad and x.requires_grad:
+    if _recording() and x.requires_grad:
         root: Tensor = x if x.base is None else x.base
         if root._node is None and root._wants:
             what = "a leaf" if x.base is None else "a view of a leaf"
@@ -636,7 +714,7 @@ def snapshot(x: Any) -> Any:
     The value that `x` had stays what it was for the rules that need it, while `assign` overwrites the memory.
     """
     t: Tensor = x
-    if not _modes.grad and t.layer is None:
+    if not _recording() and t.layer is None:
         return x
     if t.base is not None:
         _refresh(t)
@@ -660,7 +738,7 @@ def assign(name: str, x: Any, value: Any) -> None:
         raise DtypeError(f"{name}: a {v.array.dtype} result cannot be written into a {array.dtype} tensor")
     base: Tensor = t.base
     layered: cython.bint = t.layer is not None or v.layer is not None
-    recorded: cython.bint = _modes.grad and (t.requires_grad or v._wants)
+    recorded: cython.bint = _recording() and (t.requires_grad or v._wants)
     if base is not None and (layered or base.layer is not None or recorded):
         params = {"chain": t.chain, "shape": base.array.shape}
         whole: Tensor
@@ -779,7 +857,7 @@ def _evaluate(op: Any, args: tuple, params: dict) -> tuple:
             d = _top(a)
             if d is not None and (level is None or d.level.number > level.number):
                 level = d.level
-    wants = wants and _modes.grad
+    wants = wants and _recording()
     if level is None:
         arrays = [a.array if isinstance(a, Tensor) else a for a in args]
         out, saved = _run(op, arrays, params)
@@ -880,7 +958,7 @@ def _zeros_like(x: Any) -> Any:
 def _transpose_vjp(op: Any, rules: Any, live: list, tangents: list, outs: tuple, values: list, params: dict) -> Any:
     """Forward mode without a rule: u -> J^T u is linear, so its own gradient in u, along the tangents, is J t."""
     on = _modes.grad
-    _modes.grad = True
+    set_grad_enabled(True)
     try:
         cotangents: list = []
         u: Tensor
@@ -903,7 +981,7 @@ def _transpose_vjp(op: Any, rules: Any, live: list, tangents: list, outs: tuple,
         wanted = [c for c in cotangents if c.requires_grad]
         found = iter(differentiate(pulled, along, wanted, True, on or _any_wants(along), True) if pulled else [])
     finally:
-        _modes.grad = on
+        set_grad_enabled(on)
     result = tuple([next(found, None) if c.requires_grad else None for c in cotangents])
     return result if len(outs) > 1 else result[0]
 
@@ -1087,7 +1165,7 @@ def differentiate(
         _collect(pending[roots[i]], y.index, count, g if on_tensors else g.array, False, on_tensors)
 
     on = _modes.grad
-    _modes.grad = record
+    set_grad_enabled(record)
     try:
         for i in range(len(order)):
             target = order[i]
@@ -1115,7 +1193,7 @@ def differentiate(
                 for _, position in wanted.get(target, ()):
                     results[position] = _result(g, p.owned[0], on_tensors)
     finally:
-        _modes.grad = on
+        set_grad_enabled(on)
     if not allow_unused and inputs is not None:
         for i in range(len(results)):
             if results[i] is None:

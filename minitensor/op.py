@@ -32,7 +32,7 @@ class Sample:
         object.__setattr__(self, "args", arrays)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Op:
     """An operator: its reference, its kernel and its derivatives, side by side.
 
@@ -62,6 +62,8 @@ class Op:
     view: bool = False  # the output may share the first argument's memory
     exact: bool = False  # sums and products only: exact on small powers of two
     length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
+    kernel: Callable[..., Any] | None = None
+    saves: tuple[int, ...] = ()
     uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each
 
     def __post_init__(self) -> None:

@@ -82,7 +82,35 @@ def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-class Tensor(graph.Tensor):
+class TensorType(type):
+    """What `Tensor(...)` does: PyTorch's old constructor, from sizes or data, always of the default dtype.
+
+    It stands here and not in `Tensor.__new__`, so that the graph makes its tensors without calling Python.
+    """
+
+    def __call__(cls, *data: Any, dtype: Any = None, device: Any = None, **options: Any) -> Any:
+        """A tensor of the class."""
+        from . import creation
+
+        own: Any = cls.__new__  # of a class with a constructor of its own, as Parameter
+        if own is not Tensor.__new__:
+            given = {"dtype": dtype, "device": device}
+            options.update({name: value for name, value in given.items() if value is not None})
+            return super().__call__(*data, **options)
+        check(device)
+        if len(data) == 1 and not isinstance(data[0], int):
+            made = creation.tensor(data[0], dtype=dtype or dtypes.get_default_dtype())
+        else:
+            made = creation.zeros(*data, dtype=dtype)
+        if cls is Tensor:
+            return made
+        out: Any = graph.Tensor.__new__(cls)  # type: ignore[arg-type]
+        graph.Tensor.__init__(out, made.array)
+        out.__init__(*data, **options)
+        return out
+
+
+class Tensor(graph.Tensor, metaclass=TensorType):
     """An array of numbers in a graph of the operators that made it. Made by `mt.tensor`, `mt.zeros` and others.
 
     >>> x = mt.tensor([1.0, 2.0], requires_grad=True)
@@ -91,22 +119,8 @@ class Tensor(graph.Tensor):
     tensor([2., 4.])
     """
 
-    def __new__(cls, *data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-        """PyTorch's old constructor: sizes, or data, always of the default dtype."""
-        from . import creation
-
-        if len(data) == 1 and not isinstance(data[0], int):
-            made = creation.tensor(data[0], dtype=dtype or dtypes.get_default_dtype())
-        else:
-            made = creation.zeros(*data, dtype=dtype)
-        if cls is Tensor:
-            return made
-        out: Tensor = graph.Tensor.__new__(cls)
-        graph.Tensor.__init__(out, made.array)
-        return out
-
     def __init__(self, *data: Any, **options: Any) -> None:
-        """All is done in __new__."""
+        """All is done by then: see TensorType."""
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 

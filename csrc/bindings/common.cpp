@@ -18,31 +18,88 @@ void fail(const std::string& message) { raise("ShapeError", message); }
 void fail_dtype(const std::string& message) { raise("DtypeError", message); }
 void fail_index(const std::string& message) { raise("IndexRangeError", message); }
 
+namespace {
+void out_of_memory() {
+  py::object cls = py::module_::import("minitensor.errors").attr("OutOfMemoryError");
+  PyErr_SetString(cls.ptr(), "no memory for a kernel's working space");
+}
+}  // namespace
+
 void translate_errors() {
   py::register_local_exception_translator([](std::exception_ptr error) {
     try {
       if (error) std::rethrow_exception(error);
     } catch (const std::bad_alloc&) {
-      py::object cls = py::module_::import("minitensor.errors").attr("OutOfMemoryError");
-      PyErr_SetString(cls.ptr(), "no memory for a kernel's working space");
+      out_of_memory();
     }
   });
 }
 
-Array empty(const py::dtype& dtype, const Shape& shape) {
-  size_t bytes = dtype.itemsize();
-  for (py::ssize_t n : shape)
-    if (n < 0) fail("an array cannot have the shape " + describe(shape));
-  for (py::ssize_t n : shape)
-    if (__builtin_mul_overflow(bytes, static_cast<size_t>(n), &bytes))
-      raise("OutOfMemoryError",
-            "an array of shape " + describe(shape) + " has more bytes than can be addressed");
+PyObject* raise_pending() {
+  try {
+    throw;
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const py::type_error& error) {
+    PyErr_SetString(PyExc_TypeError, error.what());
+  } catch (const std::bad_alloc&) {
+    out_of_memory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+void def_fast(py::module_& m, const char* name, const char* signature, Call call) {
+  // Kept for good, as the module's functions are.
+  auto* method = new PyMethodDef{name, reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(call)),
+                                 METH_FASTCALL, signature};
+  m.attr(name) = py::reinterpret_steal<py::object>(
+      PyCFunction_NewEx(method, nullptr, m.attr("__name__").ptr()));
+}
+
+namespace {
+constexpr size_t kSmall = 1024;  // up to here NumPy keeps freed blocks itself, and needs no capsule
+
+Array empty(PyObject* descriptor, size_t item, int ndim, const py::ssize_t* shape) {
+  size_t bytes = item;
+  for (int d = 0; d < ndim; ++d)
+    if (shape[d] < 0)
+      fail("an array cannot have the shape " + describe(Shape(shape, shape + ndim)));
+  for (int d = 0; d < ndim; ++d)
+    if (__builtin_mul_overflow(bytes, static_cast<size_t>(shape[d]), &bytes))
+      raise("OutOfMemoryError", "an array of shape " + describe(Shape(shape, shape + ndim)) +
+                                    " has more bytes than can be addressed");
+  Py_INCREF(descriptor);  // which the new array takes over
+  const auto& api = py::detail::npy_api::get();
+  if (bytes <= kSmall) {
+    PyObject* made = api.PyArray_NewFromDescr_(api.PyArray_Type_, descriptor, ndim, shape, nullptr,
+                                               nullptr, 0, nullptr);
+    if (made == nullptr) throw py::error_already_set();
+    return py::reinterpret_steal<Array>(made);
+  }
+  const py::object held = py::reinterpret_steal<py::object>(descriptor);
   void* block = allocate(bytes);
   if (block == nullptr)
-    raise("OutOfMemoryError", "no memory for an array of shape " + describe(shape) + " (" +
+    raise("OutOfMemoryError", "no memory for an array of shape " +
+                                  describe(Shape(shape, shape + ndim)) + " (" +
                                   std::to_string(bytes) + " bytes)");
   py::capsule owner(block, [](void* p) { release(p); });
-  return Array(dtype, shape, block, owner);
+  return Array(py::reinterpret_borrow<py::dtype>(held), Shape(shape, shape + ndim), block, owner);
+}
+}  // namespace
+
+Array empty(const py::dtype& dtype, const Shape& shape) {
+  return empty(dtype.ptr(), dtype.itemsize(), static_cast<int>(shape.size()), shape.data());
+}
+
+template <>
+Array empty<float>(int ndim, const py::ssize_t* shape) {
+  return empty(descriptor<float>(), sizeof(float), ndim, shape);
+}
+template <>
+Array empty<double>(int ndim, const py::ssize_t* shape) {
+  return empty(descriptor<double>(), sizeof(double), ndim, shape);
 }
 
 Array contiguous(const Array& x) {

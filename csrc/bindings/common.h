@@ -24,6 +24,10 @@ Array empty(const Shape& shape) {
   return empty(py::dtype::of<T>(), shape);
 }
 
+// The same for T's dtype and sizes that lie anywhere.
+template <class T>
+Array empty(int ndim, const py::ssize_t* shape);
+
 // x itself if it is C-contiguous and aligned, else a copy that is, in the pool's memory.
 Array contiguous(const Array& x);
 
@@ -33,6 +37,12 @@ std::string describe(const Shape& shape);  // "(3, 4)"
 [[noreturn]] void fail(const std::string& message);  // ShapeError
 [[noreturn]] void fail_dtype(const std::string& message);
 [[noreturn]] void fail_index(const std::string& message);
+
+// A function that Python calls without pybind11's dispatch, which costs as much as a small kernel:
+// `call(arguments, their number)` returns a new reference.
+using Call = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
+void def_fast(py::module_& m, const char* name, const char* signature, Call call);
+PyObject* raise_pending();  // from a catch (...): sets Python's error, returns null
 
 void translate_errors();  // a kernel that finds no scratch memory: OutOfMemoryError
 
@@ -52,9 +62,17 @@ const T* data(const Array& x) {
   return static_cast<const T*>(x.data());
 }
 
+// The one dtype object that arrays of T in the machine's byte order have.
+template <class T>
+PyObject* descriptor() {
+  static PyObject* const d = py::dtype::of<T>().release().ptr();
+  return d;
+}
+
 template <class T>
 bool is(const Array& x) {
-  return py::isinstance<py::array_t<T>>(x);
+  return py::detail::array_proxy(x.ptr())->descr == descriptor<T>() ||
+         py::isinstance<py::array_t<T>>(x);
 }
 
 // f(float{}) or f(double{}) by x's dtype. All of `others` that are given must have the same.

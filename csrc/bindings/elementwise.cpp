@@ -8,49 +8,95 @@ namespace {
 
 constexpr int64_t kWithGil = 4096;  // dropping the GIL costs as much as this many elements
 
-std::string shapes(const Array* in, int n) {
+// An operand: an array's place and steps in bytes, or a number that has no axes.
+struct View {
+  const void* data = nullptr;
+  int ndim = 0;
+  const py::ssize_t *shape = nullptr, *strides = nullptr;
+  py::ssize_t item = 1;
+  bool contiguous = true, number = true;
+};
+
+std::string shapes(const View* in, int n) {
   std::string s;
-  for (int k = 0; k < n; ++k) s += (k ? " and " : "") + describe(shape_of(in[k]));
+  for (int k = 0; k < n; ++k)
+    s += (k ? " and " : "") + describe(Shape(in[k].shape, in[k].shape + in[k].ndim));
   return s;
 }
 
-// x itself if its strides are whole elements and it is aligned, else a copy.
-Array walkable(const Array& x) {
+// x as it lies if its strides are whole elements and it is aligned, else a copy that `held` keeps.
+View view(const Array& x, py::object& held) {
+  const auto* a = py::detail::array_proxy(x.ptr());
   const py::ssize_t size = x.itemsize();
-  bool whole = x.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  for (py::ssize_t d = 0; d < x.ndim(); ++d) whole = whole && x.strides(d) % size == 0;
-  return whole ? x : contiguous(x);
+  bool whole = a->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  const bool contiguous = a->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;
+  for (int d = 0; d < a->nd && !contiguous; ++d) whole = whole && a->strides[d] % size == 0;
+  if (!whole) {
+    held = mt::contiguous(x);
+    a = py::detail::array_proxy(held.ptr());
+  }
+  return {a->data, a->nd, a->dimensions, a->strides, size, contiguous || !whole, false};
 }
 
-// The walk over the n arrays, operands 1 to n, broadcast together; returns the common shape.
-Shape plan(const char* name, const Array* in, int n, Walk& walk) {
-  py::ssize_t ndim = 0;
-  for (int k = 0; k < n; ++k) ndim = std::max(ndim, in[k].ndim());
-  Shape shape(ndim, 1);
+// The sizes of a result.
+struct Sizes {
+  int ndim = 0;
+  py::ssize_t n[kMaxDims];
+};
+
+// Where the n operands are contiguous and of one shape, or numbers, the walk is one row.
+bool plan_row(const View* in, int n, Walk& walk, Sizes& shape) {
+  const View* first = nullptr;
+  for (int k = 0; k < n; ++k) {
+    walk.stride[k + 1][0] = in[k].number ? 0 : 1;
+    if (in[k].number) continue;
+    if (!in[k].contiguous) return false;
+    if (first == nullptr) {
+      first = &in[k];
+      continue;
+    }
+    if (in[k].ndim != first->ndim) return false;
+    for (int d = 0; d < first->ndim; ++d)
+      if (in[k].shape[d] != first->shape[d]) return false;
+  }
+  shape.ndim = first->ndim;
+  walk.ndim = 1;
+  walk.count = 1;
+  walk.stride[0][0] = 1;
+  for (int d = 0; d < first->ndim; ++d) walk.count *= shape.n[d] = first->shape[d];
+  walk.size[0] = walk.count;
+  return true;
+}
+
+// The walk over the n operands, 1 to n, broadcast together, and the common shape.
+void plan(const char* name, const View* in, int n, Walk& walk, Sizes& shape) {
+  for (int k = 0; k < n; ++k) shape.ndim = std::max(shape.ndim, in[k].ndim);
   walk.ndim = 0;
   walk.count = 1;
-  for (py::ssize_t d = 0; d < ndim; ++d) {
+  for (int d = 0; d < shape.ndim; ++d) {
+    py::ssize_t common = 1;
     int64_t stride[4];
     for (int k = 1; k <= n; ++k) {
-      const Array& x = in[k - 1];
-      const py::ssize_t axis = d - (ndim - x.ndim());
-      const py::ssize_t size = axis < 0 ? 1 : x.shape(axis);
-      if (size != 1 && shape[d] != 1 && size != shape[d])
+      const View& x = in[k - 1];
+      const int axis = d - (shape.ndim - x.ndim);
+      const py::ssize_t size = axis < 0 ? 1 : x.shape[axis];
+      if (size != 1 && common != 1 && size != common)
         fail(std::string(name) + ": shapes " + shapes(in, n) + " do not broadcast");
-      if (size != 1) shape[d] = size;
-      stride[k] = size == 1 ? 0 : x.strides(axis) / x.itemsize();
+      if (size != 1) common = size;
+      stride[k] = size == 1 ? 0 : x.strides[axis] / x.item;
     }
-    if (__builtin_mul_overflow(walk.count, shape[d], &walk.count))
+    shape.n[d] = common;
+    if (__builtin_mul_overflow(walk.count, common, &walk.count))
       fail(std::string(name) + ": shapes " + shapes(in, n) +
            " broadcast to more elements than can be counted");
-    if (shape[d] == 1) continue;
+    if (common == 1) continue;
     // This axis and the one before it are one if every array steps from row to row as it would
     // within a row.
     bool merges = walk.ndim > 0;
     for (int k = 1; k <= n; ++k)
-      merges = merges && walk.stride[k][walk.ndim - 1] == stride[k] * shape[d];
+      merges = merges && walk.stride[k][walk.ndim - 1] == stride[k] * common;
     if (!merges) walk.size[walk.ndim++] = 1;
-    walk.size[walk.ndim - 1] *= shape[d];
+    walk.size[walk.ndim - 1] *= common;
     for (int k = 1; k <= n; ++k) walk.stride[k][walk.ndim - 1] = stride[k];
   }
   if (walk.ndim == 0) {
@@ -60,19 +106,18 @@ Shape plan(const char* name, const Array* in, int n, Walk& walk) {
   }
   for (int64_t d = walk.ndim - 1, step = 1; d >= 0; step *= walk.size[d--])
     walk.stride[0][d] = step;
-  return shape;
 }
 
-// kernel(table, out, inputs, walk) on arrays, the first of which hold Ts.
-template <class T, class Kernel, class... Arrays>
-Array run_typed(const char* name, const Kernel& kernel, const Arrays&... arrays) {
-  constexpr int n = sizeof...(arrays);
-  const Array in[n] = {walkable(arrays)...};
+// kernel(table, out, inputs, walk) on n operands, the first of which hold Ts.
+template <class T, int n, class Kernel>
+Array run_views(const char* name, const Kernel& kernel, const View* in) {
   Walk walk;
-  Array out = empty<T>(plan(name, in, n, walk));
+  Sizes shape;
+  if (!plan_row(in, n, walk, shape)) plan(name, in, n, walk, shape);
+  Array out = empty<T>(shape.ndim, shape.n);
   T* to = data<T>(out);
   const T* from[n];
-  for (int k = 0; k < n; ++k) from[k] = data<T>(in[k]);
+  for (int k = 0; k < n; ++k) from[k] = static_cast<const T*>(in[k].data);
   const auto call = [&] { kernel(active<T>(), to, from, walk); };
   if (walk.count < kWithGil)
     call();
@@ -81,32 +126,90 @@ Array run_typed(const char* name, const Kernel& kernel, const Arrays&... arrays)
   return out;
 }
 
+template <class T, class Kernel, class... Arrays>
+Array run_typed(const char* name, const Kernel& kernel, const Arrays&... arrays) {
+  constexpr int n = sizeof...(arrays);
+  py::object held[n];
+  int k = 0;
+  const auto next = [&](const Array& x) {
+    const View v = view(x, held[k]);
+    ++k;
+    return v;
+  };
+  const View in[n] = {next(arrays)...};
+  return run_views<T, n>(name, kernel, in);
+}
+
 template <class Kernel, class... Arrays>
 Array run(const char* name, const Kernel& kernel, const Arrays&... arrays) {
   return by_dtype(
       name, [&](auto t) { return run_typed<decltype(t)>(name, kernel, arrays...); }, arrays...);
 }
 
-#define MT_UNARY(name)                                                 \
-  m.def(                                                               \
-      #name,                                                           \
-      [](const Array& x) {                                             \
-        const auto f = [](auto& k, auto* out, auto** in, auto& walk) { \
-          k.name(out, in[0], walk);                                    \
-        };                                                             \
-        return run(#name, f, x);                                       \
-      },                                                               \
-      py::arg("x"))
-#define MT_BINARY(name, x, y)                                          \
-  m.def(                                                               \
-      #name,                                                           \
-      [](const Array& a, const Array& b) {                             \
-        const auto f = [](auto& k, auto* out, auto** in, auto& walk) { \
-          k.name(out, in[0], in[1], walk);                             \
-        };                                                             \
-        return run(#name, f, a, b);                                    \
-      },                                                               \
-      py::arg(x), py::arg(y))
+// n arrays or Python numbers, the arrays all of T; a number is taken as a T.
+template <class T, int n, class Kernel>
+PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const* arguments) {
+  py::object held[n];
+  T number[n];
+  View in[n];
+  for (int k = 0; k < n; ++k) {
+    PyObject* x = arguments[k];
+    if (PyFloat_CheckExact(x) || PyLong_CheckExact(x)) {
+      number[k] = static_cast<T>(PyFloat_AsDouble(x));
+      if (PyErr_Occurred()) {  // an integer beyond all doubles
+        PyErr_Clear();
+        Py_RETURN_NONE;
+      }
+      in[k].data = &number[k];
+    } else {
+      in[k] = view(py::reinterpret_borrow<Array>(x), held[k]);
+    }
+  }
+  return run_views<T, n>(name, kernel, in).release().ptr();
+}
+
+// The function that Python calls for an operator of n operands.
+template <int n, class Kernel>
+PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* arguments,
+                   Py_ssize_t given) {
+  try {
+    if (given != n)
+      throw py::type_error(std::string(name) + ": takes " + std::to_string(n) + " arrays");
+    PyObject* dtype = nullptr;
+    for (int k = 0; k < n; ++k) {
+      PyObject* x = arguments[k];
+      if (PyFloat_CheckExact(x) || PyLong_CheckExact(x)) continue;
+      if (!py::isinstance<Array>(x)) Py_RETURN_NONE;
+      PyObject* d = py::detail::array_proxy(x)->descr;
+      if (dtype != nullptr && d != dtype) Py_RETURN_NONE;
+      dtype = d;
+    }
+    if (dtype == descriptor<float>()) return run_arguments<float, n>(name, kernel, arguments);
+    if (dtype == descriptor<double>()) return run_arguments<double, n>(name, kernel, arguments);
+    Py_RETURN_NONE;
+  } catch (...) {
+    return raise_pending();
+  }
+}
+
+// These take arrays and Python numbers, and give None where the arrays are not all float32 or all
+// float64, or something else is given.
+#define MT_UNARY(name)                                                      \
+  def_fast(m, #name, #name "(x: numpy.ndarray) -> numpy.ndarray",           \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {    \
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) { \
+               k.name(out, in[0], walk);                                    \
+             };                                                             \
+             return run_call<1>(#name, f, arguments, given);                \
+           })
+#define MT_BINARY(name, x, y)                                                               \
+  def_fast(m, #name, #name "(" x ": numpy.ndarray, " y ": numpy.ndarray) -> numpy.ndarray", \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                    \
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {                 \
+               k.name(out, in[0], in[1], walk);                                             \
+             };                                                                             \
+             return run_call<2>(#name, f, arguments, given);                                \
+           })
 
 }  // namespace
 

@@ -251,6 +251,8 @@ def elementwise(
         samples,
         broadcasts=len(rules) > 1,
         exact=exact,
+        kernel=kernel,
+        saves=order,
     )
 
 
