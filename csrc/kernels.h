@@ -137,8 +137,14 @@ struct ConvSizes {
   ROW(sum, MT_REDUCE_ARGS)                                                                         \
   ROW(amax, MT_REDUCE_ARGS)                                                                        \
   ROW(amin, MT_REDUCE_ARGS)                                                                        \
+  ROW(prod, MT_REDUCE_ARGS)                                                                        \
   ROW(first_equal,                                                                                 \
       (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
+  /* moments.cpp, scan.cpp: likewise */                                                            \
+  ROW(var, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom))                \
+  ROW(cumsum, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse))          \
+  ROW(linear_scan,                                                                                 \
+      (T * s, const T* a, const T* b, int64_t outer, int64_t n, int64_t inner, bool reverse))      \
   /* softmax.cpp: x is (outer, n, inner), the axis is the middle */                                \
   ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))                       \
   ROW(softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner))      \

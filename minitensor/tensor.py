@@ -13,7 +13,7 @@ from .device import CPU, check
 from .device import device as Device
 from .errors import GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
-from .ops import arithmetic, comparison, functions, indexing, reduce
+from .ops import arithmetic, comparison, counting, functions, indexing, moments, order, reduce, scan
 from .ops import einsum as einsum_
 from .ops import matmul as matmul_
 from .ops import shape as shapes
@@ -601,21 +601,47 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     # --- reductions ---------------------------------------------------------------------------------------------------
 
     sum = reduce.sum
+    nansum = reduce.nansum
+    sum_to_size = reduce.sum_to_size
     mean = reduce.mean
+    nanmean = reduce.nanmean
     prod = reduce.prod
     max = reduce.max
     min = reduce.min
     amax = reduce.amax
     amin = reduce.amin
+    aminmax = reduce.aminmax
     argmax = reduce.argmax
     argmin = reduce.argmin
-    var = reduce.var
-    std = reduce.std
-    norm = reduce.norm
-    logsumexp = reduce.logsumexp
     any = reduce.any
     all = reduce.all
-    cumsum = reduce.cumsum
+    count_nonzero = reduce.count_nonzero
+    var = moments.var
+    std = moments.std
+    norm = moments.norm
+    dist = moments.dist
+    logsumexp = moments.logsumexp
+    cumsum = scan.cumsum
+    cumprod = scan.cumprod
+    cummax = scan.cummax
+    cummin = scan.cummin
+    logcumsumexp = scan.logcumsumexp
+    diff = scan.diff
+    sort = order.sort
+    argsort = order.argsort
+    msort = order.msort
+    topk = order.topk
+    kthvalue = order.kthvalue
+    median = order.median
+    nanmedian = order.nanmedian
+    mode = order.mode
+    quantile = order.quantile
+    nanquantile = order.nanquantile
+    unique = counting.unique
+    unique_consecutive = counting.unique_consecutive
+    bincount = counting.bincount
+    histc = counting.histc
+    histogram = counting.histogram
 
     # --- shapes -------------------------------------------------------------------------------------------------------
 
@@ -705,6 +731,9 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """Writes 0 everywhere."""
         indexing.setitem(self, ..., 0)
         return self
+
+    cumsum_ = in_place(scan.cumsum)
+    cumprod_ = in_place(scan.cumprod)
 
     normal_ = random.normal_
     uniform_ = random.uniform_

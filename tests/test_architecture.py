@@ -20,7 +20,7 @@ PACKAGE = ROOT / "minitensor"
 
 # The floors of the house, from the ground up: a module imports only from its own floor or from below.
 FLOORS = [
-    {"errors", "version", "_cython", "_core"},
+    {"errors", "version", "return_types", "_cython", "_core"},
     {"dtypes", "device", "op", "generator"},
     {"graph"},
     {"ops"},

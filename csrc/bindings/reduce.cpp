@@ -1,5 +1,5 @@
 // Reductions over any axes: each run of neighbouring axes in turn, seen as the middle axis of
-// (outer, n, inner).
+// (outer, n, inner). Scans and variances along one such axis.
 #include "common.h"
 
 namespace mt {
@@ -64,6 +64,11 @@ Array reduce(const char* name, const Kernel& kernel, const Array& x, const py::t
       x);
 }
 
+void need_sizes(const char* name, const Array& x, int64_t outer, int64_t n, int64_t inner) {
+  if (outer < 0 || n < 0 || inner < 0 || outer * n * inner != x.size())
+    fail(std::string(name) + ": outer, n and inner are not the sizes of " + describe(shape_of(x)));
+}
+
 void need_elements(const char* name, const Array& x, const py::tuple& axes) {
   for (const auto& item : axes) {
     const auto d = item.cast<py::ssize_t>();
@@ -83,6 +88,12 @@ void bind_reduce(py::module_& m) {
       },
       py::arg("x"), py::arg("axes"), py::arg("keepdim") = false);
   m.def(
+      "prod",
+      [](const Array& x, const py::tuple& axes, bool keepdim) {
+        return reduce("prod", [](auto& k, auto... a) { k.prod(a...); }, x, axes, keepdim);
+      },
+      py::arg("x"), py::arg("axes"), py::arg("keepdim") = false);
+  m.def(
       "amax",
       [](const Array& x, const py::tuple& axes, bool keepdim) {
         need_elements("amax", x, axes);
@@ -96,6 +107,64 @@ void bind_reduce(py::module_& m) {
         return reduce("amin", [](auto& k, auto... a) { k.amin(a...); }, x, axes, keepdim);
       },
       py::arg("x"), py::arg("axes"), py::arg("keepdim") = false);
+  m.def(
+      "var",
+      [](const Array& x, int64_t outer, int64_t n, int64_t inner, double freedom) {
+        need_sizes("var", x, outer, n, inner);
+        return by_dtype(
+            "var",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array in = contiguous(x);
+              Array y = empty<T>({outer, inner});
+              T* to = data<T>(y);
+              const T* px = data<T>(in);
+              without_gil([&] { active<T>().var(to, px, outer, n, inner, T(freedom)); });
+              return y;
+            },
+            x);
+      },
+      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("freedom"));
+  m.def(
+      "cumsum",
+      [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+        need_sizes("cumsum", x, outer, n, inner);
+        return by_dtype(
+            "cumsum",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array in = contiguous(x);
+              Array y = empty<T>(shape_of(x));
+              T* to = data<T>(y);
+              const T* px = data<T>(in);
+              without_gil([&] { active<T>().cumsum(to, px, outer, n, inner, reverse); });
+              return y;
+            },
+            x);
+      },
+      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
+  m.def(
+      "linear_scan",
+      [](const Array& a, const Array& b, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+        need_sizes("linear_scan", a, outer, n, inner);
+        if (shape_of(a) != shape_of(b))
+          fail("linear_scan: a " + describe(shape_of(a)) + " and b " + describe(shape_of(b)) +
+               " differ in shape");
+        return by_dtype(
+            "linear_scan",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array slope = contiguous(a), more = contiguous(b);
+              Array s = empty<T>(shape_of(a));
+              T* to = data<T>(s);
+              const T *pa = data<T>(slope), *pb = data<T>(more);
+              without_gil([&] { active<T>().linear_scan(to, pa, pb, outer, n, inner, reverse); });
+              return s;
+            },
+            a, b);
+      },
+      py::arg("a"), py::arg("b"), py::arg("outer"), py::arg("n"), py::arg("inner"),
+      py::arg("reverse"));
   m.def(
       "first_equal",
       [](const Array& x, const Array& value, int64_t outer, int64_t n, int64_t inner) {

@@ -25,6 +25,14 @@ struct Sum {
   static T lanes(Vec<T> v) { return mt::MT_ISA::sum<T>(v); }
 };
 template <class T>
+struct Product {
+  static constexpr T start = 1;
+  static Vec<T> join(Vec<T> a, Vec<T> b) { return a * b; }
+  static T lanes(Vec<T> v) {
+    return fold<T, kLanes<T>>(v, [](auto a, auto b) { return a * b; });
+  }
+};
+template <class T>
 struct Max {
   static constexpr T start = T(-__builtin_inf());
   static Vec<T> join(Vec<T> a, Vec<T> b) { return maximum<T>(a, b); }
@@ -153,6 +161,12 @@ void sum_axis(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
   reduce<T, Sum<T>>(y, x, outer, n, inner);
 }
 
+// y_oi = prod_j x_oji
+template <class T>
+void prod(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  reduce<T, Product<T>>(y, x, outer, n, inner);
+}
+
 // y_oi = max_j x_oji; NaN wins
 template <class T>
 void amax(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
@@ -208,6 +222,7 @@ void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int6
 }  // namespace
 
 MT_KERNEL(sum, sum_axis)
+MT_KERNEL(prod, prod)
 MT_KERNEL(amax, amax)
 MT_KERNEL(amin, amin)
 MT_KERNEL(first_equal, first_equal)

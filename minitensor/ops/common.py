@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -104,7 +105,10 @@ def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
 
 def axis(name: str, dim: Any, ndim: int) -> int:
     """`dim` counted from the front; a tensor without axes has one for this purpose."""
-    d = int(dim)
+    try:
+        d = operator.index(raw(dim))
+    except TypeError:
+        raise TypeError(f"{name}: dim must be an integer, not {dim!r}") from None
     n = max(ndim, 1)
     if not -n <= d < n:
         raise IndexRangeError(f"{name}: dim {d} is out of range for {ndim} axes, expected {-n} to {n - 1}")

@@ -30,7 +30,8 @@ from .functions import exp
 from .indexing import getitem
 from .loss import reduced, reduction_of
 from .matmul import matmul
-from .reduce import logsumexp, sum
+from .moments import logsumexp
+from .reduce import sum
 from .shape import cat, permute, reshape, stack
 
 FAR = -1e30  # the logarithm of no probability, where a derivative must not meet an infinity

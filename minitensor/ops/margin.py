@@ -17,7 +17,8 @@ from .comparison import clamp_min, minimum, where
 from .functions import relu, sqrt
 from .indexing import gather
 from .loss import floating, logsigmoid, need_same_shape, reduced, reduction_of
-from .reduce import mean, norm, sum
+from .moments import norm
+from .reduce import mean, sum
 from .shape import reshape, unsqueeze
 
 Shape = tuple[int, ...]

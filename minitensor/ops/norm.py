@@ -29,7 +29,8 @@ from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, square, sub
 from .common import Array, need_float, raw, shape_of
 from .functions import rsqrt
-from .reduce import mean, sum_to, var
+from .moments import var
+from .reduce import mean, sum_to
 from .shape import reshape
 
 Shape = tuple[int, ...]

@@ -1,0 +1,134 @@
+// Variances over the middle axis of x (outer, n, inner), in one pass over memory: of a block in the
+// first-level cache the mean m and the squares M about it, then blocks a and b joined
+//     m = m_a + d n_b / n,   M = M_a + M_b + d^2 n_a n_b / n,   d = m_b - m_a,  n = n_a + n_b
+// T. Chan, G. Golub, R. LeVeque: Updating formulae and a pairwise algorithm for computing sample
+// variances. COMPSTAT 1982.
+#include "../kernels.h"
+#include "../runtime/memory.h"
+#include "../runtime/parallel.h"
+#include "../simd.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+constexpr int64_t kChunk = 1 << 16;  // elements of a piece, which a thread takes at a time
+constexpr int64_t kBlock = 2048;     // elements of a block
+constexpr int64_t kStrip = 256;      // columns that go together
+constexpr int kWays = 4;
+
+inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Joins (mean, squares) of `more` elements into (m, s) of `n`.
+template <class T>
+inline void join(T& m, T& s, int64_t n, T mean, T squares, int64_t more) {
+  const T d = mean - m, share = T(more) / T(n + more);
+  m += d * share;
+  s += squares + d * d * (T(n) * share);
+}
+
+// sum_i f(x_i), f of whole vectors with f(fill) = 0
+template <class T, class F>
+inline T sum_of(const T* x, int64_t n, T fill, const F& f) {
+  Vec<T> way[kWays] = {};
+  int64_t i = 0;
+  for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
+    for (int k = 0; k < kWays; ++k) way[k] += f(load(x + i + k * kLanes<T>));
+  for (; i + kLanes<T> <= n; i += kLanes<T>) way[0] += f(load(x + i));
+  if (i < n) way[1] += f(load_n(x + i, static_cast<int>(n - i), fill));
+  return sum<T>((way[0] + way[1]) + (way[2] + way[3]));
+}
+
+// (m, s) of a row of n elements
+template <class T>
+void row_moments(T& m, T& s, const T* x, int64_t n) {
+  m = s = 0;
+  for (int64_t i = 0; i < n; i += kBlock) {
+    const int64_t count = min_of(kBlock, n - i);
+    const T mean = sum_of<T>(x + i, count, 0, [](Vec<T> v) { return v; }) / T(count);
+    const T squares = sum_of<T>(x + i, count, mean, [mean](Vec<T> v) {
+      const Vec<T> d = v - mean;
+      return d * d;
+    });
+    if (i == 0) {
+      m = mean;
+      s = squares;
+    } else {
+      join(m, s, i, mean, squares, count);
+    }
+  }
+}
+
+// (m, s) of `width` columns of n rows, `inner` apart
+template <class T>
+void column_moments(T* m, T* s, const T* x, int64_t n, int64_t inner, int64_t width) {
+  T mean[kStrip], squares[kStrip];
+  const int64_t rows = max_of(kBlock / width, 4);
+  for (int64_t j = 0; j < n; j += rows) {
+    const int64_t count = min_of(rows, n - j);
+    const T* block = x + j * inner;
+    std::memcpy(mean, block, width * sizeof(T));
+    for (int64_t k = 1; k < count; ++k)
+      for (int64_t i = 0; i < width; ++i) mean[i] += block[k * inner + i];
+    for (int64_t i = 0; i < width; ++i) {
+      mean[i] /= T(count);
+      squares[i] = 0;
+    }
+    for (int64_t k = 0; k < count; ++k)
+      for (int64_t i = 0; i < width; ++i) {
+        const T d = block[k * inner + i] - mean[i];
+        squares[i] += d * d;
+      }
+    if (j == 0) {
+      std::memcpy(m, mean, width * sizeof(T));
+      std::memcpy(s, squares, width * sizeof(T));
+    } else {
+      for (int64_t i = 0; i < width; ++i) join(m[i], s[i], j, mean[i], squares[i], count);
+    }
+  }
+}
+
+// y_oi = sum_j (x_oji - m_oi)^2 / freedom,  m_oi = sum_j x_oji / n
+template <class T>
+void var(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom) {
+  if (outer == 0 || inner == 0) return;
+  if (n == 0) {
+    for (int64_t i = 0; i < outer * inner; ++i) y[i] = T(0) / freedom;
+    return;
+  }
+  const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
+  const int64_t rows = max_of(kChunk / width, 1), pieces = (n + rows - 1) / rows;
+  const int64_t size = pieces * outer * inner;
+  T* mean = static_cast<T*>(scratch(2 * size * sizeof(T)));  // of each piece
+  T* squares = mean + size;
+  const int64_t tasks = outer * pieces * strips;
+  const int64_t grain = max_of(kChunk / (min_of(rows, n) * width), 1);
+  for_ranges(tasks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t column = task % strips * width, p = task / strips % pieces,
+                    o = task / strips / pieces;
+      const int64_t to = (o * pieces + p) * inner + column, count = min_of(rows, n - p * rows);
+      const T* from = x + (o * n + p * rows) * inner + column;
+      if (inner == 1)
+        row_moments(mean[to], squares[to], from, count);
+      else
+        column_moments(mean + to, squares + to, from, count, inner, min_of(width, inner - column));
+    }
+  });
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) {
+      const int64_t first = o * pieces * inner + i;
+      T m = mean[first], s = squares[first];
+      for (int64_t p = 1; p < pieces; ++p)
+        join(m, s, p * rows, mean[first + p * inner], squares[first + p * inner],
+             min_of(rows, n - p * rows));
+      y[o * inner + i] = s / freedom;
+    }
+  release(mean);
+}
+
+}  // namespace
+
+MT_KERNEL(var, var)
+
+}  // namespace mt::MT_ISA
