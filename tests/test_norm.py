@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 import minitensor as mt
-from minitensor.ops.norm import batch_norm, group_norm, layer_norm, rms_norm
+from minitensor import nn
+from minitensor.ops.norm import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -105,6 +113,117 @@ def test_errors():
         batch_norm(mt.zeros(3), None, None, training=True)
 
 
+def test_instance_norm_is_layer_norm_of_each_channel():
+    x, w, b = tensor(2, 3, 4, 5), tensor(3), tensor(3)
+    want = layer_norm(x, (4, 5)).numpy() * w.numpy()[:, None, None] + b.numpy()[:, None, None]
+    np.testing.assert_allclose(instance_norm(x, weight=w, bias=b).numpy(), want, rtol=1e-12)
+
+
+def test_instance_norm_running_statistics():
+    x = tensor(4, 3, 6)
+    mean, var = mt.zeros(3, dtype=mt.float64), mt.ones(3, dtype=mt.float64)
+    before = mean._version
+    instance_norm(x.requires_grad_(), mean, var, momentum=0.25)
+    a = x.detach().numpy()
+    np.testing.assert_allclose(mean.numpy(), 0.25 * a.mean((0, 2)), rtol=1e-12)
+    np.testing.assert_allclose(var.numpy(), 0.75 + 0.25 * a.var(2, ddof=1).mean(0), rtol=1e-12)
+    assert mean._version > before
+    assert not mean.requires_grad
+    y = instance_norm(x, mean, var, use_input_stats=False).detach().numpy()
+    m, v = mean.numpy()[:, None], var.numpy()[:, None]
+    np.testing.assert_allclose(y, (a - m) / np.sqrt(v + 1e-5), rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
+def test_local_response_norm(size):
+    x = RNG.standard_normal((2, 5, 3))
+    have = local_response_norm(mt.from_numpy(x), size, 0.5, 0.75, 2.0).numpy()
+    for c in range(5):
+        near = x[:, max(c - size // 2, 0) : c + (size - 1) // 2 + 1]
+        want = x[:, c] / (2 + 0.5 / size * (near**2).sum(1)) ** 0.75
+        np.testing.assert_allclose(have[:, c], want, rtol=1e-12)
+
+
+def test_inputs_without_elements():
+    mean, var = mt.zeros(3), mt.ones(3)
+    assert batch_norm(mt.zeros(0, 3), mean, var, training=True).shape == (0, 3)
+    assert mean.tolist() == [0.0] * 3
+    assert instance_norm(mt.zeros(0, 3, 4), mean, var).shape == (0, 3, 4)
+    assert mean.tolist() == [0.0] * 3
+    assert group_norm(mt.zeros(0, 4, 2), 2).shape == (0, 4, 2)
+    assert batch_norm(mt.zeros(0), mt.zeros(0), mt.ones(0)).shape == (0,)
+    assert local_response_norm(mt.zeros(2, 0, 3), 2).shape == (2, 0, 3)
+
+
+def test_errors_of_instance_group_and_response_norm():
+    with pytest.raises(ValueError, match="more than one value for each channel"):
+        instance_norm(mt.zeros(2, 3, 1))
+    with pytest.raises(ValueError, match="running_mean must be given"):
+        instance_norm(mt.zeros(2, 3, 4), use_input_stats=False)
+    with pytest.raises(ValueError, match=r"weight \(4,\) must have the shape \(3,\)"):
+        instance_norm(mt.zeros(2, 3, 4), weight=mt.ones(4))
+    with pytest.raises(ValueError, match="every group needs more than one value"):
+        group_norm(mt.zeros(1, 4), 4)
+    with pytest.raises(ValueError, match="at least three axes"):
+        local_response_norm(mt.zeros(2, 3), 2)
+    with pytest.raises(ValueError, match="size must be at least 1"):
+        local_response_norm(mt.zeros(2, 3, 4), 0)
+
+
+def test_layers_with_statistics():
+    x = tensor(4, 3, 6)
+    layer = nn.InstanceNorm1d(3, affine=True, track_running_stats=True, dtype=mt.float64)
+    assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+    layer(x)
+    mean = layer.running_mean.numpy().copy()
+    np.testing.assert_allclose(mean, 0.1 * x.numpy().mean((0, 2)), rtol=1e-12)
+    layer.eval()
+    v = layer.running_var.numpy()[:, None]
+    np.testing.assert_allclose(layer(x).detach().numpy(), (x.numpy() - mean[:, None]) / np.sqrt(v + 1e-5), rtol=1e-12)
+    assert (layer.running_mean.numpy() == mean).all()
+    plain = nn.InstanceNorm1d(3)
+    assert list(plain.state_dict()) == []
+    np.testing.assert_allclose(plain(x[0]).numpy(), plain(x).numpy()[0], rtol=1e-12)
+    with pytest.raises(ValueError, match=r"InstanceNorm1d: expected \(N, C, L\) or \(C, L\)"):
+        plain(mt.zeros(2, 3, 4, 5))
+    with pytest.warns(UserWarning, match="3 channels, but num_features is 5"):
+        nn.InstanceNorm1d(5)(x)
+
+
+def test_batch_norm_layers():
+    x = tensor(4, 3, 2, 2, 2)
+    a = x.numpy()
+    layer = nn.BatchNorm3d(3, momentum=None, dtype=mt.float64)
+    layer(x), layer(x * 3)
+    np.testing.assert_allclose(layer.running_mean.numpy(), 2 * a.mean((0, 2, 3, 4)), rtol=1e-12)  # of 1 and 3
+    assert layer.num_batches_tracked.item() == 2
+    loose = nn.BatchNorm3d(3, track_running_stats=False, dtype=mt.float64).eval()
+    np.testing.assert_allclose(loose(x).detach().numpy().mean((0, 2, 3, 4)), np.zeros(3), atol=1e-12)
+    assert nn.BatchNorm3d(3, affine=False)(x.float()).requires_grad is False
+    net = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.BatchNorm1d(3), nn.ReLU()))
+    one = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    assert type(one[1][0]) is nn.SyncBatchNorm
+    assert [n for n, _ in one.named_parameters()] == ["0.weight", "0.bias", "1.0.weight", "1.0.bias"]
+    assert one(mt.ones(2, 3)).shape == (2, 3)
+    assert one[1][0].num_batches_tracked.item() == 1
+
+
+def test_layers_of_groups_and_squares():
+    x = tensor(2, 4, 5)
+    group = nn.GroupNorm(2, 4, dtype=mt.float64)
+    nn.init.normal_(group.weight)
+    want = group_norm(x, 2, group.weight, group.bias)
+    assert (group(x) == want).all()
+    with pytest.raises(ValueError, match="cannot be split into 3 groups"):
+        nn.GroupNorm(3, 4)
+    rms = nn.RMSNorm((4, 5), eps=0.5, dtype=mt.float64)
+    a = x.numpy()
+    want = a / np.sqrt((a**2).mean((1, 2), keepdims=True) + 0.5)
+    np.testing.assert_allclose(rms(x).detach().numpy(), want, rtol=1e-12)
+    assert (nn.LocalResponseNorm(2, 0.5)(x) == local_response_norm(x, 2, 0.5)).all()
+    assert list(nn.LayerNorm(3, bias=False).state_dict()) == ["weight"]
+
+
 CASES = {
     "layer_norm": ((2, 5), lambda x, w, b: layer_norm(x, 5, w, b), 5),
     "batch_norm": ((4, 3), lambda x, w, b: batch_norm(x, None, None, w, b, training=True), 3),
@@ -114,6 +233,9 @@ CASES = {
         2,
     ),
     "group_norm": ((2, 4, 3), lambda x, w, b: group_norm(x, 2, w, b), 4),
+    "instance_norm": ((2, 3, 4), lambda x, w, b: instance_norm(x, None, None, w, b), 3),
+    "instance_norm2d": ((2, 2, 2, 3), lambda x, w, b: instance_norm(x, None, None, w, b), 2),
+    "local_response_norm": ((2, 4, 2), lambda x, w, b: local_response_norm(x, 3, 2.0) * w[:, None] + b[:, None], 4),
     "rms_norm": ((2, 5), lambda x, w, b: rms_norm(x, 5, w) + b, 5),
 }
 

@@ -69,7 +69,7 @@ from ..ops.margin import (
     triplet_margin_with_distance_loss,
 )
 from ..ops.matmul import linear
-from ..ops.norm import batch_norm, group_norm, layer_norm, rms_norm
+from ..ops.norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
 from ..ops.pad import pad
 from ..ops.pool import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from ..ops.shape import flatten, squeeze, unflatten, unsqueeze
@@ -117,12 +117,14 @@ __all__ = [
     "group_norm",
     "hinge_embedding_loss",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",

@@ -26,12 +26,12 @@ from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
-from .arithmetic import add, mul, neg, square, sub
+from .arithmetic import add, div, mul, neg, square
 from .common import Array, need_float, raw, shape_of
-from .functions import rsqrt
+from .functions import pow, rsqrt
 from .moments import var
-from .reduce import mean, sum_to
-from .shape import reshape
+from .reduce import mean, sum_to, var
+from .shape import cat, narrow, reshape
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
@@ -466,11 +466,79 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
         raise ShapeError(f"{name}: {shape[1]} channels cannot be split into {num_groups} groups")
     _check_like(name, "weight", weight, input, shape[1:2])
     _check_like(name, "bias", bias, input, shape[1:2])
-    groups = reshape(input, (shape[0], num_groups, math.prod(shape[1:]) // num_groups))
-    y = reshape(apply(LAYER_NORM, groups, None, None, axes=(2,), eps=float(eps)), shape)
+    if raw(input).size == num_groups:
+        raise ShapeError(f"{name}: every group needs more than one value, got an input of shape {shape}")
+    return _by_groups(input, num_groups, weight, bias, eps)
+
+
+def _by_groups(input: Any, groups: int, weight: Any, bias: Any, eps: float) -> Any:
+    """Each example's groups of channels normalised by themselves, then scaled and shifted by channel."""
+    shape = shape_of(input)
+    rows = reshape(input, (shape[0], groups, math.prod(shape[1:]) // max(groups, 1)))
+    return _affine(reshape(apply(LAYER_NORM, rows, None, None, axes=(2,), eps=float(eps)), shape), weight, bias)
+
+
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    """x (N, C, ...) times a weight and plus a bias for each channel, where there are these."""
+    shape = shape_of(x)
     wide = (shape[1], *[1] * (len(shape) - 2))
-    y = y if weight is None else mul(y, reshape(weight, wide))
+    y = x if weight is None else mul(x, reshape(weight, wide))
     return y if bias is None else add(y, reshape(bias, wide))
+
+
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    r"""Every channel of every example brought to mean 0 and variance 1, then scaled and shifted by channel.
+
+        forward    y = w * z + b,   z = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)   over the places of a channel
+        backward   dx = rstd * (h - mean(h) - z * mean(h * z)),  h = w * g;  dw = sum g * z,  db = sum g
+        kernel     csrc/kernels/norm.cpp, the layer norm's
+
+    The running mean and variance, if given, move by the share `momentum` towards the means over the batch of each
+    example's mean and variance (over n - 1). Without `use_input_stats` they are used, as constants.
+
+    Shapes: input (N, C, L), (N, C, H, W) ...; all others (C,). Raises ShapeError where the sizes do not fit, and for a
+    single place.
+    Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016.
+
+    >>> mt.nn.functional.instance_norm(mt.tensor([[[1.0, 3.0], [2.0, 6.0]]]), eps=0.0)
+    tensor([[[-1.,  1.],
+             [-1.,  1.]]])
+    """
+    name = "instance_norm"
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    need_float(name, input)
+    shape = shape_of(input)
+    if len(shape) < 2 or math.prod(shape[2:]) == 1:
+        raise ShapeError(f"{name}: expected (N, C, ...) with more than one value for each channel, got {shape}")
+    for what, value in (
+        ("weight", weight),
+        ("bias", bias),
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+    ):
+        _check_like(name, what, value, input, shape[1:2])
+    if raw(input).size:
+        x = raw(input).reshape(*shape[:2], -1)
+        _move(running_mean, x.mean(2).mean(0), momentum)
+        _move(running_var, x.var(2, ddof=1).mean(0), momentum)
+    return _by_groups(input, shape[1], weight, bias, eps)
+
+
+def _move(running: Any, now: Array, momentum: float) -> None:
+    """Moves a running statistic, outside the graph, which learns of it."""
+    _update(raw(running), now, momentum)
+    if isinstance(running, Tensor):
+        running.version.bump()
 
 
 def batch_norm(
@@ -491,7 +559,7 @@ def batch_norm(
 
     In training mean and variance (over n) are the batch's, and the running ones, if given, move towards
     them, outside the graph: running = (1 - momentum) * running + momentum * batch, with the variance over
-    n - 1. Otherwise the running ones are used, as constants.
+    n - 1. An input without elements moves nothing. Otherwise the running ones are used, as constants.
 
     Shapes: input (N, C), (N, C, L), (N, C, H, W) ...; all others (C,). Raises ShapeError where the sizes do
     not fit, and in training for a single value per channel.
@@ -504,6 +572,8 @@ def batch_norm(
     name = "batch_norm"
     need_float(name, input)
     shape = shape_of(input)
+    if shape == (0,):
+        return mul(input, 1.0)
     if len(shape) < 2:
         raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
     _check_like(name, "weight", weight, input, shape[1:2])
@@ -512,14 +582,14 @@ def batch_norm(
         if running is None and not training:
             raise ShapeError(f"{name}: without training, {what} must be given")
         _check_like(name, what, running, input, shape[1:2])
+    if not raw(input).size:
+        return _affine(input, weight, bias)
     if not training:
         rstd = rsqrt(add(running_var, eps))
-        wide = (shape[1], *[1] * (len(shape) - 2))
         scale = rstd if weight is None else mul(weight, rstd)
-        y = mul(sub(input, reshape(running_mean, wide)), reshape(scale, wide))
-        return y if bias is None else add(y, reshape(bias, wide))
+        return _affine(_affine(input, None, neg(running_mean)), scale, bias)
     over = (0, *range(2, len(shape)))
-    if _rows(raw(input), over) <= 1:
+    if _rows(raw(input), over) == 1:
         raise ShapeError(f"{name}: training needs more than one value for each channel, got an input of shape {shape}")
     y = apply(
         BATCH_NORM,
@@ -536,3 +606,31 @@ def batch_norm(
         if isinstance(running, Tensor):
             running.version.bump()
     return y
+
+
+def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    r"""Every value divided by a power of the mean square of its neighbours in the channels.
+
+        forward    y_c = x_c / (k + alpha / size * sum_j x_j^2)^beta,   c - size // 2 <= j <= c + (size - 1) // 2
+
+    Channels that are not there count as 0. Shapes: input (N, C, ...) with at least three axes. Raises ShapeError for
+    others, and for a size below 1.
+    Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural networks", 2012.
+
+    >>> mt.nn.functional.local_response_norm(mt.ones(1, 3, 1), 2, alpha=2.0, beta=1.0).flatten()
+    tensor([0.5000, 0.3333, 0.3333])
+    """
+    name = "local_response_norm"
+    need_float(name, input)
+    shape = shape_of(input)
+    if len(shape) < 3:
+        raise ShapeError(f"{name}: expected at least three axes, (N, C, ...), got {shape}")
+    if size < 1:
+        raise ShapeError(f"{name}: size must be at least 1, not {size}")
+    before, after = size // 2, (size - 1) // 2
+    edges = [np.zeros((shape[0], n, *shape[2:]), raw(input).dtype) for n in (before, after)]
+    squares = cat([edges[0], square(input), edges[1]], 1)
+    total = narrow(squares, 1, 0, shape[1])
+    for i in range(1, size):
+        total = add(total, narrow(squares, 1, i, shape[1]))
+    return div(input, pow(add(mul(total, alpha / size), k), beta))
