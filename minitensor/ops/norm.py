@@ -30,7 +30,7 @@ from .arithmetic import add, div, mul, neg, square
 from .common import Array, need_float, raw, shape_of
 from .functions import pow, rsqrt
 from .moments import var
-from .reduce import mean, sum_to, var
+from .reduce import mean, sum_to
 from .shape import cat, narrow, reshape
 
 Shape = tuple[int, ...]
