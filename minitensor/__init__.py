@@ -97,6 +97,7 @@ from .ops.comparison import (
 )
 from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.counting import bincount, bucketize, histc, histogram, searchsorted, unique, unique_consecutive
+from .ops.determinant import det, logdet, slogdet
 from .ops.dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 from .ops.einsum import chain_matmul, einsum, kron, tensordot
 from .ops.functions import (
@@ -185,6 +186,8 @@ from .ops.softmax import (
     log_softmax,
     softmax,
 )
+from .ops.solve import cholesky, cholesky_inverse, cholesky_solve, lu_solve, triangular_solve
+from .ops.solve import inv as inverse
 from .random import (
     Generator,
     bernoulli,
@@ -259,6 +262,9 @@ __all__ = [
     "ceil",
     "chain_matmul",
     "channel_shuffle",
+    "cholesky",
+    "cholesky_inverse",
+    "cholesky_solve",
     "chunk",
     "clamp",
     "clamp_max",
@@ -282,6 +288,7 @@ __all__ = [
     "cumulative_trapezoid",
     "datasets",
     "default_generator",
+    "det",
     "device",
     "diff",
     "dist",
@@ -338,6 +345,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "inverse",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "isfinite",
@@ -357,6 +365,7 @@ __all__ = [
     "log10",
     "log_softmax",
     "logcumsumexp",
+    "logdet",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -364,6 +373,7 @@ __all__ = [
     "logsumexp",
     "long",
     "lt",
+    "lu_solve",
     "manual_seed",
     "masked_select",
     "matmul",
@@ -437,6 +447,7 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "slogdet",
     "softmax",
     "sort",
     "split",
@@ -458,6 +469,7 @@ __all__ = [
     "transpose",
     "trapezoid",
     "trapz",
+    "triangular_solve",
     "trunc",
     "uint8",
     "unbind",

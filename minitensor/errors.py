@@ -1,5 +1,7 @@
 """The errors that operators raise: each is what PyTorch raises and what Python would, both at once."""
 
+import numpy as np
+
 
 class ShapeError(RuntimeError, ValueError):
     """Sizes that do not fit together, or a value that an operator cannot take."""
@@ -19,3 +21,7 @@ class OutOfMemoryError(RuntimeError, MemoryError):
 
 class GraphError(RuntimeError):
     """A derivative that the recorded graph cannot give."""
+
+
+class LinAlgError(RuntimeError, np.linalg.LinAlgError):
+    """A matrix that is singular, not positive definite, or whose decomposition does not converge."""

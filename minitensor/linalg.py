@@ -1,7 +1,43 @@
-"""Linear algebra under PyTorch's names: each is an operator of `minitensor.ops`."""
+"""Linear algebra under PyTorch's names: each is an operator of `minitensor.ops`.
+
+A matrix is the last two axes of a tensor, those before them are a batch. The decompositions are LAPACK's, through
+NumPy, in float32 or float64, and have derivatives of any order in both modes. A matrix without an inverse, without a
+Cholesky factor or whose iteration does not converge raises `LinAlgError`, which names the operator, the matrix of the
+batch and the sizes.
+"""
 
 from __future__ import annotations
 
+from .errors import LinAlgError
+from .ops.determinant import det, slogdet
 from .ops.einsum import multi_dot, tensordot
+from .ops.solve import (
+    cholesky_ex,
+    inv,
+    inv_ex,
+    lu,
+    lu_factor,
+    solve,
+    solve_ex,
+    solve_triangular,
+)
+from .ops.solve import linalg_cholesky as cholesky
+from .ops.solve import linalg_lu_solve as lu_solve
 
-__all__ = ["multi_dot", "tensordot"]
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cholesky_ex",
+    "det",
+    "inv",
+    "inv_ex",
+    "lu",
+    "lu_factor",
+    "lu_solve",
+    "multi_dot",
+    "slogdet",
+    "solve",
+    "solve_ex",
+    "solve_triangular",
+    "tensordot",
+]

@@ -13,11 +13,12 @@ from .device import CPU, check
 from .device import device as Device
 from .errors import GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
-from .ops import arithmetic, comparison, counting, functions, indexing, moments, order, reduce, scan
+from .ops import arithmetic, comparison, counting, determinant, functions, indexing, moments, order, reduce, scan
 from .ops import einsum as einsum_
 from .ops import matmul as matmul_
 from .ops import shape as shapes
 from .ops import softmax as softmax_
+from .ops import solve as solve_
 from .ops.common import promote, promote_float, to_dtype
 
 
@@ -535,6 +536,15 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     addbmm = matmul_.addbmm
     baddbmm = matmul_.baddbmm
     kron = einsum_.kron
+    det = determinant.det
+    logdet = determinant.logdet
+    slogdet = determinant.slogdet
+    inverse = solve_.inv
+    cholesky = solve_.cholesky
+    cholesky_inverse = solve_.cholesky_inverse
+    cholesky_solve = solve_.cholesky_solve
+    lu_solve = solve_.lu_solve
+    triangular_solve = solve_.triangular_solve
 
     def __pos__(self) -> Tensor:
         return self

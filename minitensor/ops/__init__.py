@@ -9,6 +9,7 @@ from . import (
     counting,
     cross_entropy,
     ctc,
+    determinant,
     dropout,
     einsum,
     embedding,
@@ -29,6 +30,7 @@ from . import (
     scan,
     shape,
     softmax,
+    solve,
     unfold,
 )
 
@@ -41,6 +43,7 @@ __all__ = [
     "counting",
     "cross_entropy",
     "ctc",
+    "determinant",
     "dropout",
     "einsum",
     "embedding",
@@ -61,5 +64,6 @@ __all__ = [
     "scan",
     "shape",
     "softmax",
+    "solve",
     "unfold",
 ]
