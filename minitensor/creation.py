@@ -1,34 +1,48 @@
-"""Tensors out of data and out of nothing: tensor, zeros, arange and their kin. Random ones are in random.py."""
+"""Tensors out of data and out of nothing: tensor, zeros, arange and their kin. Random ones are in random.py.
+
+`device`, `layout`, `pin_memory` and `memory_format` are PyTorch's; every tensor lies in plain memory of the CPU, and
+all but `device` may say what they like. Windows are in windows.py.
+"""
 
 from __future__ import annotations
 
+import builtins
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import dtypes
 from .device import check
-from .errors import DtypeError, OutOfMemoryError, ShapeError
+from .errors import ComplexError, DtypeError, OutOfMemoryError, ShapeError
 from .graph import wrap
-from .ops.common import raw
+from .ops.common import raw, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor
 
 __all__ = [
     "arange",
     "as_tensor",
+    "asarray",
+    "complex",
     "empty",
     "empty_like",
+    "empty_strided",
     "eye",
     "from_numpy",
+    "frombuffer",
     "full",
     "full_like",
     "linspace",
+    "logspace",
     "ones",
     "ones_like",
+    "range",
+    "scalar_tensor",
     "tensor",
+    "tril_indices",
+    "triu_indices",
     "zeros",
     "zeros_like",
 ]
@@ -76,7 +90,7 @@ def _plain(data: Any) -> Any:
         return data.array
     if isinstance(data, (list, tuple)):
         return [_plain(x) for x in data]
-    return list(data) if isinstance(data, range) else data
+    return list(data) if isinstance(data, builtins.range) else data
 
 
 def _from_numpy(data: Any) -> bool:
@@ -120,7 +134,7 @@ def _check_strides(name: str, array: Any) -> None:
 
 
 def from_numpy(array: Any) -> Tensor:
-    """A tensor that shares the memory of an ndarray.
+    """A tensor that shares the memory of an ndarray. Where that is read-only, writing to the tensor is an error.
 
     Raises TypeError for anything else, DtypeError for dtypes that minitensor has not, and ShapeError for negative
     strides.
@@ -135,127 +149,461 @@ def from_numpy(array: Any) -> Tensor:
     return finish(array, False)
 
 
-def _filled(name: str, size: Sequence[Any], value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    check(device)
-    shape = new_sizes(name, size)
-    d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of `obj`, in its memory where that is possible; `copy` forbids it (True) or insists on it (False).
+
+    >>> mt.asarray([1, 2])
+    tensor([1, 2])
+    """
+    made = tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
+    given = raw(obj)
+    if copy is False and not (isinstance(given, np.ndarray) and np.shares_memory(made.array, given)):
+        raise ShapeError("asarray: copy=False, but the data cannot be shared as they are")
+    return made.detach().requires_grad_() if requires_grad else made
+
+
+def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """A vector that shares the memory of a Python buffer, from byte `offset` on; `count` elements, or all (-1).
+
+    Raises ShapeError where the buffer does not hold them.
+
+    >>> mt.frombuffer(bytearray([1, 0, 2, 0]), dtype=mt.int16)
+    tensor([1, 2], dtype=minitensor.int16)
+    """
     try:
-        array = np.zeros(shape, d.numpy) if value == 0 else np.full(shape, value, d.numpy)
-    except MemoryError:
-        raise OutOfMemoryError(f"{name}: no memory for a tensor of shape {shape} and dtype {d.name}") from None
+        array = np.frombuffer(buffer, dtypes.of(dtype).numpy, count, offset)
+    except ValueError as error:
+        raise ShapeError(f"frombuffer: {error}") from None
     return finish(array, requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros.
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor without axes, of the default dtype unless another is given.
+
+    >>> mt.scalar_tensor(3)
+    tensor(3.)
+    """
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    return tensor(s, dtype=d, device=device, requires_grad=requires_grad)
+
+
+def complex(real: Any, imag: Any, *, out: Any = None) -> Tensor:
+    """Raises ComplexError: minitensor has no complex numbers."""
+    raise ComplexError("complex: minitensor has no complex numbers; keep the real and the imaginary part side by side")
+
+
+# --- out of nothing ---------------------------------------------------------------------------------------------------
+
+
+def made(name: str, make: Callable[[Any], Any], dtype: Any, device: Any, out: Any, requires_grad: bool) -> Tensor:
+    """The tensor over make(NumPy dtype); the dtype is the one given, else that of `out`, else the default one."""
+    check(device)
+    if dtype is None:
+        d = dtypes.get_default_dtype() if out is None else dtypes.of(raw(out).dtype)
+    else:
+        d = dtypes.of(dtype)
+    try:
+        array = make(d.numpy)
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{name}: no memory for a tensor of dtype {d.name}: {error}") from None
+    except OverflowError as error:
+        raise DtypeError(f"{name}: {error} ({d.name})") from None
+    made = finish(array, requires_grad)
+    if out is None:
+        return made
+    written: Tensor = write_out(name, made, out)
+    return written
+
+
+def _size(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
+    """The shape given as integers, as one sequence, or as `size=`."""
+    if size is not None:
+        if sizes:
+            raise TypeError(f"{name}: the size is given twice")
+        sizes = (size,)
+    return new_sizes(name, sizes)
+
+
+def _numbers(*values: Any) -> list[Any]:
+    """Tensors and arrays of one element as Python numbers."""
+    return [v.item() if isinstance(v, (Tensor, np.ndarray, np.generic)) else v for v in values]
+
+
+def zeros(
+    *sizes: Any,
+    size: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor of zeros. The size is given as integers, as one sequence, or as `size=`.
 
     >>> mt.zeros(2, 3)
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return _filled("zeros", size, 0, dtype, device, requires_grad)
+    shape = _size("zeros", sizes, size)
+    return made("zeros", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones.
+def ones(
+    *sizes: Any,
+    size: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor of ones. The size is given as integers, as one sequence, or as `size=`.
 
     >>> mt.ones(3)
     tensor([1., 1., 1.])
     """
-    return _filled("ones", size, 1, dtype, device, requires_grad)
+    shape = _size("ones", sizes, size)
+    return made("ones", lambda d: np.ones(shape, d), dtype, device, out, requires_grad)
 
 
-def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of one value, whose dtype it takes unless `dtype` is given.
+def empty(
+    *sizes: Any,
+    size: Any = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """A tensor whose values are whatever the memory held; here zeros, so that programs repeat.
+
+    >>> mt.empty(2, 3).shape
+    minitensor.Size([2, 3])
+    """
+    shape = _size("empty", sizes, size)
+    return made("empty", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad)
+
+
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor of one value, whose dtype it takes unless `dtype` is given: bool, int64 or the default one.
 
     >>> mt.full((2,), 7)
     tensor([7, 7])
     """
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    d = dtypes.of_scalar(value) if dtype is None else dtype
-    return _filled(
-        "full", (tuple(size) if isinstance(size, (tuple, list)) else (size,),), value, d, device, requires_grad
-    )
+    shape = new_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
+    (value,) = _numbers(fill_value)
+    d = dtypes.of_scalar(value) if dtype is None and out is None else dtype
+    return made("full", lambda t: np.full(shape, value, t), d, device, out, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor whose values are whatever the memory held; here zeros, so that programs repeat."""
-    return _filled("empty", size, 0, dtype, device, requires_grad)
+def empty_strided(
+    size: Any,
+    stride: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """As `empty`, with the distance of neighbours along each axis given, in elements.
+
+    >>> mt.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
+    shape, steps = new_sizes("empty_strided", (size,)), new_sizes("empty_strided", (stride,))
+    if len(shape) != len(steps):
+        raise ShapeError(f"empty_strided: {len(shape)} sizes {shape}, but {len(steps)} strides {steps}")
+    count = 0 if 0 in shape else 1 + sum([(n - 1) * s for n, s in zip(shape, steps, strict=True)])
+
+    def make(d: Any) -> Any:
+        memory = np.zeros(new_sizes("empty_strided", (count,)), d)
+        return np.ndarray(shape, d, memory, 0, [s * d.itemsize for s in steps])
+
+    return made("empty_strided", make, dtype, device, None, requires_grad)
 
 
-def _like(input: Any, dtype: Any) -> Any:
-    return dtypes.of(raw(input).dtype) if dtype is None else dtype
+def _like(
+    name: str, make: Callable[[Any, Any], Any], input: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    x = raw(input)
+    d = dtypes.of(x.dtype) if dtype is None else dtype
+    return made(name, lambda t: make(x, t), d, device, None, requires_grad)
 
 
-def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros in the shape and dtype of `input`."""
-    return _filled("zeros_like", (raw(input).shape,), 0, _like(input, dtype), device, requires_grad)
+def zeros_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """Zeros in the shape, dtype and order of axes in memory of `input`.
+
+    >>> mt.zeros_like(mt.tensor([1, 2]))
+    tensor([0, 0])
+    """
+    return _like("zeros_like", np.zeros_like, input, dtype, device, requires_grad)
 
 
-def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones in the shape and dtype of `input`."""
-    return _filled("ones_like", (raw(input).shape,), 1, _like(input, dtype), device, requires_grad)
+def ones_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """Ones in the shape, dtype and order of axes in memory of `input`.
+
+    >>> mt.ones_like(mt.tensor([1, 2]))
+    tensor([1, 1])
+    """
+    return _like("ones_like", np.ones_like, input, dtype, device, requires_grad)
+
+
+def empty_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """As `empty`, in the shape, dtype and order of axes in memory of `input`.
+
+    >>> mt.empty_like(mt.tensor([1, 2])).shape
+    minitensor.Size([2])
+    """
+    return _like("empty_like", np.zeros_like, input, dtype, device, requires_grad)
 
 
 def full_like(
-    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
 ) -> Tensor:
-    """One value in the shape and dtype of `input`."""
-    return _filled("full_like", (raw(input).shape,), fill_value, _like(input, dtype), device, requires_grad)
+    """One value in the shape, dtype and order of axes in memory of `input`.
+
+    >>> mt.full_like(mt.tensor([1, 2]), 7)
+    tensor([7, 7])
+    """
+    (value,) = _numbers(fill_value)
+    return _like("full_like", lambda x, d: np.full_like(x, value, d), input, dtype, device, requires_grad)
 
 
-def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """As `empty`, in the shape and dtype of `input`."""
-    return _filled("empty_like", (raw(input).shape,), 0, _like(input, dtype), device, requires_grad)
+# --- ranges -----------------------------------------------------------------------------------------------------------
+
+
+def _steps(name: str, first: Any, last: Any, by: Any) -> Any:
+    """How many steps, whole or not, lead from the first to the last; of integers rounded up, and exact."""
+    if not (math.isfinite(first) and math.isfinite(last) and math.isfinite(by)):
+        raise ShapeError(f"{name}: {first}, {last} and {by} must be finite")
+    if by == 0 or (last - first) * (1 if by > 0 else -1) < 0:
+        raise ShapeError(f"{name}: no way from {first} to {last} by steps of {by}")
+    return -((first - last) // by) if isinstance(first + last + by, int) else (last - first) / by
+
+
+def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
+    places = np.arange(new_sizes(name, (count,))[0], dtype=np.int64 if isinstance(first + by, int) else np.float64)
+    return (first + by * places).astype(dtype)
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """start, start + step, ... up to but without `end`; `arange(end)` starts at 0.
 
-    int64 if all three are ints, else the default dtype. Raises ShapeError if the step leads away from `end`.
+        n = ceil((end - start) / step)
+
+    int64 if all three are integers, else the default dtype; an integer `dtype` first makes integers of the three.
+    Raises ShapeError if the step leads away from `end`.
 
     >>> mt.arange(1, 7, 2)
     tensor([1, 3, 5])
     """
-    check(device)
-    first, last, by = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    first, last, by = _numbers(start, end, step)
     if last is None:
         first, last = 0, first
-    if by == 0 or (last - first) * (1 if by > 0 else -1) < 0:
-        raise ShapeError(f"arange: no way from {first} to {last} by steps of {by}")
-    whole = all(isinstance(v, (int, np.integer)) for v in (first, last, by))
-    d = (dtypes.int64 if whole else dtypes.get_default_dtype()) if dtype is None else dtypes.of(dtype)
-    count = -((first - last) // by) if whole else math.ceil((last - first) / by)
-    values = first + by * np.arange(new_sizes("arange", (count,))[0], dtype=np.int64 if whole else np.float64)
-    return finish(values.astype(d.numpy), requires_grad)
+    wanted = dtype if dtype is not None or out is None else raw(out).dtype
+    if wanted is None:
+        whole = all([isinstance(v, int) for v in (first, last, by)])
+        wanted = dtypes.int64 if whole else dtypes.get_default_dtype()
+    kind = dtypes.of(wanted).numpy.kind
+    if kind == "b":
+        raise DtypeError("arange: bools make no range")
+    if kind in "iu" and all([math.isfinite(v) for v in (first, last, by)]):
+        first, last, by = int(first), int(last), int(by)
+    count = math.ceil(_steps("arange", first, last, by))
+    return made("arange", lambda d: _progression("arange", first, by, count, d), wanted, device, out, requires_grad)
+
+
+def range(
+    start: Any,
+    end: Any,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """start, start + step, ... up to and with `end`; of the default dtype. `arange` is Python's range.
+
+    >>> mt.range(1, 4)
+    tensor([1., 2., 3., 4.])
+    """
+    first, last, by = _numbers(start, end, step)
+    count = math.floor(_steps("range", float(first), float(last), float(by))) + 1
+    return made("range", lambda d: _progression("range", first, by, count, d), dtype, device, out, requires_grad)
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """`steps` values from `start` to `end`, both included, at equal distances.
 
     >>> mt.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
-    check(device)
-    d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
-    if steps < 0:
-        raise ShapeError(f"linspace: steps must not be negative, got {steps}")
-    first, last = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    return finish(np.linspace(first, last, steps).astype(d.numpy), requires_grad)
+    (count,) = new_sizes("linspace", (steps,))
+    first, last = _numbers(start, end)
+    return made("linspace", lambda d: np.linspace(first, last, count).astype(d), dtype, device, out, requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """The n x m matrix with ones on its diagonal.
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: Any = 10.0,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """`steps` powers of `base`, whose exponents run from `start` to `end` at equal distances.
+
+        out_i = base^(start + i (end - start) / (steps - 1))
+
+    >>> mt.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    (count,) = new_sizes("logspace", (steps,))
+    first, last, b = _numbers(start, end, base)
+
+    def make(d: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return np.power(float(b), np.linspace(first, last, count)).astype(d)
+
+    return made("logspace", make, dtype, device, out, requires_grad)
+
+
+# --- matrices ---------------------------------------------------------------------------------------------------------
+
+
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """The n x m matrix (n x n unless m is given) with ones on its diagonal.
 
     >>> mt.eye(2)
     tensor([[1., 0.],
             [0., 1.]])
     """
-    check(device)
     rows, cols = new_sizes("eye", (n, n if m is None else m))
-    d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
-    return finish(np.eye(rows, cols, dtype=d.numpy), requires_grad)
+    return made("eye", lambda d: np.eye(rows, cols, dtype=d), dtype, device, out, requires_grad)
+
+
+def _triangle(name: str, row: int, col: int, lower: bool, offset: int, dtype: Any, device: Any) -> Tensor:
+    rows, cols = new_sizes(name, (row, col))
+    inside = np.tri(rows, cols, offset if lower else offset - 1, bool)
+    places = np.stack(np.nonzero(inside if lower else ~inside))
+    return made(name, lambda d: places.astype(d), dtypes.int64 if dtype is None else dtype, device, None, False)
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+) -> Tensor:
+    """The (row, column) indices of the lower triangle of a row x col matrix, as the two rows of a matrix.
+
+    The triangle ends `offset` places right of the diagonal.
+
+    >>> mt.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
+    return _triangle("tril_indices", row, col, True, offset, dtype, device)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None
+) -> Tensor:
+    """The (row, column) indices of the upper triangle, which begins `offset` places right of the diagonal.
+
+    >>> mt.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
+    return _triangle("triu_indices", row, col, False, offset, dtype, device)

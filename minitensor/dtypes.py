@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError
+from .errors import ComplexError, DtypeError
 
 
 class dtype:
@@ -30,7 +30,7 @@ class dtype:
         return of, (self.name,)
 
     def to_complex(self) -> dtype:
-        raise DtypeError(f"{self}: minitensor has no complex numbers")
+        raise ComplexError(f"{self}: minitensor has no complex numbers")
 
 
 bool_ = dtype("bool")
@@ -55,9 +55,13 @@ def of(spec: Any) -> dtype:
     if spec is float:
         return _default
     try:
-        found = _OF.get(np.dtype(spec))
+        wanted = np.dtype(spec)
     except TypeError:
         found = None
+    else:
+        found = _OF.get(wanted)
+        if wanted.kind == "c":
+            raise ComplexError(f"dtype {spec!r}: minitensor has no complex numbers")
     if found is None:
         names = ", ".join(d.name for d in ALL)
         raise DtypeError(f"dtype {spec!r} is not one of minitensor's: {names}")
@@ -97,7 +101,7 @@ def of_scalar(value: Any) -> dtype:
     if isinstance(value, (float, np.floating)):
         return _default
     if isinstance(value, complex):
-        raise DtypeError(f"{value!r}: minitensor has no complex numbers")
+        raise ComplexError(f"{value!r}: minitensor has no complex numbers")
     raise DtypeError(f"expected a tensor or a number, got {type(value).__name__}")
 
 

@@ -11,6 +11,10 @@ class DtypeError(RuntimeError, TypeError):
     """A dtype that an operator does not take."""
 
 
+class ComplexError(NotImplementedError, DtypeError):
+    """A complex number or dtype, which minitensor has not."""
+
+
 class IndexRangeError(IndexError, RuntimeError):
     """An index, axis or class outside its range."""
 

@@ -102,7 +102,7 @@ class TensorType(type):
         if len(data) == 1 and not isinstance(data[0], int):
             made = creation.tensor(data[0], dtype=dtype or dtypes.get_default_dtype())
         else:
-            made = creation.zeros(*data, dtype=dtype)
+            made = creation.zeros(*(data or (0,)), dtype=dtype)
         if cls is Tensor:
             return made
         out: Any = graph.Tensor.__new__(cls)  # type: ignore[arg-type]
@@ -456,35 +456,54 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     # --- new tensors like this one ------------------------------------------------------------------------------------
 
-    def new_zeros(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-        """Zeros of another shape in this tensor's dtype."""
+    def new_zeros(
+        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
+    ) -> Tensor:
+        """Zeros of another shape in this tensor's dtype; `options` as of `zeros`."""
         from . import creation
 
-        return creation.zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.zeros(*size, dtype=dtype or self.dtype, **options)
 
-    def new_ones(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-        """Ones of another shape in this tensor's dtype."""
+    def new_ones(
+        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
+    ) -> Tensor:
+        """Ones of another shape in this tensor's dtype; `options` as of `ones`."""
         from . import creation
 
-        return creation.ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.ones(*size, dtype=dtype or self.dtype, **options)
 
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
-        """One value in another shape, in this tensor's dtype."""
+    def new_empty(
+        self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
+    ) -> Tensor:
+        """A tensor of another shape in this tensor's dtype; `options` as of `empty`."""
         from . import creation
 
-        return creation.full(size, fill_value, dtype=dtype or self.dtype, device=device)
+        return creation.empty(*size, dtype=dtype or self.dtype, **options)
 
-    def new_empty(self, *size: Any, dtype: Any = None, device: Any = None) -> Tensor:
-        """A tensor of another shape in this tensor's dtype."""
+    def new_full(
+        self,
+        size: Any,
+        fill_value: Any,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: Any = False,
+        **options: Any,
+    ) -> Tensor:
+        """One value in another shape, in this tensor's dtype; `options` as of `full`."""
         from . import creation
 
-        return creation.empty(*size, dtype=dtype or self.dtype, device=device)
+        return creation.full(
+            size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
+        )
 
-    def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False) -> Tensor:
-        """A tensor of other data in this tensor's dtype."""
+    def new_tensor(
+        self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
+    ) -> Tensor:
+        """A tensor of other data in this tensor's dtype; `options` as of `tensor`."""
         from . import creation
 
-        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        return creation.tensor(data, dtype=dtype or self.dtype, **options)
 
     # --- indexing -----------------------------------------------------------------------------------------------------
 

@@ -210,3 +210,134 @@ def test_errors():
         reduce.sum(x, (0, -2))
     with pytest.raises(ShapeError, match=r"norm: p must be a number"):
         moments.norm(x, "nuc")
+
+
+def test_nan_is_left_out():
+    x = tensor([[1.0, NAN, 3.0], [NAN, NAN, NAN]])
+    assert reduce.nansum(x).item() == 4
+    assert reduce.nansum(x, 1).tolist() == [4.0, 0.0]
+    assert reduce.nanmean(x, 1)[0].item() == 2
+    assert math.isnan(reduce.nanmean(x, 1)[1].item())
+    assert reduce.nansum(tensor([True, True], "bool")).item() == 2
+    assert gradient(reduce.nansum, [1.0, NAN]) == [1.0, 0.0]
+    assert gradient(reduce.nanmean, [1.0, NAN, 3.0]) == [0.5, 0.0, 0.5]
+    with pytest.raises(DtypeError, match="nanmean"):
+        reduce.nanmean(tensor([1], "int64"))
+
+
+def test_nan_that_is_the_largest_gets_the_gradient():
+    assert gradient(reduce.max, [1.0, NAN, NAN]) == [0.0, 0.5, 0.5]
+    assert gradient(reduce.amin, [1.0, NAN]) == [0.0, 1.0]
+
+
+def test_aminmax():
+    x = tensor([[1.0, 4.0], [3.0, 2.0]])
+    assert [y.item() for y in mt.aminmax(x)] == [1.0, 4.0]
+    assert x.aminmax(dim=1).max.tolist() == [4.0, 3.0]
+    assert x.aminmax(dim=0, keepdim=True).min.shape == (1, 2)
+    assert gradient(lambda x: sum(mt.aminmax(x)), [1.0, 1.0, 3.0]) == [0.5, 0.5, 1.0]
+    with pytest.raises(IndexRangeError, match="aminmax"):
+        mt.aminmax(mt.zeros(0))
+
+
+def test_count_nonzero():
+    x = tensor([[0.0, NAN, 2.0], [0.0, 0.0, -0.0]])
+    assert reduce.count_nonzero(x).item() == 2
+    assert reduce.count_nonzero(x, (0,)).tolist() == [0, 1, 1]
+    assert reduce.count_nonzero(mt.zeros(0, 2), 0).tolist() == [0, 0]
+
+
+def test_sum_to_size():
+    x = mt.ones(2, 3, requires_grad=True)
+    assert x.sum_to_size(3).tolist() == [2.0, 2.0, 2.0]
+    assert x.sum_to_size((2, 1)).tolist() == [[3.0], [3.0]]
+    for bad in ((2, 2), (2, 2, 3)):
+        with pytest.raises(ShapeError, match="sum_to_size"):
+            x.sum_to_size(*bad)
+
+
+def test_forms_of_var():
+    x = tensor([[1.0, 2.0, 4.0], [0.0, 0.0, 3.0]])
+    n = x.numpy()
+    for have, want in (
+        (x.var(0, keepdim=True, unbiased=True), n.var(0, ddof=1, keepdims=True)),
+        (x.var(0, False, True), n.var(0, keepdims=True)),
+        (x.std(False), n.std()),
+        (x.var(dim=(0, 1), correction=0), n.var()),
+        (x.var(correction=2), n.var(ddof=2)),
+        (x.std(None, correction=0.5), n.std(ddof=0.5)),
+        (x.var(axis=1, keepdims=True), n.var(1, ddof=1, keepdims=True)),
+        (mt.var_mean(x, 1)[0], n.var(1, ddof=1)),
+        (mt.var_mean(x, 1, correction=0, keepdim=True)[1], n.mean(1, keepdims=True)),
+        (mt.std_mean(x, False)[0], n.std()),
+    ):
+        assert have.shape == want.shape
+        np.testing.assert_allclose(have.numpy(), want, rtol=1e-6)
+    for bad in (lambda: x.var(0, unbiased=True, correction=1), lambda: x.var(True, False)):
+        with pytest.raises(TypeError, match="var"):
+            bad()
+    assert x.var((), correction=0).item() == pytest.approx(n.var())
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [*SHAPES[:-1], ((5, 6, 7, 8), (0, 3)), ((4, 5000, 3), (0, 1)), ((3, 2, 3, 2, 3), (0, 2, 4))]
+)
+def test_var_is_accurate_far_from_zero(shape, axes):
+    """The mean is 1,000 standard deviations away: the textbook's difference of squares keeps no digit of it."""
+    x = (1000 + np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
+    for isa in mt.cpu.isas()[1:]:
+        with mt.cpu.use(isa):
+            y = moments.var(mt.from_numpy(x), axes).numpy()
+        np.testing.assert_allclose(y, x.var(axes, ddof=1, dtype=np.float64), rtol=2e-4)
+
+
+def test_forms_of_norm():
+    x = tensor([[3.0, -4.0], [0.0, 0.0]])
+    for have, want in (
+        (x.norm(), 5.0),
+        (x.norm("fro", (0, 1)), 5.0),
+        (x.norm(p="fro", dim=1), [5.0, 0.0]),
+        (x.norm(1), 7.0),
+        (x.norm(INF, 0), [3.0, 4.0]),
+        (x.norm(-INF, 1), [3.0, 0.0]),
+        (x.norm(0, dim=1), [2.0, 0.0]),
+        (x.norm(2, 1, True), [[5.0], [0.0]]),
+    ):
+        assert have.tolist() == pytest.approx(want) if not isinstance(want, list) else have.tolist() == want
+    assert x.norm(2, dtype=mt.float64).dtype == mt.float64
+    assert mt.norm(mt.zeros(0)).item() == 0
+    with pytest.raises(IndexRangeError, match="nothing has no norm"):
+        mt.norm(mt.zeros(0), INF)
+    assert mt.dist(tensor([1.0, 1.0]), tensor([[4.0, 5.0]]), 1).item() == 7
+    with pytest.raises(DtypeError, match="dist"):
+        mt.dist(tensor([1], "int64"), tensor([2], "int64"))
+
+
+@pytest.mark.parametrize("p", [0, 0.5, 1, 1.5, 2, 3, -1, -2, INF, -INF])
+def test_norm_of_zeros_has_a_gradient_of_zero(p):
+    assert gradient(lambda x: x.norm(p), [0.0, 0.0]) == [0.0, 0.0]
+
+
+def test_out():
+    x, out = tensor([[1.0, 4.0], [3.0, 2.0]]), mt.empty(2)
+    assert mt.sum(x, 0, out=out) is out
+    assert out.tolist() == [4.0, 6.0]
+    for f, want in (
+        (mt.mean, [2.5, 2.5]),
+        (mt.prod, [4.0, 6.0]),
+        (mt.amax, [4.0, 3.0]),
+        (mt.nansum, [5.0, 5.0]),
+        (mt.nanmean, [2.5, 2.5]),
+        (mt.norm, [17**0.5, 13**0.5]),
+        (mt.logsumexp, [4.0486, 3.3133]),
+        (mt.var, [4.5, 0.5]),
+        (mt.std, [4.5**0.5, 0.5**0.5]),
+    ):
+        f(x, dim=1, out=out)
+        assert out.tolist() == pytest.approx(want, abs=1e-4)
+    index = mt.empty(2, dtype=mt.int64)
+    mt.max(x, 1, out=(out, index))
+    assert (out.tolist(), index.tolist()) == ([4.0, 3.0], [1, 0])
+    mt.max(x, tensor([2.0, 3.0]), out=mt.empty(2, 2))
+    assert mt.argmin(x, 1, out=index).tolist() == [0, 1]
+    assert mt.all(x, 1, out=mt.empty(2, dtype=mt.bool)).tolist() == [True, True]

@@ -61,7 +61,7 @@ def promote(name: str, *values: Any) -> list[Any]:
     try:
         common = dtypes.result_type(known, numbers)
     except DtypeError as error:
-        raise DtypeError(f"{name}: {error}") from None
+        raise type(error)(f"{name}: {error}") from None
     return [to_dtype(v, common) for v in values]
 
 
