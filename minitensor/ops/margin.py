@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import Array, need_float, raw, shape_of
+from .common import Array, need_float, promote_float, raw, shape_of
 from .comparison import clamp_min, minimum, where
 from .functions import relu, sqrt
 from .indexing import gather
@@ -76,7 +76,7 @@ def margin_ranking_loss(
     shapes = [shape_of(v) for v in (input1, input2, target)]
     if len({len(s) for s in shapes}) > 1:
         raise ShapeError(f"{name}: inputs {shapes[0]}, {shapes[1]} and target {shapes[2]} differ in their axes")
-    a, b, y = floating(name, input1, input2, target)
+    a, b, y = promote_float(name, input1, input2, target)
     return reduced(clamp_min(sub(margin, mul(y, sub(a, b))), 0), reduction)
 
 
