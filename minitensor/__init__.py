@@ -107,7 +107,9 @@ from .ops.comparison import (
 )
 from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.counting import bincount, bucketize, histc, histogram, searchsorted, unique, unique_consecutive
+from .ops.decomposition import qr, svd
 from .ops.determinant import det, logdet, slogdet
+from .ops.distance import cdist, cosine_similarity, pairwise_distance, pdist, renorm
 from .ops.dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 from .ops.einsum import chain_matmul, einsum, kron, tensordot
 from .ops.functions import (
@@ -148,6 +150,7 @@ from .ops.indexing import (
     masked_select,
     nonzero,
 )
+from .ops.linalg import corrcoef, cov, cross, matrix_exp, matrix_power, pinverse
 from .ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot
 from .ops.moments import dist, logsumexp, norm, std, std_mean, var, var_mean
 from .ops.norm import batch_norm, group_norm, layer_norm, rms_norm
@@ -274,6 +277,7 @@ __all__ = [
     "bucketize",
     "cartesian_prod",
     "cat",
+    "cdist",
     "ceil",
     "chain_matmul",
     "channel_shuffle",
@@ -294,10 +298,14 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "corrcoef",
     "cos",
     "cosh",
+    "cosine_similarity",
     "count_nonzero",
+    "cov",
     "cpu",
+    "cross",
     "cummax",
     "cummin",
     "cumprod",
@@ -400,6 +408,8 @@ __all__ = [
     "manual_seed",
     "masked_select",
     "matmul",
+    "matrix_exp",
+    "matrix_power",
     "max",
     "max_pool1d",
     "max_pool2d",
@@ -433,13 +443,17 @@ __all__ = [
     "ones_like",
     "optim",
     "outer",
+    "pairwise_distance",
+    "pdist",
     "permute",
+    "pinverse",
     "pixel_shuffle",
     "pixel_unshuffle",
     "pow",
     "predict",
     "prod",
     "promote_types",
+    "qr",
     "quantile",
     "rand",
     "rand_like",
@@ -453,6 +467,7 @@ __all__ = [
     "reciprocal",
     "relu",
     "remainder",
+    "renorm",
     "reshape",
     "return_types",
     "rms_norm",
@@ -486,6 +501,7 @@ __all__ = [
     "sub",
     "sum",
     "summary",
+    "svd",
     "t",
     "tan",
     "tanh",

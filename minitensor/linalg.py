@@ -9,8 +9,28 @@ batch and the sizes.
 from __future__ import annotations
 
 from .errors import LinAlgError
+from .ops.decomposition import eig, eigh, eigvals, eigvalsh, householder_product, svdvals
+from .ops.decomposition import linalg_qr as qr
+from .ops.decomposition import linalg_svd as svd
 from .ops.determinant import det, slogdet
 from .ops.einsum import multi_dot, tensordot
+from .ops.linalg import (
+    cond,
+    lstsq,
+    matrix_exp,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    norm,
+    pinv,
+    tensorinv,
+    tensorsolve,
+    vander,
+    vecdot,
+    vector_norm,
+)
+from .ops.linalg import linalg_cross as cross
+from .ops.matmul import matmul
 from .ops.solve import (
     cholesky_ex,
     inv,
@@ -28,16 +48,39 @@ __all__ = [
     "LinAlgError",
     "cholesky",
     "cholesky_ex",
+    "cond",
+    "cross",
     "det",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
+    "householder_product",
     "inv",
     "inv_ex",
+    "lstsq",
     "lu",
     "lu_factor",
     "lu_solve",
+    "matmul",
+    "matrix_exp",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
     "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
     "slogdet",
     "solve",
     "solve_ex",
     "solve_triangular",
+    "svd",
+    "svdvals",
     "tensordot",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
+    "vecdot",
+    "vector_norm",
 ]

@@ -13,8 +13,22 @@ from .device import CPU, check
 from .device import device as Device
 from .errors import GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
-from .ops import arithmetic, comparison, counting, determinant, functions, indexing, moments, order, reduce, scan
+from .ops import (
+    arithmetic,
+    comparison,
+    counting,
+    decomposition,
+    determinant,
+    distance,
+    functions,
+    indexing,
+    moments,
+    order,
+    reduce,
+    scan,
+)
 from .ops import einsum as einsum_
+from .ops import linalg as linalg_
 from .ops import matmul as matmul_
 from .ops import shape as shapes
 from .ops import softmax as softmax_
@@ -555,6 +569,15 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     addbmm = matmul_.addbmm
     baddbmm = matmul_.baddbmm
     kron = einsum_.kron
+    cross = linalg_.cross
+    matrix_exp = linalg_.matrix_exp
+    matrix_power = linalg_.matrix_power
+    pinverse = linalg_.pinverse
+    cov = linalg_.cov
+    corrcoef = linalg_.corrcoef
+    qr = decomposition.qr
+    svd = decomposition.svd
+    renorm = distance.renorm
     det = determinant.det
     logdet = determinant.logdet
     slogdet = determinant.slogdet
@@ -729,6 +752,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     floor_divide_ = __ifloordiv__ = in_place(arithmetic.floor_divide)
     remainder_ = __imod__ = in_place(arithmetic.remainder)
     pow_ = __ipow__ = in_place(functions.pow)
+    renorm_ = in_place(distance.renorm)
     addmm_ = in_place(matmul_.addmm)
     addmv_ = in_place(matmul_.addmv)
     addr_ = in_place(matmul_.addr)

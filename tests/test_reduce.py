@@ -209,7 +209,7 @@ def test_errors():
     with pytest.raises(ShapeError, match=r"sum: dim \(0, -2\) names an axis twice"):
         reduce.sum(x, (0, -2))
     with pytest.raises(ShapeError, match=r"norm: p must be a number"):
-        moments.norm(x, "nuc")
+        moments.norm(x, "frob")
 
 
 def test_nan_is_left_out():

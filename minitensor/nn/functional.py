@@ -32,6 +32,7 @@ from ..ops.common import shape_of
 from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.cross_entropy import cross_entropy, nll_loss
 from ..ops.ctc import ctc_loss
+from ..ops.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from ..ops.einsum import bilinear
 from ..ops.embedding import embedding, embedding_bag, one_hot
 from ..ops.functions import gelu, sigmoid, softplus, tanh
@@ -100,6 +101,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
     "dropout",
@@ -143,8 +145,11 @@ __all__ = [
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",

@@ -72,6 +72,57 @@ class Linear(Module):
         return f"{sizes}, bias={self.bias is not None}"
 
 
+class Bilinear(Module):
+    """The bilinear map y_o = x1^T W_o x2 + b_o.
+
+    Shapes: inputs (..., in1_features) and (..., in2_features), output (..., out_features), weight (out_features,
+    in1_features, in2_features), bias (out_features). Both start uniform within 1 / sqrt(in1_features).
+
+    >>> mt.nn.Bilinear(3, 4, 2)(mt.zeros(5, 3), mt.zeros(5, 4)).shape
+    minitensor.Size([5, 2])
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.in1_features = whole("Bilinear", "in1_features", in1_features)
+        self.in2_features = whole("Bilinear", "in2_features", in2_features, 0)
+        self.out_features = whole("Bilinear", "out_features", out_features, 0)
+        shape = (self.out_features, self.in1_features, self.in2_features)
+        self.weight = Parameter(creation.empty(shape, device=device, dtype=dtype))
+        if bias:
+            self.bias = Parameter(creation.empty(self.out_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws the parameters anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, input1: Any, input2: Any) -> Any:
+        """`input1` (..., in1_features), `input2` (..., in2_features) -> (..., out_features)."""
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes."""
+        sizes = f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}"
+
+
 def reset_affine(weight: Any, bias: Any) -> None:
     """How linear layers and convolutions start: uniform within 1 / sqrt(fan_in), both."""
     init.kaiming_uniform_(weight, a=math.sqrt(5))

@@ -9,8 +9,9 @@ gradients are those of functions that do not depend on the choice. With F_ij = 1
     qr     dA = (dQ + Q copyltu(R dR^T - dQ^T Q)) R^-T               copyltu: the lower triangle, mirrored
 
 Where two values are equal, as far as rounding lets one say, F is 0: the vectors do not turn within their space. So the
-gradient is finite, and right for what does not depend on the vectors within it, such as sums of the values or the
-projection onto the space. A function of the whole matrix, as V f(w) V^T, is not of that kind.
+gradient is finite, and right for what does not depend on how the vectors lie within it, such as a sum f(w_i) or the
+projection onto the space. Where values are equal, F dV is 0 / 0 for a function of the whole matrix, as V f(w) V^T, and
+for the second derivatives of all but linear functions: that part of them is lost, which no rule for (w, V) can know.
 Source: M. B. Giles, "Collected matrix derivative results", 2008; J. Townsend, 2016; S. F. Walter and L. Lehmann, 2018.
 """
 

@@ -305,7 +305,9 @@ def _norm_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool, p: float) -
     if p == 2:
         return mul(x, spread(where(eq(out, 0), 0.0, div(g, out)), shape, axes))
     scale = spread(where(eq(out, 0), 0.0, div(g, pow(out, p - 1))), shape, axes)
-    return where(eq(x, 0), 0.0, mul(mul(sign(x), pow(abs(x), p - 1)), scale))
+    none = eq(x, 0)
+    size = where(none, 1.0, abs(x))  # whose powers have derivatives
+    return where(none, 0.0, mul(mul(sign(x), pow(size, p - 1)), scale))
 
 
 def _norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -325,6 +327,8 @@ def norm(
 ) -> Any:
     r"""The p-norm of the elements over axes; "fro" is p = 2, inf the largest size, 0 the number of nonzeros.
 
+    "nuc" is the sum of the singular values of matrices, which are two axes; see `linalg.matrix_norm`.
+
         forward    out = (sum_i |x_i|^p)^(1/p)
         backward   dx_i = g sign(x_i) (|x_i| / out)^(p - 1), and 0 where out = 0
 
@@ -335,8 +339,13 @@ def norm(
     need_float("norm", x)
     if p is None or p == "fro":
         p = 2
+    if p == "nuc":
+        from . import linalg  # which is made of this family
+
+        result = linalg.matrix_norm(x, "nuc", tuple(range(len(shape_of(x)))) if dim is None else dim, keepdim)
+        return result if out is None else write_out("norm", result, out)
     if not isinstance(p, (int, float)):
-        raise ShapeError(f"norm: p must be a number or 'fro', not {p!r}")
+        raise ShapeError(f"norm: p must be a number, 'fro' or 'nuc', not {p!r}")
     shape = shape_of(x)
     over = axes("norm", dim, len(shape))
     if (p < 0 or math.isinf(p)) and count_of(shape, over) == 0:
