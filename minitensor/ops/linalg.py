@@ -138,7 +138,7 @@ def lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> ls
     largest count as 0.
 
     >>> mt.linalg.lstsq(mt.tensor([[1.0], [1.0]]), mt.tensor([[1.0], [3.0]])).solution
-    tensor([[2.]])
+    tensor([[2.0000]])
     """
     name = "linalg.lstsq"
     need_matrices(name, A)
