@@ -109,6 +109,7 @@ struct ConvSizes {
   ROW(sin, MT_UNARY_ARGS)                                                                          \
   ROW(cos, MT_UNARY_ARGS)                                                                          \
   ROW(erf, MT_UNARY_ARGS)                                                                          \
+  ROW(erfc, MT_UNARY_ARGS)                                                                         \
   ROW(pow, MT_BINARY_ARGS)                                                                         \
   ROW(pow_scalar, (T * out, const T* x, T y, const Walk& walk))                                    \
   ROW(tanh, MT_UNARY_ARGS)                                                                         \
@@ -127,6 +128,15 @@ struct ConvSizes {
   ROW(leaky_relu_vjp, (T * dx, const T* g, const T* x, T slope, const Walk& walk))                 \
   ROW(softplus, (T * out, const T* x, T beta, T threshold, const Walk& walk))                      \
   ROW(softplus_vjp, (T * dx, const T* g, const T* x, T beta, T threshold, const Walk& walk))       \
+  ROW(elu, (T * out, const T* x, T positive, T negative, T rate, const Walk& walk))                \
+  ROW(elu_vjp, (T * dx, const T* g, const T* x, T positive, T negative, T rate, const Walk& walk)) \
+  ROW(mish, MT_UNARY_ARGS)                                                                         \
+  ROW(mish_vjp, MT_BINARY_ARGS)                                                                    \
+  ROW(hardtanh_vjp, (T * dx, const T* g, const T* x, T low, T high, const Walk& walk))             \
+  ROW(hardsigmoid, MT_UNARY_ARGS)                                                                  \
+  ROW(hardsigmoid_vjp, MT_BINARY_ARGS)                                                             \
+  ROW(hardswish, MT_UNARY_ARGS)                                                                    \
+  ROW(hardswish_vjp, MT_BINARY_ARGS)                                                               \
   ROW(clamp, (T * out, const T* x, T low, T high, const Walk& walk))                               \
   ROW(clamp_vjp, (T * dx, const T* g, const T* x, T low, T high, const Walk& walk))                \
   ROW(maximum, MT_BINARY_ARGS)                                                                     \

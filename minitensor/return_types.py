@@ -63,3 +63,8 @@ class cummin(NamedTuple):
 class histogram(NamedTuple):
     hist: Any
     bin_edges: Any
+
+
+class frexp(NamedTuple):
+    mantissa: Any
+    exponent: Any

@@ -14,18 +14,24 @@ from .device import device as Device
 from .errors import GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
 from .ops import (
+    activation,
     arithmetic,
+    bitwise,
     comparison,
     counting,
     decomposition,
     determinant,
     distance,
     functions,
+    gamma,
     indexing,
     moments,
     order,
     reduce,
+    rounding,
     scan,
+    special,
+    trigonometry,
 )
 from .ops import einsum as einsum_
 from .ops import linalg as linalg_
@@ -546,6 +552,10 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     __rtruediv__ = _reflected(arithmetic.div)
     floor_divide = __floordiv__ = arithmetic.floor_divide
     __rfloordiv__ = _reflected(arithmetic.floor_divide)
+    addcmul = arithmetic.addcmul
+    addcdiv = arithmetic.addcdiv
+    lerp = arithmetic.lerp
+    positive = arithmetic.positive
     remainder = __mod__ = arithmetic.remainder
     __rmod__ = _reflected(arithmetic.remainder)
     fmod = arithmetic.fmod
@@ -554,6 +564,17 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     square = arithmetic.square
     pow = __pow__ = functions.pow
     __rpow__ = _reflected(functions.pow)
+    float_power = functions.float_power
+    bitwise_and = __and__ = __rand__ = bitwise.bitwise_and
+    bitwise_or = __or__ = __ror__ = bitwise.bitwise_or
+    bitwise_xor = __xor__ = __rxor__ = bitwise.bitwise_xor
+    bitwise_not = __invert__ = bitwise.bitwise_not
+    bitwise_left_shift = __lshift__ = bitwise.bitwise_left_shift
+    __rlshift__ = _reflected(bitwise.bitwise_left_shift)
+    bitwise_right_shift = __rshift__ = bitwise.bitwise_right_shift
+    __rrshift__ = _reflected(bitwise.bitwise_right_shift)
+    gcd = bitwise.gcd
+    lcm = bitwise.lcm
     matmul = __matmul__ = matmul_.matmul
     __rmatmul__ = _reflected(matmul_.matmul)
     mm = matmul_.mm
@@ -594,7 +615,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     # --- functions ----------------------------------------------------------------------------------------------------
 
     abs = absolute = __abs__ = functions.abs
-    sign = functions.sign
+    sign = sgn = functions.sign
     exp = functions.exp
     expm1 = functions.expm1
     exp2 = functions.exp2
@@ -602,25 +623,51 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     log1p = functions.log1p
     log2 = functions.log2
     log10 = functions.log10
+    logaddexp = functions.logaddexp
+    logaddexp2 = functions.logaddexp2
     sqrt = functions.sqrt
     rsqrt = functions.rsqrt
-    sin = functions.sin
-    cos = functions.cos
-    tan = functions.tan
-    asin = arcsin = functions.asin
-    acos = arccos = functions.acos
-    atan = arctan = functions.atan
-    sinh = functions.sinh
-    cosh = functions.cosh
     tanh = functions.tanh
-    atan2 = functions.atan2
-    floor = functions.floor
-    ceil = functions.ceil
-    trunc = functions.trunc
-    round = functions.round
-    erf = functions.erf
     sigmoid = functions.sigmoid
     relu = functions.relu
+    sin = trigonometry.sin
+    cos = trigonometry.cos
+    tan = trigonometry.tan
+    asin = arcsin = trigonometry.asin
+    acos = arccos = trigonometry.acos
+    atan = arctan = trigonometry.atan
+    sinh = trigonometry.sinh
+    cosh = trigonometry.cosh
+    asinh = arcsinh = trigonometry.asinh
+    acosh = arccosh = trigonometry.acosh
+    atanh = arctanh = trigonometry.atanh
+    atan2 = arctan2 = trigonometry.atan2
+    hypot = trigonometry.hypot
+    deg2rad = trigonometry.deg2rad
+    rad2deg = trigonometry.rad2deg
+    sinc = trigonometry.sinc
+    floor = rounding.floor
+    ceil = rounding.ceil
+    trunc = fix = rounding.trunc
+    round = rounding.round
+    frac = rounding.frac
+    signbit = rounding.signbit
+    copysign = rounding.copysign
+    frexp = rounding.frexp
+    ldexp = rounding.ldexp
+    nextafter = rounding.nextafter
+    nan_to_num = rounding.nan_to_num
+    erf = special.erf
+    erfc = special.erfc
+    erfinv = special.erfinv
+    logit = special.logit
+    xlogy = special.xlogy
+    i0 = special.i0
+    lgamma = gamma.lgamma
+    digamma = gamma.digamma
+    mvlgamma = gamma.mvlgamma
+    prelu = activation.prelu
+    hardshrink = activation.hardshrink
     softmax = softmax_.softmax
     log_softmax = softmax_.log_softmax
 
@@ -635,15 +682,29 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     logical_and = comparison.logical_and
     logical_or = comparison.logical_or
     logical_xor = comparison.logical_xor
-    logical_not = __invert__ = comparison.logical_not
+    logical_not = comparison.logical_not
     isnan = comparison.isnan
     isinf = comparison.isinf
     isfinite = comparison.isfinite
+    isposinf = comparison.isposinf
+    isneginf = comparison.isneginf
+    isreal = comparison.isreal
+    isclose = comparison.isclose
+    allclose = comparison.allclose
+    equal = comparison.equal
+    heaviside = comparison.heaviside
+    fmax = comparison.fmax
+    fmin = comparison.fmin
     maximum = comparison.maximum
     minimum = comparison.minimum
     clamp = clip = comparison.clamp
     clamp_min = comparison.clamp_min
     clamp_max = comparison.clamp_max
+
+    def polygamma(self, n: Any) -> Tensor:
+        """The n-th derivative of `digamma`."""
+        out: Tensor = gamma.polygamma(n, self)
+        return out
 
     def where(self, condition: Any, other: Any) -> Tensor:
         """This tensor where `condition` holds, `other` elsewhere."""
@@ -746,11 +807,18 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     # --- writing ------------------------------------------------------------------------------------------------------
 
     add_ = __iadd__ = in_place(arithmetic.add)
-    sub_ = __isub__ = in_place(arithmetic.sub)
-    mul_ = __imul__ = in_place(arithmetic.mul)
-    div_ = __itruediv__ = in_place(arithmetic.div)
+    sub_ = subtract_ = __isub__ = in_place(arithmetic.sub)
+    mul_ = multiply_ = __imul__ = in_place(arithmetic.mul)
+    div_ = divide_ = true_divide_ = __itruediv__ = in_place(arithmetic.div)
     floor_divide_ = __ifloordiv__ = in_place(arithmetic.floor_divide)
     remainder_ = __imod__ = in_place(arithmetic.remainder)
+    fmod_ = in_place(arithmetic.fmod)
+    addcmul_ = in_place(arithmetic.addcmul)
+    addcdiv_ = in_place(arithmetic.addcdiv)
+    lerp_ = in_place(arithmetic.lerp)
+    neg_ = negative_ = in_place(arithmetic.neg)
+    reciprocal_ = in_place(arithmetic.reciprocal)
+    square_ = in_place(arithmetic.square)
     pow_ = __ipow__ = in_place(functions.pow)
     renorm_ = in_place(distance.renorm)
     addmm_ = in_place(matmul_.addmm)
@@ -758,17 +826,78 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     addr_ = in_place(matmul_.addr)
     addbmm_ = in_place(matmul_.addbmm)
     baddbmm_ = in_place(matmul_.baddbmm)
-    neg_ = in_place(arithmetic.neg)
-    abs_ = in_place(functions.abs)
+    float_power_ = in_place(functions.float_power)
+    abs_ = absolute_ = in_place(functions.abs)
+    sign_ = sgn_ = in_place(functions.sign)
     exp_ = in_place(functions.exp)
+    expm1_ = in_place(functions.expm1)
+    exp2_ = in_place(functions.exp2)
     log_ = in_place(functions.log)
+    log1p_ = in_place(functions.log1p)
+    log2_ = in_place(functions.log2)
+    log10_ = in_place(functions.log10)
     sqrt_ = in_place(functions.sqrt)
+    rsqrt_ = in_place(functions.rsqrt)
     tanh_ = in_place(functions.tanh)
     sigmoid_ = in_place(functions.sigmoid)
     relu_ = in_place(functions.relu)
+    sin_ = in_place(trigonometry.sin)
+    cos_ = in_place(trigonometry.cos)
+    tan_ = in_place(trigonometry.tan)
+    asin_ = arcsin_ = in_place(trigonometry.asin)
+    acos_ = arccos_ = in_place(trigonometry.acos)
+    atan_ = arctan_ = in_place(trigonometry.atan)
+    sinh_ = in_place(trigonometry.sinh)
+    cosh_ = in_place(trigonometry.cosh)
+    asinh_ = arcsinh_ = in_place(trigonometry.asinh)
+    acosh_ = arccosh_ = in_place(trigonometry.acosh)
+    atanh_ = arctanh_ = in_place(trigonometry.atanh)
+    atan2_ = arctan2_ = in_place(trigonometry.atan2)
+    hypot_ = in_place(trigonometry.hypot)
+    deg2rad_ = in_place(trigonometry.deg2rad)
+    rad2deg_ = in_place(trigonometry.rad2deg)
+    sinc_ = in_place(trigonometry.sinc)
+    floor_ = in_place(rounding.floor)
+    ceil_ = in_place(rounding.ceil)
+    trunc_ = fix_ = in_place(rounding.trunc)
+    round_ = in_place(rounding.round)
+    frac_ = in_place(rounding.frac)
+    copysign_ = in_place(rounding.copysign)
+    ldexp_ = in_place(rounding.ldexp)
+    nextafter_ = in_place(rounding.nextafter)
+    nan_to_num_ = in_place(rounding.nan_to_num)
+    erf_ = in_place(special.erf)
+    erfc_ = in_place(special.erfc)
+    erfinv_ = in_place(special.erfinv)
+    logit_ = in_place(special.logit)
+    xlogy_ = in_place(special.xlogy)
+    i0_ = in_place(special.i0)
+    lgamma_ = in_place(gamma.lgamma)
+    digamma_ = in_place(gamma.digamma)
+    mvlgamma_ = in_place(gamma.mvlgamma)
+    polygamma_ = in_place(polygamma)
+    bitwise_and_ = __iand__ = in_place(bitwise.bitwise_and)
+    bitwise_or_ = __ior__ = in_place(bitwise.bitwise_or)
+    bitwise_xor_ = __ixor__ = in_place(bitwise.bitwise_xor)
+    bitwise_not_ = in_place(bitwise.bitwise_not)
+    bitwise_left_shift_ = __ilshift__ = in_place(bitwise.bitwise_left_shift)
+    bitwise_right_shift_ = __irshift__ = in_place(bitwise.bitwise_right_shift)
+    gcd_ = in_place(bitwise.gcd)
+    lcm_ = in_place(bitwise.lcm)
+    eq_ = in_place(comparison.eq)
+    ne_ = not_equal_ = in_place(comparison.ne)
+    lt_ = less_ = in_place(comparison.lt)
+    le_ = less_equal_ = in_place(comparison.le)
+    gt_ = greater_ = in_place(comparison.gt)
+    ge_ = greater_equal_ = in_place(comparison.ge)
+    logical_and_ = in_place(comparison.logical_and)
+    logical_or_ = in_place(comparison.logical_or)
+    logical_xor_ = in_place(comparison.logical_xor)
+    logical_not_ = in_place(comparison.logical_not)
+    heaviside_ = in_place(comparison.heaviside)
     clamp_ = clip_ = in_place(comparison.clamp)
-    floor_ = in_place(functions.floor)
-    round_ = in_place(functions.round)
+    clamp_min_ = in_place(comparison.clamp_min)
+    clamp_max_ = in_place(comparison.clamp_max)
 
     def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
         """Writes the elements of `src`, which broadcasts and is cast, into this tensor."""

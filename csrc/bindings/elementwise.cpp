@@ -242,6 +242,7 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(sin);
   MT_UNARY(cos);
   MT_UNARY(erf);
+  MT_UNARY(erfc);
   MT_UNARY(tanh);
   MT_BINARY(tanh_vjp, "g", "y");
   MT_UNARY(sigmoid);
@@ -290,6 +291,40 @@ void bind_elementwise(py::module_& m) {
         return run("softplus_vjp", f, g, x);
       },
       py::arg("g"), py::arg("x"), py::arg("beta"), py::arg("threshold"));
+
+  m.def(
+      "elu",
+      [](const Array& x, double positive, double negative, double rate) {
+        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+          k.elu(out, in[0], positive, negative, rate, walk);
+        };
+        return run("elu", f, x);
+      },
+      py::arg("x"), py::arg("positive"), py::arg("negative"), py::arg("rate"));
+  m.def(
+      "elu_vjp",
+      [](const Array& g, const Array& x, double positive, double negative, double rate) {
+        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+          k.elu_vjp(out, in[0], in[1], positive, negative, rate, walk);
+        };
+        return run("elu_vjp", f, g, x);
+      },
+      py::arg("g"), py::arg("x"), py::arg("positive"), py::arg("negative"), py::arg("rate"));
+  MT_UNARY(mish);
+  MT_BINARY(mish_vjp, "g", "x");
+  m.def(
+      "hardtanh_vjp",
+      [](const Array& g, const Array& x, double low, double high) {
+        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+          k.hardtanh_vjp(out, in[0], in[1], low, high, walk);
+        };
+        return run("hardtanh_vjp", f, g, x);
+      },
+      py::arg("g"), py::arg("x"), py::arg("low"), py::arg("high"));
+  MT_UNARY(hardsigmoid);
+  MT_BINARY(hardsigmoid_vjp, "g", "x");
+  MT_UNARY(hardswish);
+  MT_BINARY(hardswish_vjp, "g", "x");
 
   m.def(
       "clamp",

@@ -15,6 +15,8 @@ inline float sine(float x) { return __builtin_sinf(x); }
 inline double sine(double x) { return __builtin_sin(x); }
 inline float cosine(float x) { return __builtin_cosf(x); }
 inline double cosine(double x) { return __builtin_cos(x); }
+inline float complement(float x) { return __builtin_erfcf(x); }
+inline double complement(double x) { return __builtin_erfc(x); }
 
 MT_UNARY(abs, abs<T>(x))
 MT_UNARY(sign, sign_of<T>(x))
@@ -25,6 +27,7 @@ MT_UNARY(rsqrt, 1 / sqrt<T>(x))
 MT_UNARY(sin, per_lane<T>([](T s) { return sine(s); }, x))
 MT_UNARY(cos, per_lane<T>([](T s) { return cosine(s); }, x))
 MT_UNARY(erf, erf<T>(x))
+MT_UNARY(erfc, per_lane<T>([](T s) { return complement(s); }, x))
 
 // --- powers
 // ----------------------------------------------------------------------------------------------------------
@@ -132,6 +135,60 @@ void softplus_vjp(T* dx, const T* g0, const T* x0, T beta, T threshold, const Wa
   elementwise<T>(walk, f, dx, g0, x0);
 }
 
+// y = positive x, or negative (exp(rate x) - 1) where x <= 0: elu, selu and celu
+template <class T>
+void elu(T* out, const T* x0, T positive, T negative, T rate, const Walk& walk) {
+  const auto f = [=](Vec<T> x) {
+    return select<T>(x > 0, x * positive, expm1<T>(x * rate) * negative);
+  };
+  elementwise<T>(walk, f, out, x0);
+}
+template <class T>
+void elu_vjp(T* dx, const T* g0, const T* x0, T positive, T negative, T rate, const Walk& walk) {
+  const auto f = [=](Vec<T> g, Vec<T> x) {
+    return g * select<T>(x > 0, splat<T>(positive), exp<T>(x * rate) * (negative * rate));
+  };
+  elementwise<T>(walk, f, dx, g0, x0);
+}
+
+// y = x t,  y' = t + x (1 - t^2) s(x),  t = tanh(ln(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2),
+// or the same divided by e^2x where x > 0
+template <class T>
+inline Vec<T> tanh_softplus(Vec<T> x) {
+  const Vec<T> e = exp<T>(-abs<T>(x)), n = e * (e + 2);
+  return select<T>(x > 0, 1 + 2 * e, n) / select<T>(x > 0, 1 + 2 * e * (1 + e), n + 2);
+}
+template <class T>
+inline Vec<T> mish_slope(Vec<T> x) {
+  const Vec<T> t = tanh_softplus<T>(x);
+  return t + x * (1 - t * t) * sigmoid<T>(x);
+}
+MT_UNARY(mish, x* tanh_softplus<T>(x))
+MT_BINARY(mish_vjp, x* mish_slope<T>(y))  // x is g
+
+// y = min(max(x, low), high) is clamp;  y' is 1 between the ends, 0 at them and outside, NaN at NaN
+template <class T>
+inline Vec<T> inside(Vec<T> g, Vec<T> x, T low, T high) {
+  return select<T>((x > low) & (x < high), g, select<T>(x == x, Vec<T>{}, x));
+}
+template <class T>
+void hardtanh_vjp(T* dx, const T* g0, const T* x0, T low, T high, const Walk& walk) {
+  elementwise<T>(walk, [=](Vec<T> g, Vec<T> x) { return inside<T>(g, x, low, high); }, dx, g0, x0);
+}
+
+// y = min(max(x + 3, 0), 6) / 6
+template <class T>
+inline Vec<T> hardsigmoid_of(Vec<T> x) {
+  const Vec<T> y = select<T>(x < -3, Vec<T>{}, x + 3);
+  return select<T>(x > 3, splat<T>(6), y) / 6;
+}
+MT_UNARY(hardsigmoid, hardsigmoid_of<T>(x))
+MT_BINARY(hardsigmoid_vjp, inside<T>(x / 6, y, -3, 3))  // x is g
+
+// y = x min(max(x + 3, 0), 6) / 6
+MT_UNARY(hardswish, x* hardsigmoid_of<T>(x))
+MT_BINARY(hardswish_vjp, select<T>(y >= 3, x, inside<T>(x*(y / 3 + T(0.5)), y, -3, 3)))  // x is g
+
 // --- choices
 // ----------------------------------------------------------------------------------------------------------
 
@@ -182,6 +239,7 @@ MT_KERNEL(rsqrt, rsqrt)
 MT_KERNEL(sin, sin)
 MT_KERNEL(cos, cos)
 MT_KERNEL(erf, erf)
+MT_KERNEL(erfc, erfc)
 MT_KERNEL(pow, pow)
 MT_KERNEL(pow_scalar, pow_scalar)
 MT_KERNEL(tanh, tanh)
@@ -200,6 +258,15 @@ MT_KERNEL(leaky_relu, leaky_relu)
 MT_KERNEL(leaky_relu_vjp, leaky_relu_vjp)
 MT_KERNEL(softplus, softplus)
 MT_KERNEL(softplus_vjp, softplus_vjp)
+MT_KERNEL(elu, elu)
+MT_KERNEL(elu_vjp, elu_vjp)
+MT_KERNEL(mish, mish)
+MT_KERNEL(mish_vjp, mish_vjp)
+MT_KERNEL(hardtanh_vjp, hardtanh_vjp)
+MT_KERNEL(hardsigmoid, hardsigmoid)
+MT_KERNEL(hardsigmoid_vjp, hardsigmoid_vjp)
+MT_KERNEL(hardswish, hardswish)
+MT_KERNEL(hardswish_vjp, hardswish_vjp)
 MT_KERNEL(clamp, clamp)
 MT_KERNEL(clamp_vjp, clamp_vjp)
 MT_KERNEL(maximum, maximum)

@@ -9,10 +9,14 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from ..errors import ShapeError
+from ..graph import wrap
+from ..ops import activation, functions
 from ..ops import dropout as dropouts
-from ..ops import functions
 from ..ops import softmax as softmaxes
+from ..ops.activation import gelu, glu, hardshrink, prelu, softplus, softshrink, softsign, tanhshrink
 from ..ops.adaptive import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -27,15 +31,16 @@ from ..ops.adaptive import (
     max_unpool2d,
     max_unpool3d,
 )
+from ..ops.arithmetic import add, div, sub
 from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
-from ..ops.common import shape_of
+from ..ops.common import need_float, raw, shape_of
 from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.cross_entropy import cross_entropy, nll_loss
 from ..ops.ctc import ctc_loss
 from ..ops.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from ..ops.einsum import bilinear
 from ..ops.embedding import embedding, embedding_bag, one_hot
-from ..ops.functions import gelu, sigmoid, softplus, tanh
+from ..ops.functions import sigmoid, tanh
 from ..ops.grid import affine_grid, grid_sample
 from ..ops.image import (
     channel_shuffle,
@@ -75,7 +80,8 @@ from ..ops.pad import pad
 from ..ops.pool import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from ..ops.shape import flatten, squeeze, unflatten, unsqueeze
 from ..ops.unfold import fold, unfold
-from ..tensor import in_place
+from ..random import exponential_
+from ..tensor import Tensor, in_place
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -93,6 +99,8 @@ __all__ = [
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
+    "celu_",
     "channel_shuffle",
     "conv1d",
     "conv2d",
@@ -108,6 +116,8 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "elu",
+    "elu_",
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
@@ -115,8 +125,15 @@ __all__ = [
     "fold",
     "gaussian_nll_loss",
     "gelu",
+    "glu",
     "grid_sample",
     "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hardtanh_",
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
@@ -125,6 +142,7 @@ __all__ = [
     "l1_loss",
     "layer_norm",
     "leaky_relu",
+    "leaky_relu_",
     "linear",
     "local_response_norm",
     "log_softmax",
@@ -139,6 +157,7 @@ __all__ = [
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
+    "mish",
     "mse_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
@@ -153,10 +172,16 @@ __all__ = [
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",
+    "prelu",
     "relu",
+    "relu6",
     "relu_",
     "rms_norm",
+    "rrelu",
+    "rrelu_",
     "scaled_dot_product_attention",
+    "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -164,7 +189,12 @@ __all__ = [
     "softmax",
     "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
+    "threshold_",
     "triplet_margin_loss",
     "triplet_margin_with_distance_loss",
     "unflatten",
@@ -175,8 +205,18 @@ __all__ = [
 ]
 
 relu_ = in_place(functions.relu)
-_silu_ = in_place(functions.silu)
-_leaky_relu_ = in_place(functions.leaky_relu)
+celu_ = in_place(activation.celu)
+elu_ = in_place(activation.elu)
+_hardsigmoid_ = in_place(activation.hardsigmoid)
+_hardswish_ = in_place(activation.hardswish)
+hardtanh_ = in_place(activation.hardtanh)
+leaky_relu_ = in_place(activation.leaky_relu)
+_mish_ = in_place(activation.mish)
+_relu6_ = in_place(activation.relu6)
+rrelu_ = in_place(activation.rrelu)
+selu_ = in_place(activation.selu)
+_silu_ = in_place(activation.silu)
+threshold_ = in_place(activation.threshold)
 _dropout_ = in_place(dropouts.dropout)
 _feature_dropout_ = in_place(dropouts.feature_dropout)
 _alpha_dropout_ = in_place(dropouts.alpha_dropout)
@@ -188,15 +228,64 @@ def relu(input: Any, inplace: bool = False) -> Any:
     return relu_(input) if inplace else functions.relu(input)
 
 
-def silu(input: Any, inplace: bool = False) -> Any:
-    """input * sigmoid(input)."""
-    return _silu_(input) if inplace else functions.silu(input)
+def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """`elu` with a continuous derivative for every alpha; see `minitensor.celu`."""
+    return (celu_ if inplace else activation.celu)(input, alpha)
+
+
+def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """x where it is positive, else alpha (e^x - 1)."""
+    return (elu_ if inplace else activation.elu)(input, alpha)
+
+
+def hardsigmoid(input: Any, inplace: bool = False) -> Any:
+    """A sigmoid made of lines: min(max(x + 3, 0), 6) / 6."""
+    return (_hardsigmoid_ if inplace else activation.hardsigmoid)(input)
+
+
+def hardswish(input: Any, inplace: bool = False) -> Any:
+    """x min(max(x + 3, 0), 6) / 6."""
+    return (_hardswish_ if inplace else activation.hardswish)(input)
+
+
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
+    """x clamped to [min_val, max_val], with gradient 0 at the ends too."""
+    return (hardtanh_ if inplace else activation.hardtanh)(input, min_val, max_val)
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
-    """input where it is positive, else negative_slope * input."""
-    run = _leaky_relu_ if inplace else functions.leaky_relu
-    return run(input, negative_slope)
+    """x where it is positive, else negative_slope x."""
+    return (leaky_relu_ if inplace else activation.leaky_relu)(input, negative_slope)
+
+
+def mish(input: Any, inplace: bool = False) -> Any:
+    """x tanh(softplus(x))."""
+    return (_mish_ if inplace else activation.mish)(input)
+
+
+def relu6(input: Any, inplace: bool = False) -> Any:
+    """x clamped to [0, 6]."""
+    return (_relu6_ if inplace else activation.relu6)(input)
+
+
+def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, inplace: bool = False) -> Any:
+    """`leaky_relu` with random slopes; see `minitensor.rrelu`."""
+    return (rrelu_ if inplace else activation.rrelu)(input, lower, upper, training)
+
+
+def selu(input: Any, inplace: bool = False) -> Any:
+    """`elu` scaled so that mean 0 and variance 1 are kept; see `minitensor.selu`."""
+    return (selu_ if inplace else activation.selu)(input)
+
+
+def silu(input: Any, inplace: bool = False) -> Any:
+    """x sigmoid(x)."""
+    return (_silu_ if inplace else activation.silu)(input)
+
+
+def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
+    """x where it is above the threshold, else the value."""
+    return (threshold_ if inplace else activation.threshold)(input, threshold, value)
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -262,3 +351,29 @@ def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
     """The logarithm of `softmax`; see `minitensor.log_softmax`."""
     return softmaxes.log_softmax(input, _axis("log_softmax", input, dim), dtype)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
+    r"""A random choice along `dim` that passes gradients. Jang, Gu, Poole, and Maddison, Mnih, Teh, 2017.
+
+        forward    y = softmax((x - ln e) / tau), e exponential;  with `hard` a 1 at the largest y, 0 elsewhere
+        backward   as softmax; with `hard` too
+
+    `eps` is not used. Raises ShapeError for tau <= 0.
+
+    >>> sorted(mt.nn.functional.gumbel_softmax(mt.zeros(3), hard=True).tolist())
+    [0.0, 0.0, 1.0]
+    """
+    need_float("gumbel_softmax", logits)
+    if not tau > 0:
+        raise ShapeError(f"gumbel_softmax: tau must be positive, got {tau}")
+    x = raw(logits)
+    drawn = exponential_(wrap(np.empty_like(x)))
+    soft = softmaxes.softmax(div(sub(logits, functions.log(drawn)), tau), dim)
+    if not hard:
+        return soft
+    y = raw(soft)
+    chosen = np.zeros_like(y)
+    if y.size:
+        np.put_along_axis(chosen, np.expand_dims(y.argmax(dim), dim), 1, dim)
+    return add(sub(chosen, soft.detach() if isinstance(soft, Tensor) else soft), soft)

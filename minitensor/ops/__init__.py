@@ -1,9 +1,11 @@
 """The operators, a module for each family; importing this fills the table `op.OPS`."""
 
 from . import (
+    activation,
     adaptive,
     arithmetic,
     attention,
+    bitwise,
     comparison,
     conv,
     counting,
@@ -16,6 +18,7 @@ from . import (
     einsum,
     embedding,
     functions,
+    gamma,
     grid,
     image,
     indexing,
@@ -30,17 +33,22 @@ from . import (
     pool,
     reduce,
     resample,
+    rounding,
     scan,
     shape,
     softmax,
     solve,
+    special,
+    trigonometry,
     unfold,
 )
 
 __all__ = [
+    "activation",
     "adaptive",
     "arithmetic",
     "attention",
+    "bitwise",
     "comparison",
     "conv",
     "counting",
@@ -53,6 +61,7 @@ __all__ = [
     "einsum",
     "embedding",
     "functions",
+    "gamma",
     "grid",
     "image",
     "indexing",
@@ -67,9 +76,12 @@ __all__ = [
     "pool",
     "reduce",
     "resample",
+    "rounding",
     "scan",
     "shape",
     "softmax",
     "solve",
+    "special",
+    "trigonometry",
     "unfold",
 ]

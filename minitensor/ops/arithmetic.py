@@ -104,6 +104,9 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     return result if out is None else write_out("sub", result, out)
 
 
+subtract = sub
+
+
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """`other - alpha * input`.
 
@@ -140,6 +143,8 @@ def mul(input: Any, other: Any, *, out: Any = None) -> Any:
     result = apply_two(MUL, input, other)
     return result if out is None else write_out("mul", result, out)
 
+
+multiply = mul
 
 # --- div --------------------------------------------------------------------------------------------------------------
 
@@ -179,7 +184,7 @@ FLOOR_DIVIDE, TRUNC_DIVIDE = [
 ]
 
 
-def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
     r"""Quotient; integers give floats unless `rounding_mode` is "floor" or "trunc".
 
         forward    out = x / y
@@ -190,10 +195,16 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     >>> mt.div(mt.tensor([7, -7]), 2, rounding_mode="trunc")
     tensor([ 3, -3])
     """
-    if rounding_mode is None:
-        if is_floating(input):
-            return apply_two(DIV, input, other)
-        return apply(DIV, *promote_float("div", input, other))
+    if rounding_mode is not None:
+        result = _rounded_quotient(input, other, rounding_mode)
+    elif is_floating(input):
+        result = apply_two(DIV, input, other)
+    else:
+        result = apply(DIV, *promote_float("div", input, other))
+    return result if out is None else write_out("div", result, out)
+
+
+def _rounded_quotient(input: Any, other: Any, rounding_mode: str) -> Any:
     if rounding_mode not in ("floor", "trunc"):
         raise ShapeError(f"div: rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}")
     x, y = promote("div", input, other)
@@ -203,13 +214,17 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     return apply(FLOOR_DIVIDE if rounding_mode == "floor" else TRUNC_DIVIDE, x, y)
 
 
-def floor_divide(input: Any, other: Any) -> Any:
+divide = true_divide = div
+
+
+def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     """`div` rounded down.
 
     >>> mt.floor_divide(mt.tensor([7, -7]), 2)
     tensor([ 3, -4])
     """
-    return div(input, other, rounding_mode="floor")
+    result = div(input, other, rounding_mode="floor")
+    return result if out is None else write_out("floor_divide", result, out)
 
 
 # --- remainders -------------------------------------------------------------------------------------------------------
@@ -233,7 +248,7 @@ FMOD = elementwise(
 )
 
 
-def remainder(input: Any, other: Any) -> Any:
+def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     """What is left of x after the floored quotient, with the sign of y, as Python's `%`.
 
         forward    out = x - y * floor(x / y)
@@ -245,10 +260,11 @@ def remainder(input: Any, other: Any) -> Any:
     x, y = promote("remainder", input, other)
     _no_bools("remainder", x)
     _check_divisor("remainder", y)
-    return apply(REMAINDER, x, y)
+    result = apply(REMAINDER, x, y)
+    return result if out is None else write_out("remainder", result, out)
 
 
-def fmod(input: Any, other: Any) -> Any:
+def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
     """What is left of x after the truncated quotient, with the sign of x, as C's `fmod`.
 
         forward    out = x - y * trunc(x / y)
@@ -260,7 +276,8 @@ def fmod(input: Any, other: Any) -> Any:
     x, y = promote("fmod", input, other)
     _no_bools("fmod", x)
     _check_divisor("fmod", y)
-    return apply(FMOD, x, y)
+    result = apply(FMOD, x, y)
+    return result if out is None else write_out("fmod", result, out)
 
 
 # --- of one number ----------------------------------------------------------------------------------------------------
@@ -276,7 +293,7 @@ NEG = elementwise(
 )
 
 
-def neg(input: Any) -> Any:
+def neg(input: Any, *, out: Any = None) -> Any:
     r"""The negative.
 
         forward    out = -x
@@ -287,11 +304,19 @@ def neg(input: Any) -> Any:
     """
     (x,) = promote("neg", input)
     _no_bools("neg", x)
-    return apply(NEG, x)
+    result = apply(NEG, x)
+    return result if out is None else write_out("neg", result, out)
+
+
+negative = neg
 
 
 def positive(input: Any) -> Any:
-    """`input` itself; raises DtypeError for bools."""
+    """`input` itself; raises DtypeError for bools.
+
+    >>> mt.positive(mt.tensor([1.0, -2.0]))
+    tensor([ 1., -2.])
+    """
     _no_bools("positive", input)
     return input
 
@@ -307,7 +332,7 @@ SQUARE = elementwise(
 )
 
 
-def square(input: Any) -> Any:
+def square(input: Any, *, out: Any = None) -> Any:
     r"""The square.
 
         forward    out = x * x
@@ -317,7 +342,8 @@ def square(input: Any) -> Any:
     tensor([9., 4.])
     """
     (x,) = promote("square", input)
-    return apply(SQUARE, to_dtype(x, dtypes.int64) if _is_bool(x) else x)
+    result = apply(SQUARE, to_dtype(x, dtypes.int64) if _is_bool(x) else x)
+    return result if out is None else write_out("square", result, out)
 
 
 RECIPROCAL = elementwise(
@@ -330,7 +356,7 @@ RECIPROCAL = elementwise(
 )
 
 
-def reciprocal(input: Any) -> Any:
+def reciprocal(input: Any, *, out: Any = None) -> Any:
     r"""One over x.
 
         forward    out = 1 / x
@@ -339,4 +365,85 @@ def reciprocal(input: Any) -> Any:
     >>> mt.reciprocal(mt.tensor([2.0, -4.0]))
     tensor([ 0.5000, -0.2500])
     """
-    return apply_one(RECIPROCAL, input)
+    result = apply_one(RECIPROCAL, input)
+    return result if out is None else write_out("reciprocal", result, out)
+
+
+# --- of three ---------------------------------------------------------------------------------------------------------
+
+
+def _float_value(name: str, value: Any, *tensors: Any) -> None:
+    if isinstance(value, float) and not value.is_integer() and not any(map(is_floating, tensors)):
+        raise DtypeError(f"{name}: value {value} is a fraction, the tensors hold integers")
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    r"""A product added.
+
+        forward    out = x + value * a * b
+        backward   dx = g,  da = value * g * b,  db = value * g * a
+
+    Shapes broadcast; a dtype is promoted.
+
+    >>> mt.addcmul(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]), mt.tensor([5.0, 6.0]), value=10)
+    tensor([151., 242.])
+    """
+    _float_value("addcmul", value, input, tensor1, tensor2)
+    product = mul(tensor1, tensor2)
+    result = add(input, product if value == 1 else mul(product, value))
+    return result if out is None else write_out("addcmul", result, out)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    r"""A quotient added.
+
+        forward    out = x + value * a / b
+        backward   dx = g,  da = value * g / b,  db = -value * g * a / b^2
+
+    Shapes broadcast; a dtype is promoted. Raises DtypeError where a and b both hold integers.
+
+    >>> mt.addcdiv(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]), mt.tensor([2.0, 8.0]), value=10)
+    tensor([16.,  7.])
+    """
+    if not (is_floating(tensor1) or is_floating(tensor2)):
+        raise DtypeError("addcdiv: integers are divided; make one of them floats, or use addcmul and div")
+    quotient = div(tensor1, tensor2)
+    result = add(input, quotient if value == 1 else mul(quotient, value))
+    return result if out is None else write_out("addcdiv", result, out)
+
+
+def _lerp_reference(x: Array, y: Array, w: Array) -> Any:
+    # From the nearer end, so that w = 1 gives y itself.
+    return np.where(np.abs(w) < 0.5, x + w * (y - x), y - (y - x) * (1 - w)).astype(x.dtype)
+
+
+LERP = elementwise(
+    "lerp",
+    reference=_lerp_reference,
+    kernel=None,
+    rules=(
+        lambda g, _x, _y, w: mul(g, sub(1, w)),
+        lambda g, _x, _y, w: mul(g, w),
+        lambda g, x, y, _w: mul(g, sub(y, x)),
+    ),
+    saves="x y z",
+    samples=draws(*[(*call, call[1]) for call in TWO]),
+)
+
+
+def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
+    r"""On the straight line from x to y: x at weight 0, y at weight 1.
+
+        forward    out = x + w (y - x)
+        backward   dx = g (1 - w),  dy = g w,  dw = g (y - x)
+
+    Shapes broadcast. The weight is a tensor or a number. Raises DtypeError unless all have one floating dtype.
+
+    >>> mt.lerp(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 10.0]), 0.25)
+    tensor([1.5000, 4.0000])
+    """
+    kinds = [raw(v).dtype for v in (input, end, weight) if isinstance(raw(v), np.ndarray)]
+    if kinds[0].kind != "f" or any(d != kinds[0] for d in kinds):
+        raise DtypeError(f"lerp: expected one floating dtype, got {', '.join(map(str, kinds))}")
+    result = apply(LERP, *promote("lerp", input, end, weight))
+    return result if out is None else write_out("lerp", result, out)

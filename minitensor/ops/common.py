@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import DtypeError, GraphError, IndexRangeError, ShapeError
-from ..graph import Tensor, apply, assign, check_writable, wrap
+from ..graph import Tensor, apply, apply_one, apply_two, assign, check_writable, wrap
 from ..op import Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -159,6 +159,18 @@ def write_out(name: str, result: Any, out: Any) -> Any:
     return out
 
 
+def unary(op: Op, input: Any, out: Any) -> Any:
+    """An operator on one argument, which becomes floating; written into `out` unless that is None."""
+    result = apply_one(op, input)
+    return result if out is None else write_out(op.name, result, out)
+
+
+def binary(op: Op, x: Any, y: Any, out: Any) -> Any:
+    """An operator on two arguments in their common dtype; written into `out` unless that is None."""
+    result = apply_two(op, x, y)
+    return result if out is None else write_out(op.name, result, out)
+
+
 def axes(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
     """The axes meant by an int, a sequence or None (all), sorted, each once."""
     if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
@@ -193,6 +205,11 @@ def to_dtype(x: Any, d: dtypes.dtype) -> Any:
     if isinstance(a, np.ndarray):
         return x if a.dtype is d.numpy else apply(CAST, x, dtype=d.numpy)
     return _number(a, d.numpy)
+
+
+def copied(x: Any) -> Any:
+    """The same values in memory of their own."""
+    return apply(CAST, x, dtype=raw(x).dtype)
 
 
 _NUMBERS = (float, int)

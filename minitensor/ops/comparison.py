@@ -1,4 +1,4 @@
-"""Comparisons and choices, element by element: eq ... ge, logical_*, isnan ..., where, maximum, minimum, clamp.
+"""Comparisons and choices, element by element: eq ... ge, isclose, logical_*, isnan ..., where, maximum ..., clamp.
 
 What gives bools has no derivative; what chooses passes the gradient on to what it chose.
 Kernels: csrc/kernels/functions.cpp.
@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
-from ..op import Op, Sample
-from .common import ONE, TWO, Array, draws, elementwise, promote, raw
+from ..op import Op, Result, Sample
+from .common import ONE, TWO, Array, binary, draws, elementwise, promote, raw, to_dtype, write_out
 
 # --- comparisons ------------------------------------------------------------------------------------------------------
 
@@ -37,38 +37,91 @@ GT = _predicate("gt", np.greater, 2)
 GE = _predicate("ge", np.greater_equal, 2)
 
 
-def eq(input: Any, other: Any) -> Any:
+def eq(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where x = y, as bools; shapes broadcast. No derivative, like all comparisons.
 
     >>> mt.eq(mt.tensor([1, 2]), 2)
     tensor([False,  True])
     """
-    return apply(EQ, *promote("eq", input, other))
+    return binary(EQ, input, other, out)
 
 
-def ne(input: Any, other: Any) -> Any:
+def ne(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where x and y differ; NaN differs from itself."""
-    return apply(NE, *promote("ne", input, other))
+    return binary(NE, input, other, out)
 
 
-def lt(input: Any, other: Any) -> Any:
+def lt(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where x < y."""
-    return apply(LT, *promote("lt", input, other))
+    return binary(LT, input, other, out)
 
 
-def le(input: Any, other: Any) -> Any:
+def le(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where x <= y."""
-    return apply(LE, *promote("le", input, other))
+    return binary(LE, input, other, out)
 
 
-def gt(input: Any, other: Any) -> Any:
+def gt(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where x > y."""
-    return apply(GT, *promote("gt", input, other))
+    return binary(GT, input, other, out)
 
 
-def ge(input: Any, other: Any) -> Any:
+def ge(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where x >= y."""
-    return apply(GE, *promote("ge", input, other))
+    return binary(GE, input, other, out)
+
+
+not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
+
+
+def equal(input: Any, other: Any) -> bool:
+    """Whether two tensors have one shape and equal elements, as a Python bool; NaN equals nothing.
+
+    >>> mt.equal(mt.tensor([1, 2]), mt.tensor([1, 2]))
+    True
+    """
+    x, y = raw(input), raw(other)
+    return x.shape == y.shape and bool(np.array_equal(*map(raw, promote("equal", input, other))))
+
+
+def _near(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool) -> Any:
+    near = (x == y) | (np.isfinite(y) & (np.abs(x - y) <= atol + rtol * np.abs(y)))
+    return near | (np.isnan(x) & np.isnan(y)) if equal_nan else near
+
+
+ISCLOSE = elementwise(
+    "isclose",
+    reference=_near,
+    kernel=None,
+    rules=(None, None),
+    saves="",
+    samples=draws(*TWO, rtol=0.5, atol=0.1, equal_nan=False),
+)
+
+
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """Where |x - y| <= atol + rtol |y|, or both are the same infinity, or with `equal_nan` both are NaN.
+
+    Shapes broadcast; a dtype is promoted. Raises ShapeError for a negative tolerance.
+
+    >>> mt.isclose(mt.tensor([1.0, 1.0]), mt.tensor([1.000001, 1.1]))
+    tensor([ True, False])
+    """
+    if rtol < 0 or atol < 0:
+        raise ShapeError(f"isclose: rtol {rtol} and atol {atol} must not be negative")
+    x, y = promote("isclose", input, other)
+    if raw(x).dtype.kind != "f":  # differences of whole numbers could leave their dtype
+        x, y = to_dtype(x, dtypes.float64), to_dtype(y, dtypes.float64)
+    return apply(ISCLOSE, x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)
+
+
+def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether `isclose` holds everywhere, as a Python bool.
+
+    >>> mt.allclose(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 2.000001]))
+    True
+    """
+    return bool(raw(isclose(input, other, rtol, atol, equal_nan)).all())
 
 
 # --- logic: whatever is not 0 is true ---------------------------------------------------------------------------------
@@ -79,28 +132,29 @@ LOGICAL_XOR = _predicate("logical_xor", np.logical_xor, 2)
 LOGICAL_NOT = _predicate("logical_not", np.logical_not, 1)
 
 
-def logical_and(input: Any, other: Any) -> Any:
+def logical_and(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where both are not 0.
 
     >>> mt.logical_and(mt.tensor([0, 1, 2]), mt.tensor([1, 1, 0]))
     tensor([False,  True, False])
     """
-    return apply(LOGICAL_AND, *promote("logical_and", input, other))
+    return binary(LOGICAL_AND, input, other, out)
 
 
-def logical_or(input: Any, other: Any) -> Any:
+def logical_or(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where one or both are not 0."""
-    return apply(LOGICAL_OR, *promote("logical_or", input, other))
+    return binary(LOGICAL_OR, input, other, out)
 
 
-def logical_xor(input: Any, other: Any) -> Any:
+def logical_xor(input: Any, other: Any, *, out: Any = None) -> Any:
     """Where one of the two is not 0."""
-    return apply(LOGICAL_XOR, *promote("logical_xor", input, other))
+    return binary(LOGICAL_XOR, input, other, out)
 
 
-def logical_not(input: Any) -> Any:
+def logical_not(input: Any, *, out: Any = None) -> Any:
     """Where x is 0."""
-    return apply(LOGICAL_NOT, *promote("logical_not", input))
+    result = apply(LOGICAL_NOT, *promote("logical_not", input))
+    return result if out is None else write_out("logical_not", result, out)
 
 
 # --- kinds of numbers -------------------------------------------------------------------------------------------------
@@ -129,6 +183,77 @@ def isfinite(input: Any) -> Any:
     return apply(ISFINITE, *promote("isfinite", input))
 
 
+def _sided(name: str, end: float) -> Op:
+    return _predicate(name, lambda x: x == end, 1)
+
+
+ISPOSINF = _sided("isposinf", math.inf)
+ISNEGINF = _sided("isneginf", -math.inf)
+
+
+def isposinf(input: Any, *, out: Any = None) -> Any:
+    """Where x is infinite and positive.
+
+    >>> mt.isposinf(mt.tensor([float("inf"), -float("inf")]))
+    tensor([ True, False])
+    """
+    result = apply(ISPOSINF, *promote("isposinf", input))
+    return result if out is None else write_out("isposinf", result, out)
+
+
+def isneginf(input: Any, *, out: Any = None) -> Any:
+    """Where x is infinite and negative.
+
+    >>> mt.isneginf(mt.tensor([float("inf"), -float("inf")]))
+    tensor([False,  True])
+    """
+    result = apply(ISNEGINF, *promote("isneginf", input))
+    return result if out is None else write_out("isneginf", result, out)
+
+
+ISREAL = _predicate("isreal", lambda x: np.ones_like(x, bool), 1)
+
+
+def isreal(input: Any) -> Any:
+    """Where x is a real number: everywhere, as there are no complex ones.
+
+    >>> mt.isreal(mt.tensor([1.0, 2.0]))
+    tensor([True, True])
+    """
+    return apply(ISREAL, *promote("isreal", input))
+
+
+# --- membership -------------------------------------------------------------------------------------------------------
+
+
+def _isin_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, tested in (((2, 3), (4,)), ((), (2, 2)), ((0,), (1,)), ((3,), (0,))):
+        values = [np.asarray(rng.integers(0, 5, s)) for s in (shape, tested)]
+        yield Sample(tuple(values), {"invert": False})
+
+
+def _isin_reference(x: Array, y: Array, *, invert: bool) -> Result:
+    return np.asarray(np.isin(x, y, invert=invert)), ()
+
+
+ISIN = Op("isin", _isin_reference, None, (None, None), None, _isin_samples)
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False, out: Any = None
+) -> Any:
+    """Where an element is one of those to be tested for; with `invert`, where it is none. `assume_unique` is a hint.
+
+    Shapes: that of `elements`; the other is any. Either may be a number.
+
+    >>> mt.isin(mt.tensor([1, 2, 3]), mt.tensor([3, 1]))
+    tensor([ True, False,  True])
+    """
+    x, y = promote("isin", elements, test_elements)
+    result = apply(ISIN, x, y, invert=invert)
+    return result if out is None else write_out("isin", result, out)
+
+
 # --- where ------------------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +273,7 @@ WHERE = elementwise(
 )
 
 
-def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
     r"""`input` where the condition holds, else `other`; with the condition alone, the indices where it holds.
 
         forward    out = c ? x : y
@@ -168,7 +293,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         kind = getattr(c, "dtype", type(c).__name__)
         raise DtypeError(f"where: the condition must be a tensor of bools, not of {kind}")
     x, y = promote("where", input, other)
-    return apply(WHERE, x, y, condition)
+    result = apply(WHERE, x, y, condition)
+    return result if out is None else write_out("where", result, out)
 
 
 # --- maximum, minimum -------------------------------------------------------------------------------------------------
@@ -208,7 +334,7 @@ MINIMUM = elementwise(
 )
 
 
-def maximum(input: Any, other: Any) -> Any:
+def maximum(input: Any, other: Any, *, out: Any = None) -> Any:
     r"""The larger of two; NaN if either is NaN.
 
         forward    out = max(x, y)
@@ -219,10 +345,10 @@ def maximum(input: Any, other: Any) -> Any:
     >>> mt.maximum(mt.tensor([1.0, 5.0]), mt.tensor([3.0, 2.0]))
     tensor([3., 5.])
     """
-    return apply(MAXIMUM, *promote("maximum", input, other))
+    return binary(MAXIMUM, input, other, out)
 
 
-def minimum(input: Any, other: Any) -> Any:
+def minimum(input: Any, other: Any, *, out: Any = None) -> Any:
     r"""The smaller of two; NaN if either is NaN.
 
         forward    out = min(x, y)
@@ -233,7 +359,88 @@ def minimum(input: Any, other: Any) -> Any:
     >>> mt.minimum(mt.tensor([1.0, 5.0]), mt.tensor([3.0, 2.0]))
     tensor([1., 2.])
     """
-    return apply(MINIMUM, *promote("minimum", input, other))
+    return binary(MINIMUM, input, other, out)
+
+
+# fmax and fmin: x where it is chosen or y is NaN, so that a NaN gives way to a number and a tie goes to x.
+
+
+def _prefers(name: str, reference: Callable[..., Any], keeps: Callable[[Any, Any], Any]) -> Op:
+    """The row of fmax or fmin; `keeps(x, y)` is where x is chosen among numbers."""
+
+    def chosen(x: Any, y: Any) -> Any:
+        return logical_or(keeps(x, y), isnan(y))
+
+    return elementwise(
+        name,
+        reference=reference,
+        kernel=None,
+        rules=(
+            lambda g, x, y: where(chosen(x, y), g, 0.0),
+            lambda g, x, y: where(chosen(x, y), 0.0, g),
+        ),
+        saves="x y",
+        samples=draws(*TWO),
+    )
+
+
+FMAX = _prefers("fmax", np.fmax, ge)
+FMIN = _prefers("fmin", np.fmin, le)
+
+
+def fmax(input: Any, other: Any, *, out: Any = None) -> Any:
+    r"""The larger of two; the other where one is NaN.
+
+        forward    out = max(x, y)
+        backward   dx = g where x >= y or y is NaN, else 0;  dy = g where dx is 0
+
+    Shapes broadcast; a dtype is promoted.
+
+    >>> mt.fmax(mt.tensor([1.0, float("nan")]), mt.tensor([3.0, 2.0]))
+    tensor([3., 2.])
+    """
+    return binary(FMAX, input, other, out)
+
+
+def fmin(input: Any, other: Any, *, out: Any = None) -> Any:
+    r"""The smaller of two; the other where one is NaN.
+
+        forward    out = min(x, y)
+        backward   dx = g where x <= y or y is NaN, else 0;  dy = g where dx is 0
+
+    Shapes broadcast; a dtype is promoted.
+
+    >>> mt.fmin(mt.tensor([1.0, float("nan")]), mt.tensor([3.0, 2.0]))
+    tensor([1., 2.])
+    """
+    return binary(FMIN, input, other, out)
+
+
+# --- heaviside --------------------------------------------------------------------------------------------------------
+
+HEAVISIDE = elementwise(
+    "heaviside",
+    reference=lambda x, y: np.where(x == 0, y, x > 0).astype(x.dtype),
+    kernel=None,
+    rules=(None, None),
+    saves="",
+    samples=draws(*TWO),
+)
+
+
+def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
+    """The step: 0 below 0 and for NaN, 1 above, `values` at 0. No derivative.
+
+    Shapes broadcast. Raises DtypeError unless both have the same dtype.
+
+    >>> mt.heaviside(mt.tensor([-1.5, 0.0, 2.0]), mt.tensor([0.5]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    a, b = raw(input).dtype, raw(values).dtype
+    if a != b:
+        raise DtypeError(f"heaviside: the dtypes {a} and {b} differ")
+    result = apply(HEAVISIDE, input, values)
+    return result if out is None else write_out("heaviside", result, out)
 
 
 # --- clamp ------------------------------------------------------------------------------------------------------------
@@ -284,7 +491,7 @@ def _bounded(x: Any, bound: Any, lower: bool) -> Any:
     return where(logical_or(keeps, isnan(x)), x, bound)
 
 
-def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     r"""Values below `min` raised to it, then values above `max` lowered to that. NaN stays.
 
         forward    out = min(max(x, low), high)
@@ -298,18 +505,23 @@ def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
     given = [b for b in (min, max) if b is not None]
     if not given:
         raise ShapeError("clamp: at least one of min and max must be given")
-    if any(isinstance(raw(b), np.ndarray) for b in given):
-        x = input if min is None else _bounded(input, min, True)
-        return x if max is None else _bounded(x, max, False)
-    x, *_ = promote("clamp", input, *given)
-    return apply(CLAMP, x, low=min, high=max)
+    if any(isinstance(raw(b), np.ndarray) or b != b for b in given):  # a NaN replaces everything
+        result = input if min is None else _bounded(input, min, True)
+        result = result if max is None else _bounded(result, max, False)
+    else:
+        x, *_ = promote("clamp", input, *given)
+        result = apply(CLAMP, x, low=min, high=max)
+    return result if out is None else write_out("clamp", result, out)
 
 
-def clamp_min(input: Any, min: Any) -> Any:
+clip = clamp
+
+
+def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     """`clamp` from below."""
-    return clamp(input, min=min)
+    return clamp(input, min=min, out=out)
 
 
-def clamp_max(input: Any, max: Any) -> Any:
+def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
     """`clamp` from above."""
-    return clamp(input, max=max)
+    return clamp(input, max=max, out=out)

@@ -1,4 +1,4 @@
-"""Functions of one number, element by element: abs, sign, exp, log, powers, roots, sines, activations, rounding.
+"""Functions of one number, element by element: abs, sign, exp, log, roots, powers, tanh, sigmoid, relu.
 
 Each has its maths in the public function's docstring, and above it the NumPy reference, the rules and the row. A
 derivative that is fused into one kernel is an operator too, `f_vjp`, with rules of its own.
@@ -7,20 +7,33 @@ Kernels: csrc/kernels/functions.cpp.
 
 from __future__ import annotations
 
-import builtins
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph import apply, apply_one
-from ..op import Op, Sample
-from .arithmetic import add, div, mul, neg, square, sub, zero
-from .common import ONE, TWO, Array, draws, elementwise, is_floating, need_float, promote, promote_float, raw
-from .comparison import eq, ge, gt, logical_and, where
+from ..op import Op
+from .arithmetic import add, div, mul, reciprocal, square, sub, zero
+from .common import (
+    ONE,
+    TWO,
+    Array,
+    copied,
+    draws,
+    elementwise,
+    is_floating,
+    promote,
+    promote_float,
+    raw,
+    to_dtype,
+    unary,
+    write_out,
+)
+from .comparison import eq, ge, isfinite, logical_and, logical_not, where
 
 # --- abs, sign --------------------------------------------------------------------------------------------------------
 
@@ -34,7 +47,7 @@ SIGN = elementwise(
 )
 
 
-def sign(input: Any) -> Any:
+def sign(input: Any, *, out: Any = None) -> Any:
     r"""1, 0 or -1; 0 for NaN.
 
         forward    out = sign(x)
@@ -44,8 +57,11 @@ def sign(input: Any) -> Any:
     tensor([-1.,  0.,  1.])
     """
     (x,) = promote("sign", input)
-    return x if raw(x).dtype.kind == "b" else apply(SIGN, x)
+    result = copied(x) if raw(x).dtype.kind == "b" else apply(SIGN, x)
+    return result if out is None else write_out("sign", result, out)
 
+
+sgn = sign
 
 ABS = elementwise(
     "abs",
@@ -58,7 +74,7 @@ ABS = elementwise(
 )
 
 
-def abs(input: Any) -> Any:
+def abs(input: Any, *, out: Any = None) -> Any:
     r"""The absolute value.
 
         forward    out = |x|
@@ -70,8 +86,11 @@ def abs(input: Any) -> Any:
     (x,) = promote("abs", input)
     if raw(x).dtype.kind == "b":
         raise DtypeError("abs: bools have no absolute value")
-    return apply(ABS, x)
+    result = apply(ABS, x)
+    return result if out is None else write_out("abs", result, out)
 
+
+absolute = abs
 
 # --- exp, log ---------------------------------------------------------------------------------------------------------
 
@@ -85,7 +104,7 @@ EXP = elementwise(
 )
 
 
-def exp(input: Any) -> Any:
+def exp(input: Any, *, out: Any = None) -> Any:
     r"""e to the power of x.
 
         forward    out = e^x
@@ -94,7 +113,8 @@ def exp(input: Any) -> Any:
     >>> mt.exp(mt.tensor([0.0, 1.0]))
     tensor([1.0000, 2.7183])
     """
-    return apply_one(EXP, input)
+    result = apply_one(EXP, input)
+    return result if out is None else write_out("exp", result, out)
 
 
 LOG = elementwise(
@@ -107,7 +127,7 @@ LOG = elementwise(
 )
 
 
-def log(input: Any) -> Any:
+def log(input: Any, *, out: Any = None) -> Any:
     r"""The natural logarithm; NaN below 0, -inf at 0.
 
         forward    out = ln x
@@ -116,10 +136,11 @@ def log(input: Any) -> Any:
     >>> mt.log(mt.tensor([1.0, 2.0]))
     tensor([0.0000, 0.6931])
     """
-    return apply_one(LOG, input)
+    result = apply_one(LOG, input)
+    return result if out is None else write_out("log", result, out)
 
 
-def _plain(
+def plain(
     name: str,
     reference: Callable[..., Any],
     rule: Callable[..., Any],
@@ -133,36 +154,83 @@ def _plain(
     )
 
 
-EXPM1 = _plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out")
-EXP2 = _plain("exp2", np.exp2, lambda g, out: mul(mul(g, out), math.log(2)), "out")
-LOG1P = _plain("log1p", np.log1p, lambda g, x: div(g, add(x, 1)), "x", -0.5, 2)
-LOG2 = _plain("log2", np.log2, lambda g, x: div(g, mul(x, math.log(2))), "x", 0.5, 3)
-LOG10 = _plain("log10", np.log10, lambda g, x: div(g, mul(x, math.log(10))), "x", 0.5, 3)
+EXPM1 = plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out")
+EXP2 = plain("exp2", np.exp2, lambda g, out: mul(mul(g, out), math.log(2)), "out")
+LOG1P = plain("log1p", np.log1p, lambda g, x: div(g, add(x, 1)), "x", -0.5, 2)
+LOG2 = plain("log2", np.log2, lambda g, x: div(g, mul(x, math.log(2))), "x", 0.5, 3)
+LOG10 = plain("log10", np.log10, lambda g, x: div(g, mul(x, math.log(10))), "x", 0.5, 3)
 
 
-def expm1(input: Any) -> Any:
+def expm1(input: Any, *, out: Any = None) -> Any:
     """e^x - 1, accurate around 0; dx = g (out + 1)."""
-    return apply_one(EXPM1, input)
+    return unary(EXPM1, input, out)
 
 
-def exp2(input: Any) -> Any:
+def exp2(input: Any, *, out: Any = None) -> Any:
     """2^x; dx = g out ln 2."""
-    return apply_one(EXP2, input)
+    return unary(EXP2, input, out)
 
 
-def log1p(input: Any) -> Any:
+def log1p(input: Any, *, out: Any = None) -> Any:
     """ln(1 + x), accurate around 0; dx = g / (1 + x)."""
-    return apply_one(LOG1P, input)
+    return unary(LOG1P, input, out)
 
 
-def log2(input: Any) -> Any:
+def log2(input: Any, *, out: Any = None) -> Any:
     """The logarithm to base 2; dx = g / (x ln 2)."""
-    return apply_one(LOG2, input)
+    return unary(LOG2, input, out)
 
 
-def log10(input: Any) -> Any:
+def log10(input: Any, *, out: Any = None) -> Any:
     """The logarithm to base 10; dx = g / (x ln 10)."""
-    return apply_one(LOG10, input)
+    return unary(LOG10, input, out)
+
+
+def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float) -> Op:
+    """The row of logaddexp and logaddexp2: each argument's share of the gradient is a sigmoid of the difference."""
+    return elementwise(
+        name,
+        reference=reference,
+        kernel=None,
+        rules=(
+            lambda g, x, y: mul(g, sigmoid(mul(sub(x, y), scale))),
+            lambda g, x, y: mul(g, sigmoid(mul(sub(y, x), scale))),
+        ),
+        saves="x y",
+        samples=draws(*TWO),
+    )
+
+
+LOGADDEXP = _logarithm_of_sum("logaddexp", np.logaddexp, 1.0)
+LOGADDEXP2 = _logarithm_of_sum("logaddexp2", np.logaddexp2, math.log(2))
+
+
+def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
+    r"""The logarithm of a sum of exponentials, without overflow.
+
+        forward    out = ln(e^x + e^y)
+        backward   dx = g / (1 + e^(y - x)),  dy = g / (1 + e^(x - y))
+
+    Shapes broadcast; a dtype is promoted, integers to floats.
+
+    >>> mt.logaddexp(mt.tensor([0.0, 1000.0]), mt.tensor([0.0, 1000.0]))
+    tensor([6.9315e-01, 1.0007e+03])
+    """
+    result = apply(LOGADDEXP, *promote_float("logaddexp", input, other))
+    return result if out is None else write_out("logaddexp", result, out)
+
+
+def logaddexp2(input: Any, other: Any, *, out: Any = None) -> Any:
+    r"""As `logaddexp`, to base 2.
+
+        forward    out = log2(2^x + 2^y)
+        backward   dx = g / (1 + 2^(y - x)),  dy = g / (1 + 2^(x - y))
+
+    >>> mt.logaddexp2(mt.tensor([3.0]), mt.tensor([3.0]))
+    tensor([4.])
+    """
+    result = apply(LOGADDEXP2, *promote_float("logaddexp2", input, other))
+    return result if out is None else write_out("logaddexp2", result, out)
 
 
 # --- roots ------------------------------------------------------------------------------------------------------------
@@ -186,7 +254,7 @@ RSQRT = elementwise(
 )
 
 
-def sqrt(input: Any) -> Any:
+def sqrt(input: Any, *, out: Any = None) -> Any:
     r"""The square root; NaN below 0.
 
         forward    out = x^(1/2)
@@ -195,10 +263,11 @@ def sqrt(input: Any) -> Any:
     >>> mt.sqrt(mt.tensor([4.0, 9.0]))
     tensor([2., 3.])
     """
-    return apply_one(SQRT, input)
+    result = apply_one(SQRT, input)
+    return result if out is None else write_out("sqrt", result, out)
 
 
-def rsqrt(input: Any) -> Any:
+def rsqrt(input: Any, *, out: Any = None) -> Any:
     r"""One over the square root.
 
         forward    out = x^(-1/2)
@@ -207,7 +276,8 @@ def rsqrt(input: Any) -> Any:
     >>> mt.rsqrt(mt.tensor([4.0, 0.25]))
     tensor([0.5000, 2.0000])
     """
-    return apply_one(RSQRT, input)
+    result = apply_one(RSQRT, input)
+    return result if out is None else write_out("rsqrt", result, out)
 
 
 # --- pow --------------------------------------------------------------------------------------------------------------
@@ -235,13 +305,14 @@ POW_SCALAR: Op = elementwise(
 
 
 def _pow_dx(g: Any, x: Any, y: Any, _out: Any) -> Any:
-    slope = mul(y, apply(POW, x, sub(y, 1)))
-    return where(eq(y, 0), 0.0, mul(g, slope))
+    # 0 times 1/x: where that is no number, x^0 is. The other places keep their derivatives, d2/dxdy = 1/x at y = 0.
+    flat = logical_and(eq(y, 0), logical_not(isfinite(reciprocal(x))))
+    return mul(g, mul(y, apply(POW, x, where(flat, 0.0, sub(y, 1)))))
 
 
 def _pow_dy(g: Any, x: Any, y: Any, out: Any) -> Any:
     flat = logical_and(eq(x, 0), ge(y, 0))
-    return where(flat, 0.0, mul(g, mul(out, log(x))))
+    return mul(g, mul(out, log(where(flat, 1.0, x))))
 
 
 def _pow_reference(x: Array, y: Array) -> Array:
@@ -264,7 +335,7 @@ POW: Op = elementwise(
 )
 
 
-def pow(input: Any, exponent: Any) -> Any:
+def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     r"""Power.
 
         forward    out = x^y
@@ -276,202 +347,26 @@ def pow(input: Any, exponent: Any) -> Any:
     >>> mt.pow(mt.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if isinstance(raw(input), np.ndarray) and isinstance(exponent, (int, float)):
-        x, y = promote("pow", input, exponent)
+    x, y = promote("pow", input, exponent)
+    if isinstance(exponent, (int, float)) and raw(x).dtype.kind != "b":
         if raw(x).dtype.kind != "f" and exponent < 0:
             raise ShapeError(f"pow: integers to the negative integer power {exponent}; make them floats")
-        if not raw(x).dtype.kind == "b":
-            return apply(POW_SCALAR, x, exponent=exponent if math.isfinite(exponent) else float(exponent))
-        return apply(POW, x, y)
-    return apply(POW, *promote("pow", input, exponent))
+        result = apply(POW_SCALAR, x, exponent=exponent if math.isfinite(exponent) else float(exponent))
+    else:
+        result = apply(POW, x, y)
+    return result if out is None else write_out("pow", result, out)
 
 
-# --- sines and their kin ----------------------------------------------------------------------------------------------
+def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+    """`pow` in float64, whatever the arguments hold.
 
-SIN = elementwise(
-    "sin",
-    reference=np.sin,
-    kernel=_core.sin,
-    rules=(lambda g, x: mul(g, cos(x)),),
-    saves="x",
-    samples=draws(*ONE),
-)
-
-COS = elementwise(
-    "cos",
-    reference=np.cos,
-    kernel=_core.cos,
-    rules=(lambda g, x: neg(mul(g, sin(x))),),
-    saves="x",
-    samples=draws(*ONE),
-)
-
-
-def sin(input: Any) -> Any:
-    r"""The sine of x in radians.
-
-        forward    out = sin x
-        backward   dx = g cos x
-
-    >>> mt.sin(mt.tensor([0.0, 1.0]))
-    tensor([0.0000, 0.8415])
+    >>> mt.float_power(mt.tensor([2, 3]), -1)
+    tensor([0.5000, 0.3333], dtype=minitensor.float64)
     """
-    return apply_one(SIN, input)
-
-
-def cos(input: Any) -> Any:
-    r"""The cosine of x in radians.
-
-        forward    out = cos x
-        backward   dx = -g sin x
-
-    >>> mt.cos(mt.tensor([0.0, 1.0]))
-    tensor([1.0000, 0.5403])
-    """
-    return apply_one(COS, input)
-
-
-TAN = _plain("tan", np.tan, lambda g, out: mul(g, add(square(out), 1)), "out", -1, 1)
-ASIN = _plain("asin", np.arcsin, lambda g, x: mul(g, rsqrt(sub(1, square(x)))), "x", -0.7, 0.7)
-ACOS = _plain("acos", np.arccos, lambda g, x: neg(mul(g, rsqrt(sub(1, square(x))))), "x", -0.7, 0.7)
-ATAN = _plain("atan", np.arctan, lambda g, x: div(g, add(square(x), 1)), "x")
-SINH = _plain("sinh", np.sinh, lambda g, x: mul(g, cosh(x)), "x")
-COSH = _plain("cosh", np.cosh, lambda g, x: mul(g, sinh(x)), "x")
-ATAN2 = elementwise(
-    "atan2",
-    reference=np.arctan2,
-    kernel=None,
-    rules=(
-        lambda g, y, x: mul(g, div(x, add(square(x), square(y)))),
-        lambda g, y, x: mul(g, div(neg(y), add(square(x), square(y)))),
-    ),
-    saves="x y",
-    samples=draws(*TWO, away=0.5),
-)
-
-
-def tan(input: Any) -> Any:
-    """The tangent; dx = g (1 + out^2)."""
-    return apply_one(TAN, input)
-
-
-def asin(input: Any) -> Any:
-    """The inverse sine; dx = g / sqrt(1 - x^2)."""
-    return apply_one(ASIN, input)
-
-
-def acos(input: Any) -> Any:
-    """The inverse cosine; dx = -g / sqrt(1 - x^2)."""
-    return apply_one(ACOS, input)
-
-
-def atan(input: Any) -> Any:
-    """The inverse tangent; dx = g / (1 + x^2)."""
-    return apply_one(ATAN, input)
-
-
-def sinh(input: Any) -> Any:
-    """(e^x - e^-x) / 2; dx = g cosh x."""
-    return apply_one(SINH, input)
-
-
-def cosh(input: Any) -> Any:
-    """(e^x + e^-x) / 2; dx = g sinh x."""
-    return apply_one(COSH, input)
-
-
-def atan2(input: Any, other: Any) -> Any:
-    """The angle of the point (x, y) = (other, input); dy = g x / (x^2 + y^2), dx = -g y / (x^2 + y^2).
-
-    >>> mt.atan2(mt.tensor([1.0]), mt.tensor([-1.0]))
-    tensor([2.3562])
-    """
-    return apply(ATAN2, *promote_float("atan2", input, other))
-
-
-# --- rounding: constant in steps --------------------------------------------------------------------------------------
-
-
-def _rounding(name: str, reference: Callable[..., Any]) -> Op:
-    return elementwise(
-        name, reference=reference, kernel=None, rules=(lambda g: zero(g),), saves="", samples=draws(*ONE)
-    )
-
-
-FLOOR = _rounding("floor", np.floor)
-CEIL = _rounding("ceil", np.ceil)
-TRUNC = _rounding("trunc", np.trunc)
-ROUND = _rounding("round", np.round)
-
-
-def _rounded(op: Op, input: Any) -> Any:
-    (x,) = promote(op.name, input)
-    kind = raw(x).dtype.kind
-    if kind == "b":
-        raise DtypeError(f"{op.name}: bools cannot be rounded")
-    return apply(op, x) if kind == "f" else x
-
-
-def floor(input: Any) -> Any:
-    """The largest integer that is not larger; dx = 0.
-
-    >>> mt.floor(mt.tensor([-1.5, 1.5]))
-    tensor([-2.,  1.])
-    """
-    return _rounded(FLOOR, input)
-
-
-def ceil(input: Any) -> Any:
-    """The smallest integer that is not smaller; dx = 0."""
-    return _rounded(CEIL, input)
-
-
-def trunc(input: Any) -> Any:
-    """The integer part; dx = 0."""
-    return _rounded(TRUNC, input)
-
-
-def round(input: Any, *, decimals: int = 0) -> Any:
-    """The nearest integer, or number of so many decimals; halves go to the even one; dx = 0.
-
-    >>> mt.round(mt.tensor([0.5, 1.5, -0.7]))
-    tensor([ 0.,  2., -1.])
-    """
-    if decimals == 0:
-        return _rounded(ROUND, input)
-    scale = 10.0 ** builtins.abs(decimals)
-    if decimals > 0:
-        return div(_rounded(ROUND, mul(input, scale)), scale)
-    return mul(_rounded(ROUND, div(input, scale)), scale)
-
-
-# --- erf --------------------------------------------------------------------------------------------------------------
-
-
-def _erf_reference(x: Array) -> Array:
-    return np.array([math.erf(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
-
-
-ERF = elementwise(
-    "erf",
-    reference=_erf_reference,
-    kernel=_core.erf,
-    rules=(lambda g, x: mul(g, mul(exp(neg(square(x))), 2 / math.sqrt(math.pi))),),
-    saves="x",
-    samples=draws(*ONE),
-)
-
-
-def erf(input: Any) -> Any:
-    r"""The error function.
-
-        forward    out = 2 / sqrt(pi) * the integral of exp(-t^2) from 0 to x
-        backward   dx = g * 2 / sqrt(pi) * exp(-x^2)
-
-    >>> mt.erf(mt.tensor([0.0, 1.0]))
-    tensor([0.0000, 0.8427])
-    """
-    return apply_one(ERF, input)
+    x, y = [to_dtype(v, dtypes.float64) if isinstance(raw(v), np.ndarray) else float(v) for v in (input, exponent)]
+    if isinstance(x, float):
+        x = to_dtype(x, dtypes.float64)
+    return pow(x, y, out=out)
 
 
 # --- activations ------------------------------------------------------------------------------------------------------
@@ -495,7 +390,7 @@ TANH = elementwise(
 )
 
 
-def tanh(input: Any) -> Any:
+def tanh(input: Any, *, out: Any = None) -> Any:
     r"""The hyperbolic tangent.
 
         forward    out = (e^x - e^-x) / (e^x + e^-x)
@@ -504,10 +399,11 @@ def tanh(input: Any) -> Any:
     >>> mt.tanh(mt.tensor([0.0, 1.0]))
     tensor([0.0000, 0.7616])
     """
-    return apply_one(TANH, input)
+    result = apply_one(TANH, input)
+    return result if out is None else write_out("tanh", result, out)
 
 
-def _logistic(x: Array) -> Array:
+def logistic(x: Array) -> Array:
     e = np.exp(-np.abs(x))
     y: Array = np.where(x >= 0, 1, e) / (1 + e)
     return y
@@ -527,7 +423,7 @@ SIGMOID_VJP: Op = elementwise(
 
 SIGMOID = elementwise(
     "sigmoid",
-    reference=lambda x: _logistic(x).astype(x.dtype),
+    reference=lambda x: logistic(x).astype(x.dtype),
     kernel=_core.sigmoid,
     rules=(lambda g, out: apply(SIGMOID_VJP, g, out),),
     saves="out",
@@ -535,7 +431,7 @@ SIGMOID = elementwise(
 )
 
 
-def sigmoid(input: Any) -> Any:
+def sigmoid(input: Any, *, out: Any = None) -> Any:
     r"""The logistic function.
 
         forward    out = 1 / (1 + e^-x)
@@ -544,7 +440,8 @@ def sigmoid(input: Any) -> Any:
     >>> mt.sigmoid(mt.tensor([0.0, 1.0]))
     tensor([0.5000, 0.7311])
     """
-    return apply_one(SIGMOID, input)
+    result = apply_one(SIGMOID, input)
+    return result if out is None else write_out("sigmoid", result, out)
 
 
 RELU_VJP: Op = elementwise(
@@ -583,208 +480,3 @@ def relu(input: Any) -> Any:
     if raw(x).dtype.kind == "b":
         raise DtypeError("relu: bools have no positive part")
     return apply(RELU, x)
-
-
-# silu' = s + x s (1 - s), and its derivative s (1 - s) (2 + x (1 - 2 s))
-SILU_VJP: Op = elementwise(
-    "silu_vjp",
-    reference=lambda g, x: g * _logistic(x) * (1 + x * (1 - _logistic(x))),
-    kernel=_core.silu_vjp,
-    rules=(lambda h, _g, x: apply(SILU_VJP, h, x), lambda h, g, x: mul(mul(h, g), _silu_second(x))),
-    saves="x y",
-    samples=draws(*TWO),
-)
-
-
-def _silu_second(x: Any) -> Any:
-    s = sigmoid(x)
-    return mul(mul(s, sub(1, s)), add(mul(x, sub(1, mul(s, 2))), 2))
-
-
-SILU = elementwise(
-    "silu",
-    reference=lambda x: x * _logistic(x),
-    kernel=_core.silu,
-    rules=(lambda g, x: apply(SILU_VJP, g, x),),
-    saves="x",
-    samples=draws(*ONE),
-)
-
-
-def silu(input: Any) -> Any:
-    r"""x times its sigmoid, also called swish. Elfwing et al., 2018.
-
-        forward    out = x s,  s = 1 / (1 + e^-x)
-        backward   dx = g (s + x s (1 - s))
-
-    >>> mt.nn.functional.silu(mt.tensor([0.0, 1.0]))
-    tensor([0.0000, 0.7311])
-    """
-    need_float("silu", input)
-    return apply(SILU, input)
-
-
-_C, _CUBE = math.sqrt(2 / math.pi), 0.044715  # of the approximation by tanh
-
-
-def _gelu_reference(x: Array, *, approximate: str) -> Any:
-    if approximate == "tanh":
-        return 0.5 * x * (1 + np.tanh(_C * (x + _CUBE * x**3)))
-    return 0.5 * x * (1 + _erf_reference(x / math.sqrt(2)))
-
-
-def _gelu_vjp_reference(g: Array, x: Array, *, approximate: str) -> Any:
-    if approximate == "tanh":
-        t = np.tanh(_C * (x + _CUBE * x**3))
-        return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _C * (1 + 3 * _CUBE * x * x))
-    cdf = 0.5 * (1 + _erf_reference(x / math.sqrt(2)))
-    return g * (cdf + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
-
-
-def _gelu_second(x: Any, approximate: str) -> Any:
-    """gelu'': p(x) (2 - x^2); with tanh, (1 - t^2) (u' + x u''/2 - x t u'^2)."""
-    x2 = square(x)
-    if approximate == "none":
-        return mul(mul(exp(mul(x2, -0.5)), 1 / math.sqrt(2 * math.pi)), sub(2, x2))
-    t = tanh(mul(mul(x, _C), add(mul(x2, _CUBE), 1)))
-    du = mul(add(mul(x2, 3 * _CUBE), 1), _C)
-    bend = sub(add(du, mul(x2, 3 * _C * _CUBE)), mul(mul(x, t), square(du)))
-    return mul(sub(1, square(t)), bend)
-
-
-def _gelu_vjp(g: Any, x: Any, *, approximate: str) -> Any:
-    return apply(GELU_VJP, g, x, approximate=approximate)
-
-
-def _each_gelu(shapes: Any) -> Callable[..., Iterator[Sample]]:
-    def samples(rng: np.random.Generator) -> Iterator[Sample]:
-        for approximate in ("none", "tanh"):
-            yield from draws(*shapes, approximate=approximate)(rng)
-
-    return samples
-
-
-GELU_VJP: Op = elementwise(
-    "gelu_vjp",
-    reference=_gelu_vjp_reference,
-    kernel=lambda g, x, *, approximate: (_core.gelu_tanh_vjp if approximate == "tanh" else _core.gelu_vjp)(g, x),
-    rules=(
-        lambda h, _g, x, *, approximate: _gelu_vjp(h, x, approximate=approximate),
-        lambda h, g, x, *, approximate: mul(mul(h, g), _gelu_second(x, approximate)),
-    ),
-    saves="x y",
-    samples=_each_gelu(TWO),
-)
-
-GELU = elementwise(
-    "gelu",
-    reference=_gelu_reference,
-    kernel=lambda x, *, approximate: (_core.gelu_tanh if approximate == "tanh" else _core.gelu)(x),
-    rules=(_gelu_vjp,),
-    saves="x",
-    samples=_each_gelu(ONE),
-)
-
-
-def gelu(input: Any, *, approximate: str = "none") -> Any:
-    r"""x times the chance that a normal variable is below x. Hendrycks and Gimpel, 2016.
-
-        forward    out = x P(x),  P(x) = (1 + erf(x / sqrt 2)) / 2
-                   or with approximate="tanh": P(x) = (1 + tanh u) / 2,  u = sqrt(2 / pi) (x + 0.044715 x^3)
-        backward   dx = g (P(x) + x P'(x))
-
-    >>> mt.nn.functional.gelu(mt.tensor([-1.0, 1.0]))
-    tensor([-0.1587,  0.8413])
-    """
-    need_float("gelu", input)
-    if approximate not in ("none", "tanh"):
-        raise ShapeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
-    return apply(GELU, input, approximate=approximate)
-
-
-LEAKY_RELU_VJP: Op = elementwise(
-    "leaky_relu_vjp",
-    reference=lambda g, x, *, slope: np.where(x > 0, g, g * slope).astype(g.dtype),
-    kernel=lambda g, x, *, slope: _core.leaky_relu_vjp(g, x, slope),
-    rules=(lambda h, x, *, slope: apply(LEAKY_RELU_VJP, h, x, slope=slope), None),
-    saves="y",
-    samples=draws(*TWO, away=0.1, slope=0.1),
-)
-
-LEAKY_RELU = elementwise(
-    "leaky_relu",
-    reference=lambda x, *, slope: np.where(x > 0, x, x * slope).astype(x.dtype),
-    kernel=lambda x, *, slope: _core.leaky_relu(x, slope),
-    rules=(lambda g, x, *, slope: apply(LEAKY_RELU_VJP, g, x, slope=slope),),
-    saves="x",
-    samples=draws(*ONE, away=0.1, slope=0.1),
-)
-
-
-def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
-    r"""`relu` that keeps a slope below 0.
-
-        forward    out = x where x > 0, else slope * x
-        backward   dx = g where x > 0, else slope * g
-
-    >>> mt.nn.functional.leaky_relu(mt.tensor([-1.0, 2.0]))
-    tensor([-0.0100,  2.0000])
-    """
-    need_float("leaky_relu", input)
-    return apply(LEAKY_RELU, input, slope=float(negative_slope))
-
-
-def _softplus_reference(x: Array, *, beta: float, threshold: float) -> Array:
-    z = beta * x
-    return np.where(z > threshold, x, np.logaddexp(0, z) / beta).astype(x.dtype)
-
-
-def _softplus_vjp_reference(g: Array, x: Array, *, beta: float, threshold: float) -> Array:
-    z = beta * x
-    return np.where(z > threshold, g, g * _logistic(z)).astype(g.dtype)
-
-
-def _softplus_vjp(g: Any, x: Any, *, beta: float, threshold: float) -> Any:
-    return apply(SOFTPLUS_VJP, g, x, beta=beta, threshold=threshold)
-
-
-def _softplus_second(x: Any, beta: float, threshold: float) -> Any:
-    """beta s (1 - s), and 0 where beta x > threshold."""
-    z = mul(x, beta)
-    s = sigmoid(z)
-    return where(gt(z, threshold), 0.0, mul(mul(s, sub(1, s)), beta))
-
-
-SOFTPLUS_VJP: Op = elementwise(
-    "softplus_vjp",
-    reference=_softplus_vjp_reference,
-    kernel=lambda g, x, *, beta, threshold: _core.softplus_vjp(g, x, beta, threshold),
-    rules=(
-        lambda h, _g, x, *, beta, threshold: _softplus_vjp(h, x, beta=beta, threshold=threshold),
-        lambda h, g, x, *, beta, threshold: mul(mul(h, g), _softplus_second(x, beta, threshold)),
-    ),
-    saves="x y",
-    samples=draws(*TWO, beta=2.0, threshold=3.0),
-)
-
-SOFTPLUS = elementwise(
-    "softplus",
-    reference=_softplus_reference,
-    kernel=lambda x, *, beta, threshold: _core.softplus(x, beta, threshold),
-    rules=(_softplus_vjp,),
-    saves="x",
-    samples=draws(*ONE, beta=2.0, threshold=3.0),
-)
-
-
-def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
-    r"""A smooth `relu`; x itself where beta * x > threshold.
-
-        forward    out = ln(1 + exp(beta x)) / beta
-        backward   dx = g / (1 + exp(-beta x))
-
-    >>> mt.nn.functional.softplus(mt.tensor([0.0, 30.0]))
-    tensor([ 0.6931, 30.0000])
-    """
-    need_float("softplus", input)
-    return apply(SOFTPLUS, input, beta=float(beta), threshold=float(threshold))
