@@ -14,7 +14,7 @@ from .ops.functions import sigmoid as expit
 from .ops.gamma import digamma, polygamma, psi, zeta
 from .ops.gamma import lgamma as gammaln
 from .ops.gamma import mvlgamma as multigammaln
-from .ops.reduce import logsumexp
+from .ops.moments import logsumexp
 from .ops.rounding import round
 from .ops.special import (
     entr,

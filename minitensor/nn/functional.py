@@ -354,7 +354,7 @@ def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype:
 
 
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
-    r"""A random choice along `dim` that passes gradients. Jang, Gu, Poole, and Maddison, Mnih, Teh, 2017.
+    r"""A random choice along `dim` that passes gradients. E. Jang, S. Gu, B. Poole, 2017.
 
         forward    y = softmax((x - ln e) / tau), e exponential;  with `hard` a 1 at the largest y, 0 elsewhere
         backward   as softmax; with `hard` too

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, return_types
+from .. import return_types
 from ..errors import DtypeError
 from ..graph import apply
 from ..op import Op, Result
@@ -27,7 +27,6 @@ from .common import (
     promote,
     promote_float,
     raw,
-    to_dtype,
     write_out,
 )
 from .comparison import gt, isfinite, isnan, where
@@ -250,8 +249,7 @@ def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = No
         result = copied(x)
     else:
         ends = np.finfo(raw(x).dtype)
-        high, low = (ends.max if posinf is None else posinf), (ends.min if neginf is None else neginf)
-        infinite = where(gt(x, 0), float(high), float(low))
-        replaced = where(isnan(x), 0.0 if nan is None else float(nan), infinite)
-        result = where(isfinite(x), x, to_dtype(replaced, dtypes.of(raw(x).dtype)))
+        given = (nan, 0), (posinf, ends.max), (neginf, ends.min)
+        none, high, low = [np.asarray(default if v is None else v, raw(x).dtype) for v, default in given]
+        result = where(isfinite(x), x, where(isnan(x), none, where(gt(x, 0), high, low)))
     return result if out is None else write_out("nan_to_num", result, out)
