@@ -105,7 +105,7 @@ def test_a_long_chain_takes_the_small_products_first():
     [
         (lambda: mt.einsum("ij,jk->ik", mt.ones(2, 3), mt.ones(4, 5)), r"\(2, 3\) and \(4, 5\).*'j'.* 3 and 4"),
         (lambda: mt.einsum("ii->i", mt.ones(2, 3)), r"'i' names two axes of \(2, 3\)"),
-        (lambda: mt.einsum("ij", mt.ones(2, 3, 4)), "operand 0 .* has 3 axes, but its names are 2"),
+        (lambda: mt.einsum("ij", mt.ones(2, 3, 4)), "operand 0 has 3 axes, but its names are 2"),
         (lambda: mt.einsum("ij...->i", mt.ones(2)), "operand 0"),
         (lambda: mt.einsum("i->ii", mt.ones(2)), "'i' stands twice in the output"),
         (lambda: mt.einsum("i->j", mt.ones(2)), "'j' of the output is in none"),

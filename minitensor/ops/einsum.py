@@ -11,6 +11,7 @@ Every name is an axis. Two operands at a time become one batched matrix product:
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
@@ -103,9 +104,13 @@ def _pair(a: Term, b: Term, keep: set[Hashable], sizes: dict[Hashable, int]) -> 
         product = mul(reshape(x, (*shape(batch, rows), *[1] * len(columns))), _between(y, len(batch), len(rows)))
         return product, (*batch, *rows, *columns)
     front = (count(batch),) if batch else ()
-    x = reshape(x, (*front, count(rows), count(inner)))
-    y = reshape(y, (*front, count(inner), count(columns)))
-    return reshape(apply(MATMUL, x, y), shape(batch, rows, columns)), (*batch, *rows, *columns)
+    x = _shaped(x, (*front, count(rows), count(inner)))
+    y = _shaped(y, (*front, count(inner), count(columns)))
+    return _shaped(apply(MATMUL, x, y), shape(batch, rows, columns)), (*batch, *rows, *columns)
+
+
+def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
+    return x if shape_of(x) == shape else reshape(x, shape)
 
 
 def _between(y: Any, place: int, count: int) -> Any:
@@ -143,9 +148,11 @@ def contract(name: str, terms: Sequence[Term], output: Labels) -> Any:
     sizes = _sizes(name, terms)
     narrow = []
     for x, labels in terms:  # an axis of size 1 that broadcasts is left out of the product
-        kept = [d for d, label in enumerate(labels) if shape_of(x)[d] == sizes[label]]
         shape = shape_of(x)
-        narrow.append((reshape(x, tuple([shape[d] for d in kept])), tuple([labels[d] for d in kept])))
+        kept = [d for d, label in enumerate(labels) if shape[d] == sizes[label]]
+        if len(kept) < len(shape):
+            x, labels = reshape(x, tuple([shape[d] for d in kept])), tuple([labels[d] for d in kept])
+        narrow.append((x, labels))
     names = [set(labels) for _, labels in narrow] + [set(output)]
     terms = [_summed(x, labels, _needed(names, i)) for i, (x, labels) in enumerate(narrow)]
     while len(terms) > 1:
@@ -206,6 +213,29 @@ def _spelled(names: list[Any], ndim: int, what: str) -> Labels:
     return tuple(found)
 
 
+def _named(inputs: list[list[Any]], output: list[Any] | None, ndims: tuple[int, ...]) -> tuple[list[Labels], Labels]:
+    """The names of the axes of each operand and of the output, all spelled out."""
+    labels = [_spelled(names, n, f"operand {i}") for i, (names, n) in enumerate(zip(inputs, ndims, strict=True))]
+    every = [label for part in labels for label in part]
+    dots = sorted({s for s in every if isinstance(s, tuple)}, reverse=True)
+    if output is None:
+        return labels, (*dots, *sorted([s for s in every if isinstance(s, str) and every.count(s) == 1]))
+    final: list[Hashable] = []
+    for n in output:
+        final.extend(dots if n is ... else [n])
+    for label in final:
+        if final.count(label) > 1:
+            raise ShapeError(f"einsum: {label!r} stands twice in the output")
+        if label not in every:
+            raise ShapeError(f"einsum: {label!r} of the output is in none of the operands")
+    return labels, tuple(final)
+
+
+@functools.lru_cache(256)
+def _of_equation(equation: str, ndims: tuple[int, ...]) -> tuple[list[Labels], Labels]:
+    return _named(*_parsed(equation, len(ndims)), ndims)
+
+
 def einsum(*args: Any) -> Any:
     r"""The sum of products that an equation names: "ij,jk->ik" is the matrix product.
 
@@ -224,35 +254,22 @@ def einsum(*args: Any) -> Any:
     """
     if not args:
         raise ShapeError("einsum: expected an equation and operands")
-    if isinstance(args[0], str):
+    equation = args[0] if isinstance(args[0], str) else None
+    inputs: list[list[Any]] = []
+    output: list[Any] | None = None
+    if equation is None:
+        operands, inputs, output = _sublists(args)
+    else:
         operands = list(args[1:])
         if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
             operands = list(operands[0])
         if not operands:
-            raise ShapeError(f"einsum: {args[0]!r}: no operands are given")
-        inputs, output = _parsed(args[0], len(operands))
-    else:
-        operands, inputs, output = _sublists(args)
+            raise ShapeError(f"einsum: {equation!r}: no operands are given")
     if any(not hasattr(raw(x), "shape") for x in operands):
         raise TypeError("einsum: the operands must be tensors")
-    terms = [
-        (x, _spelled(names, len(shape_of(x)), f"operand {i} of shape {shape_of(x)}"))
-        for i, (x, names) in enumerate(zip(operands, inputs, strict=True))
-    ]
-    every = [label for _, labels in terms for label in labels]
-    dots = sorted({s for s in every if isinstance(s, tuple)}, reverse=True)
-    if output is None:
-        once = sorted([s for s in every if isinstance(s, str) and every.count(s) == 1])
-        return contract("einsum", terms, (*dots, *once))
-    final: list[Hashable] = []
-    for n in output:
-        final.extend(dots if n is ... else [n])
-    for label in final:
-        if final.count(label) > 1:
-            raise ShapeError(f"einsum: {label!r} stands twice in the output")
-        if label not in every:
-            raise ShapeError(f"einsum: {label!r} of the output is in none of the operands")
-    return contract("einsum", terms, tuple(final))
+    ndims = tuple([len(shape_of(x)) for x in operands])
+    labels, final = _named(inputs, output, ndims) if equation is None else _of_equation(equation, ndims)
+    return contract("einsum", list(zip(operands, labels, strict=True)), final)
 
 
 # --- tensordot, kron --------------------------------------------------------------------------------------------------
