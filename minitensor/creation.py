@@ -7,8 +7,9 @@ all but `device` may say what they like. Windows are in windows.py.
 from __future__ import annotations
 
 import builtins
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,38 +67,67 @@ def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
         if wanted is None:
             wanted = dtypes.of(data.dtype).numpy
         return np.array(data, wanted, copy=copy or None, order="C" if copy else "K")
+    found: set[dtypes.dtype] = set()
+    given, data = data, _plain(data, found)
+    if wanted is None:
+        wanted = functools.reduce(dtypes.promote_types, found or {dtypes.get_default_dtype()}).numpy
     try:
-        out = np.asarray(_plain(data))
+        out = np.asarray(data)
+        if out.dtype.kind == "O" and wanted.kind == "f":  # integers beyond int64
+            out = np.asarray(data, np.float64)
+    except OverflowError:
+        raise DtypeError(f"tensor: a number of {given!r:.60} does not fit into {wanted}") from None
     except ValueError as error:
         raise ShapeError(f"tensor: the nested lists do not make a rectangle ({error})") from None
-    if wanted is None:
-        kind = out.dtype.kind
-        if kind == "f" and not _from_numpy(data):
-            wanted = dtypes.get_default_dtype().numpy
-        elif out.dtype.kind in "OUS":
-            raise DtypeError(f"tensor: cannot make numbers of {type(data).__name__} data {data!r:.60}")
-        else:
-            wanted = dtypes.of(out.dtype).numpy
-    try:
+    if wanted.kind in "iu" and out.size:  # Python's numbers are not cut off
+        limits = np.iinfo(wanted)
+        if not (np.all(out >= -limits.max - (wanted.kind == "i")) and np.all(out < limits.max + 1)):
+            raise DtypeError(f"tensor: a number of {given!r:.60} does not fit into {wanted}")
+    with np.errstate(over="ignore"):
         return out.astype(wanted)
-    except (TypeError, ValueError):
-        raise DtypeError(f"tensor: cannot make {wanted} of {type(data).__name__} data {data!r:.60}") from None
 
 
-def _plain(data: Any) -> Any:
-    """Nested lists with the tensors in them as arrays."""
-    if isinstance(data, Tensor):
-        return data.array
+_PYTHON = {builtins.bool: dtypes.bool_, int: dtypes.int64}
+
+
+def _plain(data: Any, found: set[dtypes.dtype]) -> Any:
+    """Nested lists without tensors; the dtypes of all the numbers, tensors and arrays in them are added to `found`.
+
+    A tensor of one element counts as a number.
+    """
     if isinstance(data, (list, tuple)):
-        return [_plain(x) for x in data]
-    return list(data) if isinstance(data, builtins.range) else data
+        classes = set(map(type, data))
+        if not classes <= _NUMBERS:
+            return [_plain(x, found) for x in data]
+    else:
+        classes = {type(data)}
+    if classes <= _NUMBERS:
+        found.update(dtypes.get_default_dtype() if c is float else _PYTHON[c] for c in classes)
+        return data
+    if isinstance(data, Tensor):
+        data = data.array.reshape(()) if data.array.size == 1 else data.array
+    elif isinstance(data, builtins.range):
+        data = np.arange(data.start, data.stop, data.step, dtype=np.int64)
+    elif isinstance(data, (float, int)) and not isinstance(data, np.generic):  # of a class of the user's own
+        return _plain(float(data) if isinstance(data, float) else int(data), found)
+    elif not isinstance(data, (np.ndarray, np.generic)):
+        data = _foreign(data)
+    found.add(dtypes.of(data.dtype))
+    return data
 
 
-def _from_numpy(data: Any) -> bool:
-    """Whether nested lists hold arrays or tensors, whose dtype counts, instead of Python floats."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return isinstance(data, (Tensor, np.ndarray, np.generic)) and not isinstance(data, float)
+_NUMBERS = {float, int, builtins.bool}
+
+
+def _foreign(data: Any) -> Any:
+    """An array of what is neither number nor list, but shows its memory to NumPy: a buffer, another library's array."""
+    if isinstance(data, builtins.complex):
+        raise ComplexError(f"{data!r}: minitensor has no complex numbers")
+    if isinstance(data, (bytearray, memoryview)) or hasattr(data, "__array__"):
+        return np.asarray(data)
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return np.asarray(_array(list(data), None, None, False))
+    raise DtypeError(f"tensor: cannot make numbers of {type(data).__name__} data {data!r:.60}")
 
 
 def tensor(
@@ -150,7 +180,7 @@ def from_numpy(array: Any) -> Tensor:
 
 
 def asarray(
-    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool | None = None
 ) -> Tensor:
     """A tensor of `obj`, in its memory where that is possible; `copy` forbids it (True) or insists on it (False).
 
@@ -161,7 +191,7 @@ def asarray(
     given = raw(obj)
     if copy is False and not (isinstance(given, np.ndarray) and np.shares_memory(made.array, given)):
         raise ShapeError("asarray: copy=False, but the data cannot be shared as they are")
-    return made.detach().requires_grad_() if requires_grad else made
+    return made if requires_grad is None else made.detach().requires_grad_(requires_grad)
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:

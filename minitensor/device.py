@@ -36,6 +36,9 @@ class device:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, device) and other.type == self.type
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return device, (self.type, self.index)
+
     def __hash__(self) -> int:
         return hash(self.type)
 

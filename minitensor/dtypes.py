@@ -12,13 +12,15 @@ from .errors import ComplexError, DtypeError
 class dtype:
     """An element type, as `minitensor.float32`; `.numpy` is NumPy's."""
 
-    __slots__ = ("is_complex", "is_floating_point", "itemsize", "name", "numpy", "rank")
+    __slots__ = ("is_complex", "is_floating_point", "is_signed", "itemsize", "name", "numpy", "rank", "type_name")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, type_name: str) -> None:
         self.name = name
+        self.type_name = type_name  # of PyTorch's constructor
         self.numpy = np.dtype(name)
         self.itemsize = self.numpy.itemsize
         self.is_floating_point = self.numpy.kind == "f"
+        self.is_signed = self.numpy.kind in "if"
         self.is_complex = False
         # The category: bool, integer, floating. A higher one wins whatever the sizes.
         self.rank = {"b": 0, "u": 1, "i": 1, "f": 2}[self.numpy.kind]
@@ -33,18 +35,19 @@ class dtype:
         raise ComplexError(f"{self}: minitensor has no complex numbers")
 
 
-bool_ = dtype("bool")
-uint8 = dtype("uint8")
-int8 = dtype("int8")
-int16 = dtype("int16")
-int32 = dtype("int32")
-int64 = dtype("int64")
-float16 = dtype("float16")
-float32 = dtype("float32")
-float64 = dtype("float64")
+bool_ = dtype("bool", "BoolTensor")
+uint8 = dtype("uint8", "ByteTensor")
+int8 = dtype("int8", "CharTensor")
+int16 = dtype("int16", "ShortTensor")
+int32 = dtype("int32", "IntTensor")
+int64 = dtype("int64", "LongTensor")
+float16 = dtype("float16", "HalfTensor")
+float32 = dtype("float32", "FloatTensor")
+float64 = dtype("float64", "DoubleTensor")
 
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 _OF = {d.numpy: d for d in ALL}
+NUMPY = frozenset(_OF)
 _default = float32
 
 
@@ -125,3 +128,51 @@ def result_type(tensors: list[tuple[dtype, int]], scalars: list[Any]) -> dtype:
             result = group
     assert result is not None
     return result
+
+
+class _Info:
+    """What finfo and iinfo have in common."""
+
+    def __init__(self, name: str, kinds: str, type: Any) -> None:
+        d = of(_default if type is None else type)
+        if d.numpy.kind not in kinds:
+            raise TypeError(f"{name}: {d} is not of that kind")
+        self.dtype = d.name
+        self.bits = 8 * d.itemsize
+        self._numpy: Any = np.finfo(d.numpy) if kinds == "f" else np.iinfo(d.numpy)
+        cast = float if kinds == "f" else int
+        self.min, self.max = cast(self._numpy.min), cast(self._numpy.max)
+
+
+class finfo(_Info):
+    """The limits of a floating dtype, the default one if none is given.
+
+    >>> mt.finfo(mt.float32).max
+    3.4028234663852886e+38
+    """
+
+    def __init__(self, type: Any = None) -> None:
+        super().__init__("finfo", "f", type)
+        self.eps = float(self._numpy.eps)
+        self.tiny = self.smallest_normal = float(self._numpy.tiny)
+        self.resolution = float(self._numpy.resolution)
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, eps={self.eps:g}, "
+            f"smallest_normal={self.tiny:g}, tiny={self.tiny:g}, dtype={self.dtype})"
+        )
+
+
+class iinfo(_Info):
+    """The limits of an integer dtype.
+
+    >>> mt.iinfo(mt.uint8).max
+    255
+    """
+
+    def __init__(self, type: Any) -> None:
+        super().__init__("iinfo", "iu", type)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .errors import ShapeError
 
 _options: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
 
@@ -23,7 +24,10 @@ def set_printoptions(
     """How tensors print: digits, from how many elements on they are abridged, how many stay, the width of a line."""
     profiles = {"default": (4, 1000, 3), "short": (2, 1000, 2), "full": (4, float("inf"), 3)}
     if profile is not None:
+        if profile not in profiles:
+            raise ShapeError(f"set_printoptions: profile {profile!r} is not one of {', '.join(profiles)}")
         _options["precision"], _options["threshold"], _options["edgeitems"] = profiles[profile]
+        _options["linewidth"] = 80
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
     _options.update({k: v for k, v in given.items() if v is not None})
     _options["sci_mode"] = sci_mode
@@ -38,18 +42,19 @@ def _shown(a: Any) -> Any:
     return a
 
 
-def _formatter(a: Any) -> Callable[[Any], str]:
-    """How each element is written, all in one width."""
+def _formatter(a: Any) -> tuple[Callable[[Any], str], int]:
+    """How each element is written, and the width that they are brought to; a nan, an inf or -0 may be wider."""
     digits = _options["precision"]
     if a.dtype.kind == "b":
         words = [str(bool(v)) for v in a.flat]
         width = max(map(len, words), default=0)
-        return lambda v: f"{bool(v)!s:>{width}}"
+        return lambda v: f"{bool(v)!s:>{width}}", width
     if a.dtype.kind != "f":
         width = max((len(str(int(v))) for v in a.flat), default=0)
-        return lambda v: f"{int(v):>{width}}"
+        return lambda v: f"{int(v):>{width}}", width
     values = a.astype(np.float64)
-    finite = np.abs(values[np.isfinite(values) & (values != 0)])
+    counted = values[np.isfinite(values) & (values != 0)]  # these decide on the form and the width
+    finite = np.abs(counted)
     sci = _options["sci_mode"]
     if finite.size == 0:
         form = ".0f"
@@ -66,11 +71,11 @@ def _formatter(a: Any) -> Callable[[Any], str]:
         text = f"{float(v):{form}}"
         return text + "." if dotted and np.isfinite(v) else text
 
-    width = max((len(word(v)) for v in values.flat), default=0)
-    return lambda v: f"{word(v):>{width}}"
+    width = max((len(word(v)) for v in counted), default=0)
+    return lambda v: f"{word(v):>{width}}", width
 
 
-def _rows(a: Any, word: Callable[[Any], str], indent: int, abridged: bool) -> str:
+def _rows(a: Any, word: Callable[[Any], str], width: int, indent: int, abridged: bool) -> str:
     e = _options["edgeitems"]
     if a.ndim == 0:
         return word(a[()])
@@ -78,12 +83,11 @@ def _rows(a: Any, word: Callable[[Any], str], indent: int, abridged: bool) -> st
     cut = abridged and n > 2 * e
     places = [*range(e), None, *range(n - e, n)] if cut else list(range(n))
     if a.ndim == 1:
-        words = ["..." if i is None else word(a[i]) for i in places]
-        each = max(map(len, words), default=1) + 2
-        per_line = max(1, (_options["linewidth"] - indent) // each)
+        words = [" ..." if i is None else word(a[i]) for i in places]
+        per_line = max(1, (_options["linewidth"] - indent) // (width + 2))
         lines = [", ".join(words[k : k + per_line]) for k in range(0, len(words), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
-    parts = ["..." if i is None else _rows(a[i], word, indent + 1, abridged) for i in places]
+    parts = ["..." if i is None else _rows(a[i], word, width, indent + 1, abridged) for i in places]
     breaks: int = a.ndim - 1
     return "[" + ("," + "\n" * breaks + " " * (indent + 1)).join(parts) + "]"
 
@@ -93,7 +97,7 @@ def tensor_str(x: Any) -> str:
     a = x.array
     abridged = a.size > _options["threshold"]
     prefix = "tensor("
-    body = "[]" if a.size == 0 else _rows(a, _formatter(_shown(a) if abridged else a), len(prefix), abridged)
+    body = "[]" if a.size == 0 else _rows(a, *_formatter(_shown(a) if abridged else a), len(prefix), abridged)
     notes = []
     if a.size == 0 and a.shape != (0,):
         notes.append(f"size={tuple(a.shape)}")
@@ -104,4 +108,10 @@ def tensor_str(x: Any) -> str:
         notes.append(f"grad_fn=<{x.node.name()}>")
     elif x.requires_grad:
         notes.append("requires_grad=True")
-    return ", ".join([prefix + body, *notes]) + ")"
+    text = prefix + body
+    column = len(text) - text.rfind("\n")  # of what follows, were a comma there
+    for note in notes:
+        fits = column + len(note) + 2 <= _options["linewidth"]
+        text += (", " if fits else ",\n" + " " * len(prefix)) + note
+        column = column + len(note) + 2 if fits else len(prefix) + len(note) + 1
+    return text + ")"

@@ -56,6 +56,20 @@ class Size(tuple[int, ...]):
         part = super().__getitem__(index)
         return Size(part) if isinstance(index, slice) else part
 
+    def __add__(self, other: Any) -> Any:
+        return Size(super().__add__(other))
+
+    def __radd__(self, other: Any) -> Any:
+        return Size(tuple(other) + tuple(self))
+
+    def __mul__(self, times: Any) -> Any:
+        return Size(super().__mul__(times))
+
+    __rmul__ = __mul__
+
+    def __reduce__(self) -> Any:
+        return Size, (tuple(self),)
+
 
 class RemovableHandle:
     """What registering a hook returns: `remove()` takes the hook away."""
@@ -99,6 +113,16 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: Tensor, other: Any) -> Any:
         return function(other, self)
+
+    return method
+
+
+def _or_never(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator that leaves what is no number, as None, to Python: such things are not equal."""
+
+    def method(self: Tensor, other: Any) -> Any:
+        number = isinstance(other, (graph.Tensor, int, float, np.ndarray, np.generic, complex))
+        return function(self, other) if number else NotImplemented
 
     return method
 
@@ -206,6 +230,20 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """Whether the elements lie in row-major order in memory."""
         return bool(self.array.flags.c_contiguous)
 
+    def storage_offset(self) -> int:
+        """The place of the first element in the memory that this tensor is a view of, in elements."""
+        owner = self.array
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        return int(self.array.ctypes.data - owner.ctypes.data) // self.itemsize
+
+    is_cpu = True
+    is_cuda = is_mps = is_sparse = is_quantized = is_meta = False
+
+    def is_pinned(self) -> bool:
+        """False: there is no other memory to copy to."""
+        return False
+
     def data_ptr(self) -> int:
         """The address of the first element."""
         return int(self.array.ctypes.data)
@@ -227,7 +265,11 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         return formatting.tensor_str(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.array.size == 1 else str(self)
+        if self.array.ndim == 0 or (spec and self.array.size == 1):
+            return format(self.item(), spec)
+        if spec:
+            raise TypeError(f"only a tensor with one element takes the format {spec!r}, not one of {self.array.shape}")
+        return str(self)
 
     def __hash__(self) -> int:
         return id(self)
@@ -357,11 +399,26 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     __array_priority__ = 1000
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().__dlpack__(**options)
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: Any = False) -> Any:
+        """What a NumPy function of this tensor returns: a tensor, where minitensor has the dtype."""
+        array = np.asarray(array)
+        return wrap(array) if array.dtype in dtypes.NUMPY else array
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        """A capsule with this tensor's memory, for another library: what `from_dlpack` there asks for."""
+        if self.requires_grad:
+            raise BufferError("__dlpack__: the tensor requires gradients, which do not travel; use detach()")
+        if dl_device is not None and tuple(dl_device) != (1, 0):
+            raise BufferError(f"__dlpack__: device {dl_device} is not the CPU, (1, 0)")
+        array = self.array.copy() if copy else self.array
+        if max_version is not None and max_version >= (1, 0) and VERSIONED:
+            return array.__dlpack__(stream=stream, max_version=max_version)
+        return array.__dlpack__(stream=stream)
 
     def __dlpack_device__(self) -> Any:
-        return self.array.__dlpack_device__()
+        return 1, 0  # the CPU
 
     def item(self) -> Any:
         """The one element as a Python number."""
@@ -390,20 +447,17 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         return int(self.item())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild, (type(self), self.array, bool(self._is_own_leaf()), self._attributes())
+        return _rebuild, (type(self), self.array, bool(self.requires_grad), self._attributes())
 
     def _attributes(self) -> dict[str, Any]:
         """What was set on this tensor from outside; uncompiled, the core's own fields lie beside it."""
         return {name: value for name, value in self.__dict__.items() if name not in _CORE}
 
-    def _is_own_leaf(self) -> bool:
-        return self.node is None and self.requires_grad
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if self.node is not None:
             raise GraphError("only leaf tensors can be deep-copied; use clone() or detach() first")
         if id(self) not in memo:
-            made = _rebuild(type(self), self.array.copy("K"), self.requires_grad, {})
+            made = _rebuild(type(self), _deep(self.array, memo), self.requires_grad, {})
             memo[id(self)] = made
             made.__dict__.update(copy.deepcopy(self._attributes(), memo))
             if self.leaf_grad is not None:
@@ -431,8 +485,16 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         return result
 
     def type(self, dtype: Any = None) -> Any:
-        """The dtype's name, or this tensor with another dtype."""
-        return f"minitensor.{self.dtype.name}" if dtype is None else self.to(dtype)
+        """The name of PyTorch's type for the dtype, as "minitensor.FloatTensor"; or this tensor with another dtype.
+
+        A dtype may be given by such a name too, or by the constructor itself, `mt.FloatTensor`.
+        """
+        if dtype is None:
+            return f"minitensor.{self.dtype.type_name}"
+        if isinstance(dtype, str) and dtype.endswith("Tensor"):
+            name = dtype.rpartition(".")[2]
+            dtype = next((d for d in dtypes.ALL if d.type_name == name), dtype)
+        return self.to(getattr(dtype, "dtype", dtype))
 
     def type_as(self, other: Tensor) -> Tensor:
         """This tensor in the dtype of `other`."""
@@ -466,8 +528,21 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """In uint8."""
         return self.to(dtypes.uint8)
 
+    def char(self) -> Tensor:
+        """In int8."""
+        return self.to(dtypes.int8)
+
+    def short(self) -> Tensor:
+        """In int16."""
+        return self.to(dtypes.int16)
+
     def cpu(self) -> Tensor:
         """Itself: every tensor is on the CPU."""
+        return self
+
+    def cuda(self, device: Any = "cuda", non_blocking: Any = False) -> Tensor:
+        """Raises ShapeError: there is only the CPU."""
+        check(device if isinstance(device, str) else f"cuda:{device}")
         return self
 
     def pin_memory(self) -> Tensor:
@@ -482,7 +557,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """Zeros of another shape in this tensor's dtype; `options` as of `zeros`."""
         from . import creation
 
-        return creation.zeros(*size, dtype=dtype or self.dtype, **options)
+        return creation.zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
 
     def new_ones(
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
@@ -490,7 +565,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """Ones of another shape in this tensor's dtype; `options` as of `ones`."""
         from . import creation
 
-        return creation.ones(*size, dtype=dtype or self.dtype, **options)
+        return creation.ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
 
     def new_empty(
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
@@ -498,7 +573,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """A tensor of another shape in this tensor's dtype; `options` as of `empty`."""
         from . import creation
 
-        return creation.empty(*size, dtype=dtype or self.dtype, **options)
+        return creation.empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
 
     def new_full(
         self,
@@ -523,7 +598,13 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """A tensor of other data in this tensor's dtype; `options` as of `tensor`."""
         from . import creation
 
-        return creation.tensor(data, dtype=dtype or self.dtype, **options)
+        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
+
+    def new(self, *data: Any) -> Tensor:
+        """PyTorch's old way to a tensor in this one's dtype: of data, or of sizes, then zeros."""
+        from . import interop
+
+        return interop.TensorType("new", self.dtype)(*data)
 
     # --- indexing -----------------------------------------------------------------------------------------------------
 
@@ -540,6 +621,8 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         return iter(shapes.unbind(self, 0))
 
     def __contains__(self, value: Any) -> Any:
+        if not isinstance(value, (Tensor, int, float, np.generic)):
+            raise TypeError(f"in: a tensor holds numbers, and can be searched for tensors, not {type(value).__name__}")
         return bool(np.any(self.array == (value.array if isinstance(value, Tensor) else value)))
 
     # --- arithmetic ---------------------------------------------------------------------------------------------------
@@ -673,8 +756,10 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     # --- comparisons --------------------------------------------------------------------------------------------------
 
-    eq = __eq__ = comparison.eq
-    ne = not_equal = __ne__ = comparison.ne
+    eq = comparison.eq
+    ne = not_equal = comparison.ne
+    __eq__ = _or_never(comparison.eq)
+    __ne__ = _or_never(comparison.ne)
     lt = less = __lt__ = comparison.lt
     le = less_equal = __le__ = comparison.le
     gt = greater = __gt__ = comparison.gt
@@ -927,6 +1012,21 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     geometric_ = random.geometric_
     bernoulli = random.bernoulli
     multinomial = random.multinomial
+
+
+def _deep(array: Any, memo: dict[int, Any]) -> Any:
+    """A copy of an array in a copy of the memory that it is a part of: views go on sharing it."""
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    if owner is array or not (owner.flags.c_contiguous or owner.flags.f_contiguous):
+        return memo.setdefault(id(array), array.copy("K"))
+    memory = memo.setdefault(id(owner), owner.copy("K"))
+    place = array.ctypes.data - owner.ctypes.data
+    return np.ndarray(array.shape, array.dtype, memory.ravel("K").data, place, array.strides)
+
+
+VERSIONED = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # NumPy knows DLPack 1.0
 
 
 def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:

@@ -24,7 +24,7 @@ FLOORS = [
     {"dtypes", "device", "op", "generator"},
     {"graph"},
     {"ops"},
-    {"formatting", "tensor", "creation", "windows", "cpu", "random", "serialization"},
+    {"formatting", "tensor", "creation", "interop", "windows", "cpu", "random", "serialization"},
     {"autograd", "func", "linalg", "special"},
     {"nn", "optim", "utils", "implicit", "ode", "soft"},
     {"training"},

@@ -1,5 +1,5 @@
 """Helpers around the training loop."""
 
-from . import data
+from . import data, dlpack
 
-__all__ = ["data"]
+__all__ = ["data", "dlpack"]
