@@ -91,7 +91,7 @@ def _taken(source: Any) -> Any:
 
 
 def _writeable(array: Any) -> Any:
-    """The same memory for writing: capsules without a version cannot say that it is read-only, and NumPy takes it so."""
+    """The same memory for writing: a capsule without a version says nothing of it, and NumPy then forbids it."""
     reach = [(n - 1) * step for n, step in zip(array.shape, array.strides, strict=True)]
     before = -sum(r for r in reach if r < 0)
     size = before + sum(r for r in reach if r > 0) + array.itemsize

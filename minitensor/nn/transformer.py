@@ -318,8 +318,8 @@ class Transformer(Module):
         """The causal mask (sz, sz) to add to the scores: 0 up to the diagonal, -inf above it.
 
         >>> mt.nn.Transformer.generate_square_subsequent_mask(2)
-        tensor([[  0., -inf],
-                [  0.,   0.]])
+        tensor([[0., -inf],
+                [0., 0.]])
         """
         return creation.tensor(np.triu(np.full((sz, sz), -np.inf), 1).tolist(), device=device, dtype=dtype)
 
