@@ -16,7 +16,7 @@ from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import ONE, TWO, Array, binary, draws, elementwise, promote, raw, to_dtype, write_out
+from .common import ONE, TWO, Array, binary, draws, elementwise, is_floating, promote, raw, to_dtype, write_out
 
 # --- comparisons ------------------------------------------------------------------------------------------------------
 
@@ -491,6 +491,9 @@ def _bounded(x: Any, bound: Any, lower: bool) -> Any:
     return where(logical_or(keeps, isnan(x)), x, bound)
 
 
+_BOUNDS = (float, int, type(None))
+
+
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     r"""Values below `min` raised to it, then values above `max` lowered to that. NaN stays.
 
@@ -502,15 +505,17 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     >>> mt.clamp(mt.tensor([-2.0, 0.5, 2.0]), -1, 1)
     tensor([-1.0000,  0.5000,  1.0000])
     """
-    given = [b for b in (min, max) if b is not None]
-    if not given:
+    if min is None and max is None:
         raise ShapeError("clamp: at least one of min and max must be given")
-    if any(isinstance(raw(b), np.ndarray) or b != b for b in given):  # a NaN replaces everything
+    numbers = type(min) in _BOUNDS and type(max) in _BOUNDS and min == min and max == max  # a NaN replaces everything
+    if numbers and is_floating(input):
+        result = apply(CLAMP, input, low=min, high=max)
+    elif numbers:
+        x, *_ = promote("clamp", input, *[b for b in (min, max) if b is not None])
+        result = apply(CLAMP, x, low=min, high=max)
+    else:
         result = input if min is None else _bounded(input, min, True)
         result = result if max is None else _bounded(result, max, False)
-    else:
-        x, *_ = promote("clamp", input, *given)
-        result = apply(CLAMP, x, low=min, high=max)
     return result if out is None else write_out("clamp", result, out)
 
 
