@@ -190,7 +190,16 @@ struct ConvSizes {
   ROW(batch_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean,             \
                        const T* rstd, int64_t outer, int64_t channels, int64_t inner))             \
   ROW(batch_norm_dweight, (T * dw, const T* g, const T* x, const T* mean, const T* rstd,           \
-                           int64_t outer, int64_t channels, int64_t inner))
+                           int64_t outer, int64_t channels, int64_t inner))                        \
+  /* rnn.cpp: states (rows, n); x, y are 4 (LSTM) or 3 (GRU) gates of n values in a row */         \
+  ROW(lstm_cell, (T * h, T * cn, const T* x, const T* c, int64_t rows, int64_t n))                 \
+  ROW(lstm_cell_dx, (T * dx, const T* dh, const T* dc, const T* x, const T* c, const T* cn,        \
+                     int64_t rows, int64_t n))                                                     \
+  ROW(lstm_cell_dc,                                                                                \
+      (T * dold, const T* dh, const T* dc, const T* x, const T* cn, int64_t rows, int64_t n))      \
+  ROW(gru_cell, (T * out, const T* x, const T* y, const T* h, int64_t rows, int64_t n))            \
+  ROW(gru_cell_dx, (T * dx, const T* g, const T* x, const T* y, const T* h, bool hidden,           \
+                    int64_t rows, int64_t n))
 
 #define MT_ROW(name, args) \
   template <class T>       \

@@ -231,6 +231,7 @@ from .ops.reduce import (
     prod,
     sum,
 )
+from .ops.rnn import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 from .ops.rounding import (
     ceil,
     copysign,
@@ -512,6 +513,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "group_norm",
+    "gru_cell",
     "gt",
     "half",
     "hamming_window",
@@ -577,6 +579,7 @@ __all__ = [
     "logspace",
     "logsumexp",
     "long",
+    "lstm_cell",
     "lt",
     "lu_solve",
     "manual_seed",
@@ -656,6 +659,8 @@ __all__ = [
     "reshape",
     "return_types",
     "rms_norm",
+    "rnn_relu_cell",
+    "rnn_tanh_cell",
     "round",
     "rrelu",
     "rsqrt",

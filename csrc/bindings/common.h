@@ -106,5 +106,6 @@ void bind_loss(py::module_& m);
 void bind_norm(py::module_& m);
 void bind_pool(py::module_& m);
 void bind_resample(py::module_& m);
+void bind_rnn(py::module_& m);
 
 }  // namespace mt

@@ -16,4 +16,5 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_norm(m);
   mt::bind_pool(m);
   mt::bind_resample(m);
+  mt::bind_rnn(m);
 }

@@ -167,6 +167,45 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
 
 
+def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
+    """A normal matrix (rows, columns) with the share `sparsity` of each column set to 0, at random.
+
+    Source: J. Martens, "Deep learning via Hessian-free optimization" (2010).
+
+    >>> (mt.nn.init.sparse_(mt.empty(4, 3), 0.5) == 0).sum(0)
+    tensor([2, 2, 2])
+    """
+    rows, cols = _matrix("sparse_", tensor)
+    zeros = math.ceil(sparsity * rows)
+    with no_grad():
+        random.normal_(tensor, 0, std, generator=generator)
+        for column in range(cols):
+            tensor[random.randperm(rows)[:zeros], column] = 0
+    return tensor
+
+
+def dirac_(tensor: Any, groups: int = 1) -> Any:
+    """The weight (out, in, *kernel) of a convolution that hands on its inputs, as many as there are outputs for.
+
+    >>> x = mt.randn(1, 2, 5)
+    >>> w = mt.nn.init.dirac_(mt.empty(2, 2, 3))
+    >>> bool((mt.nn.functional.conv1d(x, w, padding=1) == x).all())
+    True
+    """
+    shape = shape_of(tensor)
+    if len(shape) not in (3, 4, 5):
+        raise ShapeError(f"dirac_: expected a weight of 3, 4 or 5 axes, got {shape}")
+    if shape[0] % groups:
+        raise ShapeError(f"dirac_: {shape[0]} outputs are not divisible by groups {groups}")
+    made = np.zeros(shape, tensor.array.dtype)
+    outputs = shape[0] // groups
+    for group in range(groups):
+        for i in range(min(outputs, shape[1])):
+            made[(group * outputs + i, i, *[n // 2 for n in shape[2:]])] = 1
+    with no_grad():
+        return tensor.copy_(wrap(made))
+
+
 def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     """Orthonormal rows or columns, whichever are fewer, times `gain`; all axes but the first count
     as columns.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -16,10 +17,12 @@ from ..errors import DtypeError, ShapeError
 from ..graph import Tensor as Core
 from ..ops.common import raw, shape_of
 from ..tensor import RemovableHandle, Tensor
-from .parameter import Buffer, Parameter, clear_grad
+from .hooks import BackwardHooks, add_hook, after, everywhere
+from .parameter import Buffer, Parameter, Uninitialized, clear_grad
 
 M = TypeVar("M", bound="Module")
 
+_EXTRA = "_extra_state"
 _PLACES = {"_parameters": "parameter", "_modules": "module", "_buffers": "buffer"}
 
 
@@ -64,8 +67,7 @@ class Module:
     _buffers: dict[str, Any]
     _modules: dict[str, Module | None]
     _transient: set[str]  # the buffers that are left out of the state_dict
-    _pre_hooks: list[tuple[Callable[..., Any], bool]]
-    _hooks: list[tuple[Callable[..., Any], bool]]
+    _hooks: dict[str, list[Any]]  # by what they wait for
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -74,8 +76,7 @@ class Module:
             _buffers={},
             _modules={},
             _transient=set(),
-            _pre_hooks=[],
-            _hooks=[],
+            _hooks={},
         )
 
     # --- calling ----------------------------------------------------------------------------------
@@ -85,20 +86,44 @@ class Module:
         raise NotImplementedError(f"{self._get_name()} has no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not (self._hooks or self._pre_hooks):
+        if not (self._hooks or everywhere):
             return self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._pre_hooks):
+        done: set[int] = set()  # the forward hooks that were called
+        try:
+            return self._call_with_hooks(done, args, kwargs)
+        except Exception:
+            for hook in self._waiting("forward"):
+                if hook[2] and id(hook[0]) not in done:  # always_call; its own error would hide the first
+                    with contextlib.suppress(Exception):
+                        after(self, hook, args, kwargs, None)
+            raise
+
+    def _waiting(self, event: str) -> list[Any]:
+        """The hooks for an event: those of all modules, then this module's."""
+        return [*everywhere.get(event, ()), *self._hooks.get(event, ())]
+
+    def _call_with_hooks(self, done: set[int], args: Any, kwargs: Any) -> Any:
+        for hook, with_kwargs in self._waiting("forward_pre"):
             given = hook(self, args, kwargs) if with_kwargs else hook(self, args)
             if given is not None and with_kwargs:
+                if not isinstance(given, tuple) or len(given) != 2:
+                    raise RuntimeError(f"{self._get_name()}: a pre-hook with kwargs returns None or (args, kwargs)")
                 args, kwargs = given
             elif given is not None:
                 args = given if isinstance(given, tuple) else (given,)
+        backward = BackwardHooks(self) if self._waiting("backward") or self._waiting("backward_pre") else None
+        if backward is not None:
+            args = backward.enter(args)
         out = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._hooks):
-            given = hook(self, args, kwargs, out) if with_kwargs else hook(self, args, out)
+        for hook in self._waiting("forward"):
+            done.add(id(hook[0]))
+            given = after(self, hook, args, kwargs, out)
             if given is not None:
                 out = given
-        return out
+        return out if backward is None else backward.leave(out)
+
+    def _hook(self, event: str, hook: Any, prepend: bool = False) -> RemovableHandle:
+        return add_hook(self._hooks, event, hook, prepend)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -107,21 +132,50 @@ class Module:
 
         With `with_kwargs` it is `hook(module, args, kwargs)`, and returns both or None.
         """
-        return _add_hook(self._pre_hooks, (hook, with_kwargs), prepend)
+        return self._hook("forward_pre", (hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
         """Has `hook(module, args, output)` called after `forward`; what it returns is the output.
 
-        With `with_kwargs` it is `hook(module, args, kwargs, output)`.
+        With `with_kwargs` it is `hook(module, args, kwargs, output)`. With `always_call` it is also called when forward
+        raises, with None for the output.
 
         >>> layer = mt.nn.Linear(2, 3)
         >>> with layer.register_forward_hook(lambda module, args, out: print(out.shape)):
         ...     _ = layer(mt.zeros(4, 2))
         minitensor.Size([4, 3])
         """
-        return _add_hook(self._hooks, (hook, with_kwargs), prepend)
+        return self._hook("forward", (hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Has `hook(module, grad_output)` called when the gradients of all outputs are there.
+
+        What it returns, a tuple of as many tensors, replaces them.
+        """
+        return self._hook("backward_pre", hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Has `hook(module, grad_input, grad_output)` called when the gradients of all inputs are there.
+
+        Both are tuples, with None where an argument or output is no tensor in the graph; what the hook returns replaces
+        grad_input. Where no input wants a gradient it is called with the gradients of the outputs. The module works on
+        copies of its inputs.
+
+        >>> layer = mt.nn.Linear(2, 1, bias=False)
+        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: print(grad_output))
+        >>> layer(mt.ones(1, 2)).sum().backward()
+        (tensor([[1.]]),)
+        """
+        return self._hook("backward", hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
 
     # --- attributes -------------------------------------------------------------------------------
 
@@ -314,6 +368,21 @@ class Module:
         module: Module = found
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts a module in the place of the one under a name with dots; with `strict` there must be one already.
+
+        Raises AttributeError where the way to it does not exist, ShapeError for an empty name.
+        """
+        path, _, name = target.rpartition(".")
+        if not name:
+            raise ShapeError(f"{self._get_name()}: set_submodule needs a name, got {target!r}")
+        if not isinstance(module, Module):
+            raise TypeError(f"{self._get_name()}: {target!r} must be a Module, not a {type(module).__name__}")
+        parent = self.get_submodule(path)
+        if (strict or hasattr(parent, name)) and parent._modules.get(name) is None:
+            raise AttributeError(f"{self._get_name()} has no module {target!r} to be replaced")
+        parent._modules[name] = module
+
     def _get(self, place: str, kind: str, target: str) -> Any:
         path, _, name = target.rpartition(".")
         value = self.get_submodule(path).__dict__[place].get(name)
@@ -345,27 +414,70 @@ class Module:
 
     # --- state ------------------------------------------------------------------------------------
 
-    def _state(self, prefix: str) -> Iterator[tuple[str, Any]]:
-        """All that the state_dict holds, a shared parameter under each of its names."""
-        for name, value in {**self._parameters, **self._buffers}.items():
-            if value is not None and name not in self._transient:
-                yield prefix + name, value
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module._state(f"{prefix}{name}.")
-
-    def state_dict(self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
         """All parameters and persistent buffers under their names, sharing the module's memory.
 
-        The tensors are outside the graph unless `keep_vars`.
+        The tensors are outside the graph unless `keep_vars`. A module that defines `get_extra_state` has its result
+        under the name '_extra_state'.
 
         >>> mt.nn.Linear(1, 2).state_dict().keys()
         odict_keys(['weight', 'bias'])
         """
+        for name, value in zip(("destination", "prefix", "keep_vars"), args, strict=False):  # PyTorch's old order
+            destination = value if name == "destination" else destination
+            prefix = value if name == "prefix" else prefix
+            keep_vars = value if name == "keep_vars" else keep_vars
         out = OrderedDict() if destination is None else destination
-        for name, value in self._state(prefix):
-            out[name] = value if keep_vars else value.detach()
+        for hook in self._hooks.get("save_pre", ()):
+            hook(self, prefix, keep_vars)
+        for name, value in self._own_state():
+            out[prefix + name] = value if keep_vars else value.detach()
+        if type(self).get_extra_state is not Module.get_extra_state:
+            out[prefix + _EXTRA] = self.get_extra_state()
+        for name, module in self._modules.items():
+            if module is not None:
+                module.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in self._hooks.get("save", ()):
+            out = hook(self, out, prefix, {}) or out
         return out
+
+    def _own_state(self) -> Iterator[tuple[str, Any]]:
+        """The parameters and persistent buffers of this module alone."""
+        for name, value in {**self._parameters, **self._buffers}.items():
+            if value is not None and name not in self._transient:
+                yield name, value
+
+    def get_extra_state(self) -> Any:
+        """What a state_dict is to hold beside tensors; a subclass defines it, and `set_extra_state`."""
+        raise NotImplementedError(f"{self._get_name()} has no get_extra_state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Takes what `get_extra_state` returned."""
+        raise NotImplementedError(f"{self._get_name()} has no set_extra_state")
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Has `hook(module, prefix, keep_vars)` called before `state_dict`."""
+        return self._hook("save_pre", hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Has `hook(module, state_dict, prefix, local_metadata)` called after `state_dict`, to change it in place."""
+        return self._hook("save", hook)
+
+    _register_state_dict_hook = register_state_dict_post_hook
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Has `hook(module, state_dict, prefix, ...)` called before `load_state_dict`, to change a copy of the dict.
+
+        Its other arguments are, as PyTorch's, local_metadata, strict, missing_keys, unexpected_keys, error_msgs.
+        """
+        return self._hook("load_pre", hook)
+
+    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> Any:
+        return self._hook("load_pre", hook if with_module else lambda _, *args: hook(*args))
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Has `hook(module, incompatible_keys)` called after `load_state_dict`."""
+        return self._hook("load", hook)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -382,31 +494,49 @@ class Module:
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}")
-        own = dict(self._state(""))
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        shared = [name for name in own if name in state_dict]
-        wrong = []
+        given = OrderedDict(state_dict)
+        missing: list[str] = []
+        unexpected: list[str] = []
+        faults: list[str] = []
+        own: dict[str, Any] = {}
+        extra: dict[str, Module] = {}
+        modules = [(f"{path}." if path else "", module) for path, module in self.named_modules(remove_duplicate=False)]
+        for prefix, module in modules:
+            for hook in module._hooks.get("load_pre", ()):
+                hook(module, given, prefix, {}, strict, missing, unexpected, faults)
+            own.update({prefix + name: value for name, value in module._own_state()})
+            if type(module).set_extra_state is not Module.set_extra_state:
+                extra[prefix + _EXTRA] = module
+        missing += [name for name in (*own, *extra) if name not in given]
+        unexpected += [name for name in given if name not in own and name not in extra]
+        shared = [name for name in own if name in given]
         for name in shared:
-            value = raw(state_dict[name])
-            if not isinstance(value, np.ndarray):
-                raise TypeError(f"load_state_dict: {name!r} is a {type(value).__name__}, not a tensor")
-            if value.shape != shape_of(own[name]):
-                wrong.append(f"{name!r} is {shape_of(own[name])} here and {value.shape} there")
-        faults = [f"of another size: {', '.join(wrong)}"] if wrong else []
+            faults += _misfit(name, given[name], own[name])
         if strict and unexpected:
-            faults.insert(0, f"unexpected: {_listed(unexpected)}")
+            faults.insert(0, f"Unexpected key(s) in state_dict: {_listed(unexpected)}.")
         if strict and missing:
-            faults.insert(0, f"missing: {_listed(missing)}")
+            faults.insert(0, f"Missing key(s) in state_dict: {_listed(missing)}.")
         if faults:
-            raise ShapeError(f"load_state_dict: the state does not fit {self._get_name()}; {'; '.join(faults)}")
+            listed = "".join(f"\n\t{fault}" for fault in faults)
+            raise ShapeError(f"Error(s) in loading state_dict for {self._get_name()}:{listed}")
         with no_grad():
             for name in shared:
+                if isinstance(own[name], Uninitialized):
+                    if isinstance(given[name], Uninitialized):
+                        continue
+                    own[name].materialize(shape_of(given[name]))
                 if assign:
-                    own[name].replace(raw(state_dict[name]))
+                    own[name].replace(raw(given[name]))
                 else:
-                    own[name].copy_(state_dict[name])
-        return IncompatibleKeys(missing, unexpected)
+                    own[name].copy_(given[name])
+        for name, module in extra.items():
+            if name in given:
+                module.set_extra_state(given[name])
+        keys = IncompatibleKeys(missing, unexpected)
+        for _, module in reversed(modules):
+            for hook in module._hooks.get("load", ()):
+                hook(module, keys)
+        return keys
 
     # --- modes, dtypes, gradients -----------------------------------------------------------------
 
@@ -437,6 +567,9 @@ class Module:
         """Replaces every parameter, its gradient, and every buffer by what `fn` makes of it."""
         for tensors in (self.parameters(), self.buffers()):
             for x in tensors:
+                if isinstance(x, Uninitialized):
+                    x.cast(fn)
+                    continue
                 made, grad = fn(x.data), x.grad
                 if made.array is not x.array:
                     x.grad = None
@@ -484,9 +617,29 @@ class Module:
         """Casts to float16."""
         return self.to(dtypes.float16)
 
+    def bfloat16(self: M) -> M:
+        """Casts to bfloat16, where there is such a dtype."""
+        return self.to(dtypes.of("bfloat16"))
+
     def cpu(self: M) -> M:
         """Itself: everything is on the CPU."""
         return self
+
+    def cuda(self: M, device: Any = None) -> M:
+        """Raises ShapeError: everything is on the CPU."""
+        return self.to("cuda")
+
+    def to_empty(self: M, *, device: Any = None, recurse: bool = True) -> M:
+        """Itself: the memory it has will do."""
+        check_device(device)
+        return self
+
+    def share_memory(self: M) -> M:
+        """Itself."""
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the kernels are compiled already."""
 
     # --- printing ---------------------------------------------------------------------------------
 
@@ -519,13 +672,20 @@ def _place_for(value: Any) -> str | None:
     return "_buffers" if isinstance(value, Buffer) else None
 
 
-def _add_hook(hooks: list[Any], hook: Any, prepend: bool) -> RemovableHandle:
-    hooks.insert(0 if prepend else len(hooks), hook)
-    return RemovableHandle(hooks, hook)
+def _misfit(name: str, value: Any, own: Any) -> list[str]:
+    """What is wrong with a value of a state_dict for a parameter or buffer: nothing, or one line."""
+    if isinstance(value, Uninitialized):
+        return [] if isinstance(own, Uninitialized) else [f"{name} has no sizes in the state_dict yet."]
+    array = raw(value)
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"load_state_dict: {name!r} is a {type(array).__name__}, not a tensor")
+    if isinstance(own, Uninitialized) or array.shape == shape_of(own):
+        return []
+    return [f"size mismatch for {name}: the shape is {array.shape} in the state_dict, {shape_of(own)} in the module."]
 
 
 def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names))
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def indented(text: str) -> str:

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
+from ..device import check
+from ..errors import ShapeError
 from ..formatting import tensor_str
 from ..graph import Tensor as Core
+from ..graph import wrap
 from ..tensor import Tensor
 
 
@@ -63,6 +67,105 @@ class Buffer(Tensor):
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"Buffer containing:\n{tensor_str(self)}"
+
+
+class Uninitialized:
+    """A parameter or buffer of a lazy module: its dtype is known, its sizes are not, and asking for them raises.
+
+    `materialize(shape)` gives it memory, and makes it the ordinary kind; the object stays the same.
+    """
+
+    cls_to_become: Any
+    _kept: Any  # the dtype that it will have
+
+    @property
+    def array(self) -> Any:
+        """Raises: there is no memory yet."""
+        raise ShapeError(
+            f"a {type(self).__name__} has no sizes yet: call the lazy module that it belongs to once, on an input"
+        )
+
+    @array.setter
+    def array(self, value: Any) -> None:
+        self.__dict__["array"] = value  # where the core is not compiled
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype that it will have."""
+        return dtypes.of(self._kept)
+
+    def is_floating_point(self) -> bool:
+        """Whether that dtype is floating."""
+        return bool(self._kept.kind == "f")
+
+    def detach(self) -> Any:
+        """Itself: there is nothing to share."""
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """True."""
+        return True
+
+    def cast(self, fn: Any) -> None:
+        """Takes the dtype that `fn` gives a tensor of its dtype."""
+        self._kept = fn(wrap(np.empty(0, self._kept))).array.dtype
+
+    def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
+        """Gives it memory, of unknown content, and turns it into the ordinary kind."""
+        check(device)
+        array = np.empty(tuple(shape), self._kept if dtype is None else dtypes.of(dtype).numpy)
+        del self._kept
+        self.__class__ = self.cls_to_become
+        self.replace(array)  # type: ignore[attr-defined]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(requires_grad=self.requires_grad, dtype=self.dtype)  # type: ignore
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _make_uninitialized, (type(self), self.requires_grad, self.dtype)  # type: ignore[attr-defined]
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def _make_uninitialized(kind: Any, requires_grad: bool, dtype: Any) -> Any:
+    return kind(requires_grad=requires_grad, dtype=dtype)
+
+
+def _uninitialized(cls: Any, requires_grad: bool, device: Any, dtype: Any) -> Any:
+    check(device)
+    kept = (dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)).numpy
+    out = _owned(cls, np.empty(0, kept), requires_grad)
+    out._kept = kept
+    return out
+
+
+class UninitializedParameter(Uninitialized, Parameter):  # type: ignore[misc]
+    """A parameter whose sizes are not known yet.
+
+    >>> mt.nn.LazyLinear(3).weight
+    <UninitializedParameter>
+    """
+
+    cls_to_become = Parameter
+
+    def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
+        return _uninitialized(cls, requires_grad, device, dtype)
+
+
+class UninitializedBuffer(Uninitialized, Tensor):  # type: ignore[misc]
+    """A buffer whose sizes are not known yet."""
+
+    cls_to_become = Tensor
+
+    def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> Any:
+        return _uninitialized(cls, requires_grad, device, dtype)
 
 
 def clear_grad(x: Any, set_to_none: bool) -> None:

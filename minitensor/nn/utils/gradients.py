@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd import no_grad
-from ..errors import ShapeError
-from ..graph import Tensor as Core
-from ..graph import wrap
-from ..ops.shape import cat, reshape
+from ...autograd import no_grad
+from ...errors import ShapeError
+from ...graph import Tensor as Core
+from ...graph import wrap
+from ...ops.shape import cat, reshape
 
 
 def _grads(parameters: Any) -> list[Any]:
@@ -19,13 +19,31 @@ def _grads(parameters: Any) -> list[Any]:
     return [p.grad for p in given if p.grad is not None]
 
 
-def get_total_norm(tensors: Iterable[Any], norm_type: float = 2.0) -> Any:
-    """The norm of all elements of all tensors, as a tensor without axes; norm_type may be inf."""
-    arrays = [x.array for x in tensors]
+def get_total_norm(
+    tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Any:
+    """The norm of all elements of all tensors, as a tensor without axes; norm_type may be inf.
+
+    Raises RuntimeError for a norm that is infinite or NaN, with `error_if_nonfinite`.
+    """
+    arrays = [x.array for x in ([tensors] if isinstance(tensors, Core) else tensors)]
     if not arrays:
         return wrap(np.zeros((), np.float32))
-    norms = np.array([np.linalg.norm(a.reshape(-1), norm_type) for a in arrays])
-    return wrap(np.asarray(np.linalg.norm(norms, norm_type), np.result_type(*arrays)))
+    norms = np.array([np.linalg.norm(a.reshape(-1), float(norm_type)) if a.size else 0.0 for a in arrays])
+    norm = np.asarray(np.linalg.norm(norms, float(norm_type)), np.result_type(*arrays))
+    if error_if_nonfinite and not np.isfinite(norm):
+        raise ShapeError(f"the norm of order {norm_type} of the gradients is {norm}")
+    return wrap(norm)
+
+
+def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:
+    """Scales all gradients, whose norm is `total_norm`, together so that it is at most `max_norm`."""
+    norm = total_norm.array
+    share = norm.dtype.type(max_norm) / (norm + norm.dtype.type(1e-6))
+    if not share >= 1:  # also for NaN, which then shows in the parameters
+        for g in _grads(parameters):
+            g.array[...] *= share.astype(g.array.dtype)
+            g.version.bump()
 
 
 def clip_grad_norm_(
@@ -48,16 +66,9 @@ def clip_grad_norm_(
     >>> w.grad
     tensor([0.6000, 0.8000])
     """
-    grads = _grads(parameters)
-    total = get_total_norm(grads, float(norm_type))
-    norm = total.array
-    if error_if_nonfinite and not np.isfinite(norm):
-        raise ShapeError(f"clip_grad_norm_: the norm of the gradients is {norm}")
-    share = norm.dtype.type(max_norm) / (norm + norm.dtype.type(1e-6))
-    if not share >= 1:  # also for NaN, which then shows in the parameters
-        for g in grads:
-            g.array[...] *= share.astype(g.array.dtype)
-            g.version.bump()
+    given = [parameters] if isinstance(parameters, Core) else list(parameters)
+    total = get_total_norm(_grads(given), norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(given, max_norm, total)
     return total
 
 

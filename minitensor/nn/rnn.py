@@ -1,0 +1,461 @@
+"""Recurrent layers: RNN, LSTM, GRU, and their single steps."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from .. import creation
+from ..errors import DtypeError, ShapeError
+from ..graph import apply
+from ..ops import rnn as cells
+from ..ops.arithmetic import add
+from ..ops.common import raw, shape_of
+from ..ops.dropout import dropout
+from ..ops.functions import relu, tanh
+from ..ops.indexing import index_select
+from ..ops.matmul import linear
+from ..ops.shape import cat, split, squeeze, stack, transpose, unbind, unsqueeze
+from . import init
+from .linear import whole
+from .module import Module
+from .parameter import Parameter
+from .utils.rnn import PackedSequence
+
+State = tuple[Any, ...]  # of one direction of one layer: (h,), or (h, c)
+Step = Callable[[Any, State], State]
+
+
+def _start_uniform(module: Module, hidden_size: int) -> None:
+    bound = 1.0 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
+    for p in module.parameters():
+        init.uniform_(p, -bound, bound)
+
+
+class RNNBase(Module):
+    """What the recurrent layers share: parameters for each layer and direction, and the way through time.
+
+    Parameters of layer k: weight_ih_lk, weight_hh_lk, bias_ih_lk, bias_hh_lk (and weight_hr_lk with a projection), and
+    the same with `_reverse` for the other direction; all start uniform within 1 / sqrt(hidden_size).
+    """
+
+    _gates = 1
+    _states = 1
+
+    def __init__(
+        self,
+        mode: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        name = self._get_name()
+        self.mode = mode
+        self.input_size = whole(name, "input_size", input_size, 0)
+        self.hidden_size = whole(name, "hidden_size", hidden_size, 1)
+        self.num_layers = whole(name, "num_layers", num_layers, 1)
+        self.bias = bias
+        self.batch_first = batch_first
+        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+            raise ShapeError(f"{name}: dropout must be a probability, from 0 to 1, not {dropout!r}")
+        self.dropout = float(dropout)
+        if dropout > 0 and num_layers == 1:
+            warnings.warn(
+                f"{name}: dropout={dropout} acts between layers, and there is only one (num_layers=1)", stacklevel=3
+            )
+        self.bidirectional = bidirectional
+        self.proj_size = whole(name, "proj_size", proj_size, 0)
+        if self.proj_size >= self.hidden_size:
+            raise ShapeError(f"{name}: proj_size {proj_size} must be smaller than hidden_size {hidden_size}")
+        if self.proj_size and mode != "LSTM":
+            raise ShapeError(f"{name}: proj_size is for LSTM only")
+        self._names: list[list[str]] = []  # of the parameters of each layer and direction
+        n, out = self._gates * self.hidden_size, self.proj_size or self.hidden_size
+        for layer in range(self.num_layers):
+            for suffix in self._directions():
+                width = self.input_size if layer == 0 else out * len(self._directions())
+                shapes: dict[str, tuple[int, ...]] = {"weight_ih": (n, width), "weight_hh": (n, out)}
+                shapes.update({"bias_ih": (n,), "bias_hh": (n,)} if bias else {})
+                shapes.update({"weight_hr": (out, self.hidden_size)} if self.proj_size else {})
+                for kind, shape in shapes.items():
+                    value = Parameter(creation.empty(shape, device=device, dtype=dtype))
+                    self.register_parameter(f"{kind}_l{layer}{suffix}", value)
+                self._names.append([f"{kind}_l{layer}{suffix}" for kind in shapes])
+        self.reset_parameters()
+
+    def _directions(self) -> tuple[str, ...]:
+        return ("", "_reverse") if self.bidirectional else ("",)
+
+    def reset_parameters(self) -> None:
+        """Draws the parameters anew."""
+        _start_uniform(self, self.hidden_size)
+
+    def flatten_parameters(self) -> None:
+        """Nothing: the parameters lie where they are."""
+
+    @property
+    def all_weights(self) -> list[list[Any]]:
+        """The parameters of each layer and direction."""
+        return [[self._parameters[name] for name in names] for names in self._names]
+
+    def _step(self, w: dict[str, Any]) -> Step:
+        """One step of a layer: from the product of the input (N, gates * H) and the state to the next state."""
+        raise NotImplementedError
+
+    def _input(self, x: Any, w: dict[str, Any]) -> Any:
+        """The product of the whole sequence with the weights of the input, and the biases that can be added here."""
+        bias = w.get("bias_ih")
+        return linear(x, w["weight_ih"], bias if bias is None else add(bias, w["bias_hh"]))
+
+    def _run(self, x: Any, sizes: list[int] | None, state: State, layer: int, suffix: str) -> tuple[Any, State]:
+        """One direction of one layer through time: the outputs, in the layout of x, and the last state."""
+        end = f"_l{layer}{suffix}"
+        w = {name.removesuffix(end): self._parameters[name] for name in self._names[self._index(layer, suffix)]}
+        product, step = self._input(x, w), self._step(w)
+        steps = list(unbind(product, 0) if sizes is None else split(product, sizes, 0))
+        outputs: list[Any] = [None] * len(steps)
+        if suffix:
+            start, rows = state, sizes[-1] if sizes is not None else None
+            state = state if rows is None else _rows(state, 0, rows)
+            for t in reversed(range(len(steps))):
+                if sizes is not None and sizes[t] > shape_of(state[0])[0]:  # shorter sequences begin
+                    more = _rows(start, shape_of(state[0])[0], sizes[t])
+                    state = tuple([cat([s, m], 0) for s, m in zip(state, more, strict=True)])
+                state = step(steps[t], state)
+                outputs[t] = state[0]
+        else:
+            ended: list[State] = []
+            for t in range(len(steps)):
+                n = shape_of(state[0])[0]
+                if sizes is not None and sizes[t] < n:  # shorter sequences end
+                    ended.append(_rows(state, sizes[t], n))
+                    state = _rows(state, 0, sizes[t])
+                state = step(steps[t], state)
+                outputs[t] = state[0]
+            if ended:
+                state = tuple([cat(list(parts), 0) for parts in zip(state, *reversed(ended), strict=True)])
+        return (stack(outputs, 0) if sizes is None else cat(outputs, 0)), state
+
+    def _index(self, layer: int, suffix: str) -> int:
+        return layer * len(self._directions()) + (suffix != "")
+
+    def _start(self, hx: Any, batch: int, unbatched: bool, order: Any, like: Any) -> list[Any]:
+        """The first states (layers * directions, batch, H): zeros, or those given, checked and in the packed order."""
+        name, count = self._get_name(), self.num_layers * len(self._directions())
+        widths = [self.proj_size or self.hidden_size, self.hidden_size][: self._states]
+        if hx is None:
+            dtype = raw(like).dtype
+            return [creation.zeros((count, batch, width), dtype=dtype) for width in widths]
+        given = (hx,) if self._states == 1 else hx
+        if not isinstance(given, (tuple, list)) or len(given) != self._states:
+            raise ShapeError(f"{name}: the state must be {'a tensor' if self._states == 1 else 'a pair (h, c)'}")
+        states = []
+        for x, width in zip(given, widths, strict=True):
+            want = (count, width) if unbatched else (count, batch, width)
+            if shape_of(x) != want:
+                raise ShapeError(f"{name}: expected a state of shape {want}, got {shape_of(x)}")
+            if raw(x).dtype != raw(like).dtype:
+                raise DtypeError(f"{name}: an input of dtype {raw(like).dtype} and a state of {raw(x).dtype}")
+            x = unsqueeze(x, 1) if unbatched else x
+            states.append(x if order is None else index_select(x, 1, order))
+        return states
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """(output, last state): see the class."""
+        name, packed = self._get_name(), isinstance(input, PackedSequence)
+        sizes, order, back, unbatched = None, None, None, False
+        x = input
+        if packed:
+            x, counts, order, back = input
+            sizes = [int(n) for n in counts.array]
+            batch = sizes[0]
+        else:
+            unbatched = len(shape_of(x)) == 2
+            if len(shape_of(x)) not in (2, 3):
+                raise ShapeError(f"{name}: expected an input of 2 or 3 axes, got {shape_of(x)}")
+            x = unsqueeze(x, 1) if unbatched else transpose(x, 0, 1) if self.batch_first else x
+            batch = shape_of(x)[1]
+            if shape_of(x)[0] == 0:
+                raise ShapeError(f"{name}: expected a sequence of at least one step, got an input {shape_of(input)}")
+        if shape_of(x)[-1] != self.input_size:
+            raise ShapeError(f"{name}: expected {self.input_size} features in the last axis, got {shape_of(x)}")
+        states = [unbind(s, 0) for s in self._start(hx, batch, unbatched, order, x)]
+        last: list[State] = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout:
+                x = dropout(x, self.dropout, self.training)
+            outputs = []
+            for suffix in self._directions():
+                k = self._index(layer, suffix)
+                out, state = self._run(x, sizes, tuple([s[k] for s in states]), layer, suffix)
+                outputs.append(out)
+                last.append(state)
+            x = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
+        finals = [stack(list(parts), 0) for parts in zip(*last, strict=True)]
+        if packed:
+            x = PackedSequence(x, input.batch_sizes, order, back)
+            finals = finals if back is None else [index_select(s, 1, back) for s in finals]
+        elif unbatched:
+            x, finals = squeeze(x, 1), [squeeze(s, 1) for s in finals]
+        elif self.batch_first:
+            x = transpose(x, 0, 1)
+        return x, finals[0] if self._states == 1 else tuple(finals)
+
+    def extra_repr(self) -> str:
+        """The sizes, and the options that are not the usual ones."""
+        text = f"{self.input_size}, {self.hidden_size}"
+        usual = {
+            "proj_size": 0,
+            "num_layers": 1,
+            "bias": True,
+            "batch_first": False,
+            "dropout": 0,
+            "bidirectional": False,
+        }
+        options = [f", {key}={getattr(self, key)}" for key, value in usual.items() if getattr(self, key) != value]
+        return text + "".join(options)
+
+
+def _rows(state: State, begin: int, end: int) -> State:
+    return tuple([s[begin:end] for s in state])
+
+
+class RNN(RNNBase):
+    """Layers of h_t = tanh(x_t W_ih^T + b_ih + h_{t-1} W_hh^T + b_hh), or relu.
+
+    Shapes: input (T, N, input_size), (N, T, input_size) with `batch_first`, (T, input_size) for a single sequence, or a
+    `PackedSequence`; the state (num_layers * directions, N, hidden_size), 0 if not given; output (T, N, directions *
+    hidden_size), the last layer's h_t of all steps. `dropout` is between the layers.
+    Source: J. Elman, "Finding structure in time" (1990).
+
+    >>> layer = mt.nn.RNN(3, 4, num_layers=2)
+    >>> output, h = layer(mt.zeros(5, 1, 3))
+    >>> output.shape, h.shape
+    (minitensor.Size([5, 1, 4]), minitensor.Size([2, 1, 4]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ShapeError(f"RNN: nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
+        super().__init__(
+            f"RNN_{nonlinearity.upper()}",
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device=device,
+            dtype=dtype,
+        )
+        self.nonlinearity = nonlinearity
+
+    def _step(self, w: dict[str, Any]) -> Step:
+        bend, weight = tanh if self.mode == "RNN_TANH" else relu, w["weight_hh"]
+
+        def step(x: Any, state: State) -> State:
+            return (bend(add(x, linear(state[0], weight))),)
+
+        return step
+
+
+class LSTM(RNNBase):
+    """Layers of long short-term memories: see `minitensor.lstm_cell`.
+
+    As `RNN`, with the state (h, c). With `proj_size` h is projected by weight_hr to that size.
+    Sources: S. Hochreiter, J. Schmidhuber, "Long short-term memory" (1997); H. Sak et al., "Long short-term memory
+    based recurrent neural network architectures for large vocabulary speech recognition" (2014), for the projection.
+
+    >>> layer = mt.nn.LSTM(3, 4, batch_first=True, bidirectional=True)
+    >>> output, (h, c) = layer(mt.zeros(1, 5, 3))
+    >>> output.shape, c.shape
+    (minitensor.Size([1, 5, 8]), minitensor.Size([2, 1, 4]))
+    """
+
+    _gates = 4
+    _states = 2
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__("LSTM", *args, **kwargs)
+
+    def _step(self, w: dict[str, Any]) -> Step:
+        weight, projection = w["weight_hh"], w.get("weight_hr")
+
+        def step(x: Any, state: State) -> State:
+            h, c = apply(cells.LSTM_CELL, add(x, linear(state[0], weight)), state[1])
+            return (h if projection is None else linear(h, projection)), c
+
+        return step
+
+
+class GRU(RNNBase):
+    """Layers of gated recurrent units: see `minitensor.gru_cell`. Otherwise as `RNN`.
+
+    Source: K. Cho et al., "Learning phrase representations using RNN encoder-decoder" (2014).
+
+    >>> layer = mt.nn.GRU(3, 4)
+    >>> output, h = layer(mt.zeros(5, 3))
+    >>> output.shape, h.shape
+    (minitensor.Size([5, 4]), minitensor.Size([1, 4]))
+    """
+
+    _gates = 3
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "proj_size" in kwargs:
+            raise ShapeError("GRU: proj_size is for LSTM only")
+        super().__init__("GRU", *args, **kwargs)
+
+    def _input(self, x: Any, w: dict[str, Any]) -> Any:
+        return linear(x, w["weight_ih"], w.get("bias_ih"))
+
+    def _step(self, w: dict[str, Any]) -> Step:
+        weight, bias = w["weight_hh"], w.get("bias_hh")
+
+        def step(x: Any, state: State) -> State:
+            return (apply(cells.GRU_CELL, x, linear(state[0], weight, bias), state[0]),)
+
+        return step
+
+
+class RNNCellBase(Module):
+    """What the single steps share: weight_ih, weight_hh, bias_ih, bias_hh."""
+
+    bias_ih: Any
+    bias_hh: Any
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        num_chunks: int,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = whole(self._get_name(), "input_size", input_size, 0)
+        self.hidden_size = whole(self._get_name(), "hidden_size", hidden_size, 0)
+        self.bias = bias
+        n = num_chunks * self.hidden_size
+        where = {"device": device, "dtype": dtype}
+        self.weight_ih = Parameter(creation.empty((n, self.input_size), **where))
+        self.weight_hh = Parameter(creation.empty((n, self.hidden_size), **where))
+        for name in ("bias_ih", "bias_hh"):
+            self.register_parameter(name, Parameter(creation.empty(n, **where)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draws the parameters anew."""
+        _start_uniform(self, self.hidden_size)
+
+    def _weights(self) -> tuple[Any, ...]:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+
+    def _zeros(self, input: Any) -> Any:
+        return creation.zeros((*shape_of(input)[:-1], self.hidden_size), dtype=raw(input).dtype)
+
+    def _check(self, input: Any) -> None:
+        shape = shape_of(input)
+        if len(shape) not in (1, 2) or shape[-1] != self.input_size:
+            raise ShapeError(
+                f"{self._get_name()}: expected an input (N, {self.input_size}) or ({self.input_size}), got {shape}"
+            )
+
+    def extra_repr(self) -> str:
+        """The sizes, and the options that are not the usual ones."""
+        text = f"{self.input_size}, {self.hidden_size}"
+        text += "" if self.bias else f", bias={self.bias}"
+        kind = getattr(self, "nonlinearity", "tanh")
+        return text if kind == "tanh" else f"{text}, nonlinearity={kind}"
+
+
+class RNNCell(RNNCellBase):
+    """One step h' = tanh(x W_ih^T + b_ih + h W_hh^T + b_hh), or relu.
+
+    Shapes: input (N, input_size), h (N, hidden_size), 0 if not given; or both without N.
+
+    >>> mt.nn.RNNCell(3, 4)(mt.zeros(2, 3)).shape
+    minitensor.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ShapeError(f"RNNCell: nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
+        self.nonlinearity = nonlinearity
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """The next state."""
+        self._check(input)
+        run = cells.rnn_tanh_cell if self.nonlinearity == "tanh" else cells.rnn_relu_cell
+        return run(input, self._zeros(input) if hx is None else hx, *self._weights())
+
+
+class LSTMCell(RNNCellBase):
+    """One step of a long short-term memory: see `minitensor.lstm_cell`.
+
+    >>> h, c = mt.nn.LSTMCell(3, 4)(mt.zeros(2, 3))
+    >>> h.shape
+    minitensor.Size([2, 4])
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 4, device, dtype)
+
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        """The next (h, c)."""
+        self._check(input)
+        hx = (self._zeros(input), self._zeros(input)) if hx is None else hx
+        return cells.lstm_cell(input, hx, *self._weights())
+
+
+class GRUCell(RNNCellBase):
+    """One step of a gated recurrent unit: see `minitensor.gru_cell`.
+
+    >>> mt.nn.GRUCell(3, 4)(mt.zeros(2, 3)).shape
+    minitensor.Size([2, 4])
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, 3, device, dtype)
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """The next state."""
+        self._check(input)
+        return cells.gru_cell(input, self._zeros(input) if hx is None else hx, *self._weights())
