@@ -325,8 +325,10 @@ def extreme_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool) -> Any:
     chosen = eq(x, spread(out, shape, axes))
     if np.isnan(raw(out)).any():
         chosen = logical_or(chosen, logical_and(isnan(x), isnan(spread(out, shape, axes))))
-    ties = apply(SUM, to_dtype(chosen, dtypes.of(raw(g).dtype)), axes=axes, keepdim=True)
-    share = div(shapes.reshape(g, kept(shape, axes)), ties)
+    own = dtypes.of(raw(g).dtype)
+    wide = dtypes.promote_types(own, dtypes.float32)  # float16 cannot count beyond 65,504
+    ties = apply(SUM, to_dtype(chosen, wide), axes=axes, keepdim=True)
+    share = to_dtype(div(to_dtype(shapes.reshape(g, kept(shape, axes)), wide), ties), own)
     return where(chosen, shapes.expand(share, shape), 0.0)
 
 
