@@ -47,6 +47,11 @@ def test_roots_and_lengths_at_zero():
     same(gradients(mt.hypot, [0.0, 3.0, 1e200], [0.0, 4.0, 1e200]), [[NAN, 0.6, 0.5**0.5], [NAN, 0.8, 0.5**0.5]])
 
 
+def test_angle_of_the_origin():
+    """Its slopes are 0, not 0 / 0; elsewhere those of the angle."""
+    same(gradients(mt.atan2, [0.0, 1.0], [0.0, 0.0]), [[0.0, 0.0], [0.0, -1.0]])
+
+
 # --- powers -----------------------------------------------------------------------------------------------------------
 
 
@@ -99,6 +104,13 @@ def test_ties():
     assert gradients(lambda x: mt.clamp(x, 1.0, 2.0), [1.0, 2.0]) == [[1.0, 1.0]]
     assert gradients(lambda x: mt.clamp(x, 2.0, 1.0), [1.0, 1.5, 2.0]) == [[0.0, 0.0, 0.0]]  # nothing lies between
     assert gradients(mt.relu, [0.0]) == [[0.0]]
+
+
+def test_a_clamp_gives_no_gradient_to_nan():
+    x, bound = [NAN, 1.0, 1.0], [2.0, NAN, 2.0]
+    assert gradients(lambda a, b: mt.clamp(a, min=b), x, bound) == [[0.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    assert gradients(lambda a, b: mt.clamp(a, max=b), x, bound) == [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    assert gradients(lambda a: mt.clamp(a, 0.0, 2.0), x) == [[0.0, 1.0, 1.0]]
 
 
 def test_numbers_before_nan():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..errors import ShapeError
+from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
 from ..graph import apply
 from ..op import Op, Sample
@@ -474,6 +474,8 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     if min_val > max_val:
         raise ShapeError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
     (x,) = promote("hardtanh", input)
+    if raw(x).dtype.kind == "b":
+        raise DtypeError("hardtanh: bools cannot be clamped")
     if raw(x).dtype.kind != "f":
         min_val, max_val = int(min_val), int(max_val)
     return apply(HARDTANH, x, low=min_val, high=max_val)

@@ -67,10 +67,12 @@ def promote(name: str, *values: Any) -> list[Any]:
 
 def promote_float(name: str, *values: Any) -> list[Any]:
     """As `promote`, with integers and bools becoming the default floating dtype."""
-    out = promote(name, *values)
-    if raw(out[0]).dtype.kind == "f":
-        return out
-    return [to_dtype(v, dtypes.get_default_dtype()) for v in out]
+    if any(map(is_floating, values)):
+        return promote(name, *values)
+    for v in values:
+        if not isinstance(raw(v), np.ndarray):
+            dtypes.of_scalar(v)  # raises for what is no number
+    return [to_dtype(v, dtypes.get_default_dtype()) for v in values]
 
 
 def need_float(name: str, *values: Any) -> None:

@@ -485,10 +485,10 @@ CLAMP = elementwise(
 
 
 def _bounded(x: Any, bound: Any, lower: bool) -> Any:
-    """`x` where it keeps within the bound or is NaN, else the bound, to which the gradient then goes."""
+    """`x` where it keeps within the bound, else the bound, which then gets the gradient; NaN gets and gives none."""
     x, bound = promote("clamp", x, bound)
-    keeps = ge(x, bound) if lower else le(x, bound)
-    return where(logical_or(keeps, isnan(x)), x, bound)
+    chosen = where(ge(x, bound) if lower else le(x, bound), x, bound)
+    return where(logical_or(isnan(x), isnan(bound)), math.nan, chosen) if is_floating(x) else chosen
 
 
 _BOUNDS = (float, int, type(None))

@@ -82,10 +82,16 @@ def _zeta_reference(s: Array, q: Array) -> Array:
     out = np.where(s > 1, out, np.where(s == 1, np.inf, np.nan))
     left = (q <= 0) & (s > 1)
     out[left] = np.where(q[left] == np.floor(q[left]), np.inf, np.nan)
-    for power in np.unique(s[left & (s == np.floor(s)) & np.isfinite(s)]):
+    left &= (s == np.floor(s)) & (q != np.floor(q))
+    for power in np.unique(s[left & (s < 40)]):
         n = int(power) - 1
         here = left & (s == power)
         out[here] = _polygamma(n, q[here]) / (math.factorial(n) * (-1.0) ** (n + 1))
+    # Of a higher power only the terms next to 0 are left.
+    high = left & (s >= 40) & np.isfinite(q)
+    nearest = np.round(q[high])
+    terms = [np.where(j >= nearest, (q[high] - nearest + j) ** -s[high], 0) for j in range(-2, 3)]
+    out[high] = np.sum(terms, 0)
     return np.where(np.isnan(q), np.nan, out).astype(dtype)
 
 

@@ -29,7 +29,7 @@ from .common import (
     raw,
     write_out,
 )
-from .comparison import gt, isfinite, isnan, where
+from .comparison import eq, gt, isfinite, isnan, where
 from .functions import exp2, sign
 
 # --- rounding: constant in steps --------------------------------------------------------------------------------------
@@ -217,18 +217,24 @@ def ldexp(input: Any, other: Any, *, out: Any = None) -> Any:
 
 
 NEXTAFTER = elementwise(
-    "nextafter", reference=np.nextafter, kernel=None, rules=(None, None), saves="", samples=draws(*TWO)
+    "nextafter",
+    reference=np.nextafter,
+    kernel=None,
+    rules=(lambda g, x, y: where(eq(x, y), 0.0, g), lambda g, _x, _y: zero(g)),
+    saves="x y",
+    samples=draws(*TWO),
 )
 
 
 def nextafter(input: Any, other: Any, *, out: Any = None) -> Any:
-    """The next floating number from x towards y. No derivative.
+    """The next floating number from x towards y; dx = g, and 0 where x = y;  dy = 0.
 
     >>> mt.nextafter(mt.tensor([1.0]), mt.tensor([2.0])) - 1
     tensor([1.1921e-07])
     """
-    need_float("nextafter", input, other)
-    result = apply(NEXTAFTER, *promote("nextafter", input, other))
+    x, y = promote("nextafter", input, other)
+    need_float("nextafter", x)
+    result = apply(NEXTAFTER, x, y)
     return result if out is None else write_out("nextafter", result, out)
 
 

@@ -16,6 +16,7 @@ from ..graph import apply, apply_one
 from ..op import Op
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import ONE, TWO, Array, draws, elementwise, promote_float, unary, write_out
+from .comparison import eq, where
 from .functions import plain, rsqrt
 
 # --- sines and their kin ----------------------------------------------------------------------------------------------
@@ -74,13 +75,21 @@ COSH = plain("cosh", np.cosh, lambda g, x: mul(g, sinh(x)), "x")
 ASINH = plain("asinh", np.arcsinh, lambda g, x: mul(g, rsqrt(add(square(x), 1))), "x")
 ACOSH = plain("acosh", np.arccosh, lambda g, x: mul(g, rsqrt(sub(square(x), 1))), "x", 1.3, 3)
 ATANH = plain("atanh", np.arctanh, lambda g, x: div(g, sub(1, square(x))), "x", -0.7, 0.7)
+
+
+def _square_of_radius(x: Any, y: Any) -> Any:
+    """x^2 + y^2, or 1 where that is 0."""
+    s = add(square(x), square(y))
+    return where(eq(s, 0), 1.0, s)
+
+
 ATAN2 = elementwise(
     "atan2",
     reference=np.arctan2,
     kernel=None,
     rules=(
-        lambda g, y, x: mul(g, div(x, add(square(x), square(y)))),
-        lambda g, y, x: mul(g, div(neg(y), add(square(x), square(y)))),
+        lambda g, y, x: mul(g, div(x, _square_of_radius(x, y))),
+        lambda g, y, x: mul(g, div(neg(y), _square_of_radius(x, y))),
     ),
     saves="x y",
     samples=draws(*TWO, away=0.5),
@@ -149,6 +158,8 @@ arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, aco
 
 def atan2(input: Any, other: Any, *, out: Any = None) -> Any:
     """The angle of the point (x, y) = (other, input); dy = g x / (x^2 + y^2), dx = -g y / (x^2 + y^2).
+
+    Both are 0 at (0, 0).
 
     >>> mt.atan2(mt.tensor([1.0]), mt.tensor([-1.0]))
     tensor([2.3562])
