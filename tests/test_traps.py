@@ -138,6 +138,7 @@ def test_a_number_for_nan_has_no_gradient():
     assert mt.nan_to_num(mt.tensor([NAN, INF, -INF]), 1.0, 2.0, 3.0).tolist() == [1.0, 2.0, 3.0]
     assert mt.nan_to_num(mt.tensor([INF], dtype=mt.float64)).item() == np.finfo(np.float64).max
     assert mt.nan_to_num(mt.tensor([INF])).item() == np.finfo(np.float32).max
+    assert mt.nan_to_num(mt.tensor([NAN]), 1e300).item() == INF
 
 
 @pytest.mark.parametrize("isa", mt.cpu.isas())
@@ -281,6 +282,8 @@ def test_equal():
     assert not mt.equal(mt.tensor([1, 1]), mt.tensor([1]))
     assert not mt.equal(mt.tensor([NAN]), mt.tensor([NAN]))
     assert mt.zeros(0).equal(mt.zeros(0))
+    with pytest.raises(TypeError, match="equal: expected two tensors, got Tensor and int"):
+        mt.equal(mt.zeros(1), 0)
 
 
 def test_isin():
@@ -372,6 +375,15 @@ def test_float_power_is_of_doubles():
     assert mt.float_power(mt.tensor([2]), -1).tolist() == [0.5]
     assert mt.float_power(2, mt.tensor([3.0])).dtype == mt.float64
     assert mt.tensor([3], dtype=mt.int32).float_power(40).item() == 3.0**40
+
+
+def test_whole_numbers_become_floats_one_by_one():
+    """-1 is no uint8, but a float."""
+    x = mt.tensor([2], dtype=mt.uint8)
+    assert mt.div(x, -1).tolist() == [-2.0]
+    assert mt.copysign(x, -1).tolist() == [-2.0]
+    with pytest.raises(TypeError, match="exp: expected a tensor or a number, got str"):
+        mt.exp("1")
 
 
 # --- predicates -------------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def promote_float(name: str, *values: Any) -> list[Any]:
         return promote(name, *values)
     for v in values:
         if not isinstance(raw(v), np.ndarray):
-            dtypes.of_scalar(v)  # raises for what is no number
+            promote(name, v)  # raises for what is no number
     return [to_dtype(v, dtypes.get_default_dtype()) for v in values]
 
 

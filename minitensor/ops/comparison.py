@@ -81,6 +81,8 @@ def equal(input: Any, other: Any) -> bool:
     True
     """
     x, y = raw(input), raw(other)
+    if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
+        raise DtypeError(f"equal: expected two tensors, got {type(input).__name__} and {type(other).__name__}")
     return x.shape == y.shape and bool(np.array_equal(*map(raw, promote("equal", input, other))))
 
 

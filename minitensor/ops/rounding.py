@@ -256,6 +256,7 @@ def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = No
     else:
         ends = np.finfo(raw(x).dtype)
         given = (nan, 0), (posinf, ends.max), (neginf, ends.min)
-        none, high, low = [np.asarray(default if v is None else v, raw(x).dtype) for v, default in given]
+        with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
+            none, high, low = [np.asarray(default if v is None else v, raw(x).dtype) for v, default in given]
         result = where(isfinite(x), x, where(isnan(x), none, where(gt(x, 0), high, low)))
     return result if out is None else write_out("nan_to_num", result, out)
