@@ -80,10 +80,16 @@ struct ConvSizes {
   ROW(col2im, (T * x, const T* cols, const ConvSizes& s))                                          \
   /* copy.cpp */                                                                                   \
   ROW(copy, MT_UNARY_ARGS)                                                                         \
-  /* embedding.cpp: w (rows, dim), index (count) */                                                \
-  ROW(embedding, (T * y, const T* w, const int64_t* index, int64_t count, int64_t dim))            \
-  ROW(embedding_vjp, (T * dw, const T* g, const int64_t* index, int64_t count, int64_t rows,       \
-                      int64_t dim, int64_t skip))                                                  \
+  /* scatter.cpp: along the middle axis of x (outer, n, inner), by index (count) or, the last two, \
+   * (outer, count, inner) */                                                                      \
+  ROW(index_select, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n,            \
+                     int64_t count, int64_t inner))                                                \
+  ROW(index_add, (T * dx, const T* g, const int64_t* index, int64_t outer, int64_t n,              \
+                  int64_t count, int64_t inner, int64_t skip))                                     \
+  ROW(gather, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n, int64_t count,   \
+               int64_t inner))                                                                     \
+  ROW(scatter_add, (T * dx, const T* g, const int64_t* index, int64_t outer, int64_t n,            \
+                    int64_t count, int64_t inner))                                                 \
   /* resample.cpp: over the middle axis of x (outer, n, inner); taps start[i] to start[i+1] make   \
    * row i of y (outer, out, inner) */                                                             \
   ROW(resample, (T * y, const T* x, const int64_t* start, const int64_t* index,                    \

@@ -251,6 +251,7 @@ class Tensor:
     _index = cython.declare(cython.longlong)
     _wants = cython.declare(cython.bint)
     _seen = cython.declare(cython.longlong)  # of a view: the version that _node belongs to
+    _of = cython.declare(object)  # of a view: the array of its base that it views
 
     def __init__(self, array: Any) -> None:
         self._set(array)
@@ -272,6 +273,7 @@ class Tensor:
         self._index = 0
         self._wants = False
         self._seen = 0
+        self._of = None
 
     @property
     def node(self) -> Any:
@@ -533,7 +535,9 @@ def _link_view(op: Any, x: Any, params: dict, out: Tensor, output: int) -> Any:
     out.version = t.version
     out.is_inference = t.is_inference
     if _recording() or t.layer is not None:
-        out.base = x if t.base is None else t.base
+        base: Tensor = t if t.base is None else t.base
+        out.base = base
+        out._of = base.array
         out.chain = (t.chain, op, params, output)
         out._seen = t.version.value
 
@@ -662,6 +666,7 @@ def _refresh(view: Tensor) -> Any:
     view._seen = v.value
     if not base._wants and base.layer is None:
         return
+    _need_base("a view", view)
     on = _modes.grad
     set_grad_enabled(True)
     try:
@@ -670,6 +675,41 @@ def _refresh(view: Tensor) -> Any:
         set_grad_enabled(on)
     view._node, view._index, view._wants = fresh._node, fresh._index, fresh._wants
     view.layer = _settled(fresh.layer, view)
+
+
+@cython.cfunc
+def _need_base(name: str, view: Tensor) -> Any:
+    """Raises where what a view is a view of has since been given another shape or other memory."""
+    base: Tensor = view.base
+    if view._of is not base.array:
+        raise GraphError(
+            f"{name}: the tensor that this one is a view of was given another shape or memory in place after the view "
+            "was made, so the graph cannot follow the write; make the view again"
+        )
+
+
+def become(name: str, x: Any, function: Callable[[Any], Any]) -> Any:
+    """Has the tensor `x` itself become the view function(x): `x.t_()`. The graph keeps what it was as its base."""
+    t: Tensor = x
+    if _recording() and t.requires_grad and t._node is None:
+        raise GraphError(f"{name}: a leaf that requires gradients cannot be changed in place; use no_grad()")
+    view: Tensor
+    if t._wants and t._node is None:  # stays the leaf that it is
+        view = function(t.detach())
+        t.array = view.array
+        return x
+    old: Tensor = _shadow(t)
+    old.base, old.chain, old._seen, old._of = t.base, t.chain, t._seen, t._of
+    old.is_inference = t.is_inference
+    on = _modes.grad
+    set_grad_enabled(True)
+    try:
+        view = function(old)
+    finally:
+        set_grad_enabled(on)
+    t.array, t.base, t.chain, t._seen, t._of = view.array, view.base, view.chain, view._seen, view._of
+    t._node, t._index, t._wants, t.layer = view._node, view._index, view._wants, view.layer
+    return x
 
 
 def replay(chain: Any, x: Any) -> Any:
@@ -683,6 +723,21 @@ def replay(chain: Any, x: Any) -> Any:
         if type(x) is tuple:
             x = x[output]
     return x
+
+
+def records(*values: Any) -> bool:
+    """Whether an operator on these would be recorded, or carry tangents."""
+    t: Tensor
+    for v in values:
+        if isinstance(v, Tensor):
+            t = v
+            if (_modes.grad and t.requires_grad) or t.layer is not None:
+                return True
+            if t.base is not None:
+                t = t.base
+                if t.layer is not None:
+                    return True
+    return False
 
 
 def check_writable(name: str, x: Tensor) -> None:
@@ -740,6 +795,7 @@ def assign(name: str, x: Any, value: Any) -> None:
     layered: cython.bint = t.layer is not None or v.layer is not None
     recorded: cython.bint = _recording() and (t.requires_grad or v._wants)
     if base is not None and (layered or base.layer is not None or recorded):
+        _need_base(name, t)
         params = {"chain": t.chain, "shape": base.array.shape}
         whole: Tensor
         if layered or base.layer is not None:

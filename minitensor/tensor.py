@@ -25,17 +25,22 @@ from .ops import (
     functions,
     gamma,
     indexing,
+    masks,
     moments,
     order,
+    rearrange,
     reduce,
     rounding,
     scan,
     special,
+    strided,
     trigonometry,
 )
+from .ops import diagonal as diagonal_
 from .ops import einsum as einsum_
 from .ops import linalg as linalg_
 from .ops import matmul as matmul_
+from .ops import scatter as scatter_ops
 from .ops import shape as shapes
 from .ops import softmax as softmax_
 from .ops import solve as solve_
@@ -107,6 +112,20 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     method.__name__ = name
     method.__qualname__ = f"Tensor.{name}"
     method.__doc__ = f"`{function.__name__}` in place: writes the result into this tensor and returns it."
+    return method
+
+
+def become(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method `x.f_(...)` of a function `f(x, ...)` that gives a view: x itself becomes that view of its memory."""
+    name = function.__name__ + "_"
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        graph.become(name, self, lambda x: function(x, *args, **kwargs))
+        return self
+
+    method.__name__ = name
+    method.__qualname__ = f"Tensor.{name}"
+    method.__doc__ = f"`{function.__name__}` in place: this tensor itself takes the result's shape."
     return method
 
 
@@ -610,10 +629,24 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
-    index_select = indexing.index_select
-    gather = indexing.gather
-    nonzero = indexing.nonzero
-    masked_select = indexing.masked_select
+    argwhere = masks.argwhere
+    gather = scatter_ops.gather
+    index_add = scatter_ops.index_add
+    index_copy = scatter_ops.index_copy
+    index_fill = scatter_ops.index_fill
+    index_put = scatter_ops.index_put
+    index_reduce = scatter_ops.index_reduce
+    index_select = scatter_ops.index_select
+    masked_fill = masks.masked_fill
+    masked_scatter = masks.masked_scatter
+    masked_select = masks.masked_select
+    nonzero = masks.nonzero
+    put = scatter_ops.put
+    scatter = scatter_ops.scatter
+    scatter_add = scatter_ops.scatter_add
+    scatter_reduce = scatter_ops.scatter_reduce
+    take = scatter_ops.take
+    take_along_dim = scatter_ops.take_along_dim
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.array.ndim == 0:
@@ -844,14 +877,17 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     # --- shapes -------------------------------------------------------------------------------------------------------
 
     reshape = shapes.reshape
+    reshape_as = shapes.reshape_as
+    ravel = shapes.ravel
     view = shapes.view
+    view_as = shapes.view_as
     flatten = shapes.flatten
     unflatten = shapes.unflatten
     squeeze = shapes.squeeze
     unsqueeze = shapes.unsqueeze
     permute = shapes.permute
-    transpose = swapaxes = shapes.transpose
-    movedim = shapes.movedim
+    transpose = shapes.transpose
+    movedim = moveaxis = shapes.movedim
     t = shapes.t
     expand = shapes.expand
     unbind = shapes.unbind
@@ -861,6 +897,41 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     clone = shapes.clone
     contiguous = shapes.contiguous
     flip = shapes.flip
+    expand_as = rearrange.expand_as
+    broadcast_to = rearrange.broadcast_to
+    sum_to_size = rearrange.sum_to_size
+    select = rearrange.select
+    split_with_sizes = rearrange.split_with_sizes
+    unsafe_split = rearrange.unsafe_split
+    unsafe_chunk = rearrange.unsafe_chunk
+    tensor_split = rearrange.tensor_split
+    hsplit = rearrange.hsplit
+    vsplit = rearrange.vsplit
+    dsplit = rearrange.dsplit
+    swapaxes = rearrange.swapaxes
+    swapdims = rearrange.swapdims
+    adjoint = rearrange.adjoint
+    roll = rearrange.roll
+    fliplr = rearrange.fliplr
+    flipud = rearrange.flipud
+    rot90 = rearrange.rot90
+    repeat = rearrange.repeat
+    tile = rearrange.tile
+    repeat_interleave = rearrange.repeat_interleave
+    diagonal = diagonal_.diagonal
+    diagonal_scatter = diagonal_.diagonal_scatter
+    diag_embed = diagonal_.diag_embed
+    diag = diagonal_.diag
+    diagflat = diagonal_.diagflat
+    trace = diagonal_.trace
+    tril = diagonal_.tril
+    triu = diagonal_.triu
+    fill_diagonal_ = diagonal_.fill_diagonal_
+    unfold = strided.unfold
+    as_strided = strided.as_strided
+    as_strided_scatter = strided.as_strided_scatter
+    select_scatter = strided.select_scatter
+    slice_scatter = strided.slice_scatter
 
     @property
     def T(self) -> Tensor:
@@ -871,22 +942,18 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
-        out: Tensor = shapes.transpose(self, -2, -1)
+        out: Tensor = rearrange.adjoint(self)
         return out
 
-    def view_as(self, other: Tensor) -> Tensor:
-        """A view in the shape of `other`."""
-        out: Tensor = shapes.view(self, other.array.shape)
-        return out
+    @property
+    def mH(self) -> Tensor:
+        """The last two axes exchanged: the conjugate transpose of real matrices."""
+        return self.mT
 
-    def reshape_as(self, other: Tensor) -> Tensor:
-        """Reshaped to the shape of `other`."""
-        out: Tensor = shapes.reshape(self, other.array.shape)
-        return out
-
-    def expand_as(self, other: Tensor) -> Tensor:
-        """Expanded to the shape of `other`."""
-        out: Tensor = shapes.expand(self, other.array.shape)
+    @property
+    def H(self) -> Tensor:
+        """The transpose of a matrix."""
+        out: Tensor = rearrange.matrix_transpose(self)
         return out
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -983,6 +1050,48 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     clamp_ = clip_ = in_place(comparison.clamp)
     clamp_min_ = in_place(comparison.clamp_min)
     clamp_max_ = in_place(comparison.clamp_max)
+
+    scatter_ = in_place(scatter_ops.scatter)
+    scatter_add_ = in_place(scatter_ops.scatter_add)
+    scatter_reduce_ = in_place(scatter_ops.scatter_reduce)
+    index_add_ = in_place(scatter_ops.index_add)
+    index_copy_ = in_place(scatter_ops.index_copy)
+    index_fill_ = in_place(scatter_ops.index_fill)
+    index_put_ = in_place(scatter_ops.index_put)
+    index_reduce_ = in_place(scatter_ops.index_reduce)
+    masked_fill_ = in_place(masks.masked_fill)
+    masked_scatter_ = in_place(masks.masked_scatter)
+    put_ = in_place(scatter_ops.put)
+    tril_ = in_place(diagonal_.tril)
+    triu_ = in_place(diagonal_.triu)
+
+    squeeze_ = become(shapes.squeeze)
+    unsqueeze_ = become(shapes.unsqueeze)
+    t_ = become(shapes.t)
+    transpose_ = become(shapes.transpose)
+    swapaxes_ = become(rearrange.swapaxes)
+    swapdims_ = become(rearrange.swapdims)
+    as_strided_ = become(strided.as_strided)
+
+    def resize_(self, *size: Any, memory_format: Any = None) -> Tensor:
+        """Another shape over the same elements in row-major order; further ones are 0. Not in a graph."""
+        from .ops.shape import new_sizes
+
+        if self.requires_grad:
+            raise GraphError("resize_: a tensor that requires gradients cannot be resized; use reshape")
+        wanted = new_sizes("resize_", size)
+        count, flat = Size(wanted).numel(), self.array.reshape(-1)
+        if self.array.flags.c_contiguous and count <= flat.size:
+            graph.become("resize_", self, lambda x: shapes.reshape(shapes.reshape(x, -1)[:count], wanted))
+            return self
+        grown = np.zeros(count, flat.dtype)
+        grown[: min(count, flat.size)] = flat[:count]
+        self.replace(grown.reshape(wanted))
+        return self
+
+    def resize_as_(self, other: Tensor, *, memory_format: Any = None) -> Tensor:
+        """`resize_` to the shape of `other`."""
+        return self.resize_(*other.array.shape)
 
     def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
         """Writes the elements of `src`, which broadcasts and is cast, into this tensor."""

@@ -98,6 +98,7 @@ void bind_runtime(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_embedding(py::module_& m);
+void bind_scatter(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_matmul(py::module_& m);
 void bind_conv(py::module_& m);

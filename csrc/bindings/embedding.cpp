@@ -1,5 +1,7 @@
 #include "common.h"
 
+// The kernels are those of scatter.cpp, along the first axis.
+
 namespace mt {
 namespace {
 
@@ -32,7 +34,7 @@ void bind_embedding(py::module_& m) {
           T* to = data<T>(y);
           const T* pw = data<T>(table);
           const int64_t *pi = data<int64_t>(at), count = at.size();
-          without_gil([&] { active<T>().embedding(to, pw, pi, count, dim); });
+          without_gil([&] { active<T>().index_select(to, pw, pi, 1, w.shape(0), count, dim); });
           return y;
         };
         return by_dtype("embedding", typed, w);
@@ -52,7 +54,7 @@ void bind_embedding(py::module_& m) {
           T* to = data<T>(dw);
           const T* pg = data<T>(in);
           const int64_t *pi = data<int64_t>(at), count = at.size();
-          without_gil([&] { active<T>().embedding_vjp(to, pg, pi, count, rows, dim, skip); });
+          without_gil([&] { active<T>().index_add(to, pg, pi, 1, rows, count, dim, skip); });
           return dw;
         };
         return by_dtype("embedding_vjp", typed, g);

@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_elementwise(m);
   mt::bind_reduce(m);
   mt::bind_embedding(m);
+  mt::bind_scatter(m);
   mt::bind_optim(m);
   mt::bind_matmul(m);
   mt::bind_conv(m);

@@ -15,8 +15,8 @@ from ..ops.arithmetic import add
 from ..ops.common import raw, shape_of
 from ..ops.dropout import dropout
 from ..ops.functions import relu, tanh
-from ..ops.indexing import index_select
 from ..ops.matmul import linear
+from ..ops.scatter import index_select
 from ..ops.shape import cat, split, squeeze, stack, transpose, unbind, unsqueeze
 from . import init
 from .linear import whole

@@ -287,10 +287,12 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     tensor([1., 0.])
     """
     if input is None and other is None:
-        from . import indexing  # which needs this family's gradients itself
+        from . import masks  # which needs this family itself
 
-        return indexing.nonzero(condition, as_tuple=True)
+        return masks.nonzero(condition, as_tuple=True)
     c = raw(condition)
+    if isinstance(c, np.ndarray) and c.dtype == np.uint8:  # an old kind of mask
+        condition = c = c.astype(bool)
     if not isinstance(c, np.ndarray) or c.dtype.kind != "b":
         kind = getattr(c, "dtype", type(c).__name__)
         raise DtypeError(f"where: the condition must be a tensor of bools, not of {kind}")

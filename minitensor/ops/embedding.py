@@ -1,6 +1,6 @@
 """Embedding: rows of a table, looked up by number, one by one or in bags; and the table of the unit vectors.
 
-Kernel: csrc/kernels/embedding.cpp.
+Kernels: csrc/kernels/scatter.cpp.
 """
 
 from __future__ import annotations

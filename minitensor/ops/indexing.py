@@ -1,60 +1,122 @@
-"""Indexing: reading and writing parts of a tensor, by NumPy's machinery under PyTorch's rules."""
+"""Indexing: reading and writing parts of a tensor. PyTorch's rules: integers and slices first, as a view; of that,
+integer tensors and masks, by NumPy's machinery. Kernels: csrc/kernels/scatter.cpp."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import _core, dtypes, graph
 from ..errors import IndexRangeError, ShapeError
 from ..graph import Tensor, apply, assign, check_writable, snapshot, wrap
 from ..op import Op, Result, Sample
-from . import reduce
+from . import reduce, scatter
 from . import shape as shapes
-from .common import Array, axis, raw, shape_of, to_dtype
+from .common import Array, raw, shape_of, to_dtype
 
 Shape = tuple[int, ...]
+Parts = tuple[Any, ...]
+ALL = slice(None)
+
+
+# --- indices as users write them --------------------------------------------------------------------------------------
 
 
 def _part(index: Any) -> Any:
-    """One part of an index as NumPy takes it, checked."""
-    if index is None or index is Ellipsis or isinstance(index, (bool, int)):
+    """One part of an index: an int, slice, None, ..., or an array of int64 or bool."""
+    if index is None or index is Ellipsis or type(index) is int:
         return index
     if isinstance(index, slice):
-        step = None if index.step is None else _integer(index.step)
-        if step is not None and step <= 0:
+        if index.step is not None and (step := _integer(index.step)) <= 0:
             raise ShapeError(f"indexing: a slice's step must be positive, not {step}; use flip")
-        first, last = (None if v is None else _integer(v) for v in (index.start, index.stop))
-        return slice(first, last, step)
+        return slice(*[None if v is None else _integer(v) for v in (index.start, index.stop, index.step)])
     if isinstance(index, range):
         index = list(index)
     a = raw(index)
     if not isinstance(a, np.ndarray):
-        a = np.asarray([raw(v) for v in a] if isinstance(a, (list, tuple)) else a)
+        if isinstance(a, (str, bytes)):
+            raise TypeError(f"indexing: {index!r} is not an index; integers, slices, ..., None and tensors are")
+        a = np.asarray(_plain(a))
         if a.size == 0 and a.dtype.kind == "f":
             a = a.astype(np.int64)
     if a.dtype.kind == "b":
         return a
     if a.dtype.kind not in "iu":
         raise IndexRangeError(f"indexing: tensors used as indices must be integers or bools, not {a.dtype}")
-    if a.dtype == np.uint8 and isinstance(raw(index), np.ndarray):
+    if a.dtype == np.uint8:
         return a.astype(bool)
-    return int(a) if a.ndim == 0 else a
+    return int(a) if a.ndim == 0 else a.astype(np.int64, copy=False)
+
+
+def _plain(values: Any) -> Any:
+    """Lists of lists of numbers and tensors, as NumPy takes them."""
+    return [_plain(v) for v in values] if isinstance(values, (list, tuple)) else raw(values)
 
 
 def _integer(value: Any) -> int:
-    return int(raw(value))
+    try:
+        return int(raw(value).__index__())
+    except (AttributeError, TypeError):
+        raise TypeError(f"indexing: a slice's ends must be integers, not {value!r}") from None
 
 
-def normalize(index: Any) -> Any:
-    """An index as users write it (ints, slices, None, ..., lists, ranges, tensors, masks) as NumPy takes it."""
-    if isinstance(index, tuple):
-        return tuple([_part(i) for i in index])
-    if isinstance(index, list) and any(isinstance(i, slice) or i is None or i is Ellipsis for i in index):
-        return tuple([_part(i) for i in index])
-    return _part(index)
+_MANY = 32  # a list as long as this is an index tensor, whatever it holds
+
+
+def normalize(index: Any, shape: Shape) -> tuple[Any, Parts | None]:
+    """An index in its two steps: (ints, slices, None, ...: a view; then arrays and full slices, or None).
+
+    Integers, though NumPy would count them among the arrays, are taken first, as PyTorch does; a list that holds more
+    than numbers is a tuple.
+    """
+    if isinstance(index, list) and len(index) < _MANY:
+        if any(isinstance(i, (slice, list, tuple, Tensor, np.ndarray)) or i is None or i is Ellipsis for i in index):
+            index = tuple(index)
+    if not isinstance(index, tuple):
+        one = _part(index)
+        if not isinstance(one, np.ndarray):
+            return one, None
+        parts: list[Any] = [one]
+    else:
+        parts = [_part(i) for i in index]
+        if not any(isinstance(p, np.ndarray) for p in parts):
+            return tuple(parts), None
+    taken = sum([p.ndim if isinstance(p, np.ndarray) and p.dtype.kind == "b" else p is not None for p in parts])
+    rest = len(shape) - taken + sum([p is Ellipsis for p in parts])
+    if rest < 0:
+        raise IndexRangeError(f"indexing: too many indices for a tensor of {len(shape)} axes")
+    first: list[Any] = []
+    arrays: list[Any] = []
+    at = 0  # the axis that a part begins at
+    for p in parts:
+        if p is Ellipsis:
+            first += [ALL] * rest
+            arrays += [ALL] * rest
+            at += rest
+            rest = 0
+        elif not isinstance(p, np.ndarray):
+            first.append(p)
+            if not isinstance(p, int):
+                arrays.append(ALL)
+            at += p is not None
+        elif p.ndim == 0:  # a single bool: a new axis of size 1 or 0
+            first.append(None)
+            arrays.append(p.reshape(1))
+        else:
+            axes = p.ndim if p.dtype.kind == "b" else 1
+            if p.dtype.kind == "b" and p.shape != shape[at : at + axes]:
+                raise IndexRangeError(f"indexing: a mask of shape {p.shape} over axes of sizes {shape[at : at + axes]}")
+            first += [ALL] * axes
+            arrays.append(p)
+            at += axes
+    while arrays[-1:] and isinstance(arrays[-1], slice):
+        arrays.pop()
+    return (None if all(f == ALL for f in first if f is not None) and None not in first else tuple(first)), tuple(
+        arrays
+    )
 
 
 def _is_basic(index: Any) -> bool:
@@ -64,9 +126,21 @@ def _is_basic(index: Any) -> bool:
 
 
 def _explain(name: str, shape: Shape, error: Exception) -> Exception:
-    if isinstance(error, IndexError):
-        return IndexRangeError(f"{name}: {error} (the tensor has shape {tuple(shape)})")
-    return ShapeError(f"{name}: {error} (the tensor has shape {tuple(shape)})")
+    cls = IndexRangeError if isinstance(error, IndexError) else ShapeError
+    text = str(error).removeprefix("indexing: ").removeprefix("index_select: ")
+    return cls(f"{name}: {text} (the tensor has shape {tuple(shape)})")
+
+
+def positions(index: Parts, shape: Shape) -> tuple[Array, int, int]:
+    """(which of the leading slices an index of arrays and full slices reads, how many there are, axes of one)."""
+    taken = sum([p.ndim if isinstance(p, np.ndarray) and p.dtype.kind == "b" else 1 for p in index])
+    lead = shape[:taken]
+    if all(isinstance(p, np.ndarray) and p.dtype.kind == "i" for p in index):
+        flat: Any = 0
+        for p, n in zip(index, lead, strict=True):
+            flat = flat * n + np.where(p < 0, p + n, p)
+        return np.asarray(flat), math.prod(lead), len(shape) - taken
+    return np.arange(math.prod(lead)).reshape(lead)[index], math.prod(lead), len(shape) - taken
 
 
 # --- getitem ----------------------------------------------------------------------------------------------------------
@@ -88,14 +162,15 @@ def _getitem_samples(rng: np.random.Generator) -> Iterator[Sample]:
         1,
         (slice(None), 2),
         (slice(0, 2), None, ...),
-        np.array([0, 2, 0]),
-        (np.array([[0, 1], [2, 2]]), np.array([1, 3])),
+        (np.array([0, 2, 0]),),
+        (np.array([[0, 1], [2, 2]]), np.array([1, -1])),
         (slice(None), np.array([3, 0])),
-        np.array([True, False, True]),
-        (np.array([1, 1]), slice(None, None, 2)),
+        (np.array([True, False, True]),),
+        (np.array([1, 1]), np.array([True, False, False, True])),
         (1, 2),
     ):
         yield Sample((rng.standard_normal((3, 4)),), {"index": index})
+    yield Sample((rng.standard_normal((2, 3, 2, 2)),), {"index": (np.array([1, 1]), ALL, np.array([0, 1]))})
 
 
 GETITEM = Op("getitem", _getitem_reference, None, (_getitem_dx,), "linear", _getitem_samples, view=True, exact=True)
@@ -110,20 +185,53 @@ def _getitem_vjp_reference(g: Array, *, index: Any, shape: Shape) -> Result:
     return dx, ()
 
 
+def _getitem_vjp_forward(g: Array, *, index: Any, shape: Shape) -> Result:
+    if _is_basic(index) or all(isinstance(p, slice) or p.dtype.kind == "b" for p in index):
+        dx = np.zeros(shape, g.dtype)
+        dx[index] = g
+        return dx, ()
+    places, rows, tail = positions(index, shape)
+    inner = shape[len(shape) - tail :]
+    flat = g.reshape(places.size, math.prod(inner))
+    return _core.index_add(flat, places.reshape(-1), 0, rows).reshape(shape), ()
+
+
 def _getitem_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, index in (((3, 4), np.array([0, 2, 0])), ((4,), 1), ((3, 2), (slice(None), np.array([3, 3])))):
+    for shape, index in (
+        ((3, 4), (np.array([0, 2, 0]),)),
+        ((4,), 1),
+        ((3, 2), (slice(None), np.array([3, -1]))),
+        ((2,), (np.array([1, -2]), np.array([3, 3]))),
+        ((2, 4), (np.array([True, False, True]),)),
+        ((0, 4), (np.array([], np.int64),)),
+    ):
         yield Sample((rng.standard_normal(shape),), {"index": index, "shape": (3, 4)})
+    index = (np.array([1, 1]), ALL, np.array([0, 1]))
+    yield Sample((rng.standard_normal((2, 3, 5)),), {"index": index, "shape": (2, 3, 2, 5)})
 
 
 GETITEM_VJP = Op(
     "getitem_vjp",
     _getitem_vjp_reference,
-    None,
+    _getitem_vjp_forward,
     (lambda h, *, index, shape: apply(GETITEM, h, index=index),),
     "linear",
     _getitem_vjp_samples,
     exact=True,
+    length=lambda g, **_: max(g.shape[0] if g.ndim else 1, 1),
 )
+
+
+def _pick(x: Any, index: Parts, source: Any) -> Any:
+    """x[index] for arrays and full slices: whole slices at numbers along one axis, or the general way."""
+    last = index[-1]
+    if len(index) == 1 or all(isinstance(p, slice) for p in index[:-1]):
+        if last.dtype.kind == "i":
+            places = source if raw(source) is last else last  # the tensor itself, which the graph watches
+            return apply(scatter.INDEX_SELECT, x, places, dim=len(index) - 1)
+    if isinstance(x, Tensor) and x.requires_grad:
+        index = tuple([p if isinstance(p, slice) else p.copy() for p in index])
+    return apply(GETITEM, x, index=index)
 
 
 def getitem(input: Any, index: Any) -> Any:
@@ -137,9 +245,15 @@ def getitem(input: Any, index: Any) -> Any:
     >>> mt.tensor([10, 20, 30])[[2, 0]]
     tensor([30, 10])
     """
-    wanted = normalize(index)
+    if type(index) is int:  # what a loop over rows goes through
+        basic, arrays = index, None
     try:
-        return apply(GETITEM, input, index=wanted)
+        if type(index) is not int:
+            basic, arrays = normalize(index, shape_of(input))
+        if arrays is None:
+            return apply(GETITEM, input, index=basic)
+        part = input if basic is None else apply(GETITEM, input, index=basic)
+        return _pick(part, arrays, index)
     except IndexError as error:
         raise _explain("indexing", shape_of(input), error) from None
 
@@ -150,19 +264,43 @@ def getitem(input: Any, index: Any) -> Any:
 def _setitem_reference(x: Array, value: Array, *, index: Any) -> Result:
     out = x.copy()
     out[index] = value
-    return out, (value.shape,)
+    return out, (value.shape, x.shape)
 
 
-def _setitem_dx(g: Any, _shape: Shape, *, index: Any) -> Any:
+def _setitem_dx(g: Any, _value: Shape, _shape: Shape, *, index: Any) -> Any:
     return apply(SETITEM, g, np.zeros((), raw(g).dtype), index=index)
 
 
-def _setitem_dvalue(g: Any, shape: Shape, *, index: Any) -> Any:
-    return reduce.sum_to(apply(GETITEM, g, index=index), shape)
+def _setitem_dvalue(g: Any, value: Shape, shape: Shape, *, index: Any) -> Any:
+    picked = apply(GETITEM, g, index=index)
+    lasting = None if _is_basic(index) else _lasting(index, shape)
+    if lasting is not None:
+        picked = scatter.comparison.where(lasting, picked, np.zeros((), raw(g).dtype))
+    return reduce.sum_to(picked, value)
+
+
+def _lasting(index: Parts, shape: Shape) -> Array | None:
+    """Which of the elements written last: of a place that is named twice, the last one. None if all."""
+    if all(isinstance(p, slice) or p.dtype.kind == "b" for p in index):
+        return None
+    places, rows, tail = positions(index, shape)
+    order = np.arange(places.size).reshape(places.shape)
+    last = np.empty(rows, np.int64)
+    last[places] = order
+    stays = last[places] == order
+    return None if stays.all() else stays.reshape(*stays.shape, *(1,) * tail)
 
 
 def _setitem_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, index in (((4,), 1), ((), (slice(None), 2)), ((2, 4), np.array([0, 2])), ((1, 4), slice(0, 2))):
+    for shape, index in (
+        ((4,), 1),
+        ((), (slice(None), 2)),
+        ((2, 4), (np.array([0, 2]),)),
+        ((1, 4), slice(0, 2)),
+        ((3, 4), (np.array([0, 2, 0]),)),
+        ((3,), (np.array([0, 2, 0]), np.array([1, 1, -3]))),
+        ((), (np.eye(3, 4, dtype=bool),)),
+    ):
         yield Sample((rng.standard_normal((3, 4)), rng.standard_normal(shape)), {"index": index})
 
 
@@ -186,99 +324,48 @@ def setitem(input: Any, index: Any, value: Any) -> None:
     Raises before anything is written if the shapes do not fit or an index is out of range.
     """
     check_writable("assignment", input)
-    wanted = normalize(index)
     given = to_dtype(value, dtypes.of(raw(input).dtype))
     try:
-        place = getitem(input, index) if _is_basic(wanted) else wrap(raw(input)[wanted])
-        size = shape_of(place)
-        while len(shape_of(given)) > len(size) and shape_of(given)[0] == 1:  # extra axes of size 1 count for nothing
-            given = shapes.reshape(given, shape_of(given)[1:])
-        given = apply(shapes.EXPAND, given, shape=size)
-    except ValueError as error:
+        basic, arrays = normalize(index, shape_of(input))
+        place = input if arrays is not None and basic is None else getitem(input, basic)
+        if arrays is None:
+            value = _fitted(given, shape_of(place))
+            assign("assignment", place, value if isinstance(value, Tensor) else wrap(value))
+        elif graph.records(place, given):
+            picked = shape_of(raw(place)[arrays])
+            before = snapshot(place)
+            fixed = tuple([p if isinstance(p, slice) else p.copy() for p in arrays])
+            assign("assignment", place, apply(SETITEM, before, _fitted(given, picked), index=fixed))
+        else:
+            a, v = raw(place), raw(given)
+            a[arrays] = v.copy() if np.may_share_memory(a, v) else v
+            input.version.bump()
+    except (ValueError, IndexError) as error:
         raise _explain("assignment", shape_of(input), error) from None
-    if _is_basic(wanted):
-        assign("assignment", place, given if isinstance(given, Tensor) else wrap(given))
-    else:
-        assign("assignment", input, apply(SETITEM, snapshot(input), given, index=wanted))
 
 
-# --- along one axis ---------------------------------------------------------------------------------------------------
+def _fitted(value: Any, size: Shape) -> Any:
+    """`value` broadcast to the place that it is written to; extra axes of size 1 count for nothing."""
+    extra = len(shape_of(value)) - len(size)
+    if extra > 0 and shape_of(value)[:extra] == (1,) * extra:
+        value = shapes.reshape(value, shape_of(value)[extra:])
+    return value if shape_of(value) == size else apply(shapes.EXPAND, value, shape=size)
 
 
-def _index_select_check(name: str, index: Array, n: int) -> None:
-    if index.dtype.kind not in "iu":
-        raise IndexRangeError(f"{name}: the index must have an integer dtype, not {index.dtype}")
-    if index.size and not (0 <= index.min() and index.max() < n):
-        bad = index[(index < 0) | (index >= n)].flat[0]
-        raise IndexRangeError(f"{name}: index {bad} is out of range for an axis of size {n}")
-
-
-def index_select(input: Any, dim: int, index: Any) -> Any:
-    """The slices of `input` along `dim` at the integers `index` (a vector).
-
-    >>> mt.index_select(mt.tensor([[1, 2], [3, 4]]), 1, mt.tensor([1, 1]))
-    tensor([[2, 2],
-            [4, 4]])
-    """
-    shape = shape_of(input)
-    d = axis("index_select", dim, len(shape))
-    places = raw(index)
-    _index_select_check("index_select", places, shape[d] if shape else 1)
-    if places.ndim > 1:
-        raise ShapeError(f"index_select: the index must be a vector, not of shape {places.shape}")
-    return apply(GETITEM, input, index=(slice(None),) * d + (places.reshape(-1),))
-
-
-def _along(index: Array, dim: int) -> tuple[Array, ...]:
-    """The index arrays that pick element index[k] along `dim` at each place k."""
-    grid = list(np.ogrid[tuple([slice(n) for n in index.shape])])
-    grid[dim] = index
-    return tuple(grid)
-
-
-def gather(input: Any, dim: int, index: Any) -> Any:
-    """Picks one element along `dim` for each place of `index`.
-
-        forward    out[i, j] = x[index[i, j], j]   (dim = 0)
-        backward   dx[index[i, j], j] += g[i, j]
-
-    `index` has as many axes as `input` and no larger sizes but along `dim`. Raises IndexError out of range.
-
-    >>> mt.gather(mt.tensor([[1, 2], [3, 4]]), 1, mt.tensor([[0], [1]]))
-    tensor([[1],
-            [4]])
-    """
-    shape, places = shape_of(input), raw(index)
-    d = axis("gather", dim, len(shape))
-    _index_select_check("gather", places, shape[d] if shape else 1)
-    if places.ndim != len(shape) or any(
-        k > n for i, (k, n) in enumerate(zip(places.shape, shape, strict=True)) if i != d
-    ):
-        raise ShapeError(f"gather: an index of shape {places.shape} does not fit into {shape} along axis {d}")
-    if not shape:
-        return apply(GETITEM, input, index=...)
-    return apply(GETITEM, input, index=_along(places, d))
-
-
-def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
-    """The indices of all elements that are not zero: (count, axes), or a vector for each axis.
-
-    >>> mt.nonzero(mt.tensor([0, 7, 8]))
-    tensor([[1],
-            [2]])
-    """
-    found = np.nonzero(np.atleast_1d(raw(input)) if raw(input).ndim == 0 else raw(input))
-    if as_tuple:
-        return tuple([wrap(i) for i in found])
-    places = np.stack(found, 1) if found else np.empty((0, 0), np.int64)
-    return wrap(places if raw(input).ndim else np.empty((len(places), 0), np.int64))
-
-
-def masked_select(input: Any, mask: Any) -> Any:
-    """The elements where `mask` is true, as a vector; the two broadcast.
-
-    >>> mt.masked_select(mt.tensor([1, 2, 3]), mt.tensor([True, False, True]))
-    tensor([1, 3])
-    """
-    common = np.broadcast_shapes(shape_of(input), shape_of(mask))
-    return apply(GETITEM, shapes.expand(input, common), index=np.broadcast_to(raw(mask), common))
+def put_at(name: str, input: Any, index: Any, values: Any, accumulate: bool) -> Any:
+    """`input` with `values` written, or added, at `input[index]`: what `index_put` does."""
+    try:
+        basic, arrays = normalize(index, shape_of(input))
+        if arrays is None:
+            arrays, basic = (basic if isinstance(basic, tuple) else (basic,)), None
+        if basic is not None:
+            raise IndexRangeError("the indices must be tensors")
+        picked = shape_of(raw(input)[arrays])
+        fixed = tuple([p.copy() if isinstance(p, np.ndarray) else p for p in arrays])
+        value = _fitted(values, picked)
+    except (ValueError, IndexError) as error:
+        raise _explain(name, shape_of(input), error) from None
+    if not accumulate:
+        return apply(SETITEM, input, value, index=fixed)
+    sums = apply(GETITEM_VJP, value, index=fixed, shape=shape_of(input))
+    return scatter.arithmetic.add(input, sums)

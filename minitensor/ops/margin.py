@@ -15,10 +15,10 @@ from .arithmetic import add, div, mul, neg, square, sub
 from .common import Array, need_float, promote_float, raw, shape_of
 from .comparison import clamp_min, minimum, where
 from .functions import relu, sqrt
-from .indexing import gather
 from .loss import floating, logsigmoid, need_same_shape, reduced, reduction_of
 from .moments import norm
 from .reduce import mean, sum
+from .scatter import gather
 from .shape import reshape, unsqueeze
 
 Shape = tuple[int, ...]

@@ -15,7 +15,7 @@ from .. import return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from . import indexing
+from . import scatter
 from . import shape as shapes
 from .arithmetic import add, mul, sub
 from .common import Array, axis, need_float, numpy_names, promote, raw, shape_of, write_out
@@ -59,7 +59,7 @@ def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, 
     d = axis(name, dim, len(shape))
     x = input if shape else shapes.reshape(input, (1,))
     index = apply(op, x, dim=d, **params)
-    values = indexing.gather(x, d, index)
+    values = scatter.gather(x, d, index)
     if not shape:
         values, index = shapes.reshape(values, ()), shapes.reshape(index, ())
     elif not keepdim:
@@ -337,10 +337,10 @@ def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, how: str, 
         broken = np.isnan(raw(ordered)[..., -1:])
         rank = where(broken, last, rank) if broken.any() else rank
     if how in _ROUNDED:
-        result = indexing.gather(ordered, -1, _ROUNDED[how](raw(rank)).astype(np.int64))
+        result = scatter.gather(ordered, -1, _ROUNDED[how](raw(rank)).astype(np.int64))
     else:
         low, high = np.floor(raw(rank)), np.ceil(raw(rank))
-        below, above = (indexing.gather(ordered, -1, r.astype(np.int64)) for r in (low, high))
+        below, above = (scatter.gather(ordered, -1, r.astype(np.int64)) for r in (low, high))
         result = add(below, mul(sub(above, below), 0.5 if how == "midpoint" else sub(rank, low)))
     kept = tuple([1 if dim is None or i == d else k for i, k in enumerate(shape)])
     rest = kept if keepdim else tuple([k for i, k in enumerate(shape) if dim is not None and i != d])

@@ -15,7 +15,7 @@ from .. import _core, return_types
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from . import indexing
+from . import scatter
 from . import shape as shapes
 from .arithmetic import add, div, mul, sub
 from .common import Array, around, axis, need_float, numpy_names, raw, shape_of, write_out
@@ -264,7 +264,7 @@ CUMMIN_INDEX = _last_extreme("cummin_index", np.minimum)
 
 def _values_at(name: str, op: Op, kind: Any, input: Any, dim: int, out: Any) -> Any:
     index = _along(name, input, dim, lambda x, d: apply(op, x, dim=d))
-    result = kind(indexing.gather(input, dim, index), index)
+    result = kind(scatter.gather(input, dim, index), index)
     return result if out is None else write_out(name, result, out)
 
 

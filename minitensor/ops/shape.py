@@ -13,7 +13,7 @@ from ..errors import OutOfMemoryError, ShapeError
 from ..graph import apply, replay
 from ..op import Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, axis, promote, raw, shape_of, to_dtype
+from .common import Array, axis, numpy_names, promote, raw, shape_of, to_dtype, write_out
 
 Shape = tuple[int, ...]
 
@@ -26,6 +26,11 @@ def sizes(name: str, shape: Any) -> Shape:
         return tuple([int(n.__index__()) for n in shape])
     except (AttributeError, TypeError):
         raise TypeError(f"{name}: sizes must be integers, not {tuple(shape)!r}") from None
+
+
+def _named(given: tuple[Any, ...], named: Any) -> tuple[Any, ...]:
+    """Sizes given one by one or as a sequence, or by the argument's name."""
+    return given if named is None else tuple(named) if isinstance(named, (tuple, list)) else (named,)
 
 
 def new_sizes(name: str, shape: Any) -> Shape:
@@ -57,6 +62,25 @@ def _reshape_samples(rng: np.random.Generator) -> Iterator[Sample]:
 RESHAPE = Op("reshape", _reshape_reference, None, (_reshape_dx,), "linear", _reshape_samples, view=True, exact=True)
 
 
+def ravel(input: Any) -> Any:
+    """The elements in row-major order as a vector: a view where the strides allow it.
+
+    >>> mt.ravel(mt.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
+    return apply(RESHAPE, input, shape=(math.prod(shape_of(input)),))
+
+
+def view_as(input: Any, other: Any) -> Any:
+    """A view in the shape of `other`."""
+    return view(input, shape_of(other))
+
+
+def reshape_as(input: Any, other: Any) -> Any:
+    """Reshaped to the shape of `other`."""
+    return reshape(input, shape_of(other))
+
+
 def _resolve(name: str, before: Shape, shape: Shape) -> Shape:
     """`shape` with its -1 filled in; raises unless it holds as many elements as `before`."""
     count = math.prod(before)
@@ -64,7 +88,7 @@ def _resolve(name: str, before: Shape, shape: Shape) -> Shape:
         raise ShapeError(f"{name}: {shape} is not a shape; one size may be -1, none less")
     if -1 in shape:
         known = -math.prod(shape)
-        if known == 0 or count % known:
+        if known == 0 or count % known:  # also of nothing: -1 could then be any size
             raise ShapeError(f"{name}: {before} with {count} elements cannot be shaped {shape}")
         shape = tuple([count // known if n == -1 else n for n in shape])
     if math.prod(shape) != count:
@@ -72,7 +96,7 @@ def _resolve(name: str, before: Shape, shape: Shape) -> Shape:
     return shape
 
 
-def reshape(input: Any, *shape: Any) -> Any:
+def reshape(input: Any, *size: Any, shape: Any = None) -> Any:
     """The same elements in row-major order under another shape; one size may be -1.
 
         forward    out[flat index k] = x[flat index k]
@@ -85,12 +109,46 @@ def reshape(input: Any, *shape: Any) -> Any:
             [3, 4, 5]])
     """
     before = shape_of(input)
-    after = _resolve("reshape", before, sizes("reshape", shape))
+    after = _resolve("reshape", before, sizes("reshape", _named(size, shape)))
     return apply(RESHAPE, input, shape=after)
 
 
-def view(input: Any, *shape: Any) -> Any:
-    """`reshape` that never copies; raises ShapeError where the strides do not allow a view."""
+def _view_dtype_reference(x: Array, *, dtype: np.dtype[Any]) -> Result:
+    return x.view(dtype), ()
+
+
+def _view_dtype_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    yield Sample((rng.standard_normal((2, 3)),), {"dtype": np.dtype("int32")})
+
+
+VIEW_DTYPE = Op("view_dtype", _view_dtype_reference, None, (None,), None, _view_dtype_samples, view=True)
+
+
+def _view_dtype(input: Any, dtype: Any) -> Any:
+    wanted, x = dtypes.of(dtype).numpy, raw(input)
+    before, after = x.dtype.itemsize, wanted.itemsize
+    if before != after:
+        last = x.shape[-1] if x.ndim else 0
+        if x.ndim == 0 or (x.strides[-1] != before and last != 1) or (last * before) % after:
+            raise ShapeError(
+                f"view: the last axis of {x.shape} {x.dtype} cannot be read as {wanted}: its {before}-byte elements "
+                f"must lie side by side and fill whole elements of {after} bytes"
+            )
+    return apply(VIEW_DTYPE, input, dtype=wanted)
+
+
+def view(input: Any, *shape: Any, dtype: Any = None) -> Any:
+    """`reshape` that never copies; or, of a dtype, the same bytes read as that dtype, which has no derivative.
+
+    Raises ShapeError where the strides do not allow a view.
+
+    >>> mt.arange(6).view(2, -1).shape
+    minitensor.Size([2, 3])
+    >>> mt.tensor([1.0]).view(mt.int32)
+    tensor([1065353216], dtype=minitensor.int32)
+    """
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type))):
+        return _view_dtype(input, shape[0] if dtype is None else dtype)
     x = raw(input)
     after = _resolve("view", x.shape, sizes("view", shape))
     probe = x.view()
@@ -118,6 +176,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     return apply(RESHAPE, input, shape=(*shape[:first], merged, *shape[last + 1 :]))
 
 
+@numpy_names
 def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """One axis split into several, of which one size may be -1; the inverse of `flatten`.
 
@@ -126,10 +185,13 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     """
     shape = shape_of(input)
     d = axis("unflatten", dim, len(shape))
-    inner = _resolve("unflatten", (shape[d],), tuple(sizes))
+    if len(sizes) == 0:
+        raise ShapeError("unflatten: sizes must not be empty")
+    inner = _resolve("unflatten", (shape[d] if shape else 1,), tuple([int(n.__index__()) for n in sizes]))
     return apply(RESHAPE, input, shape=(*shape[:d], *inner, *shape[d + 1 :]))
 
 
+@numpy_names
 def squeeze(input: Any, dim: Any = None) -> Any:
     """Without the axes of size 1, or without those in `dim` that have size 1.
 
@@ -140,11 +202,15 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     if dim is None:
         gone = set(range(len(shape)))
     else:
-        gone = {axis("squeeze", d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))}
+        named = [axis("squeeze", d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+        gone = set(named)
+        if len(gone) != len(named):
+            raise ShapeError(f"squeeze: dim {tuple(dim)} names an axis twice")
     after = tuple([n for i, n in enumerate(shape) if not (i in gone and n == 1)])
     return apply(RESHAPE, input, shape=after)
 
 
+@numpy_names
 def unsqueeze(input: Any, dim: int) -> Any:
     """With an axis of size 1 put in at `dim`.
 
@@ -178,7 +244,7 @@ def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
 PERMUTE = Op("permute", _permute_reference, None, (_permute_dx,), "linear", _permute_samples, view=True, exact=True)
 
 
-def permute(input: Any, *dims: Any) -> Any:
+def permute(input: Any, *axes: Any, dims: Any = None) -> Any:
     """The axes in another order: axis i of the result is axis dims[i] of x. A view.
 
     forward    out[k] = x[k permuted back]
@@ -188,7 +254,7 @@ def permute(input: Any, *dims: Any) -> Any:
     minitensor.Size([4, 2, 3])
     """
     ndim = len(shape_of(input))
-    order = tuple([axis("permute", d, ndim) for d in sizes("permute", dims)])
+    order = tuple([axis("permute", d, ndim) for d in sizes("permute", _named(axes, dims))])
     if sorted(order) != list(range(ndim)):
         raise ShapeError(f"permute: dims {order} must name each of the {ndim} axes once")
     return apply(PERMUTE, input, dims=order)
@@ -237,6 +303,9 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     return apply(PERMUTE, input, dims=tuple(order))
 
 
+moveaxis = movedim
+
+
 # --- expand -----------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +313,10 @@ def _expand_reference(x: Array, *, shape: Shape) -> Result:
     out = np.broadcast_to(x, shape)
     out.flags.writeable = x.flags.writeable  # a view like any other; writes where elements overlap are refused
     return out, (x.shape,)
+
+
+def _expand_forward(x: Array, *, shape: Shape) -> Result:
+    return _core.expand(x, shape), (x.shape,)
 
 
 def _expand_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
@@ -255,10 +328,12 @@ def _expand_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(before),), {"shape": after})
 
 
-EXPAND = Op("expand", _expand_reference, None, (_expand_dx,), "linear", _expand_samples, view=True, exact=True)
+EXPAND = Op(
+    "expand", _expand_reference, _expand_forward, (_expand_dx,), "linear", _expand_samples, view=True, exact=True
+)
 
 
-def expand(input: Any, *shape: Any) -> Any:
+def expand(input: Any, *shape: Any, size: Any = None) -> Any:
     """Axes of size 1 repeated to other sizes, and new ones in front; -1 keeps a size. A view: nothing is copied.
 
     forward    out[..., k, ...] = x[..., 0, ...]
@@ -268,7 +343,7 @@ def expand(input: Any, *shape: Any) -> Any:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    before, after = shape_of(input), sizes("expand", shape)
+    before, after = shape_of(input), sizes("expand", _named(shape, size))
     new = len(after) - len(before)
     fits = new >= 0
     if fits:
@@ -304,45 +379,73 @@ def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CAT = Op("cat", _cat_reference, None, (_cat_dx,), "linear", _cat_samples, variadic=True, exact=True)
 
 
-def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
+@numpy_names
+def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     """Tensors joined along an axis; their other sizes must agree, and dtypes are promoted.
 
-    forward    out = the blocks x_0, x_1, ... one after the other
-    backward   dx_i = the i-th block of g
+        forward    out = the blocks x_0, x_1, ... one after the other
+        backward   dx_i = the i-th block of g
+
+    A tensor of shape (0,) joins with anything.
 
     >>> mt.cat([mt.zeros(1, 2), mt.ones(2, 2)]).shape
     minitensor.Size([3, 2])
     """
-    if len(tensors) == 0:
-        raise ShapeError("cat: expected at least one tensor")
-    # A tensor of shape (0,) joins with anything, as in PyTorch.
-    whole = [x for x in tensors if shape_of(x) != (0,)] or list(tensors[:1])
-    shapes = [shape_of(x) for x in whole]
-    first = shapes[0]
-    if not first:
+    tensors = _given("cat", tensors)
+    whole = [x for x in tensors if shape_of(x) != (0,)] or tensors[:1]
+    first = shape_of(whole[0])
+    if not all(shape_of(x) for x in whole):
         raise ShapeError("cat: tensors without axes cannot be joined; use stack")
     d = axis("cat", dim, len(first))
-    for s in shapes:
+    for x in whole:
+        s = shape_of(x)
         if len(s) != len(first) or s[:d] + s[d + 1 :] != first[:d] + first[d + 1 :]:
             raise ShapeError(f"cat: {first} and {s} differ in an axis other than {d}")
-    common = dtypes.of(raw(promote("cat", *tensors)[0]).dtype)
-    return apply(CAT, *[to_dtype(x, common) for x in whole], dim=d)
+    if len(whole) != len(tensors):
+        nothing = (*first[:d], 0, *first[d + 1 :])
+        tensors = [apply(RESHAPE, x, shape=nothing) if shape_of(x) == (0,) else x for x in tensors]
+    result = apply(CAT, *_one_dtype("cat", tensors), dim=d)
+    return result if out is None else write_out("cat", result, out)
 
 
-def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
+concat = concatenate = cat
+
+
+def _given(name: str, tensors: Any) -> list[Any]:
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(f"{name}: expected a list of tensors, not {type(tensors).__name__}")
+    for x in tensors:
+        if not isinstance(raw(x), np.ndarray):
+            raise TypeError(f"{name}: expected a list of tensors, which holds a {type(x).__name__}")
+    if len(tensors) == 0:
+        raise ShapeError(f"{name}: expected at least one tensor")
+    return list(tensors)
+
+
+def _one_dtype(name: str, tensors: list[Any]) -> list[Any]:
+    first = raw(tensors[0]).dtype
+    if all([raw(x).dtype is first for x in tensors]):
+        return tensors
+    return promote(name, *tensors)
+
+
+@numpy_names
+def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     """Tensors of one shape joined along a new axis.
 
     >>> mt.stack([mt.zeros(3), mt.ones(3)]).shape
     minitensor.Size([2, 3])
     """
-    if len(tensors) == 0:
-        raise ShapeError("stack: expected at least one tensor")
+    tensors = _given("stack", tensors)
     first = shape_of(tensors[0])
     d = axis("stack", dim, len(first) + 1)
     for x in tensors:
         if shape_of(x) != first:
             raise ShapeError(f"stack: the shapes {first} and {shape_of(x)} differ")
-    return cat([unsqueeze(x, d) for x in tensors], d)
+    inner = (*first[:d], 1, *first[d:])
+    joined = [apply(RESHAPE, x, shape=inner) for x in _one_dtype("stack", tensors)]
+    result = apply(CAT, *joined, dim=d)
+    return result if out is None else write_out("stack", result, out)
 
 
 def _unbind_reference(x: Array, *, dim: int) -> Result:
@@ -362,6 +465,7 @@ def _unbind_samples(rng: np.random.Generator) -> Iterator[Sample]:
 UNBIND = Op("unbind", _unbind_reference, None, (_unbind_dx,), "linear", _unbind_samples, view=True, exact=True)
 
 
+@numpy_names
 def unbind(input: Any, dim: int = 0) -> Any:
     """The slices along an axis, without that axis, as a tuple of views.
 
@@ -394,6 +498,7 @@ def _split_samples(rng: np.random.Generator) -> Iterator[Sample]:
 SPLIT = Op("split", _split_reference, None, (_split_dx,), "linear", _split_samples, view=True, exact=True)
 
 
+@numpy_names
 def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
     """Blocks of a given size along an axis (the last may be smaller), or of the given sizes, as views.
 
@@ -421,6 +526,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
     return apply(SPLIT, tensor, dim=d, ends=ends) if ends else ()
 
 
+@numpy_names
 def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
     """At most `chunks` blocks along an axis, all but the last of one size.
 
@@ -428,25 +534,33 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
     [2, 2, 1]
     """
     shape = shape_of(input)
+    if not shape:
+        raise ShapeError("chunk: a tensor without axes cannot be split")
     if chunks <= 0:
         raise ShapeError(f"chunk: chunks must be positive, not {chunks}")
     d = axis("chunk", dim, len(shape))
-    n = shape[d] if shape else 1
-    return split(input, max(-(-n // chunks), 1), d)
+    n = shape[d]
+    if n == 0:  # as many empty blocks as were asked for
+        return split(input, [0] * chunks, d)
+    return split(input, -(-n // chunks), d)
 
 
-def narrow(input: Any, dim: int, start: int, length: int) -> Any:
+@numpy_names
+def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     """`length` elements along an axis from `start` on. A view.
 
     >>> mt.narrow(mt.arange(5), 0, 1, 3)
     tensor([1, 2, 3])
     """
     shape = shape_of(input)
+    if not shape:
+        raise ShapeError("narrow: a tensor without axes has no part")
     d = axis("narrow", dim, len(shape))
+    start, length = int(raw(start)), int(length)
     first = start + shape[d] if start < 0 else start
     if length < 0 or not 0 <= first <= shape[d] - length:
         raise ShapeError(f"narrow: {length} elements from {start} do not fit into axis {d} of size {shape[d]}")
-    return indexing.getitem(input, (slice(None),) * d + (slice(first, first + length),))
+    return apply(indexing.GETITEM, input, index=(slice(None),) * d + (slice(first, first + length),))
 
 
 # --- copies -----------------------------------------------------------------------------------------------------------
@@ -464,8 +578,8 @@ def _clone_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CLONE = Op("clone", _clone_reference, None, (lambda g: g,), "linear", _clone_samples, exact=True)
 
 
-def clone(input: Any) -> Any:
-    """A copy in memory of its own, in the graph: the gradient passes through.
+def clone(input: Any, *, memory_format: Any = None) -> Any:
+    """A copy in memory of its own, in the graph: the gradient passes through. Memory formats are taken and ignored.
 
     >>> mt.clone(mt.ones(2))
     tensor([1., 1.])
@@ -486,19 +600,26 @@ CONTIGUOUS = Op(
 )
 
 
-def contiguous(input: Any) -> Any:
-    """The tensor itself if its elements lie in row-major order in memory, else a copy that does."""
+def contiguous(input: Any, *, memory_format: Any = None) -> Any:
+    """The tensor itself if its elements lie in row-major order in memory, else a copy that does.
+
+    Memory formats are taken and ignored.
+    """
     return input if raw(input).flags.c_contiguous else apply(CONTIGUOUS, input)
 
 
-def flip(input: Any, dims: Any) -> Any:
+def flip(input: Any, *axes: Any, dims: Any = None) -> Any:
     """The order along the given axes reversed; a copy.
 
     >>> mt.flip(mt.arange(3), (0,))
     tensor([2, 1, 0])
     """
     ndim = len(shape_of(input))
-    turned = tuple([axis("flip", d, ndim) for d in (dims if isinstance(dims, (tuple, list)) else (dims,))])
+    turned = tuple([axis("flip", d, ndim) for d in sizes("flip", _named(axes, dims))])
+    if len(set(turned)) != len(turned):
+        raise ShapeError(f"flip: dims {turned} name an axis twice")
+    if not ndim:
+        return clone(input)
     return apply(FLIP, input, dims=turned)
 
 
@@ -519,7 +640,12 @@ FLIP = Op("flip", _flip_reference, None, (lambda g, *, dims: flip(g, dims),), "l
 
 def _view_write_reference(base: Array, value: Array, *, chain: Any, shape: Shape) -> Result:
     out = base.copy()
-    replay(chain, out)[...] = value
+    part = replay(chain, out)
+    if np.may_share_memory(part, out):
+        part[...] = value
+    else:  # the view was one by strides that `out` does not have
+        places = replay(chain, np.arange(1, out.size + 1).reshape(shape))
+        out.reshape(-1)[places[places > 0] - 1] = value[places > 0]
     return out, ()
 
 
@@ -535,6 +661,18 @@ def _view_write_dvalue(g: Any, *, chain: Any, shape: Shape) -> Any:
 def _view_write_samples(rng: np.random.Generator) -> Iterator[Sample]:
     chain = ((None, PERMUTE, {"dims": (1, 0)}, 0), UNBIND, {"dim": 0}, 1)
     yield Sample((rng.standard_normal((2, 3)), rng.standard_normal(2)), {"chain": chain, "shape": (2, 3)})
+    flat = ((None, PERMUTE, {"dims": (1, 0)}, 0), RESHAPE, {"shape": (6,)}, 0)  # a view of columns, a copy of rows
+    yield Sample((rng.standard_normal((2, 3)), rng.standard_normal(6)), {"chain": flat, "shape": (2, 3)})
+
+
+def scatter_view(name: str, input: Any, src: Any, op: Op, **params: Any) -> Any:
+    """`input` with `src` in the place of its view op(input): what the functions `..._scatter` do."""
+    before, chain = shape_of(input), (None, op, params, 0)
+    want = shape_of(replay(chain, raw(input)))
+    if shape_of(src) != want:
+        raise ShapeError(f"{name}: the part to be replaced has shape {want}, the source {shape_of(src)}")
+    value = to_dtype(src, dtypes.of(raw(input).dtype))
+    return apply(VIEW_WRITE, input, value, chain=chain, shape=before)
 
 
 # The base of a view after a write into the view: base with the view's part replaced by value.

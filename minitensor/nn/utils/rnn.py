@@ -12,7 +12,7 @@ from ...errors import ShapeError
 from ...graph import Tensor as Core
 from ...graph import wrap
 from ...ops.common import shape_of
-from ...ops.indexing import index_select
+from ...ops.scatter import index_select
 from ...ops.shape import cat, stack, transpose
 
 __all__ = [

@@ -1,0 +1,239 @@
+"""Diagonals and triangles of matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..graph import apply
+from ..op import Op, Result, Sample
+from . import indexing, reduce
+from .common import Array, axis, raw, shape_of, write_out
+from .shape import Shape, clone, reshape, scatter_view
+
+# --- diagonal and its transpose ---------------------------------------------------------------------------------------
+
+
+def _diagonal_view(x: Array, offset: int, dim1: int, dim2: int) -> Array:
+    out = np.diagonal(x, offset, dim1, dim2)
+    out.flags.writeable = x.flags.writeable
+    return out
+
+
+def _diagonal_reference(x: Array, *, offset: int, dim1: int, dim2: int) -> Result:
+    return _diagonal_view(x, offset, dim1, dim2), (x.shape,)
+
+
+def _diagonal_dx(g: Any, shape: Shape, *, offset: int, dim1: int, dim2: int) -> Any:
+    return apply(ON_DIAGONAL, g, shape=shape, offset=offset, dim1=dim1, dim2=dim2)
+
+
+def _diagonal_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, offset, dim1, dim2 in (((3, 3), 0, 0, 1), ((2, 4), 1, 0, 1), ((4, 2, 3), -1, 0, 2), ((2, 2), 5, 1, 0)):
+        yield Sample((rng.standard_normal(shape),), {"offset": offset, "dim1": dim1, "dim2": dim2})
+
+
+DIAGONAL = Op(
+    "diagonal", _diagonal_reference, None, (_diagonal_dx,), "linear", _diagonal_samples, view=True, exact=True
+)
+
+
+def _on_diagonal_reference(g: Array, *, shape: Shape, offset: int, dim1: int, dim2: int) -> Result:
+    out = np.zeros(shape, g.dtype)
+    _diagonal_view(out, offset, dim1, dim2)[...] = g
+    return out, ()
+
+
+def _on_diagonal_dg(h: Any, *, shape: Shape, **place: int) -> Any:
+    return apply(DIAGONAL, h, **place)
+
+
+def _on_diagonal_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for size, shape, offset, dim1, dim2 in (((3,), (3, 3), 0, 0, 1), ((2, 2), (3, 2, 3), -1, 0, 2)):
+        params = {"shape": shape, "offset": offset, "dim1": dim1, "dim2": dim2}
+        yield Sample((rng.standard_normal(size),), params)
+
+
+# zeros with g on a diagonal: the transpose of `diagonal`
+ON_DIAGONAL = Op(
+    "on_diagonal", _on_diagonal_reference, None, (_on_diagonal_dg,), "linear", _on_diagonal_samples, exact=True
+)
+
+
+def _plane(name: str, ndim: int, dim1: int, dim2: int) -> tuple[int, int]:
+    a, b = axis(name, dim1, ndim), axis(name, dim2, ndim)
+    if a == b or ndim < 2:
+        raise ShapeError(f"{name}: the axes {dim1} and {dim2} of {ndim} are not two")
+    return a, b
+
+
+def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """The diagonal of the plane of two axes, `offset` above the main one, as a new last axis. A view.
+
+        forward    out[i] = x[i, i + offset]
+        backward   dx = g on that diagonal, 0 elsewhere
+
+    >>> mt.diagonal(mt.tensor([[1, 2], [3, 4]]), 1)
+    tensor([2])
+    """
+    a, b = _plane("diagonal", len(shape_of(input)), dim1, dim2)
+    return apply(DIAGONAL, input, offset=int(offset), dim1=a, dim2=b)
+
+
+def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    """`input` with `src` in the place of a diagonal; a copy.
+
+    >>> mt.diagonal_scatter(mt.zeros(2, 2), mt.ones(2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    a, b = _plane("diagonal_scatter", len(shape_of(input)), dim1, dim2)
+    return scatter_view("diagonal_scatter", input, src, DIAGONAL, offset=int(offset), dim1=a, dim2=b)
+
+
+def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """Square matrices of zeros with the last axis of `input` on a diagonal, their axes being `dim1` and `dim2`.
+
+    >>> mt.diag_embed(mt.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    shape = shape_of(input)
+    a, b = _plane("diag_embed", len(shape) + 1, dim1, dim2)
+    n = shape[-1] + abs(int(offset))
+    rest = iter(shape[:-1])
+    whole = tuple([n if d in (a, b) else next(rest) for d in range(len(shape) + 1)])
+    return apply(ON_DIAGONAL, input, shape=whole, offset=int(offset), dim1=a, dim2=b)
+
+
+def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
+    """Of a vector the matrix with it on a diagonal; of a matrix its diagonal, as a copy.
+
+    >>> mt.diag(mt.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    ndim = len(shape_of(input))
+    if ndim not in (1, 2):
+        raise ShapeError(f"diag: expected a vector or a matrix, got shape {shape_of(input)}")
+    if ndim == 1:
+        result = diag_embed(input, diagonal)
+    else:
+        result = clone(apply(DIAGONAL, input, offset=int(diagonal), dim1=0, dim2=1))
+    return result if out is None else write_out("diag", result, out)
+
+
+def diagflat(input: Any, offset: int = 0) -> Any:
+    """The matrix with all elements of `input`, in row-major order, on a diagonal.
+
+    >>> mt.diagflat(mt.tensor([[1], [2]]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    return diag_embed(reshape(input, (-1,)), offset)
+
+
+def trace(input: Any) -> Any:
+    """The sum of the main diagonal of a matrix; integers are summed in int64.
+
+    >>> mt.trace(mt.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
+    if len(shape_of(input)) != 2:
+        raise ShapeError(f"trace: expected a matrix, got shape {shape_of(input)}")
+    return reduce.sum(apply(DIAGONAL, input, offset=0, dim1=0, dim2=1))
+
+
+# --- triangles --------------------------------------------------------------------------------------------------------
+
+
+def _tril_reference(x: Array, *, diagonal: int) -> Result:
+    return np.tril(x, diagonal), ()
+
+
+def _triu_reference(x: Array, *, diagonal: int) -> Result:
+    return np.triu(x, diagonal), ()
+
+
+def _triangle_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, k in (((3, 3), 0), ((2, 4), 1), ((2, 4, 3), -1), ((0, 3), 0), ((2, 2), -5)):
+        yield Sample((rng.standard_normal(shape),), {"diagonal": k})
+
+
+TRIL: Op = Op(
+    "tril",
+    _tril_reference,
+    None,
+    (lambda g, *, diagonal: apply(TRIL, g, diagonal=diagonal),),
+    "linear",
+    _triangle_samples,
+    exact=True,
+)
+TRIU: Op = Op(
+    "triu",
+    _triu_reference,
+    None,
+    (lambda g, *, diagonal: apply(TRIU, g, diagonal=diagonal),),
+    "linear",
+    _triangle_samples,
+    exact=True,
+)
+
+
+def _triangle(name: str, op: Op, input: Any, diagonal: int, out: Any) -> Any:
+    if len(shape_of(input)) < 2:
+        raise ShapeError(f"{name}: expected a matrix or a batch of them, got shape {shape_of(input)}")
+    result = apply(op, input, diagonal=int(diagonal))
+    return result if out is None else write_out(name, result, out)
+
+
+def tril(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
+    """Matrices without what lies above a diagonal, `diagonal` above the main one.
+
+        forward    out[i, j] = x[i, j] where j <= i + diagonal, else 0
+        backward   dx = the same of g
+
+    >>> mt.tril(mt.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    return _triangle("tril", TRIL, input, diagonal, out)
+
+
+def triu(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
+    """Matrices without what lies below a diagonal, `diagonal` above the main one.
+
+        forward    out[i, j] = x[i, j] where j >= i + diagonal, else 0
+        backward   dx = the same of g
+
+    >>> mt.triu(mt.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return _triangle("triu", TRIU, input, diagonal, out)
+
+
+def fill_diagonal_(input: Any, fill_value: Any, wrap: bool = False) -> Any:
+    """Writes one value on the main diagonal; with `wrap` it begins anew below the end of a tall matrix.
+
+    >>> mt.zeros(2, 2).fill_diagonal_(1)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    shape = shape_of(input)
+    if len(shape) < 2:
+        raise ShapeError(f"fill_diagonal_: expected at least 2 axes, got {shape}")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise ShapeError(f"fill_diagonal_: of more than 2 axes all must have one size, not {shape}")
+    if isinstance(raw(fill_value), np.ndarray) and raw(fill_value).ndim:
+        raise ShapeError("fill_diagonal_: the value must be a number or a tensor without axes")
+    if wrap and len(shape) == 2 and shape[0] > shape[1] > 0:
+        places = np.unravel_index(np.arange(0, math.prod(shape), shape[1] + 1), shape)
+    else:
+        places = (np.arange(min(shape)),) * len(shape)
+    indexing.setitem(input, tuple(places), fill_value)
+    return input

@@ -1,0 +1,107 @@
+"""Masks: tensors of bools that choose elements, and the indices of those that are not zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError, ShapeError
+from ..graph import apply, wrap
+from . import comparison, indexing
+from . import shape as shapes
+from .common import Array, raw, shape_of, write_out
+from .scatter import same_dtype, scalar_of
+from .shape import Shape
+
+
+def _mask(name: str, mask: Any) -> Array:
+    m = raw(mask)
+    if not isinstance(m, np.ndarray) or m.dtype.kind != "b":
+        raise DtypeError(f"{name}: the mask must be a tensor of bools, not {getattr(m, 'dtype', type(m).__name__)}")
+    return m
+
+
+def _common(name: str, input: Any, mask: Array) -> Shape:
+    try:
+        return tuple(np.broadcast_shapes(shape_of(input), mask.shape))
+    except ValueError:
+        raise ShapeError(f"{name}: {shape_of(input)} and a mask of {mask.shape} do not broadcast") from None
+
+
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """`input` with one value (a number, or a tensor without axes) where `mask` is true; the two broadcast.
+
+        forward    out = mask ? value : x
+        backward   dx = mask ? 0 : g,  dvalue = the sum of g over the mask
+
+    >>> mt.masked_fill(mt.tensor([1.0, 2.0]), mt.tensor([True, False]), -1)
+    tensor([-1.,  2.])
+    """
+    m = _mask("masked_fill", mask)
+    _common("masked_fill", input, m)
+    given = scalar_of("masked_fill", input, value)
+    return comparison.where(mask, given, input)
+
+
+def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
+    """The elements where `mask` is true, as a vector; the two broadcast.
+
+    >>> mt.masked_select(mt.tensor([1, 2, 3]), mt.tensor([True, False, True]))
+    tensor([1, 3])
+    """
+    m = _mask("masked_select", mask)
+    common = _common("masked_select", input, m)
+    whole = np.array(np.broadcast_to(m, common))
+    result = apply(indexing.GETITEM, shapes.expand(input, common), index=(whole,))
+    if not common:
+        result = shapes.reshape(result, (-1,))
+    return result if out is None else write_out("masked_select", result, out)
+
+
+def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
+    """`input` with the elements of `source`, one after the other, where `mask` is true; the first two broadcast.
+
+        forward    out[k-th place of the mask] = source[k]
+        backward   dx = mask ? 0 : g,  dsource[k] = g[k-th place of the mask]
+
+    >>> mt.masked_scatter(mt.zeros(3), mt.tensor([True, False, True]), mt.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 0., 2.])
+    """
+    m = _mask("masked_scatter", mask)
+    same_dtype("masked_scatter", input, source)
+    common = _common("masked_scatter", input, m)
+    whole = np.array(np.broadcast_to(m, common))
+    count = int(np.count_nonzero(whole))
+    if raw(source).size < count:
+        raise ShapeError(f"masked_scatter: {count} places in the mask, but only {raw(source).size} elements")
+    first = apply(indexing.GETITEM, shapes.reshape(source, (-1,)), index=slice(count))
+    x = shapes.reshape(shapes.expand(input, common), (-1,))
+    result = apply(indexing.SETITEM, x, first, index=(whole.reshape(-1),))
+    return shapes.reshape(result, common)
+
+
+def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
+    """The indices of all elements that are not zero: (count, axes), or a vector for each axis.
+
+    >>> mt.nonzero(mt.tensor([0, 7, 8]))
+    tensor([[1],
+            [2]])
+    """
+    x = raw(input)
+    found = np.nonzero(x if x.ndim else x.reshape(1))
+    if as_tuple:
+        return tuple([wrap(i) for i in found])
+    places = np.stack(found, 1) if x.ndim else np.empty((len(found[0]), 0), np.int64)
+    result = wrap(np.ascontiguousarray(places))
+    return result if out is None else write_out("nonzero", result, out)
+
+
+def argwhere(input: Any) -> Any:
+    """The indices of all elements that are not zero, (count, axes).
+
+    >>> mt.argwhere(mt.tensor([[0, 7], [8, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
+    return nonzero(input)

@@ -1,0 +1,650 @@
+"""Looking up and scattering along an axis, by numbers and by masks. Kernels: csrc/kernels/scatter.cpp."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import _core, dtypes
+from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..graph import apply
+from ..op import Op, Result, Sample
+from . import arithmetic, comparison, indexing, reduce
+from . import shape as shapes
+from .common import Array, axis, numpy_names, raw, shape_of, to_dtype, write_out
+
+Shape = tuple[int, ...]
+
+
+# --- what the public functions check ----------------------------------------------------------------------------------
+
+
+def integers(name: str, index: Any, *, vector: bool = False) -> Any:
+    """An index as it is applied: of int64 (a tensor stays the tensor that the graph watches), a vector if asked."""
+    a = raw(index)
+    if not isinstance(a, np.ndarray) or (a.size and (a.dtype.kind not in "iu" or a.dtype == np.uint8)):
+        raise DtypeError(f"{name}: the index must be a tensor of int64 or int32, not {getattr(a, 'dtype', type(a))}")
+    if vector and a.ndim > 1:
+        raise ShapeError(f"{name}: the index must be a vector, not of shape {a.shape}")
+    if vector and a.ndim == 0:
+        return a.astype(np.int64).reshape(1)
+    return index if a.dtype == np.int64 else a.astype(np.int64)
+
+
+def in_range(name: str, index: Any, n: int, *, negative: bool = False) -> None:
+    """Raises unless all of the index lies in 0..n-1, or from -n on where negative numbers count from the end."""
+    a = raw(index)
+    least = -n if negative else 0
+    if a.size and not (a.min() >= least and a.max() < n):
+        bad = a[(a < least) | (a >= n)].flat[0]
+        raise IndexRangeError(f"{name}: index {bad} is out of range for an axis of size {n}")
+
+
+def same_dtype(name: str, x: Any, source: Any) -> None:
+    """Raises unless both have one dtype."""
+    if raw(source).dtype != raw(x).dtype:
+        raise DtypeError(f"{name}: the source has dtype {raw(source).dtype}, the tensor {raw(x).dtype}")
+
+
+def _full(d: int) -> tuple[slice, ...]:
+    return (slice(None),) * d
+
+
+def _at_least_1d(x: Any) -> Any:
+    return x if raw(x).ndim else shapes.reshape(x, (1,))
+
+
+def scalar_of(name: str, x: Any, value: Any) -> Any:
+    """A number, or a tensor without axes, as an array or tensor of x's dtype."""
+    if raw(value) is not None and isinstance(raw(value), np.ndarray) and raw(value).ndim:
+        raise ShapeError(f"{name}: the value must be a number or a tensor without axes, not of shape {shape_of(value)}")
+    return to_dtype(value, dtypes.of(raw(x).dtype))
+
+
+# --- index_select, index_add: whole slices ----------------------------------------------------------------------------
+
+
+def _index_select_reference(x: Array, index: Array, *, dim: int) -> Result:
+    return np.take(x, index, dim), (index, x.shape[dim])
+
+
+def _index_select_forward(x: Array, index: Array, *, dim: int) -> Result:
+    if not x.flags.c_contiguous:  # the kernel would copy all of x
+        return _index_select_reference(x, index, dim=dim)
+    return _core.index_select(x, index, dim), (index, x.shape[dim])
+
+
+def _index_select_dx(g: Any, index: Any, n: int, *, dim: int) -> Any:
+    return apply(INDEX_ADD, g, index, dim=dim, n=n)
+
+
+def _index_select_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim, places in (((4, 3), 0, (5,)), ((2, 3), 1, (2, 2)), ((3,), 0, ()), ((2, 3, 17), 1, (4,))):
+        index = rng.integers(-shape[dim], shape[dim], places)
+        yield Sample((rng.standard_normal(shape), index), {"dim": dim})
+    yield Sample((rng.standard_normal((2, 0)), np.array([1, 0])), {"dim": 0})
+    yield Sample((rng.standard_normal((3, 2)), np.zeros((0,), np.int64)), {"dim": 0})
+    yield Sample((rng.standard_normal((900, 100)), rng.integers(0, 900, 2000)), {"dim": 0}, large=True)
+
+
+INDEX_SELECT: Op = Op(
+    "index_select",
+    _index_select_reference,
+    _index_select_forward,
+    (_index_select_dx, None),
+    "linear",
+    _index_select_samples,
+    exact=True,
+)
+
+
+def _index_add_reference(g: Array, index: Array, *, dim: int, n: int) -> Result:
+    dx = np.zeros((*g.shape[:dim], n, *g.shape[dim + index.ndim :]), g.dtype)
+    np.add.at(dx, (*_full(dim), index), g)
+    return dx, (index,)
+
+
+def _index_add_forward(g: Array, index: Array, *, dim: int, n: int) -> Result:
+    return _core.index_add(g, index, dim, n), (index,)
+
+
+def _index_add_dg(h: Any, index: Any, *, dim: int, n: int) -> Any:
+    return apply(INDEX_SELECT, h, index, dim=dim)
+
+
+def _index_add_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim, axes, n in (((5, 3), 0, 1, 4), ((2, 2, 3), 0, 2, 3), ((2, 4), 1, 1, 2), ((3, 5, 17), 1, 1, 2)):
+        index = rng.integers(-n, n, shape[dim : dim + axes])
+        yield Sample((rng.standard_normal(shape), index), {"dim": dim, "n": n})
+    yield Sample((rng.standard_normal((0, 2)), np.zeros((0,), np.int64)), {"dim": 0, "n": 3})
+    yield Sample((rng.standard_normal(2), np.array(1)), {"dim": 0, "n": 3})
+    for shape, dim in (((3000, 100), 0), ((50, 600, 3), 1)):
+        yield Sample((rng.standard_normal(shape), rng.integers(0, 500, shape[dim])), {"dim": dim, "n": 500}, large=True)
+
+
+# dx = 0;  dx[index[k]] += g[k], in the order of k: the transpose of index_select
+INDEX_ADD: Op = Op(
+    "index_add",
+    _index_add_reference,
+    _index_add_forward,
+    (_index_add_dg, None),
+    "linear",
+    _index_add_samples,
+    exact=True,
+    length=lambda g, index, **_: max(index.size, 1),
+)
+
+
+@numpy_names
+def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
+    """The slices of `input` along `dim` at the integers `index` (a vector), which are not counted from the end.
+
+        forward    out[k] = x[index[k]]   (dim = 0)
+        backward   dx[j] = the sum of g[k] over all k with index[k] = j
+
+    >>> mt.index_select(mt.tensor([[1, 2], [3, 4]]), 1, mt.tensor([1, 1]))
+    tensor([[2, 2],
+            [4, 4]])
+    """
+    shape = shape_of(input)
+    d = axis("index_select", dim, len(shape))
+    places = integers("index_select", index, vector=True)
+    in_range("index_select", places, shape[d] if shape else 1)
+    if not shape:
+        if raw(places).size != 1:
+            raise ShapeError(f"index_select: {raw(places).size} slices of a tensor without axes; it has one")
+        result = apply(indexing.GETITEM, input, index=...)
+    else:
+        result = apply(INDEX_SELECT, input, places, dim=d)
+    return result if out is None else write_out("index_select", result, out)
+
+
+def _slices(name: str, input: Any, dim: int, index: Any, source: Any, negative: bool = False) -> tuple[Any, Any, int]:
+    """(index, source, dim) of an operation on whole slices, checked: a slice of the source for each number."""
+    shape = shape_of(input)
+    d = axis(name, dim, len(shape))
+    places = integers(name, index, vector=True)
+    in_range(name, places, shape[d] if shape else 1, negative=negative)
+    if source is None:
+        return places, None, d
+    same_dtype(name, input, source)
+    given, want = shape_of(source), (*shape[:d], raw(places).size, *shape[d + 1 :])
+    if not shape and given in ((), (1,)):
+        want = given
+    if given == () and math.prod(want) == 1:
+        given, source = want, shapes.reshape(source, want)
+    if given != want:
+        raise ShapeError(
+            f"{name}: {raw(places).size} slices along axis {d} of {shape} need a source of {want}, not {given}"
+        )
+    return places, source, d
+
+
+@numpy_names
+def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """`input` with alpha times the slices of `source` added at the numbers `index` along `dim`; repeated ones add up.
+
+        forward    out = x;  out[index[k]] += alpha * source[k]   (dim = 0)
+        backward   dx = g,  dsource[k] = alpha * g[index[k]]
+
+    >>> mt.index_add(mt.zeros(3), 0, mt.tensor([0, 0, 2]), mt.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 0., 3.])
+    """
+    places, source, d = _slices("index_add", input, dim, index, source)
+    x = _at_least_1d(input)
+    scaled = source if isinstance(alpha, int) and alpha == 1 else arithmetic.mul(source, alpha)
+    scaled = _at_least_1d(to_dtype(scaled, dtypes.of(raw(input).dtype)))
+    sums = apply(INDEX_ADD, scaled, places, dim=d, n=shape_of(x)[d])
+    result = shapes.reshape(arithmetic.add(x, sums), shape_of(input))
+    return result if out is None else write_out("index_add", result, out)
+
+
+@numpy_names
+def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None) -> Any:
+    """`input` with the slices of `source` in place of its own at the numbers `index` along `dim`.
+
+        forward    out = x;  out[index[k]] = source[k]   (dim = 0)
+        backward   dx = g with zeros at index,  dsource[k] = g[index[k]]; of a number that is repeated the last counts
+
+    >>> mt.index_copy(mt.zeros(3), 0, mt.tensor([0, 2]), mt.tensor([1.0, 3.0]))
+    tensor([1., 0., 3.])
+    """
+    places, source, d = _slices("index_copy", input, dim, index, source)
+    x, at = _at_least_1d(input), (*_full(d), raw(places).copy())
+    result = apply(indexing.SETITEM, x, _at_least_1d(source), index=at)
+    result = shapes.reshape(result, shape_of(input))
+    return result if out is None else write_out("index_copy", result, out)
+
+
+@numpy_names
+def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
+    """`input` with one value in the slices at the numbers `index` along `dim`; negative ones count from the end.
+
+    >>> mt.index_fill(mt.zeros(3), 0, mt.tensor([0, -1]), 5)
+    tensor([5., 0., 5.])
+    """
+    places, _, d = _slices("index_fill", input, dim, index, None, negative=True)
+    x = _at_least_1d(input)
+    given = scalar_of("index_fill", input, value)
+    result = apply(indexing.SETITEM, x, given, index=(*_full(d), raw(places).copy()))
+    return shapes.reshape(result, shape_of(input))
+
+
+# --- gather, scatter_add: single elements along an axis ---------------------------------------------------------------
+
+
+def _gather_reference(x: Array, index: Array, *, dim: int) -> Result:
+    return np.take_along_axis(x, index, dim), (index, x.shape[dim])
+
+
+def _gather_forward(x: Array, index: Array, *, dim: int) -> Result:
+    return _core.gather(x, index, dim), (index, x.shape[dim])
+
+
+def _gather_dx(g: Any, index: Any, n: int, *, dim: int) -> Any:
+    return apply(SCATTER_ADD, g, index, dim=dim, n=n)
+
+
+def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim, k in (((4, 3), 0, 5), ((2, 3), 1, 2), ((3,), 0, 0), ((2, 3, 19), 1, 4), ((2, 0), 0, 3)):
+        index = rng.integers(-shape[dim], shape[dim], (*shape[:dim], k, *shape[dim + 1 :]))
+        yield Sample((rng.standard_normal(shape), index), {"dim": dim})
+    for shape, dim in (((70, 1000), 0), ((300, 500), 1)):
+        yield Sample((rng.standard_normal(shape), rng.integers(0, shape[dim], shape)), {"dim": dim}, large=True)
+
+
+GATHER: Op = Op("gather", _gather_reference, _gather_forward, (_gather_dx, None), "linear", _gather_samples, exact=True)
+
+
+def along(index: Array, dim: int) -> tuple[Array, ...]:
+    """The index arrays that name element index[k] along `dim` at each place k."""
+    grid = list(np.ogrid[tuple([slice(n) for n in index.shape])])
+    grid[dim] = index
+    return tuple(grid)
+
+
+def _scatter_add_reference(g: Array, index: Array, *, dim: int, n: int) -> Result:
+    dx = np.zeros((*g.shape[:dim], n, *g.shape[dim + 1 :]), g.dtype)
+    np.add.at(dx, along(index, dim), g)
+    return dx, (index,)
+
+
+def _scatter_add_forward(g: Array, index: Array, *, dim: int, n: int) -> Result:
+    return _core.scatter_add(g, index, dim, n), (index,)
+
+
+def _scatter_add_dg(h: Any, index: Any, *, dim: int, n: int) -> Any:
+    return apply(GATHER, h, index, dim=dim)
+
+
+def _scatter_add_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim, n in (((5, 3), 0, 4), ((2, 4), 1, 2), ((0,), 0, 3), ((2, 5, 19), 1, 3)):
+        yield Sample((rng.standard_normal(shape), rng.integers(-n, n, shape)), {"dim": dim, "n": n})
+    for shape, dim in (((90, 1000), 0), ((300, 500), 1)):
+        yield Sample((rng.standard_normal(shape), rng.integers(0, 60, shape)), {"dim": dim, "n": 60}, large=True)
+
+
+# dx = 0;  dx[index[k, i], i] += g[k, i], in the order of k: the transpose of gather
+SCATTER_ADD: Op = Op(
+    "scatter_add",
+    _scatter_add_reference,
+    _scatter_add_forward,
+    (_scatter_add_dg, None),
+    "linear",
+    _scatter_add_samples,
+    exact=True,
+    length=lambda g, index, *, dim, **_: max(index.shape[dim], 1),
+)
+
+
+def _fits_into(part: Shape, whole: Shape, dim: int | None = None) -> bool:
+    """Whether there are as many axes, and none is larger but `dim`."""
+    same = len(part) == len(whole)
+    return same and all(k <= n for i, (k, n) in enumerate(zip(part, whole, strict=True)) if i != dim)
+
+
+def _corner(shape: Shape, small: Shape, dim: int) -> tuple[slice, ...] | None:
+    """The part of `shape` that has the sizes `small` but along `dim`; None if that is all of it."""
+    part = tuple(
+        [slice(None) if i == dim or n == k else slice(k) for i, (n, k) in enumerate(zip(shape, small, strict=True))]
+    )
+    return None if all(s == slice(None) for s in part) else part
+
+
+@numpy_names
+def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: Any = None) -> Any:
+    """Picks one element along `dim` for each place of `index`.
+
+        forward    out[i, j] = x[index[i, j], j]   (dim = 0)
+        backward   dx[index[i, j], j] += g[i, j]
+
+    `index` has as many axes as `input` and no larger sizes but along `dim`. Raises IndexError out of range.
+
+    >>> mt.gather(mt.tensor([[1, 2], [3, 4]]), 1, mt.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
+    """
+    places = integers("gather", index)
+    shape, want = shape_of(input), shape_of(places)
+    d = axis("gather", dim, len(shape))
+    if 0 in want and len(want) != len(shape):  # nothing is picked
+        result = apply(INDEX_SELECT, shapes.reshape(input, (-1,)), np.zeros(want, np.int64), dim=0)
+        return result if out is None else write_out("gather", result, out)
+    in_range("gather", places, shape[d] if shape else 1)
+    x, at = _at_least_1d(input), _at_least_1d(places)
+    whole, part = shape_of(x), shape_of(at)
+    if not _fits_into(part, whole, d):
+        raise ShapeError(f"gather: an index of shape {want} does not fit into {shape} along axis {d}")
+    corner = _corner(whole, part, d)
+    if corner is not None:
+        x = apply(indexing.GETITEM, x, index=corner)
+    result = apply(GATHER, x, at, dim=d)
+    result = result if want else shapes.reshape(result, ())
+    return result if out is None else write_out("gather", result, out)
+
+
+def _elements(name: str, input: Any, dim: int, index: Any, source: Any) -> tuple[Any, Any, Any, int]:
+    """(x, index, source, dim) of a scatter, checked: the index fits into both, and the source is cut to its sizes."""
+    places = integers(name, index)
+    shape = shape_of(input)
+    d = axis(name, dim, len(shape))
+    x, at = _at_least_1d(input), _at_least_1d(places)
+    same_dtype(name, input, source)
+    source = _at_least_1d(source)
+    given = shape_of(source)
+    if 0 in shape_of(at):  # nothing is scattered
+        empty = (*shape_of(x)[:d], 0, *shape_of(x)[d + 1 :])
+        nothing = apply(indexing.GETITEM, shapes.reshape(source, (-1,)), index=slice(0, 0))
+        return x, np.zeros(empty, np.int64), shapes.reshape(nothing, empty), d
+    in_range(name, places, shape[d] if shape else 1)
+    if not _fits_into(shape_of(at), shape_of(x), d) or not _fits_into(shape_of(at), given):
+        raise ShapeError(
+            f"{name}: an index of shape {shape_of(places)} does not fit into {shape} along axis {d}, "
+            f"or into a source of {given}"
+        )
+    if given != shape_of(at):
+        source = apply(indexing.GETITEM, source, index=tuple([slice(n) for n in shape_of(at)]))
+    return x, at, source, d
+
+
+def _within(x: Any, at: Any, d: int, change: Any) -> Any:
+    """`x` with the part that an index of smaller sizes reaches replaced by change(part)."""
+    corner = _corner(shape_of(x), shape_of(at), d)
+    if corner is None:
+        return change(x)
+    return apply(indexing.SETITEM, x, change(apply(indexing.GETITEM, x, index=corner)), index=corner)
+
+
+@numpy_names
+def scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) -> Any:
+    """`input` with each element of `src` added at the place that `index` names along `dim`.
+
+        forward    out = x;  out[index[k, i], i] += src[k, i]   (dim = 0)
+        backward   dx = g,  dsrc[k, i] = g[index[k, i], i]
+
+    `index` is nowhere larger than `src`, nor than `input` but along `dim`. Raises IndexError out of range.
+
+    >>> mt.scatter_add(mt.zeros(3), 0, mt.tensor([0, 0, 2]), mt.ones(3))
+    tensor([2., 0., 1.])
+    """
+    x, at, source, d = _elements("scatter_add", input, dim, index, src)
+    n = shape_of(x)[d]
+    result = _within(x, at, d, lambda part: arithmetic.add(part, apply(SCATTER_ADD, source, at, dim=d, n=n)))
+    result = shapes.reshape(result, shape_of(input))
+    return result if out is None else write_out("scatter_add", result, out)
+
+
+@numpy_names
+def scatter(
+    input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: Any = None, out: Any = None
+) -> Any:
+    """`input` with the elements of `src` (or one number) at the places that `index` names along `dim`.
+
+        forward    out = x;  out[index[k, i], i] = src[k, i]   (dim = 0)
+        backward   dx = g with zeros there,  dsrc[k, i] = g[index[k, i], i]; of a place named twice the last counts
+
+    `reduce` "add" or "multiply" combines with what is there instead. Raises IndexError out of range.
+
+    >>> mt.scatter(mt.zeros(2, 2), 1, mt.tensor([[1], [0]]), 5)
+    tensor([[0., 5.],
+            [5., 0.]])
+    """
+    source = value if src is None else src
+    if source is None:
+        raise TypeError("scatter: src or value must be given")
+    if reduce not in (None, "add", "multiply"):
+        raise ShapeError(f"scatter: reduce must be 'add' or 'multiply', not {reduce!r}")
+    number = not isinstance(raw(source), np.ndarray)
+    if number:
+        source = shapes.expand(scalar_of("scatter", input, source), shape_of(integers("scatter", index)))
+    if reduce is not None:
+        how = "sum" if reduce == "add" else "prod"
+        return scatter_reduce(input, dim, index, source, how, out=out)
+    x, at, source, d = _elements("scatter", input, dim, index, source)
+    result = apply(indexing.SETITEM, x, source, index=along(raw(at).copy(), d))
+    result = shapes.reshape(result, shape_of(input))
+    return result if out is None else write_out("scatter", result, out)
+
+
+# --- scatter_reduce ---------------------------------------------------------------------------------------------------
+
+
+def _scatter_extreme_reference(
+    src: Array, x: Array, index: Array, *, dim: int, largest: bool, include_self: bool
+) -> Result:
+    places = along(index, dim)
+    out = x.copy()
+    if not include_self:
+        bottom: Any = -np.inf if out.dtype.kind == "f" else False if out.dtype == bool else np.iinfo(out.dtype).min
+        top: Any = np.inf if out.dtype.kind == "f" else True if out.dtype == bool else np.iinfo(out.dtype).max
+        out[places] = bottom if largest else top
+    (np.maximum if largest else np.minimum).at(out, places, src)
+    if out.dtype.kind != "f":
+        return out, (index, None, None, x.shape[dim])
+    stays = (x == out) | (np.isnan(x) & np.isnan(out))
+    if not include_self:
+        reached = np.zeros(x.shape, bool)
+        reached[places] = True
+        stays = ~reached
+    found = out[places]
+    takes = (src == found) | (np.isnan(src) & np.isnan(found))
+    count = stays.astype(x.dtype)
+    np.add.at(count, places, takes)
+    share = np.divide(1, count, out=np.zeros_like(count), where=count > 0)
+    return out, (index, takes * share[places], stays * share, x.shape[dim])
+
+
+def _scatter_extreme_dsrc(g: Any, index: Any, taken: Any, _stayed: Any, _n: int, *, dim: int, **_: Any) -> Any:
+    return arithmetic.mul(apply(GATHER, g, index, dim=dim), taken)
+
+
+def _scatter_extreme_dx(g: Any, _index: Any, _taken: Any, stayed: Any, _n: int, **_: Any) -> Any:
+    return arithmetic.mul(g, stayed)
+
+
+def _scatter_extreme_jvp(t: Any, index: Any, taken: Any, stayed: Any, n: int, *, dim: int, **_: Any) -> Any:
+    moved = None if t[0] is None else apply(SCATTER_ADD, arithmetic.mul(t[0], taken), index, dim=dim, n=n)
+    kept = None if t[1] is None else arithmetic.mul(t[1], stayed)
+    return kept if moved is None else moved if kept is None else arithmetic.add(moved, kept)
+
+
+def _scatter_extreme_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for largest in (True, False):
+        for include in (True, False):
+            params = {"dim": 0, "largest": largest, "include_self": include}
+            src, x = rng.permutation(15).reshape(5, 3) * 0.3, rng.permutation(12).reshape(4, 3) * 0.4 + 0.1
+            yield Sample((src, x, rng.integers(0, 4, (5, 3))), params)
+
+
+# out[j] = the largest (smallest) of x[j] and all src[k] with index[k] = j; those that tie share the gradient
+SCATTER_EXTREME = Op(
+    "scatter_extreme",
+    _scatter_extreme_reference,
+    None,
+    (_scatter_extreme_dsrc, _scatter_extreme_dx, None),
+    _scatter_extreme_jvp,
+    _scatter_extreme_samples,
+)
+
+
+def _products(x: Any, index: Array, source: Any, dim: int) -> Any:
+    """The product, at each place of x, of the elements of `source` that go there: side by side in a table first."""
+    ids = np.arange(math.prod(shape_of(x))).reshape(shape_of(x))
+    cells = np.take_along_axis(ids, index, dim).reshape(-1)
+    order = np.argsort(cells, kind="stable")
+    sorted_cells = cells[order]
+    rank = np.empty_like(cells)
+    rank[order] = np.arange(cells.size) - np.searchsorted(sorted_cells, sorted_cells)
+    depth = int(rank.max(initial=-1)) + 1
+    table = np.ones(ids.size * depth, raw(x).dtype)
+    table = apply(indexing.SETITEM, table, shapes.reshape(source, (-1,)), index=(cells * depth + rank,))
+    product = reduce.prod(shapes.reshape(table, (ids.size, depth)), 1)
+    return to_dtype(shapes.reshape(product, shape_of(x)), dtypes.of(raw(x).dtype))
+
+
+@numpy_names
+def scatter_reduce(
+    input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None
+) -> Any:
+    """`input` with the elements of `src` that `index` sends to each place combined there, along `dim`.
+
+        sum, prod, mean    of all that is sent to a place, and with include_self of what is there
+        amax, amin         the largest, the smallest; those that tie share the gradient equally
+
+    A place to which nothing is sent stays. The mean of integers is rounded down.
+
+    >>> mt.scatter_reduce(mt.ones(2), 0, mt.tensor([0, 0]), mt.tensor([2.0, 6.0]), "mean")
+    tensor([3., 1.])
+    """
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise ShapeError(f"scatter_reduce: reduce must be sum, prod, mean, amax or amin, not {reduce!r}")
+    if not isinstance(raw(src), np.ndarray):
+        raise TypeError(f"scatter_reduce: src must be a tensor, not {type(src).__name__}")
+    x, at, source, d = _elements("scatter_reduce", input, dim, index, src)
+    result = _within(x, at, d, lambda part: _combine(part, at, source, d, reduce, include_self))
+    result = shapes.reshape(result, shape_of(input))
+    return result if out is None else write_out("scatter_reduce", result, out)
+
+
+def _combine(x: Any, at: Any, source: Any, d: int, how: str, include_self: bool) -> Any:
+    index, n = raw(at), shape_of(x)[d]
+    if how in ("amax", "amin"):
+        return apply(SCATTER_EXTREME, source, x, at, dim=d, largest=how == "amax", include_self=include_self)
+    reached = np.zeros(shape_of(x), bool)
+    reached[along(index, d)] = True
+    neutral = np.asarray(how == "prod", raw(x).dtype)
+    kept = x if include_self else comparison.where(reached, neutral, x)
+    if how == "prod":
+        return arithmetic.mul(kept, _products(x, index, source, d))
+    total = arithmetic.add(kept, apply(SCATTER_ADD, source, at, dim=d, n=n))
+    if how == "sum":
+        return total
+    terms = np.full(shape_of(x), int(include_self), np.int64)
+    np.add.at(terms, along(index, d), 1)
+    terms = np.maximum(terms, 1).astype(raw(x).dtype)
+    return (arithmetic.div if raw(x).dtype.kind == "f" else arithmetic.floor_divide)(total, terms)
+
+
+@numpy_names
+def index_reduce(
+    input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, out: Any = None
+) -> Any:
+    """`scatter_reduce` (prod, mean, amax, amin) of the slices of `source`, which go to the numbers `index` along `dim`.
+
+    >>> mt.index_reduce(mt.ones(2), 0, mt.tensor([0, 0]), mt.tensor([2.0, 6.0]), "prod")
+    tensor([12.,  1.])
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise ShapeError(f"index_reduce: reduce must be prod, mean, amax or amin, not {reduce!r}")
+    places, source, d = _slices("index_reduce", input, dim, index, source)
+    source = _at_least_1d(source)
+    vector = raw(places).reshape(*(1,) * d, -1, *(1,) * (raw(source).ndim - d - 1))
+    each = np.ascontiguousarray(np.broadcast_to(vector, shape_of(source)))
+    return scatter_reduce(input, d, each, source, reduce, include_self=include_self, out=out)
+
+
+# --- by index tensors, over all elements ------------------------------------------------------------------------------
+
+
+def index_put(input: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
+    """`input` with `values` at `input[indices]`, replaced or, with `accumulate`, added, repeated places as often.
+
+        forward    out = x;  out[indices] = v     or    out[indices] += v
+        backward   dx = g (with zeros there, unless accumulated),  dv = g[indices], summed where v was broadcast
+
+    >>> mt.index_put(mt.zeros(3), (mt.tensor([0, 0]),), mt.tensor(5.0), accumulate=True)
+    tensor([10.,  0.,  0.])
+    """
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(f"index_put: indices must be a tuple of tensors, not {type(indices).__name__}")
+    same_dtype("index_put", input, values)
+    return indexing.put_at("index_put", input, tuple(indices), values, accumulate)
+
+
+def take(input: Any, index: Any, *, out: Any = None) -> Any:
+    """The elements of `input`, in row-major order, at the integers `index`; negative ones count from the end.
+
+    >>> mt.take(mt.tensor([[1, 2], [3, 4]]), mt.tensor([0, -1]))
+    tensor([1, 4])
+    """
+    flat = shapes.reshape(input, (-1,))
+    places = integers("take", index)
+    in_range("take", places, shape_of(flat)[0], negative=True)
+    result = apply(INDEX_SELECT, flat, places, dim=0)
+    return result if out is None else write_out("take", result, out)
+
+
+def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+    """`input` with the elements of `source` at the places `index` of its row-major order, replaced or added.
+
+    >>> mt.put(mt.zeros(2, 2), mt.tensor([1, -1]), mt.tensor([5.0, 6.0]))
+    tensor([[0., 5.],
+            [0., 6.]])
+    """
+    places = integers("put", index)
+    same_dtype("put", input, source)
+    flat = shapes.reshape(input, (-1,))
+    n = shape_of(flat)[0]
+    in_range("put", places, n, negative=True)
+    if raw(places).size != raw(source).size:
+        raise ShapeError(f"put: {raw(places).size} places and {raw(source).size} elements")
+    source = shapes.reshape(source, (-1,))
+    at = raw(places).reshape(-1)
+    if accumulate:
+        result = arithmetic.add(flat, apply(INDEX_ADD, source, at.copy(), dim=0, n=n))
+    else:
+        result = apply(indexing.SETITEM, flat, source, index=(at.copy(),))
+    return shapes.reshape(result, shape_of(input))
+
+
+@numpy_names
+def take_along_dim(input: Any, indices: Any, dim: Any = None, *, out: Any = None) -> Any:
+    """`gather` whose two arguments broadcast in the other axes; without `dim`, of the elements in row-major order.
+
+    >>> x = mt.tensor([[3, 1], [2, 4]])
+    >>> mt.take_along_dim(x, mt.argmin(x, 1, keepdim=True), 1)
+    tensor([[1],
+            [2]])
+    """
+    places = integers("take_along_dim", indices)
+    if dim is None:
+        return gather(shapes.reshape(input, (-1,)), 0, shapes.reshape(places, (-1,)), out=out)
+    shape, want = shape_of(input), shape_of(places)
+    if len(shape) != len(want):
+        raise ShapeError(f"take_along_dim: {shape} and indices of {want} must have as many axes")
+    d = axis("take_along_dim", dim, len(shape))
+    in_range("take_along_dim", places, shape[d] if shape else 1, negative=True)
+    try:
+        rest = np.broadcast_shapes((*shape[:d], 1, *shape[d + 1 :]), (*want[:d], 1, *want[d + 1 :]))
+    except ValueError:
+        raise ShapeError(f"take_along_dim: {shape} and indices of {want} do not broadcast around axis {d}") from None
+    if not shape:
+        return gather(input, 0, np.zeros((), np.int64), out=out)
+    at = raw(places) if want == (*rest[:d], want[d], *rest[d + 1 :]) else None
+    if at is None or (at.size and at.min() < 0):
+        at = np.broadcast_to(raw(places), (*rest[:d], want[d], *rest[d + 1 :])) % max(shape[d], 1)
+        places = np.ascontiguousarray(at)
+    return gather(shapes.expand(input, (*rest[:d], shape[d], *rest[d + 1 :])), d, places, out=out)
