@@ -125,6 +125,15 @@ class Sequential(_Sequence):
         if numbered:
             self._renumber(list(self))
 
+    def __mul__(self, times: int) -> Sequential:
+        """The same modules several times over."""
+        return Sequential(*list(self) * operator.index(times))
+
+    __rmul__ = __mul__
+
+    def __imul__(self: S, times: int) -> S:
+        return self.extend(list(self) * (operator.index(times) - 1))
+
     def forward(self, input: Any) -> Any:
         """The output of the last module; the input itself if there is none."""
         for module in self:
@@ -237,7 +246,7 @@ def _parameter(item: Any) -> Any:
 
 
 def _shown(name: str, p: Any) -> str:
-    return f"({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+    return f"  ({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
 
 
 class ParameterList(_Sequence):
@@ -274,6 +283,40 @@ class ParameterDict(_Dict):
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.update(parameters or {})
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The parameter of a name, or `default`."""
+        return self._items().get(key, default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The parameter of a name, which is `default` from now on if there was none."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def popitem(self) -> tuple[str, Any]:
+        """Takes the last item out and returns its name and itself."""
+        return self._items().popitem()
+
+    def copy(self) -> ParameterDict:
+        """A dict of the same parameters."""
+        return ParameterDict(self._items())
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """A dict with the same parameter under each of the names."""
+        return ParameterDict(dict.fromkeys(keys, default))
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._items())
+
+    def __or__(self, other: ParameterDict) -> ParameterDict:
+        made = self.copy()
+        made.update(other)
+        return made
+
+    def __ior__(self, other: ParameterDict) -> ParameterDict:
+        self.update(other)
+        return self
 
     def __setitem__(self, key: str, item: Any) -> None:
         self.register_parameter(key, _parameter(item))

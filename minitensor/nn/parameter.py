@@ -142,6 +142,7 @@ def _uninitialized(cls: Any, requires_grad: bool, device: Any, dtype: Any) -> An
     check(device)
     kept = (dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)).numpy
     out = _owned(cls, np.empty(0, kept), requires_grad)
+    out.replace(np.empty(0, np.void))  # what no operator takes, where the compiled core looks past `array`
     out._kept = kept
     return out
 
