@@ -23,14 +23,17 @@ Array checked(const char* name, const Array& index, int64_t n) {
   if (!is<int64_t>(index)) fail_dtype(std::string(name) + ": the index must be int64");
   const Array in = contiguous(index);
   const int64_t *p = data<int64_t>(in), count = in.size();
-  bool negative = false;
-  for (int64_t i = 0; i < count; ++i) {
+  int64_t signs = 0;
+  bool wrong = false;
+  for (int64_t i = 0; i < count; ++i) {  // without a branch
+    signs |= p[i];
+    wrong |= (p[i] < -n) | (p[i] >= n);
+  }
+  for (int64_t i = 0; wrong && i < count; ++i)
     if (p[i] < -n || p[i] >= n)
       fail_index(std::string(name) + ": index " + std::to_string(p[i]) +
                  " is out of range for an axis of size " + std::to_string(n));
-    negative |= p[i] < 0;
-  }
-  if (!negative) return in;
+  if (signs >= 0) return in;
   Array turned = empty<int64_t>(shape_of(in));
   int64_t* to = data<int64_t>(turned);
   for (int64_t i = 0; i < count; ++i) to[i] = p[i] < 0 ? p[i] + n : p[i];

@@ -63,6 +63,16 @@ def _integer(value: Any) -> int:
         raise TypeError(f"indexing: a slice's ends must be integers, not {value!r}") from None
 
 
+_ENDS = (int, type(None))
+
+
+def _is_plain(index: Any) -> bool:
+    """Whether a part is an int, a slice of ints without a step, None or ..., and so needs no check."""
+    if type(index) is slice:
+        return type(index.start) in _ENDS and type(index.stop) in _ENDS and index.step is None
+    return type(index) is int or index is None or index is Ellipsis
+
+
 _MANY = 32  # a list as long as this is an index tensor, whatever it holds
 
 
@@ -72,6 +82,8 @@ def normalize(index: Any, shape: Shape) -> tuple[Any, Parts | None]:
     Integers, though NumPy would count them among the arrays, are taken first, as PyTorch does; a list that holds more
     than numbers is a tuple.
     """
+    if all(map(_is_plain, index)) if type(index) is tuple else _is_plain(index):
+        return index, None
     if isinstance(index, list) and len(index) < _MANY:
         if any(isinstance(i, (slice, list, tuple, Tensor, np.ndarray)) or i is None or i is Ellipsis for i in index):
             index = tuple(index)

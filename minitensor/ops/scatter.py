@@ -449,7 +449,7 @@ def _scatter_extreme_reference(
         reached = np.zeros(x.shape, bool)
         reached[places] = True
         stays = ~reached
-    found = out[places]
+    found = np.take_along_axis(out, index, dim)
     takes = (src == found) | (np.isnan(src) & np.isnan(found))
     count = stays.astype(x.dtype)
     np.add.at(count, places, takes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -151,14 +152,11 @@ def view(input: Any, *shape: Any, dtype: Any = None) -> Any:
         return _view_dtype(input, shape[0] if dtype is None else dtype)
     x = raw(input)
     after = _resolve("view", x.shape, sizes("view", shape))
-    probe = x.view()
-    try:
-        probe.shape = after
-    except AttributeError:
+    if not x.flags.c_contiguous and not np.may_share_memory(x.reshape(after), x) and x.size:
         raise ShapeError(
             f"view: a tensor of shape {x.shape} whose elements are not in row-major order in memory "
             f"cannot be viewed as {after} without a copy; use reshape"
-        ) from None
+        )
     return apply(RESHAPE, input, shape=after)
 
 
@@ -363,8 +361,7 @@ def expand(input: Any, *shape: Any, size: Any = None) -> Any:
 
 
 def _cat_reference(*xs: Array, dim: int) -> Result:
-    ends = np.cumsum([x.shape[dim] for x in xs]).tolist()
-    return np.concatenate(xs, dim), ([0, *ends],)
+    return np.concatenate(xs, dim), (list(accumulate([x.shape[dim] for x in xs], initial=0)),)
 
 
 def _cat_dx(g: Any, ends: list[int], *, position: int, dim: int) -> Any:
@@ -392,18 +389,20 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     minitensor.Size([3, 2])
     """
     tensors = _given("cat", tensors)
-    whole = [x for x in tensors if shape_of(x) != (0,)] or tensors[:1]
-    first = shape_of(whole[0])
-    if not all(shape_of(x) for x in whole):
+    shapes = [shape_of(x) for x in tensors]
+    whole = [s for s in shapes if s != (0,)] or shapes[:1]
+    first = whole[0]
+    if () in whole:
         raise ShapeError("cat: tensors without axes cannot be joined; use stack")
     d = axis("cat", dim, len(first))
-    for x in whole:
-        s = shape_of(x)
+    for s in whole:
+        if s == first:
+            continue
         if len(s) != len(first) or s[:d] + s[d + 1 :] != first[:d] + first[d + 1 :]:
             raise ShapeError(f"cat: {first} and {s} differ in an axis other than {d}")
     if len(whole) != len(tensors):
         nothing = (*first[:d], 0, *first[d + 1 :])
-        tensors = [apply(RESHAPE, x, shape=nothing) if shape_of(x) == (0,) else x for x in tensors]
+        tensors = [apply(RESHAPE, x, shape=nothing) if s == (0,) else x for x, s in zip(tensors, shapes, strict=True)]
     result = apply(CAT, *_one_dtype("cat", tensors), dim=d)
     return result if out is None else write_out("cat", result, out)
 
@@ -449,8 +448,8 @@ def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
 
 
 def _unbind_reference(x: Array, *, dim: int) -> Result:
-    moved = np.moveaxis(x, dim, 0)
-    return tuple([moved[i, ...] for i in range(len(moved))]), ()
+    before = (slice(None),) * dim
+    return tuple([x[(*before, i, ...)] for i in range(x.shape[dim])]), ()
 
 
 def _unbind_dx(g: Any, *, dim: int) -> Any:
@@ -483,7 +482,8 @@ def unbind(input: Any, dim: int = 0) -> Any:
 
 
 def _split_reference(x: Array, *, dim: int, ends: tuple[int, ...]) -> Result:
-    return tuple(np.split(x, ends[:-1], dim)), ()
+    before = (slice(None),) * dim
+    return tuple([x[(*before, slice(a, b))] for a, b in pairwise((0, *ends))]), ()
 
 
 def _split_dx(g: Any, *, dim: int, ends: tuple[int, ...]) -> Any:
@@ -522,7 +522,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
         if size <= 0 and n > 0:
             raise ShapeError(f"split: split_size {size} must be positive")
         lengths = tuple([min(size, n - k) for k in range(0, n, size)]) if n else (0,)
-    ends = tuple(np.cumsum(lengths).tolist())
+    ends = tuple(accumulate(lengths))
     return apply(SPLIT, tensor, dim=d, ends=ends) if ends else ()
 
 
