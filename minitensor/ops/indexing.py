@@ -13,7 +13,7 @@ from .. import _core, dtypes, graph
 from ..errors import IndexRangeError, ShapeError
 from ..graph import Tensor, apply, assign, check_writable, snapshot, wrap
 from ..op import Op, Result, Sample
-from . import reduce, scatter
+from . import arithmetic, comparison, reduce, scatter
 from . import shape as shapes
 from .common import Array, raw, shape_of, to_dtype
 
@@ -218,8 +218,8 @@ def _getitem_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
         ((0, 4), (np.array([], np.int64),)),
     ):
         yield Sample((rng.standard_normal(shape),), {"index": index, "shape": (3, 4)})
-    index = (np.array([1, 1]), ALL, np.array([0, 1]))
-    yield Sample((rng.standard_normal((2, 3, 5)),), {"index": index, "shape": (2, 3, 2, 5)})
+    apart = (np.array([1, 1]), ALL, np.array([0, 1]))
+    yield Sample((rng.standard_normal((2, 3, 5)),), {"index": apart, "shape": (2, 3, 2, 5)})
 
 
 GETITEM_VJP = Op(
@@ -287,7 +287,7 @@ def _setitem_dvalue(g: Any, value: Shape, shape: Shape, *, index: Any) -> Any:
     picked = apply(GETITEM, g, index=index)
     lasting = None if _is_basic(index) else _lasting(index, shape)
     if lasting is not None:
-        picked = scatter.comparison.where(lasting, picked, np.zeros((), raw(g).dtype))
+        picked = comparison.where(lasting, picked, np.zeros((), raw(g).dtype))
     return reduce.sum_to(picked, value)
 
 
@@ -380,4 +380,4 @@ def put_at(name: str, input: Any, index: Any, values: Any, accumulate: bool) -> 
     if not accumulate:
         return apply(SETITEM, input, value, index=fixed)
     sums = apply(GETITEM_VJP, value, index=fixed, shape=shape_of(input))
-    return scatter.arithmetic.add(input, sums)
+    return arithmetic.add(input, sums)

@@ -103,7 +103,8 @@ INDEX_SELECT: Op = Op(
 
 def _index_add_reference(g: Array, index: Array, *, dim: int, n: int) -> Result:
     dx = np.zeros((*g.shape[:dim], n, *g.shape[dim + index.ndim :]), g.dtype)
-    np.add.at(dx, (*_full(dim), index), g)
+    places: Any = (*_full(dim), index)
+    np.add.at(dx, places, g)
     return dx, (index,)
 
 

@@ -448,7 +448,7 @@ def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
 
 
 def _unbind_reference(x: Array, *, dim: int) -> Result:
-    before = (slice(None),) * dim
+    before: Any = (slice(None),) * dim
     return tuple([x[(*before, i, ...)] for i in range(x.shape[dim])]), ()
 
 
@@ -482,7 +482,7 @@ def unbind(input: Any, dim: int = 0) -> Any:
 
 
 def _split_reference(x: Array, *, dim: int, ends: tuple[int, ...]) -> Result:
-    before = (slice(None),) * dim
+    before: Any = (slice(None),) * dim
     return tuple([x[(*before, slice(a, b))] for a, b in pairwise((0, *ends))]), ()
 
 
