@@ -363,7 +363,7 @@ def test_summary_changes_nothing() -> None:
     assert model.training
     assert (model[0].running_mean.numpy() == state).all()
     assert (mt.get_rng_state().numpy() == before).all()
-    assert model[0]._hooks == []
+    assert not model[0]._hooks
 
 
 # --- what makes no sense --------------------------------------------------------------------------

@@ -16,7 +16,27 @@ everywhere: dict[str, list[Any]] = {}  # the hooks of all modules, by what they 
 def add_hook(hooks: dict[str, list[Any]], event: str, hook: Any, prepend: bool) -> RemovableHandle:
     waiting = hooks.setdefault(event, [])
     waiting.insert(0 if prepend else len(waiting), hook)
-    return RemovableHandle(waiting, hook)
+    return _Handle(hooks, event, hook)
+
+
+def take_hook(hooks: dict[str, list[Any]], event: str, hook: Any) -> None:
+    """Takes a hook away, if it is there; a module without hooks is called the short way again."""
+    waiting = hooks.get(event, [])
+    if hook in waiting:
+        waiting.remove(hook)
+        if not waiting:
+            del hooks[event]
+
+
+class _Handle(RemovableHandle):
+    """The handle of a hook of a module."""
+
+    def __init__(self, hooks: dict[str, list[Any]], event: str, hook: Any) -> None:
+        self._kept = (hooks, event, hook)
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        take_hook(*self._kept)
 
 
 def after(module: Any, hook: Any, args: Any, kwargs: Any, out: Any) -> Any:

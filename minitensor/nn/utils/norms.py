@@ -10,6 +10,7 @@ from ...errors import ShapeError
 from ...ops.common import shape_of
 from ...ops.matmul import dot, mv
 from ...ops.shape import movedim, reshape
+from ..hooks import take_hook
 from ..parameter import Parameter
 from .parametrizations import _columns, norm_except, unit
 
@@ -26,7 +27,7 @@ def _take_away(module: Any, kind: type, name: str) -> Any:
     hook = _find(module, kind, name)
     if hook is None:
         raise ShapeError(f"{module._get_name()}: {name!r} has no {kind.__name__}")
-    module._hooks["forward_pre"].remove((hook, False))
+    take_hook(module._hooks, "forward_pre", (hook, False))
     return hook
 
 
