@@ -232,7 +232,9 @@ def test_a_checkpoint_of_another_network(capsys: Any) -> None:
     save(state, "out/checkpoint.safetensors")
     capsys.readouterr()
     assert main(["train", "--out", "out", "--resume"]) == 1
-    assert "does not hold such a run: load_state_dict" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "does not hold such a run: Error(s) in loading state_dict for Sequential" in error
+    assert 'Missing key(s) in state_dict: "1.bias"' in error
 
 
 # --- misused --------------------------------------------------------------------------------------
