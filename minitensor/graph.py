@@ -58,6 +58,9 @@ class _Modes(threading.local):
     inference: bool = False
     depth: int = 0
 
+    def __init__(self) -> None:
+        self.batches: list[Any] = []  # the vmaps that the thread is in, the outermost first
+
 
 _modes = _Modes()
 
@@ -72,6 +75,11 @@ def set_grad_enabled(on: bool) -> None:
     global _paused
     _paused += int(_modes.grad) - int(on)
     _modes.grad = on
+
+
+def batch_levels() -> list[Any]:
+    """The vmaps that this thread is in, the outermost first: each a `batching.BatchLevel`."""
+    return _modes.batches
 
 
 @cython.cfunc
@@ -280,7 +288,8 @@ class Tensor:
         """The node that made this tensor, or None for a leaf."""
         if self.base is not None:
             _refresh(self)
-        return self._node
+        batch: Any = None if self.layer is None else _batch((self,))
+        return self._node if batch is None else batch.tensor.node
 
     @property
     def index(self) -> int:
@@ -292,10 +301,15 @@ class Tensor:
         """Whether operators on this tensor are recorded."""
         if self.base is not None:
             _refresh(self)
-        return self._wants
+        batch: Any = None if self.layer is None else _batch((self,))
+        return self._wants if batch is None else batch.tensor.requires_grad
 
     @requires_grad.setter
     def requires_grad(self, on: bool) -> None:
+        batch: Any = None if self.layer is None else _batch((self,))
+        if batch is not None:
+            batch.tensor.requires_grad = on
+            return
         if not on and self._node is not None:
             raise GraphError("requires_grad can only be switched off on a leaf; use detach() to leave the graph")
         if on and self.array.dtype.kind != "f":
@@ -311,6 +325,9 @@ class Tensor:
 
     def detach(self) -> Any:
         """The same memory outside the graph."""
+        batch: Any = None if self.layer is None else _batch((self,))
+        if batch is not None:
+            return batch.through(_detached, self)
         out: Tensor = _new(self.array)
         out.version = self.version
         out.is_inference = self.is_inference
@@ -348,6 +365,10 @@ def _new(array: Any) -> Any:
     return out
 
 
+def _detached(x: Tensor) -> Any:
+    return x.detach()
+
+
 def wrap(array: Any) -> Any:
     """A tensor over an ndarray, sharing its memory; a leaf."""
     return _new(array)
@@ -355,9 +376,22 @@ def wrap(array: Any) -> Any:
 
 def as_leaf(x: Tensor) -> Any:
     """The value of `x`, with its tangents, as a leaf that requires gradients."""
+    batch: Any = _batch((x,))
+    if batch is not None:
+        return batch.through(as_leaf, x)
     out: Tensor = _new(x.array)
     out.layer = x.layer
     out._wants = True
+    return out
+
+
+def outside(x: Tensor) -> Any:
+    """The value of `x`, with its tangents, outside the graph."""
+    batch: Any = _batch((x,))
+    if batch is not None:
+        return batch.through(outside, x)
+    out: Tensor = _new(x.array)
+    out.layer, out.version = x.layer, x.version
     return out
 
 
@@ -744,6 +778,10 @@ def records(*values: Any) -> bool:
 
 def check_writable(name: str, x: Tensor) -> None:
     """Raises if `x` cannot be written: a leaf of the graph, or memory that several elements share."""
+    batch: Any = _batch((x,))
+    if batch is not None:
+        check_writable(name, batch.tensor)
+        return
     if _recording() and x.requires_grad:
         root: Tensor = x if x.base is None else x.base
         if root._node is None and root._wants:
@@ -773,6 +811,9 @@ def snapshot(x: Any) -> Any:
     t: Tensor = x
     if not _recording() and t.layer is None:
         return x
+    batch: Any = _batch((x,))
+    if batch is not None:
+        return batch.through(snapshot, x)
     if t.base is not None:
         _refresh(t)
     out: Tensor = _shadow(t)
@@ -788,6 +829,10 @@ def assign(name: str, x: Any, value: Any) -> None:
     """
     t: Tensor = x
     v: Tensor = value
+    batch: Any = _batch((x, value))
+    if batch is not None:
+        batch.assign(name, x, value)
+        return
     array = t.array
     if v.array.shape != array.shape:
         raise ShapeError(f"{name}: the result has shape {v.array.shape}, the tensor to write {array.shape}")
@@ -876,6 +921,9 @@ class Dual:
 
 def make_dual(level: Level, primal: Any, tangent: Any) -> Any:
     """A tensor of the value of `primal` whose derivative at `level` is `tangent`."""
+    batch: Any = _batch((primal, tangent))
+    if batch is not None:  # duals lie beneath
+        return batch.through(lambda p, t: make_dual(level, p, t), primal, tangent)
     out: Tensor = _shadow(primal)
     out.layer = Dual(level, primal, tangent)
     return out
@@ -883,10 +931,40 @@ def make_dual(level: Level, primal: Any, tangent: Any) -> Any:
 
 def unpack_dual(level: Level, x: Any) -> tuple[Any, Any]:
     """(value without `level`, tangent or None)."""
+    batch: Any = _batch((x,))
+    if batch is not None:
+        return batch.through(lambda t: unpack_dual(level, t), x)
     d = _top(x)
     if d is None or d.level is not level:
         return x, None
     return d.primal, d.tangent
+
+
+@cython.cfunc
+def _batch(tensors: Any) -> Any:
+    """The innermost vmap's layer that lies over one of the tensors, or None. See batching.py."""
+    found: Any = None
+    for x in tensors:
+        if isinstance(x, Tensor):
+            t: Tensor = x
+            layer = t.layer
+            if layer is None or type(layer) is Dual:
+                continue
+            if not layer.level.alive:
+                raise GraphError("vmap: a tensor from inside vmap was kept and used after it; return it instead")
+            if found is None or layer.level.number > found.level.number:
+                found = layer
+    return found
+
+
+def make_layered(array: Any, layer: Any) -> Any:
+    """A tensor whose elements lie under a layer; `array` has their shape and dtype."""
+    out: Tensor = _new(_NO_ELEMENTS)
+    out.array, out.layer = array, layer
+    return out
+
+
+_NO_ELEMENTS = np.empty(0)
 
 
 @cython.cfunc
@@ -895,7 +973,7 @@ def _top(x: Any) -> Any:
     if not isinstance(x, Tensor):
         return None
     t: Tensor = x
-    while t.layer is not None:
+    while type(t.layer) is Dual:
         d: Dual = t.layer
         if d.level.alive:
             return d
@@ -906,6 +984,9 @@ def _top(x: Any) -> Any:
 @cython.cfunc
 def _evaluate(op: Any, args: tuple, params: dict) -> tuple:
     """(outputs, saved arrays) of an operator on tensors that may be dual; recorded where a gradient is wanted."""
+    batch: Any = _batch(args)
+    if batch is not None:
+        return batch.evaluate(op, args, params), ()
     wants: cython.bint = False
     level: Any = None
     for a in args:
@@ -1171,6 +1252,15 @@ def _unpack_tensor(node: Any, s: Any) -> Any:
     return out
 
 
+def leaves(outputs: Sequence[Any]) -> list[Any]:
+    """The leaves that tensors were made from and that require gradients."""
+    batch: Any = _batch(outputs)
+    if batch is not None:
+        return leaves([batch.level.batched(y) for y in outputs])
+    roots: list = [_origin(y) for y in outputs if y.requires_grad]
+    return [x for x in _order(roots)[1] if isinstance(x, Tensor)]
+
+
 def differentiate(
     outputs: Sequence[Any],
     grads: Sequence[Any],
@@ -1184,6 +1274,9 @@ def differentiate(
     With `inputs`: returns the gradient of each (None where it is not reached). Without: adds to the `leaf_grad` of
     every leaf. `retain` keeps the saved values for another walk; `record` makes the result differentiable itself.
     """
+    batch: Any = _batch(outputs) or _batch(inputs or ())
+    if batch is not None:
+        return batch.differentiate(outputs, grads, inputs, retain, record, allow_unused)
     roots: list = []
     on_tensors: cython.bint = record or _modes.depth > 0
     p: _Pending

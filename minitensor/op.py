@@ -62,6 +62,7 @@ class Op:
     view: bool = False  # the output may share the first argument's memory
     exact: bool = False  # sums and products only: exact on small powers of two
     length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
+    batch: Callable[..., Any] | None = None
     kernel: Callable[..., Any] | None = None
     saves: tuple[int, ...] = ()
     uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each

@@ -1,0 +1,174 @@
+"""The layer that `vmap` puts over tensors: one more axis, which the function under it does not see.
+
+    x of shape (3,) inside vmap  =  Batched(level, tensor of shape (B, 3))
+
+An operator on such tensors is an operator on the tensors beneath, with its parameters adapted: its row's `batch` says
+how, an elementwise operator's axes are lined up, and whatever has no rule runs once for each element of the batch. The
+graph is recorded beneath, and forward mode's duals lie beneath, so every derivative works through it; vmaps nest, one
+layer on another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import graph
+from .errors import GraphError, ShapeError
+from .graph import Level, apply
+from .ops import shape as shapes
+from .ops.common import raw
+
+
+class Hidden(np.ndarray):  # type: ignore[type-arg]
+    """What stands for the array of a tensor inside vmap: shape and dtype, but no elements that could be read."""
+
+    def _unreadable(self, *args: Any, **kwargs: Any) -> Any:
+        raise GraphError(
+            "vmap: the function reads elements of a tensor (item(), numpy(), if, nonzero(), a mask as an index), "
+            "which differ from one element of the batch to the next; use where() or gather(), or a loop instead of vmap"
+        )
+
+    __array_ufunc__ = __array_function__ = __array__ = _unreadable
+    __getitem__ = __iter__ = __bool__ = __float__ = __int__ = __index__ = _unreadable
+    all = any = max = min = sum = item = tolist = astype = copy = tobytes = reshape = transpose = _unreadable
+
+
+class Batched:
+    """One open vmap's hold on a tensor: beneath lies `tensor`, whose axis 0 is the batch."""
+
+    __slots__ = ("level", "tensor")
+
+    def __init__(self, level: BatchLevel, tensor: Any) -> None:
+        self.level, self.tensor = level, tensor
+
+    def evaluate(self, op: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """The operator on tensors of which at least one is this layer's."""
+        below, flags = [], []
+        for a in args:
+            x = self.level.beneath(a)
+            below.append(a if x is None else x)
+            flags.append(x is not None)
+        return self.level.wrap(vectorised(op, below, flags, params, self.level.size))
+
+    def through(self, function: Callable[..., Any], *tensors: Any) -> Any:
+        """`function` of what lies beneath tensors, all of them with the batch; its results under the layer again."""
+        return self.level.wrap(function(*[None if t is None else self.level.batched(t) for t in tensors]))
+
+    def assign(self, name: str, x: Any, value: Any) -> None:
+        """Writes `value` into `x`, which lies under this layer or takes a value that does."""
+        if self.level.beneath(x) is None:
+            raise GraphError(
+                f"{name}: inside vmap a tensor made without the batch cannot be written with values that have it; "
+                "make it from an input, as by zeros_like(x), or use an operator that makes a new tensor"
+            )
+        if value.array.shape != x.array.shape:
+            raise ShapeError(f"{name}: the result has shape {value.array.shape}, the tensor to write {x.array.shape}")
+        graph.assign(name, self.level.beneath(x), self.level.batched(value))
+
+    def differentiate(self, outputs: Any, grads: Any, inputs: Any, *flags: bool) -> list[Any]:
+        """The walk back from outputs under this layer: each element of the batch for itself."""
+        if inputs is None:
+            raise GraphError("backward: inside vmap gradients cannot be added to .grad; use mt.func.grad or autograd.grad")
+        if any(self.level.beneath(x) is None for x in inputs):
+            raise GraphError("grad: inside vmap an input without the batch has no gradient of its own for each element")
+        ys = [self.level.beneath(y) for y in outputs]
+        if any(y is None for y in ys):
+            raise GraphError("grad: inside vmap an output does not depend on the batch")
+        seeds = [self.level.batched(g) for g in grads]
+        found = graph.differentiate(ys, seeds, [self.level.beneath(x) for x in inputs], *flags)
+        return [None if g is None else self.level.wrap(g) for g in found]
+
+
+class BatchLevel(Level):
+    """One open vmap: how many elements its batch has, and what random numbers in it do."""
+
+    __slots__ = ("randomness", "size")
+
+    def __init__(self, size: int, randomness: str) -> None:
+        super().__init__()
+        self.size, self.randomness = size, randomness
+        graph.batch_levels().append(self)
+
+    def close(self) -> None:
+        """Ends it."""
+        graph.batch_levels().remove(self)
+        super().close()
+
+    def wrap(self, x: Any) -> Any:
+        """A tensor (or tuple of tensors) with the batch in axis 0, under the layer."""
+        if isinstance(x, tuple):
+            return tuple([self.wrap(part) for part in x])
+        if x is None:
+            return None
+        inner = _above(x, self)
+        if inner is not None:  # the innermost vmap's layer stays outside
+            return inner.level.wrap(self.wrap(shapes.transpose(inner.tensor, 0, 1)))
+        array = np.ndarray.__new__(Hidden, x.array.shape[1:], x.array.dtype)
+        return graph.make_layered(array, Batched(self, x))
+
+    def beneath(self, x: Any) -> Any:
+        """What lies under this layer of a tensor, with the batch in axis 0; None for one without the layer."""
+        layer = getattr(x, "layer", None)
+        return layer.tensor if isinstance(layer, Batched) and layer.level is self else None
+
+    def batched(self, x: Any) -> Any:
+        """What lies under this layer; a tensor without it is repeated."""
+        inner = _above(x, self)
+        if inner is not None:
+            return inner.level.wrap(shapes.transpose(self.batched(inner.tensor), 0, 1))
+        below = self.beneath(x)
+        return shapes.expand(shapes.unsqueeze(x, 0), (self.size, *x.array.shape)) if below is None else below
+
+
+def _above(x: Any, level: BatchLevel) -> Any:
+    """The layer over `x` of a vmap further inside than `level`, or None."""
+    layer = x.layer
+    return layer if isinstance(layer, Batched) and layer.level.number > level.number else None
+
+
+def vectorised(op: Any, args: list[Any], flags: list[bool], params: dict[str, Any], size: int) -> Any:
+    """An operator on arguments of which those flagged have the batch in axis 0; so have the results."""
+    if op.batch is not None:
+        return op.batch(args, flags, **params)
+    if op.jvp == "elementwise" or op.broadcasts:
+        return apply(op, *aligned(args, flags), **params)
+    return one_by_one(op, args, flags, params, size)
+
+
+def everywhere(x: Any) -> Any:
+    """`x` with the batch of every vmap that is open: so that each element has a value, and a gradient, of its own."""
+
+    def under(x: Any, levels: list[Any]) -> Any:
+        return levels[-1].wrap(under(levels[-1].batched(x), levels[:-1])) if levels else x
+
+    return under(x, graph.batch_levels())
+
+
+def aligned(args: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+    """The arguments with axes of size 1 after the batch, so that those behind it broadcast from the last one on."""
+    rank = max(raw(a).ndim - flag for a, flag in zip(args, flags, strict=True) if hasattr(raw(a), "ndim"))
+    out = []
+    for a, flag in zip(args, flags, strict=True):
+        if flag and a.array.ndim - 1 < rank:
+            shape = a.array.shape
+            a = shapes.reshape(a, (shape[0], *[1] * (rank - len(shape) + 1), *shape[1:]))
+        out.append(a)
+    return out
+
+
+def one_by_one(op: Any, args: list[Any], flags: list[bool], params: dict[str, Any], size: int) -> Any:
+    """The operator once for each element of the batch: slow, and right for every operator."""
+    if size == 0:
+        zeros = [graph.wrap(np.zeros(a.array.shape[1:], a.array.dtype)) if f else a for a, f in zip(args, flags, strict=True)]
+        made = apply(op, *zeros, **params)
+        outs = made if isinstance(made, tuple) else (made,)
+        empty = tuple([graph.wrap(np.zeros((0, *y.array.shape), y.array.dtype)) for y in outs])
+        return empty if isinstance(made, tuple) else empty[0]
+    columns = [shapes.unbind(a, 0) if f else (a,) * size for a, f in zip(args, flags, strict=True)]
+    rows = [apply(op, *row, **params) for row in zip(*columns, strict=True)]
+    if isinstance(rows[0], tuple):
+        return tuple([shapes.stack(parts) for parts in zip(*rows, strict=True)])
+    return shapes.stack(rows)
