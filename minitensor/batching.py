@@ -71,7 +71,9 @@ class Batched:
     def differentiate(self, outputs: Any, grads: Any, inputs: Any, *flags: bool) -> list[Any]:
         """The walk back from outputs under this layer: each element of the batch for itself."""
         if inputs is None:
-            raise GraphError("backward: inside vmap gradients cannot be added to .grad; use mt.func.grad or autograd.grad")
+            raise GraphError(
+                "backward: inside vmap gradients cannot be added to .grad; use mt.func.grad or autograd.grad"
+            )
         if any(self.level.beneath(x) is None for x in inputs):
             raise GraphError("grad: inside vmap an input without the batch has no gradient of its own for each element")
         ys = [self.level.beneath(y) for y in outputs]
@@ -162,7 +164,9 @@ def aligned(args: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
 def one_by_one(op: Any, args: list[Any], flags: list[bool], params: dict[str, Any], size: int) -> Any:
     """The operator once for each element of the batch: slow, and right for every operator."""
     if size == 0:
-        zeros = [graph.wrap(np.zeros(a.array.shape[1:], a.array.dtype)) if f else a for a, f in zip(args, flags, strict=True)]
+        zeros = [
+            graph.wrap(np.zeros(a.array.shape[1:], a.array.dtype)) if f else a for a, f in zip(args, flags, strict=True)
+        ]
         made = apply(op, *zeros, **params)
         outs = made if isinstance(made, tuple) else (made,)
         empty = tuple([graph.wrap(np.zeros((0, *y.array.shape), y.array.dtype)) for y in outs])

@@ -17,7 +17,7 @@ import numpy as np
 from . import dtypes
 from .device import check
 from .errors import ComplexError, DtypeError, OutOfMemoryError, ShapeError
-from .graph import wrap
+from .graph import vmap_layer, wrap
 from .ops.common import raw, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor
@@ -374,6 +374,9 @@ def empty_strided(
 def _like(
     name: str, make: Callable[[Any, Any], Any], input: Any, dtype: Any, device: Any, requires_grad: bool
 ) -> Tensor:
+    batch = vmap_layer(input)
+    if batch is not None:  # one for each element, so that it can be written with values that differ
+        return batch.through(lambda x: _like(name, make, x, dtype, device, requires_grad), input)  # type: ignore[no-any-return]
     x = raw(input)
     d = dtypes.of(x.dtype) if dtype is None else dtype
     return made(name, lambda t: make(x, t), d, device, None, requires_grad)

@@ -192,9 +192,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
             raise ShapeError(f"vjp: {len(given)} cotangents for {len(run.outputs)} outputs")
         for c, y in zip(given, run.outputs, strict=True):
             if c.array.shape != y.array.shape:
-                raise ShapeError(
-                    f"vjp: a cotangent of shape {tuple(c.shape)} for an output of shape {tuple(y.shape)}"
-                )
+                raise ShapeError(f"vjp: a cotangent of shape {tuple(c.shape)} for an output of shape {tuple(y.shape)}")
         return run.gradients([c.to(y.dtype) for c, y in zip(given, run.outputs, strict=True)])
 
     out = run.released(run.out)

@@ -957,6 +957,11 @@ def _batch(tensors: Any) -> Any:
     return found
 
 
+def vmap_layer(*tensors: Any) -> Any:
+    """The innermost vmap's layer (a `batching.Batched`) that lies over one of the tensors, or None."""
+    return _batch(tensors)
+
+
 def make_layered(array: Any, layer: Any) -> Any:
     """A tensor whose elements lie under a layer; `array` has their shape and dtype."""
     out: Tensor = _new(_NO_ELEMENTS)

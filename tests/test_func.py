@@ -1,0 +1,303 @@
+"""Functions of functions: derivatives nested in every order, batches of every operator, modules as functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import test_ops
+
+import minitensor as mt
+from minitensor import graph
+from minitensor.errors import GraphError, IndexRangeError, ShapeError
+from minitensor.func import (
+    functional_call,
+    grad,
+    grad_and_value,
+    hessian,
+    jacfwd,
+    jacrev,
+    jvp,
+    linearize,
+    stack_module_state,
+    vjp,
+    vmap,
+)
+
+F64 = mt.float64
+
+
+def t(*values, **options):
+    return mt.tensor(values, dtype=F64, **options)
+
+
+def same(have, want, tolerance=1e-12):
+    np.testing.assert_allclose(have.detach().numpy(), np.asarray(want), tolerance, tolerance)
+
+
+# --- every operator of the table in a batch ---------------------------------------------------------------------------
+
+
+def two(sample):
+    """A sample's arguments, and others like them: its floating arrays in reverse order."""
+    turned = tuple([np.ascontiguousarray(np.flip(a)) if test_ops.is_float(a) else a for a in sample.args])
+    return sample.args, turned if sample.derive is None else sample.derive(*turned)
+
+
+@pytest.mark.parametrize("op, sample", test_ops.CASES)
+@pytest.mark.parametrize("which", ["all", "first"])
+def test_an_operator_on_a_batch_is_the_operator_on_each_element(op, sample, which):
+    rows = two(sample)
+    live = [i for i, a in enumerate(sample.args) if test_ops.is_float(a)]
+    if which == "first":
+        live = live[:1]
+        if sample.derive is not None:
+            pytest.skip("its arguments depend on one another")
+        rows = [[b if i in live else a for i, (a, b) in enumerate(zip(sample.args, row, strict=True))] for row in rows]
+    if not live:
+        pytest.skip("no floating argument")
+    fixed = [mt.from_numpy(a.copy()) if isinstance(a, np.ndarray) else a for a in sample.args]
+
+    def run(*xs):
+        args = list(fixed)
+        for i, x in zip(live, xs, strict=True):
+            args[i] = x
+        return graph.apply(op, *args, **sample.params)
+
+    have = vmap(run)(*[mt.from_numpy(np.stack([row[i] for row in rows])) for i in live])
+    for k, row in enumerate(rows):
+        want = run(*[mt.from_numpy(np.asarray(row[i]).copy()) for i in live])
+        pairs = zip(have, want, strict=True) if isinstance(want, tuple) else [(have, want)]
+        for h, w in pairs:
+            assert h.dtype is w.dtype
+            same(h[k], w, 1e-11)
+
+
+# --- derivatives ------------------------------------------------------------------------------------------------------
+
+
+def test_grad_of_one_and_of_several_arguments():
+    x, y = t(1, 2), t(3, 4)
+    f = lambda x, y: (x * x * y).sum()  # noqa: E731
+    same(grad(f)(x, y), [6, 16])
+    dx, dy = grad(f, argnums=(0, 1))(x, y)
+    same(dx, [6, 16])
+    same(dy, [1, 4])
+    same(grad(f, argnums=-1)(x, y), [1, 4])
+    found, value = grad_and_value(f)(x, y)
+    same(value, 19)
+    assert not value.requires_grad
+    assert not found.requires_grad
+    assert x.grad is None
+
+
+def test_grad_with_aux_and_with_trees():
+    params = {"w": t(2, 3), "b": [t(1, 1)]}
+    loss = lambda p, x: (((p["w"] * x + p["b"][0]) ** 2).sum(), {"seen": x})  # noqa: E731
+    found, aux = grad(loss, has_aux=True)(params, t(1, 2))
+    same(found["w"], [6, 28])
+    same(found["b"][0], [6, 14])
+    same(aux["seen"], [1, 2])
+
+
+def test_grad_needs_a_scalar_and_floats():
+    with pytest.raises(ShapeError, match=r"scalar.*\(2,\)"):
+        grad(lambda x: x)(t(1, 2))
+    with pytest.raises(TypeError, match="int64"):
+        grad(lambda x: x.sum())(mt.tensor([1, 2]))
+    with pytest.raises(IndexRangeError, match="argnums 1"):
+        grad(lambda x: x.sum(), argnums=1)(t(1, 2))
+
+
+def test_an_argument_that_is_not_used_has_the_gradient_zero():
+    same(grad(lambda x, y: (y * y).sum())(t(1, 2), t(1, 2)), [0, 0])
+
+
+def test_what_lies_outside_is_still_differentiated():
+    w, x = t(2, 3, requires_grad=True), t(5, 7)
+    g = grad(lambda x: (w * w * x).sum())(x)  # w^2
+    same(g, [4, 9])
+    g.sum().backward()
+    same(w.grad, [4, 6])
+    v = t(2, 3, requires_grad=True)
+    grad(lambda x: (x**3).sum())(v).sum().backward()
+    same(v.grad, [12, 18])
+    with mt.no_grad():
+        assert not grad(lambda x: (w * x * x).sum())(x).requires_grad
+
+
+def test_vjp_and_jvp_are_transposed():
+    rng = np.random.default_rng(0)
+    a = mt.from_numpy(rng.standard_normal((3, 4)))
+    f = lambda x: (a @ x).sin()  # noqa: E731
+    x, v, u = (mt.from_numpy(rng.standard_normal(n)) for n in (4, 4, 3))
+    y, pull = vjp(f, x)
+    value, moved = jvp(f, (x,), (v,))
+    same(y, value)
+    assert float(moved @ u) == pytest.approx(float(pull(u)[0] @ v), rel=1e-12)
+    value, push = linearize(f, x)
+    same(push(v), moved)
+    same(push(2 * v), 2 * moved)
+    with pytest.raises(ShapeError, match=r"\(4,\).*\(3,\)"):
+        pull(v)
+    with pytest.raises(ShapeError, match=r"\(3,\).*\(4,\)"):
+        jvp(f, (x,), (u,))
+
+
+@pytest.mark.parametrize("outer", [jacfwd, jacrev])
+@pytest.mark.parametrize("inner", [jacfwd, jacrev])
+def test_a_hessian_in_every_order_of_modes(outer, inner):
+    x = t(1, 2, 3)
+    f = lambda x: x[0] * x[1] ** 2 * x[2] ** 3  # noqa: E731
+    want = [[0, 108, 108], [108, 54, 108], [108, 108, 72]]
+    same(outer(inner(f))(x), want)
+    same(hessian(f)(x), want)
+    third = jacfwd(outer(inner(f)))(x)
+    assert float(third[0, 1, 2]) == 108
+    assert float(third[1, 1, 1]) == 0
+
+
+def test_jacobians_of_trees():
+    f = lambda x, y: {"a": x * y.sum(), "b": (y * y,)}  # noqa: E731
+    for jacobian in (jacfwd, jacrev):
+        j = jacobian(f, argnums=(0, 1))(t(1, 2), t(3, 4, 5))
+        same(j["a"][0], [[12, 0], [0, 12]])
+        same(j["a"][1], [[1, 1, 1], [2, 2, 2]])
+        same(j["b"][0][1], np.diag([6, 8, 10]))
+        assert j["b"][0][0].shape == (3, 2)
+    same(jacrev(lambda x: x * x, chunk_size=2)(t(1, 2, 3)), np.diag([2, 4, 6]))
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_axes_of_a_batch():
+    x = mt.arange(6.0).reshape(2, 3)
+    assert vmap(lambda r: r * 2, in_dims=1, out_dims=1)(x).tolist() == (x * 2).tolist()
+    assert vmap(lambda r: r * 2, in_dims=-1)(x).shape == (3, 2)
+    assert vmap(lambda a, b: a + b, in_dims=(0, None))(x, mt.ones(3)).tolist() == (x + 1).tolist()
+    assert vmap(lambda d: d["x"].sum())({"x": x}).tolist() == [3, 12]
+    assert vmap(vmap(lambda a: a * 2))(x).tolist() == (x * 2).tolist()
+    assert vmap(lambda a, k: a * k, in_dims=(0, None))(x, 3).tolist() == (x * 3).tolist()
+    a, b = vmap(lambda r: (r.sum(), r), out_dims=(0, 1))(x)
+    assert (a.shape, b.shape) == ((2,), (3, 2))
+
+
+def test_a_batch_in_pieces_and_an_empty_one():
+    x = mt.arange(10.0).reshape(5, 2)
+    assert vmap(lambda r: r.sum(), chunk_size=2)(x).tolist() == x.sum(1).tolist()
+    assert vmap(lambda r: r.cumsum(0))(mt.zeros(0, 3)).shape == (0, 3)
+
+
+def test_wrong_batches():
+    with pytest.raises(ShapeError, match="2 and 3"):
+        vmap(lambda a, b: a + b)(mt.ones(2), mt.ones(3))
+    with pytest.raises(IndexRangeError, match=r"in_dims 2.*\(2, 3\)"):
+        vmap(lambda a: a, in_dims=2)(mt.ones(2, 3))
+    with pytest.raises(ValueError, match="no input has a batch axis"):
+        vmap(lambda a: a, in_dims=None)(mt.ones(2))
+    with pytest.raises(TypeError, match="must return tensors, not float"):
+        vmap(lambda a: 1.0)(mt.ones(2))
+    with pytest.raises(ValueError, match="randomness"):
+        vmap(lambda a: a, randomness="some")
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: x.item(), lambda x: x if x > 0 else -x, lambda x: x.tolist(), lambda x: float(x)]
+)
+def test_elements_cannot_be_read_in_a_batch(f):
+    with pytest.raises(GraphError, match=r"vmap.*reads elements"):
+        vmap(f)(mt.ones(3))
+
+
+def test_a_tensor_of_a_batch_that_has_ended():
+    kept = []
+    vmap(lambda x: kept.append(x) or x)(mt.ones(3))
+    with pytest.raises(GraphError, match="used after"):
+        kept[0] + 1
+
+
+def test_writing_in_a_batch():
+    def f(x):
+        y = mt.zeros_like(x)
+        y[0] = x[1]
+        y.mul_(2)
+        y += x
+        return y
+
+    assert vmap(f)(mt.arange(4.0).reshape(2, 2)).tolist() == [[2, 1], [8, 3]]
+    with pytest.raises(GraphError, match="without the batch"):
+        vmap(lambda x: mt.zeros(2).add_(x))(mt.ones(3, 2))
+
+
+def test_a_batch_within_a_derivative_and_around_one():
+    x = t(1, 2, 3)
+    same(
+        grad(lambda x: vmap(lambda k: (k * x).sin().sum())(mt.arange(3, dtype=F64)).sum())(x),
+        np.sum([k * np.cos(k * np.array([1.0, 2, 3])) for k in range(3)], 0),
+    )
+    same(vmap(grad(lambda x: (x**3).sum()))(mt.ones(2, 3, dtype=F64) * 2), np.full((2, 3), 12))
+    same(vmap(jacrev(lambda x: x * x))(t([1, 2], [3, 4])), [np.diag([2, 4]), np.diag([6, 8])])
+    same(vmap(hessian(lambda x: (x**3).sum()))(t([1, 2], [3, 4])), [np.diag([6, 12]), np.diag([18, 24])])
+    value, moved = vmap(lambda x, v: jvp(mt.sin, (x,), (v,)))(x, mt.ones(3, dtype=F64))
+    same(moved, np.cos([1, 2, 3]))
+    same(vmap(lambda x: vmap(grad(mt.sin))(x))(t([0, 1], [2, 3])), np.cos([[0, 1], [2, 3]]))
+
+
+def test_gradients_of_each_example():
+    mt.manual_seed(0)
+    nn = mt.nn
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3, stride=2), nn.GroupNorm(3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3, 4)
+    )
+    params = {name: p.detach() for name, p in model.named_parameters()}
+    x, y = mt.randn(5, 1, 7, 7), mt.tensor([0, 1, 2, 3, 0])
+
+    def loss(params, x, y):
+        return nn.functional.cross_entropy(functional_call(model, params, (x[None],)), y[None])
+
+    each = vmap(grad(loss), in_dims=(None, 0, 0))(params, x, y)
+    for i in range(5):
+        one = grad(loss)(params, x[i], y[i])
+        for name in params:
+            same(each[name][i], one[name], 2e-6)
+    model.zero_grad()
+    nn.functional.cross_entropy(model(x), y).backward()
+    for name, p in model.named_parameters():
+        same(each[name].mean(0), p.grad, 2e-6)
+
+
+# --- modules ----------------------------------------------------------------------------------------------------------
+
+
+def test_functional_call():
+    model = mt.nn.Sequential(mt.nn.Linear(2, 1), mt.nn.BatchNorm1d(1))
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    w = mt.ones(1, 2, requires_grad=True)
+    model.eval()
+    functional_call(model, {"0.weight": w}, mt.ones(3, 2)).sum().backward()
+    assert w.grad is not None
+    assert all((model.state_dict()[name] == value).all() for name, value in before.items())
+    with pytest.raises(KeyError, match="nothing"):
+        functional_call(model, {"nothing": w}, mt.ones(3, 2))
+    with pytest.raises(KeyError, match="missing"):
+        functional_call(model, {"0.weight": w}, mt.ones(3, 2), strict=True)
+
+
+def test_tied_weights_are_replaced_together():
+    model = mt.nn.Sequential(mt.nn.Linear(2, 2, bias=False), mt.nn.Linear(2, 2, bias=False))
+    model[1].weight = model[0].weight
+    eye = mt.eye(2)
+    assert functional_call(model, {"0.weight": 2 * eye}, mt.ones(2)).tolist() == [4, 4]
+
+
+def test_an_ensemble():
+    mt.manual_seed(0)
+    models = [mt.nn.Linear(3, 2) for _ in range(4)]
+    params, buffers = stack_module_state(models)
+    x = mt.randn(5, 3)
+    out = vmap(lambda p, b, x: functional_call(models[0], (p, b), (x,)), in_dims=(0, 0, None))(params, buffers, x)
+    for k, model in enumerate(models):
+        same(out[k], model(x).detach(), 1e-6)
+    assert params["weight"].requires_grad
+    with pytest.raises(TypeError, match="one class"):
+        stack_module_state([mt.nn.Linear(1, 1), mt.nn.ReLU()])
