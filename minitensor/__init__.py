@@ -15,7 +15,7 @@ if _find_spec("minitensor._core") is None:
         "run Python from another folder, or install it there: pip install -e ."
     )
 
-from . import autograd, cpu, datasets, errors, learn, linalg, nn, optim, random, return_types, special, utils
+from . import autograd, cpu, datasets, errors, func, learn, linalg, nn, optim, random, return_types, special, utils
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -590,6 +590,7 @@ __all__ = [
     "frexp",
     "from_dlpack",
     "from_numpy",
+    "func",
     "frombuffer",
     "full",
     "full_like",

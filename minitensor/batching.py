@@ -22,7 +22,7 @@ from .ops import shape as shapes
 from .ops.common import raw
 
 
-class Hidden(np.ndarray):  # type: ignore[type-arg]
+class Hidden(np.ndarray):
     """What stands for the array of a tensor inside vmap: shape and dtype, but no elements that could be read."""
 
     def _unreadable(self, *args: Any, **kwargs: Any) -> Any:

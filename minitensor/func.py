@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, creation, graph
+from . import batching, creation, graph, pytree
 from .autograd.modes import enable_grad
 from .errors import DtypeError, GraphError, IndexRangeError, ShapeError
 from .ops import shape as shapes
 from .tensor import Tensor
-from .utils import pytree
 
 __all__ = [
     "functional_call",
@@ -319,7 +318,8 @@ def vmap(
 
 def _batch_size(given: list[Any], axes: list[Any]) -> tuple[int, list[int | None]]:
     """The size of the batch, and each input's axis for it, counted from the front."""
-    size, places = None, []
+    size: int | None = None
+    places: list[int | None] = []
     for x, d in zip(given, axes, strict=True):
         if not isinstance(x, Tensor) or d is None:
             if d is not None and d != 0:
@@ -358,7 +358,7 @@ def _run_batch(
         args, kwargs = pytree.rebuild(tree, inside)
         out = func(*args, **kwargs)
         ends = pytree.spread("vmap: out_dims", out_dims, out)
-        results = []
+        results: list[Any] = []
         for y, d in zip(pytree.leaves(out), ends, strict=True):
             if y is None:
                 results.append(None)

@@ -20,11 +20,11 @@ PACKAGE = ROOT / "minitensor"
 
 # The floors of the house, from the ground up: a module imports only from its own floor or from below.
 FLOORS = [
-    {"errors", "version", "return_types", "_cython", "_core"},
+    {"errors", "version", "return_types", "pytree", "_cython", "_core"},
     {"dtypes", "device", "op", "generator"},
     {"graph"},
     {"ops"},
-    {"formatting", "tensor", "creation", "interop", "windows", "cpu", "random", "serialization"},
+    {"formatting", "batching", "tensor", "creation", "interop", "windows", "cpu", "random", "serialization"},
     {"autograd", "func", "linalg", "special"},
     {"nn", "optim", "utils", "implicit", "ode", "soft"},
     {"training"},

@@ -26,7 +26,7 @@ def leaves(tree: Any) -> Iterator[Any]:
 def rebuild(tree: Any, values: Iterable[Any]) -> Any:
     """A tree of the same form with other leaves, taken from `values` in order.
 
-    >>> from minitensor.utils import pytree
+    >>> from minitensor import pytree
     >>> pytree.rebuild({"a": 1, "b": (2, 3)}, [10, 20, 30])
     {'a': 10, 'b': (20, 30)}
     """
