@@ -133,8 +133,9 @@ def _above(x: Any, level: BatchLevel) -> Any:
 
 def vectorised(op: Any, args: list[Any], flags: list[bool], params: dict[str, Any], size: int) -> Any:
     """An operator on arguments of which those flagged have the batch in axis 0; so have the results."""
-    if op.batch is not None:
-        return op.batch(args, flags, **params)
+    made = NotImplemented if op.batch is None else op.batch(args, flags, **params)
+    if made is not NotImplemented:
+        return made
     if op.jvp == "elementwise" or op.broadcasts:
         return apply(op, *aligned(args, flags), **params)
     return one_by_one(op, args, flags, params, size)
@@ -173,6 +174,9 @@ def one_by_one(op: Any, args: list[Any], flags: list[bool], params: dict[str, An
         return empty if isinstance(made, tuple) else empty[0]
     columns = [shapes.unbind(a, 0) if f else (a,) * size for a, f in zip(args, flags, strict=True)]
     rows = [apply(op, *row, **params) for row in zip(*columns, strict=True)]
-    if isinstance(rows[0], tuple):
-        return tuple([shapes.stack(parts) for parts in zip(*rows, strict=True)])
-    return shapes.stack(rows)
+    many = isinstance(rows[0], tuple)
+    out = tuple([shapes.stack(parts) for parts in zip(*(rows if many else [(y,) for y in rows]), strict=True)])
+    if op.view:  # these are copies: a write into them would not reach what they are views of
+        for y in out:
+            y.array.flags.writeable = False
+    return out if many else out[0]

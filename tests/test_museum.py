@@ -337,7 +337,7 @@ def test_square_root_at_zero_behind_a_choice():
 
 
 def test_where_hands_nothing_to_the_side_not_taken():
-    """But 0 times inf within that side is NaN all the same (autograd#396, jax's FAQ): the inputs are to be made safe."""
+    """But 0 times inf within that side is NaN all the same (autograd#396): the inputs are to be made safe."""
     x = leaf([0.0, 1.0])
     y = mt.where(x > 0, mt.log(x), mt.zeros(2, dtype=mt.float64))
     assert y.tolist() == [0, 0]

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes
 from ..errors import DtypeError, GraphError, IndexRangeError, ShapeError
 from ..graph import Tensor, apply, apply_one, apply_two, assign, check_writable, wrap
-from ..op import Op, Result, Sample
+from ..op import OPS, Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pair = tuple[int, int]
@@ -181,6 +181,59 @@ def axes(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
     if len(set(found)) != len(found):
         raise ShapeError(f"{name}: dim {tuple(dim)} names an axis twice")
     return tuple(sorted(found)) if ndim else ()
+
+
+# --- batches: what vmap makes of an operator --------------------------------------------------------------------------
+
+BatchRule = Callable[..., Any]  # see Op.batch
+
+
+def with_batch(args: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
+    """The arguments, all with the batch in front: those without it are repeated."""
+    size = next(shape_of(a)[0] for a, flag in zip(args, flags, strict=True) if flag)
+    return [
+        a if flag or not hasattr(raw(a), "shape") else apply(OPS["expand"], a, shape=(size, *shape_of(a)))
+        for a, flag in zip(args, flags, strict=True)
+    ]
+
+
+def shifted(name: str, *axes: str, sizes: str = "") -> BatchRule:
+    """Of an operator along axes counted from the front: those parameters move by one; `sizes` gets the batch's."""
+
+    def rule(args: Sequence[Any], flags: Sequence[bool], **params: Any) -> Any:
+        given = with_batch(args, flags)
+        if len(shape_of(given[0])) == 1:  # an element without axes, of which such an operator makes one
+            return NotImplemented
+        for key in axes:
+            d = params[key]
+            if d is not None:
+                params[key] = d + 1 if isinstance(d, int) else tuple([k + 1 for k in d])
+        if sizes:
+            params[sizes] = (shape_of(given[0])[0], *params[sizes])
+        return apply(OPS[name], *given, **params)
+
+    return rule
+
+
+def folded(name: str, shared: int = 1) -> BatchRule:
+    """Of an operator on separate examples: batch and examples become one axis. Arguments from `shared` on have none."""
+
+    def rule(args: Sequence[Any], flags: Sequence[bool], **params: Any) -> Any:
+        if any(flags[shared:]):
+            return NotImplemented
+        given = with_batch(args[:shared], flags[:shared])
+        lead = shape_of(given[0])[:2]
+        if len(shape_of(given[0])) < 2:
+            return NotImplemented
+        flat = [apply(OPS["reshape"], a, shape=(lead[0] * lead[1], *shape_of(a)[2:])) for a in given]
+        out = apply(OPS[name], *flat, *args[shared:], **params)
+
+        def parted(y: Any) -> Any:
+            return apply(OPS["reshape"], y, shape=(*lead, *shape_of(y)[1:]))
+
+        return tuple([parted(y) for y in out]) if isinstance(out, tuple) else parted(out)
+
+    return rule
 
 
 # --- casts: the one operator that everything needs --------------------------------------------------------------------

@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, axis, raw, shape_of, write_out
+from .common import Array, axis, raw, shape_of, shifted, write_out
 from .shape import Shape, clone, reshape, scatter_view
 
 # --- diagonal and its transpose ---------------------------------------------------------------------------------------
@@ -38,7 +38,15 @@ def _diagonal_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 DIAGONAL = Op(
-    "diagonal", _diagonal_reference, None, (_diagonal_dx,), "linear", _diagonal_samples, view=True, exact=True
+    "diagonal",
+    _diagonal_reference,
+    None,
+    (_diagonal_dx,),
+    "linear",
+    _diagonal_samples,
+    view=True,
+    exact=True,
+    batch=shifted("diagonal", "dim1", "dim2"),
 )
 
 
@@ -60,7 +68,14 @@ def _on_diagonal_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 # zeros with g on a diagonal: the transpose of `diagonal`
 ON_DIAGONAL = Op(
-    "on_diagonal", _on_diagonal_reference, None, (_on_diagonal_dg,), "linear", _on_diagonal_samples, exact=True
+    "on_diagonal",
+    _on_diagonal_reference,
+    None,
+    (_on_diagonal_dg,),
+    "linear",
+    _on_diagonal_samples,
+    exact=True,
+    batch=shifted("on_diagonal", "dim1", "dim2", sizes="shape"),
 )
 
 

@@ -185,7 +185,26 @@ def _getitem_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3, 2, 2)),), {"index": (np.array([1, 1]), ALL, np.array([0, 1]))})
 
 
-GETITEM = Op("getitem", _getitem_reference, None, (_getitem_dx,), "linear", _getitem_samples, view=True, exact=True)
+def _getitem_batch(args: Any, flags: Any, *, index: Any) -> Any:
+    parts = index if isinstance(index, tuple) else (index,)
+    places = [i for i, part in enumerate(parts) if not (part is None or part is ... or isinstance(part, slice))]
+    arrays = any(isinstance(part, (np.ndarray, bool)) for part in parts)
+    if arrays and places != list(range(places[0], places[-1] + 1)):
+        return NotImplemented  # indices that are apart: their axes go to the front, before the batch's
+    return apply(GETITEM, args[0], index=(slice(None), *parts))
+
+
+GETITEM = Op(
+    "getitem",
+    _getitem_reference,
+    None,
+    (_getitem_dx,),
+    "linear",
+    _getitem_samples,
+    view=True,
+    exact=True,
+    batch=_getitem_batch,
+)
 
 
 def _getitem_vjp_reference(g: Array, *, index: Any, shape: Shape) -> Result:
@@ -222,6 +241,13 @@ def _getitem_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3, 5)),), {"index": apart, "shape": (2, 3, 2, 5)})
 
 
+def _getitem_vjp_batch(args: Any, flags: Any, *, index: Any, shape: Shape) -> Any:
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, (np.ndarray, bool)) for part in parts):
+        return NotImplemented
+    return apply(GETITEM_VJP, args[0], index=(slice(None), *parts), shape=(shape_of(args[0])[0], *shape))
+
+
 GETITEM_VJP = Op(
     "getitem_vjp",
     _getitem_vjp_reference,
@@ -231,6 +257,7 @@ GETITEM_VJP = Op(
     _getitem_vjp_samples,
     exact=True,
     length=lambda g, **_: max(g.shape[0] if g.ndim else 1, 1),
+    batch=_getitem_vjp_batch,
 )
 
 

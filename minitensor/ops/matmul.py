@@ -83,6 +83,17 @@ def _inner(a: Array, *_: Any) -> int:
     return int(a.shape[-1])
 
 
+def _matmul_batch(args: Any, flags: Any) -> Any:
+    ranks = [len(shape_of(x)) - flag for x, flag in zip(args, flags, strict=True)]
+    if min(ranks) < 2:
+        return NotImplemented
+    lined_up = []
+    for x, flag, rank in zip(args, flags, ranks, strict=True):
+        size, *rest = shape_of(x)
+        lined_up.append(reshape(x, (size, *[1] * (max(ranks) - rank), *rest)) if flag and rank < max(ranks) else x)
+    return apply(MATMUL, *lined_up)
+
+
 MATMUL = Op(
     "matmul",
     _matmul_reference,
@@ -92,6 +103,7 @@ MATMUL = Op(
     _matmul_samples,
     exact=True,
     length=_inner,
+    batch=_matmul_batch,
 )
 
 
@@ -391,6 +403,21 @@ def _linear_samples(rng: np.random.Generator) -> Iterator[Sample]:
     )
 
 
+def _linear_batch(args: Any, flags: Any) -> Any:
+    x, weight, bias = args
+    if not any(flags[1:]):
+        return apply(LINEAR, x, weight, bias)
+    if len(shape_of(x)) - flags[0] < 2:
+        return NotImplemented
+    y = _matmul_batch((x, transpose(weight, -2, -1)), flags[:2])
+    if bias is None:
+        return y
+    if flags[2]:
+        size, n = shape_of(bias)
+        bias = reshape(bias, (size, *[1] * (len(shape_of(y)) - 2), n))
+    return add(y, bias)
+
+
 LINEAR = Op(
     "linear",
     _linear_reference,
@@ -400,6 +427,7 @@ LINEAR = Op(
     _linear_samples,
     exact=True,
     length=_inner,
+    batch=_linear_batch,
 )
 
 

@@ -18,7 +18,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero
-from .common import Array, axes, need_float, numpy_names, raw, shape_of, to_dtype, write_out
+from .common import Array, axes, need_float, numpy_names, raw, shape_of, shifted, to_dtype, write_out
 from .comparison import eq, where
 from .functions import abs, exp, pow, sign
 from .reduce import CASES, HOLLOW, LARGE, MEAN, Axes, Shape, cases, count_of, extreme_dx, kept, length, spread
@@ -83,7 +83,9 @@ def _var_samples(rng: np.random.Generator) -> Iterator[Sample]:
                 yield sample
 
 
-VAR = Op("var", _var_reference, _var_forward, (_var_dx,), None, _var_samples, length=length)
+VAR = Op(
+    "var", _var_reference, _var_forward, (_var_dx,), None, _var_samples, length=length, batch=shifted("var", "axes")
+)
 
 
 def _options(name: str, input: Any, dim: Any, unbiased: Any, correction: Any) -> tuple[Axes, float]:
@@ -141,7 +143,9 @@ def _std_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool, correction: 
     return _var_dx(dvar, x, axes=axes, keepdim=keepdim, correction=correction)
 
 
-STD = Op("std", _std_reference, _std_forward, (_std_dx,), None, _var_samples, length=length)
+STD = Op(
+    "std", _std_reference, _std_forward, (_std_dx,), None, _var_samples, length=length, batch=shifted("std", "axes")
+)
 
 
 @numpy_names
@@ -248,6 +252,7 @@ LOGSUMEXP = Op(
     None,
     cases(CASES, HOLLOW, LARGE),  # of nothing it is -inf, which has no differences
     length=length,
+    batch=shifted("logsumexp", "axes"),
 )
 
 
@@ -318,7 +323,16 @@ def _norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield from cases(LARGE, p=2.0)(rng)
 
 
-NORM = Op("norm", _norm_reference, _norm_forward, (_norm_dx,), None, _norm_samples, length=length)
+NORM = Op(
+    "norm",
+    _norm_reference,
+    _norm_forward,
+    (_norm_dx,),
+    None,
+    _norm_samples,
+    length=length,
+    batch=shifted("norm", "axes"),
+)
 
 
 @numpy_names

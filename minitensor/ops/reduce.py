@@ -20,7 +20,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul
-from .common import Array, around, axes, axis, need_float, numpy_names, raw, shape_of, to_dtype, write_out
+from .common import Array, around, axes, axis, need_float, numpy_names, raw, shape_of, shifted, to_dtype, write_out
 from .comparison import eq, isnan, logical_and, logical_not, logical_or, maximum, minimum, where
 
 Axes = tuple[int, ...]
@@ -114,6 +114,7 @@ SUM = Op(
     cases(CASES, EMPTY, HOLLOW, LARGE),
     exact=True,
     length=length,
+    batch=shifted("sum", "axes"),
 )
 
 
@@ -204,7 +205,16 @@ def _mean_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:
     return spread(div(g, builtins.max(count_of(shape, axes), 1)), shape, axes)
 
 
-MEAN = Op("mean", _mean_reference, _mean_forward, (_mean_dx,), "linear", cases(CASES, LARGE), length=length)
+MEAN = Op(
+    "mean",
+    _mean_reference,
+    _mean_forward,
+    (_mean_dx,),
+    "linear",
+    cases(CASES, LARGE),
+    length=length,
+    batch=shifted("mean", "axes"),
+)
 
 
 @numpy_names
@@ -298,7 +308,16 @@ def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((x,), {"axes": (0, 2), "keepdim": True})
 
 
-PROD = Op("prod", _prod_reference, _prod_forward, (_prod_dx,), None, _prod_samples, length=length)
+PROD = Op(
+    "prod",
+    _prod_reference,
+    _prod_forward,
+    (_prod_dx,),
+    None,
+    _prod_samples,
+    length=length,
+    batch=shifted("prod", "axes"),
+)
 
 
 @numpy_names

@@ -18,7 +18,7 @@ from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, div, mul, sub
-from .common import Array, around, axis, need_float, numpy_names, raw, shape_of, write_out
+from .common import Array, around, axis, need_float, numpy_names, raw, shape_of, shifted, write_out
 from .comparison import eq, logical_xor, where
 from .functions import exp
 from .reduce import Shape, sum, summable
@@ -88,6 +88,7 @@ CUMSUM: Op = Op(
     _cumsum_samples,
     exact=True,
     length=_length,
+    batch=shifted("cumsum", "dim"),
 )
 
 

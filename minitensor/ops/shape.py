@@ -14,7 +14,7 @@ from ..errors import OutOfMemoryError, ShapeError
 from ..graph import apply, replay
 from ..op import Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, axis, numpy_names, promote, raw, shape_of, to_dtype, write_out
+from .common import Array, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, write_out
 
 Shape = tuple[int, ...]
 
@@ -60,7 +60,21 @@ def _reshape_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(before),), {"shape": after})
 
 
-RESHAPE = Op("reshape", _reshape_reference, None, (_reshape_dx,), "linear", _reshape_samples, view=True, exact=True)
+def _reshape_batch(args: Any, flags: Any, *, shape: Shape) -> Any:
+    return apply(RESHAPE, args[0], shape=(shape_of(args[0])[0], *shape))
+
+
+RESHAPE = Op(
+    "reshape",
+    _reshape_reference,
+    None,
+    (_reshape_dx,),
+    "linear",
+    _reshape_samples,
+    view=True,
+    exact=True,
+    batch=_reshape_batch,
+)
 
 
 def ravel(input: Any) -> Any:
@@ -239,7 +253,21 @@ def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"dims": dims})
 
 
-PERMUTE = Op("permute", _permute_reference, None, (_permute_dx,), "linear", _permute_samples, view=True, exact=True)
+def _permute_batch(args: Any, flags: Any, *, dims: Shape) -> Any:
+    return apply(PERMUTE, args[0], dims=(0, *[d + 1 for d in dims]))
+
+
+PERMUTE = Op(
+    "permute",
+    _permute_reference,
+    None,
+    (_permute_dx,),
+    "linear",
+    _permute_samples,
+    view=True,
+    exact=True,
+    batch=_permute_batch,
+)
 
 
 def permute(input: Any, *axes: Any, dims: Any = None) -> Any:
@@ -326,8 +354,22 @@ def _expand_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(before),), {"shape": after})
 
 
+def _expand_batch(args: Any, flags: Any, *, shape: Shape) -> Any:
+    size, *before = shape_of(args[0])
+    lined_up = (size, *[1] * (len(shape) - len(before)), *before)
+    return apply(EXPAND, apply(RESHAPE, args[0], shape=lined_up), shape=(size, *shape))
+
+
 EXPAND = Op(
-    "expand", _expand_reference, _expand_forward, (_expand_dx,), "linear", _expand_samples, view=True, exact=True
+    "expand",
+    _expand_reference,
+    _expand_forward,
+    (_expand_dx,),
+    "linear",
+    _expand_samples,
+    view=True,
+    exact=True,
+    batch=_expand_batch,
 )
 
 
@@ -373,7 +415,17 @@ def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(tuple([rng.standard_normal(s) for s in shapes]), {"dim": dim})
 
 
-CAT = Op("cat", _cat_reference, None, (_cat_dx,), "linear", _cat_samples, variadic=True, exact=True)
+CAT = Op(
+    "cat",
+    _cat_reference,
+    None,
+    (_cat_dx,),
+    "linear",
+    _cat_samples,
+    variadic=True,
+    exact=True,
+    batch=shifted("cat", "dim"),
+)
 
 
 @numpy_names
@@ -461,7 +513,17 @@ def _unbind_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"dim": dim})
 
 
-UNBIND = Op("unbind", _unbind_reference, None, (_unbind_dx,), "linear", _unbind_samples, view=True, exact=True)
+UNBIND = Op(
+    "unbind",
+    _unbind_reference,
+    None,
+    (_unbind_dx,),
+    "linear",
+    _unbind_samples,
+    view=True,
+    exact=True,
+    batch=shifted("unbind", "dim"),
+)
 
 
 @numpy_names
@@ -495,7 +557,17 @@ def _split_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"dim": dim, "ends": ends})
 
 
-SPLIT = Op("split", _split_reference, None, (_split_dx,), "linear", _split_samples, view=True, exact=True)
+SPLIT = Op(
+    "split",
+    _split_reference,
+    None,
+    (_split_dx,),
+    "linear",
+    _split_samples,
+    view=True,
+    exact=True,
+    batch=shifted("split", "dim"),
+)
 
 
 @numpy_names
@@ -575,7 +647,9 @@ def _clone_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),))
 
 
-CLONE = Op("clone", _clone_reference, None, (lambda g: g,), "linear", _clone_samples, exact=True)
+CLONE = Op(
+    "clone", _clone_reference, None, (lambda g: g,), "linear", _clone_samples, exact=True, batch=shifted("clone")
+)
 
 
 def clone(input: Any, *, memory_format: Any = None) -> Any:
@@ -632,7 +706,16 @@ def _flip_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dims": (0, 1)})
 
 
-FLIP = Op("flip", _flip_reference, None, (lambda g, *, dims: flip(g, dims),), "linear", _flip_samples, exact=True)
+FLIP = Op(
+    "flip",
+    _flip_reference,
+    None,
+    (lambda g, *, dims: flip(g, dims),),
+    "linear",
+    _flip_samples,
+    exact=True,
+    batch=shifted("flip", "dims"),
+)
 
 
 # --- writing through a view -------------------------------------------------------------------------------------------

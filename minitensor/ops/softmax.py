@@ -21,7 +21,7 @@ from .. import _core, dtypes
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import mul, neg, sub
-from .common import Array, around, axis, need_float, shape_of, to_dtype
+from .common import Array, around, axis, need_float, shape_of, shifted, to_dtype
 from .functions import exp
 from .reduce import sum
 
@@ -82,6 +82,7 @@ SOFTMAX = Op(
     _softmax_jvp,
     _one,
     length=_length,
+    batch=shifted("softmax", "dim"),
 )
 
 
@@ -118,6 +119,7 @@ SOFTMAX_VJP = Op(
     _softmax_vjp_samples,
     exact=True,
     length=_length,
+    batch=shifted("softmax_vjp", "dim"),
 )
 
 
@@ -183,6 +185,7 @@ LOG_SOFTMAX = Op(
     _log_softmax_jvp,
     _one,
     length=_length,
+    batch=shifted("log_softmax", "dim"),
 )
 
 
@@ -217,6 +220,7 @@ LOG_SOFTMAX_VJP = Op(
     None,
     _log_softmax_vjp_samples,
     length=_length,
+    batch=shifted("log_softmax_vjp", "dim"),
 )
 
 

@@ -12,7 +12,7 @@ from ..errors import GraphError, IndexRangeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from . import indexing
-from .common import Array, axis, numpy_names, raw, shape_of
+from .common import Array, axis, numpy_names, raw, shape_of, shifted
 from .shape import Shape, reshape, scatter_view, sizes
 
 # --- views ------------------------------------------------------------------------------------------------------------
@@ -75,7 +75,17 @@ def _windows_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"dim": dim, "size": size, "step": step})
 
 
-WINDOWS = Op("windows", _windows_reference, None, (_windows_dx,), "linear", _windows_samples, view=True, exact=True)
+WINDOWS = Op(
+    "windows",
+    _windows_reference,
+    None,
+    (_windows_dx,),
+    "linear",
+    _windows_samples,
+    view=True,
+    exact=True,
+    batch=shifted("windows", "dim"),
+)
 
 
 def _windows_vjp_reference(g: Array, *, n: int, dim: int, size: int, step: int) -> Result:
@@ -97,7 +107,14 @@ def _windows_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 # dx[i * step + k] += g[i, k]: the transpose of `windows`
 WINDOWS_VJP = Op(
-    "windows_vjp", _windows_vjp_reference, None, (_windows_vjp_dg,), "linear", _windows_vjp_samples, exact=True
+    "windows_vjp",
+    _windows_vjp_reference,
+    None,
+    (_windows_vjp_dg,),
+    "linear",
+    _windows_vjp_samples,
+    exact=True,
+    batch=shifted("windows_vjp", "dim"),
 )
 
 
