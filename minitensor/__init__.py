@@ -8,6 +8,7 @@ tensor([2., 4.])
 """
 
 from importlib.util import find_spec as _find_spec
+from math import e, inf, nan, pi
 
 if _find_spec("minitensor._core") is None:
     raise ImportError(
@@ -71,6 +72,7 @@ from .dtypes import (
     uint8,
 )
 from .formatting import set_printoptions
+from .func import vmap
 from .interop import (
     BoolTensor,
     ByteTensor,
@@ -81,10 +83,14 @@ from .interop import (
     IntTensor,
     LongTensor,
     ShortTensor,
+    can_cast,
     from_dlpack,
+    is_complex,
     is_floating_point,
+    is_nonzero,
     is_tensor,
     numel,
+    result_type,
 )
 from .ops.activation import (
     celu,
@@ -399,6 +405,7 @@ from .version import __version__
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
 
 ger = outer
+newaxis = None
 long = int64
 int = int32
 short = int16
@@ -487,6 +494,7 @@ __all__ = [
     "broadcast_tensors",
     "broadcast_to",
     "bucketize",
+    "can_cast",
     "cartesian_prod",
     "cat",
     "cdist",
@@ -550,6 +558,7 @@ __all__ = [
     "dsplit",
     "dstack",
     "dtype",
+    "e",
     "einsum",
     "empty",
     "empty_like",
@@ -624,6 +633,7 @@ __all__ = [
     "index_put",
     "index_reduce",
     "index_select",
+    "inf",
     "inference_mode",
     "initial_seed",
     "inner",
@@ -633,9 +643,11 @@ __all__ = [
     "int32",
     "int64",
     "inverse",
+    "is_complex",
     "is_floating_point",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "is_nonzero",
     "is_tensor",
     "isclose",
     "isfinite",
@@ -707,6 +719,7 @@ __all__ = [
     "multiply",
     "mv",
     "mvlgamma",
+    "nan",
     "nan_to_num",
     "nanmean",
     "nanmedian",
@@ -716,6 +729,7 @@ __all__ = [
     "ne",
     "neg",
     "negative",
+    "newaxis",
     "nextafter",
     "nn",
     "no_grad",
@@ -731,6 +745,7 @@ __all__ = [
     "pairwise_distance",
     "pdist",
     "permute",
+    "pi",
     "pinverse",
     "pixel_shuffle",
     "pixel_unshuffle",
@@ -761,6 +776,7 @@ __all__ = [
     "renorm",
     "repeat_interleave",
     "reshape",
+    "result_type",
     "return_types",
     "rms_norm",
     "rnn_relu_cell",
@@ -850,6 +866,7 @@ __all__ = [
     "var",
     "var_mean",
     "vdot",
+    "vmap",
     "vsplit",
     "vstack",
     "where",

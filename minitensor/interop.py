@@ -52,6 +52,43 @@ def is_floating_point(input: Tensor) -> bool:
     return input.is_floating_point()
 
 
+def is_complex(input: Tensor) -> bool:
+    """False: there are no complex numbers.
+
+    >>> mt.is_complex(mt.tensor(1.0))
+    False
+    """
+    return input.is_complex()
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element of a tensor is not 0. Raises ShapeError for more or fewer elements.
+
+    >>> mt.is_nonzero(mt.tensor([0.0]))
+    False
+    """
+    return bool(input)
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+    """The dtype of an operation on two tensors or Python numbers.
+
+    >>> mt.result_type(mt.tensor([1, 2]), 1.0)
+    minitensor.float32
+    """
+    given = [(x.dtype, x.ndim) for x in (tensor1, tensor2) if isinstance(x, Tensor)]
+    return dtypes.result_type(given, [x for x in (tensor1, tensor2) if not isinstance(x, Tensor)])
+
+
+def can_cast(from_: Any, to: Any) -> bool:
+    """Whether a result of one dtype may be written into a tensor of the other: not from a higher category to a lower.
+
+    >>> mt.can_cast(mt.float32, mt.int64)
+    False
+    """
+    return dtypes.of(from_).rank <= dtypes.of(to).rank
+
+
 def numel(input: Tensor) -> int:
     """The number of a tensor's elements.
 
