@@ -66,7 +66,8 @@ def refuse(name: str, info: Any, shape: Shape, reason: Callable[[int], str]) -> 
         return
     place = tuple([int(i) for i in np.argwhere(found)[0]])
     where_ = f"element {place if len(place) > 1 else place[0]} of the batch {shape[:-2]}, " if place else ""
-    raise LinAlgError(f"{name}: {where_}a matrix of shape {shape[-2:]}, {reason(int(found[place]))}")
+    comma = "," if place else ""
+    raise LinAlgError(f"{name}: {where_}a matrix of shape {shape[-2:]}{comma} {reason(int(found[place]))}")
 
 
 # --- LAPACK -----------------------------------------------------------------------------------------------------------
