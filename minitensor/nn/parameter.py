@@ -141,9 +141,10 @@ def _make_uninitialized(kind: Any, requires_grad: bool, dtype: Any) -> Any:
 def _uninitialized(cls: Any, requires_grad: bool, device: Any, dtype: Any) -> Any:
     check(device)
     kept = (dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)).numpy
-    out = _owned(cls, np.empty(0, kept), requires_grad)
+    out = _owned(cls.cls_to_become, np.empty(0, kept), requires_grad)
     out.replace(np.empty(0, np.void))  # what no operator takes, where the compiled core looks past `array`
     out._kept = kept
+    out.__class__ = cls  # last: from here on `array` raises
     return out
 
 
