@@ -18,7 +18,7 @@ from . import dtypes
 from .device import check
 from .errors import ComplexError, DtypeError, OutOfMemoryError, ShapeError
 from .graph import vmap_layer, wrap
-from .ops.common import raw, write_out
+from .ops.common import array_of, raw, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor
 
@@ -231,7 +231,7 @@ def made(name: str, make: Callable[[Any], Any], dtype: Any, device: Any, out: An
     """The tensor over make(NumPy dtype); the dtype is the one given, else that of `out`, else the default one."""
     check(device)
     if dtype is None:
-        d = dtypes.get_default_dtype() if out is None else dtypes.of(raw(out).dtype)
+        d = dtypes.get_default_dtype() if out is None else dtypes.of(array_of(out).dtype)
     else:
         d = dtypes.of(dtype)
     try:
@@ -377,7 +377,7 @@ def _like(
     batch = vmap_layer(input)
     if batch is not None:  # one for each element, so that it can be written with values that differ
         return batch.through(lambda x: _like(name, make, x, dtype, device, requires_grad), input)  # type: ignore[no-any-return]
-    x = raw(input)
+    x = array_of(input)
     d = dtypes.of(x.dtype) if dtype is None else dtype
     return made(name, lambda t: make(x, t), d, device, None, requires_grad)
 
@@ -498,7 +498,7 @@ def arange(
     first, last, by = _numbers(start, end, step)
     if last is None:
         first, last = 0, first
-    wanted = dtype if dtype is not None or out is None else raw(out).dtype
+    wanted = dtype if dtype is not None or out is None else array_of(out).dtype
     if wanted is None:
         whole = all([isinstance(v, int) for v in (first, last, by)])
         wanted = dtypes.int64 if whole else dtypes.get_default_dtype()

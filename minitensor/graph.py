@@ -403,13 +403,16 @@ _expand: Any = None  # expand(x, shape)
 _view_write: Any = None  # the operator view_write(base, value, *, chain): base with the view's values replaced
 _promote: Any = None  # promote(name, a, b): both in their common dtype
 _promote_float: Any = None  # promote_float(name, a): in a floating dtype
+_cast: Any = None  # cast(a, dtype)
 
 
-def set_algebra(add: Any, sum_to: Any, expand: Any, view_write: Op, promote: Any, promote_float: Any) -> None:
+def set_algebra(
+    add: Any, sum_to: Any, expand: Any, view_write: Op, promote: Any, promote_float: Any, cast: Any
+) -> None:
     """Hands the graph what it needs of the operators: to add gradients, to write through views, to promote dtypes."""
-    global _add, _sum_to, _expand, _view_write, _promote, _promote_float
+    global _add, _sum_to, _expand, _view_write, _promote, _promote_float, _cast
     _add, _sum_to, _expand, _view_write = add, sum_to, expand, view_write
-    _promote, _promote_float = promote, promote_float
+    _promote, _promote_float, _cast = promote, promote_float, cast
 
 
 _NO_PARAMS: dict = {}
@@ -794,7 +797,7 @@ def check_writable(name: str, x: Tensor) -> None:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
     array = x.array
     for n, stride in zip(array.shape, array.strides, strict=True):
-        if stride == 0 and n > 1:
+        if stride == 0 and n > 1 and array.size:
             raise ShapeError(
                 f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
                 "clone() it before writing"
@@ -841,6 +844,8 @@ def assign(name: str, x: Any, value: Any) -> None:
     base: Tensor = t.base
     layered: cython.bint = t.layer is not None or v.layer is not None
     recorded: cython.bint = _recording() and (t.requires_grad or v._wants)
+    if (recorded or layered) and v.array.dtype is not array.dtype:
+        v = _cast(v, array.dtype)
     if base is not None and (layered or base.layer is not None or recorded):
         _need_base(name, t)
         params = {"chain": t.chain, "shape": base.array.shape}

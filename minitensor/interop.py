@@ -14,6 +14,7 @@ import numpy as np
 
 from . import creation, dtypes
 from .device import check
+from .ops.common import array_of
 from .tensor import VERSIONED, Size, Tensor
 
 __all__ = [
@@ -49,7 +50,7 @@ def is_floating_point(input: Tensor) -> bool:
     >>> mt.is_floating_point(mt.tensor(1))
     False
     """
-    return input.is_floating_point()
+    return array_of(input).dtype.kind == "f"
 
 
 def is_complex(input: Tensor) -> bool:
@@ -58,7 +59,7 @@ def is_complex(input: Tensor) -> bool:
     >>> mt.is_complex(mt.tensor(1.0))
     False
     """
-    return input.is_complex()
+    return array_of(input).dtype.kind == "c"
 
 
 def is_nonzero(input: Tensor) -> bool:
@@ -95,7 +96,7 @@ def numel(input: Tensor) -> int:
     >>> mt.numel(mt.zeros(2, 3))
     6
     """
-    return input.numel()
+    return int(array_of(input).size)
 
 
 class _Capsule:

@@ -66,6 +66,15 @@ generator.default_generator.__class__ = Generator
 default_generator: Generator = generator.default_generator  # type: ignore[assignment]
 
 
+def _stream(given: Any) -> generator.Generator:
+    """The generator given, or the default one."""
+    if given is None:
+        return default_generator
+    if not isinstance(given, generator.Generator):
+        raise TypeError(f"generator must be a Generator, not {type(given).__name__}")
+    return given
+
+
 def manual_seed(seed: int) -> Generator:
     """Starts the default generator anew, and returns it.
 
@@ -141,7 +150,7 @@ def rand(
     minitensor.Size([2, 3])
     """
     d = _dtype("rand", dtype)
-    g = generator or default_generator
+    g = _stream(generator)
     return _made(g.uniform(_shape("rand", shape, size), d), device, requires_grad)
 
 
@@ -161,7 +170,7 @@ def randn(
     tensor([ 1.5410, -0.2934, -2.1788])
     """
     d = _dtype("randn", dtype)
-    g = generator or default_generator
+    g = _stream(generator)
     return _made(g.normal(_shape("randn", shape, size), d), device, requires_grad)
 
 
@@ -196,7 +205,7 @@ def randint(
         raise TypeError(f"randint: the size must be a tuple or a list, not {size!r}")
     d = _dtype("randint", dtypes.int64 if dtype is None else dtype, floating=False)
     shape = _shape("randint", (), size)
-    numbers = (generator or default_generator).randint(_whole(low or 0), _whole(high), shape, d)
+    numbers = _stream(generator).randint(_whole(low or 0), _whole(high), shape, d)
     return _made(numbers, device, requires_grad)
 
 
@@ -221,7 +230,7 @@ def randperm(
     tensor([0, 1, 3, 2])
     """
     d = _dtype("randperm", dtypes.int64 if dtype is None else dtype, floating=False)
-    order = (generator or default_generator).randperm(n)
+    order = _stream(generator).randperm(n)
     return _made(order.astype(d, copy=False), device, requires_grad)
 
 
@@ -295,7 +304,7 @@ def normal(
     >>> mt.normal(mt.tensor([0.0, 100.0]), 1.0)
     tensor([ 1.5410, 99.7066])
     """
-    g = generator or default_generator
+    g = _stream(generator)
     m, s = raw(mean), raw(std)
     tensors = [a for a in (m, s) if isinstance(a, np.ndarray)]
     if not tensors:
@@ -338,7 +347,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     >>> mt.multinomial(mt.tensor([0.0, 3.0, 0.0]), 2, replacement=True)
     tensor([1, 1])
     """
-    g = generator or default_generator
+    g = _stream(generator)
     return wrap(g.multinomial(raw(input), num_samples, replacement))
 
 
@@ -348,7 +357,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
 def _fill(out: Any, generator: Any, draw: Fill) -> None:
     """Fills an array with `draw(generator, shape, dtype)`, in the order of its memory."""
     view = out.transpose(memory_axes(out))
-    view[...] = draw(generator or default_generator, view.shape, out.dtype)
+    view[...] = draw(_stream(generator), view.shape, out.dtype)
 
 
 def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:

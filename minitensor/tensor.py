@@ -44,7 +44,7 @@ from .ops import scatter as scatter_ops
 from .ops import shape as shapes
 from .ops import softmax as softmax_
 from .ops import solve as solve_
-from .ops.common import promote, promote_float, to_dtype
+from .ops.common import array_of, promote, promote_float, shape_of, to_dtype
 
 
 class Size(tuple[int, ...]):
@@ -472,7 +472,9 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """What was set on this tensor from outside; uncompiled, the core's own fields lie beside it."""
         return {name: value for name, value in self.__dict__.items() if name not in _CORE}
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+    def __deepcopy__(self, memo: Any) -> Any:
+        if not isinstance(memo, dict):
+            raise TypeError(f"__deepcopy__: memo must be a dict, not {type(memo).__name__}")
         if self.node is not None:
             raise GraphError("only leaf tensors can be deep-copied; use clone() or detach() first")
         if id(self) not in memo:
@@ -517,7 +519,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     def type_as(self, other: Tensor) -> Tensor:
         """This tensor in the dtype of `other`."""
-        return self.to(other.dtype)
+        return self.to(dtypes.of(array_of(other).dtype))
 
     def float(self) -> Tensor:
         """In float32."""
@@ -1091,7 +1093,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     def resize_as_(self, other: Tensor, *, memory_format: Any = None) -> Tensor:
         """`resize_` to the shape of `other`."""
-        return self.resize_(*other.array.shape)
+        return self.resize_(*shape_of(other))
 
     def copy_(self, src: Any, non_blocking: Any = False) -> Tensor:
         """Writes the elements of `src`, which broadcasts and is cast, into this tensor."""
@@ -1146,6 +1148,10 @@ def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, An
     return out
 
 
+def _cast(x: Any, dtype: Any) -> Any:
+    return to_dtype(x, dtypes.of(dtype))
+
+
 graph.set_tensor_class(Tensor)
 _CORE = frozenset(wrap(np.empty(0)).__dict__)
-graph.set_algebra(arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE, promote, promote_float)
+graph.set_algebra(arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE, promote, promote_float, _cast)

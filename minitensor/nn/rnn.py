@@ -12,7 +12,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..ops import rnn as cells
 from ..ops.arithmetic import add
-from ..ops.common import raw, shape_of
+from ..ops.common import array_of, shape_of
 from ..ops.dropout import dropout
 from ..ops.functions import relu, tanh
 from ..ops.matmul import linear
@@ -154,7 +154,7 @@ class RNNBase(Module):
         name, count = self._get_name(), self.num_layers * len(self._directions())
         widths = [self.proj_size or self.hidden_size, self.hidden_size][: self._states]
         if hx is None:
-            dtype = raw(like).dtype
+            dtype = array_of(like).dtype
             return [creation.zeros((count, batch, width), dtype=dtype) for width in widths]
         given = (hx,) if self._states == 1 else hx
         if not isinstance(given, (tuple, list)) or len(given) != self._states:
@@ -164,8 +164,8 @@ class RNNBase(Module):
             want = (count, width) if unbatched else (count, batch, width)
             if shape_of(x) != want:
                 raise ShapeError(f"{name}: expected a state of shape {want}, got {shape_of(x)}")
-            if raw(x).dtype != raw(like).dtype:
-                raise DtypeError(f"{name}: an input of dtype {raw(like).dtype} and a state of {raw(x).dtype}")
+            if array_of(x).dtype != array_of(like).dtype:
+                raise DtypeError(f"{name}: an input of dtype {array_of(like).dtype} and a state of {array_of(x).dtype}")
             x = unsqueeze(x, 1) if unbatched else x
             states.append(x if order is None else index_select(x, 1, order))
         return states
@@ -376,7 +376,7 @@ class RNNCellBase(Module):
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def _zeros(self, input: Any) -> Any:
-        return creation.zeros((*shape_of(input)[:-1], self.hidden_size), dtype=raw(input).dtype)
+        return creation.zeros((*shape_of(input)[:-1], self.hidden_size), dtype=array_of(input).dtype)
 
     def _check(self, input: Any) -> None:
         shape = shape_of(input)

@@ -20,8 +20,8 @@ from ..generator import default_generator
 from ..graph import apply
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, square, sub
-from .common import ONE, TWO, Array, axis, draws, elementwise, is_floating, need_float, promote, raw
-from .comparison import gt, le, where
+from .common import ONE, TWO, Array, array_of, axis, draws, elementwise, is_floating, need_float, number, promote, raw
+from .comparison import clamped, gt, le, where
 from .functions import abs, exp, logistic, sigmoid, tanh
 from .shape import reshape, split
 from .special import erf_reference
@@ -193,7 +193,7 @@ def prelu(input: Any, weight: Any) -> Any:
     tensor([-0.2500,  2.0000])
     """
     need_float("prelu", input, weight)
-    x, w = raw(input), raw(weight)
+    x, w = array_of(input), array_of(weight)
     channels = x.shape[1] if x.ndim > 1 else 1
     if w.ndim > 1 or w.size not in (1, channels):
         raise ShapeError(
@@ -371,6 +371,7 @@ def celu(input: Any, alpha: float = 1.0) -> Any:
     tensor([-0.7869,  2.0000])
     """
     need_float("celu", input)
+    alpha = number("celu", "alpha", alpha)
     if alpha == 0:
         raise ShapeError("celu: alpha must not be 0")
     return apply(ELU, input, positive=1.0, negative=float(alpha), rate=1 / alpha)
@@ -453,7 +454,7 @@ HARDTANH_VJP: Op = elementwise(
 HARDTANH = elementwise(
     "hardtanh",
     reference=lambda x, *, low, high: np.clip(x, low, high),
-    kernel=lambda x, *, low, high: _core.clamp(x, low, high),
+    kernel=lambda x, *, low, high: clamped(x, low, high),
     rules=(lambda g, x, *, low, high: apply(HARDTANH_VJP, g, x, low=low, high=high),),
     saves="x",
     samples=_each_hardtanh(ONE),
@@ -474,9 +475,9 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     if min_val > max_val:
         raise ShapeError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
     (x,) = promote("hardtanh", input)
-    if raw(x).dtype.kind == "b":
+    if array_of(x).dtype.kind == "b":
         raise DtypeError("hardtanh: bools cannot be clamped")
-    if raw(x).dtype.kind != "f":
+    if array_of(x).dtype.kind != "f":
         min_val, max_val = int(min_val), int(max_val)
     return apply(HARDTANH, x, low=min_val, high=max_val)
 
@@ -676,7 +677,7 @@ def glu(input: Any, dim: int = -1) -> Any:
     tensor([0.5000, 1.0000])
     """
     need_float("glu", input)
-    shape = raw(input).shape
+    shape = array_of(input).shape
     d = axis("glu", dim, len(shape))
     if not shape or shape[d] % 2:
         raise ShapeError(f"glu: axis {dim} of shape {shape} cannot be halved")

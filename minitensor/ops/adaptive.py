@@ -18,7 +18,7 @@ from ..errors import IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import mul
-from .common import Array, each, need_float, raw, shape_of
+from .common import Array, array_of, each, need_float, shape_of
 from .functions import abs, pow, relu, sign
 from .pool import (
     MAX_POOL2D_GATHER,
@@ -248,7 +248,7 @@ def _unpool(
     name: str, axes: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any, output_size: Any
 ) -> Any:
     """max_unpool1d, max_unpool2d, max_unpool3d."""
-    have, at = inner_sizes(name, axes, input), raw(indices)
+    have, at = inner_sizes(name, axes, input), array_of(indices)
     kernel = each(name, "kernel_size", kernel_size, 1, axes)
     step = kernel if stride is None else each(name, "stride", stride, 1, axes)
     pad = each(name, "padding", padding, 0, axes)

@@ -13,7 +13,20 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph import apply, apply_one, apply_two
-from .common import ONE, TWO, Array, draws, elementwise, is_floating, promote, promote_float, raw, to_dtype, write_out
+from .common import (
+    ONE,
+    TWO,
+    Array,
+    array_of,
+    draws,
+    elementwise,
+    is_floating,
+    promote,
+    promote_float,
+    raw,
+    to_dtype,
+    write_out,
+)
 
 # --- zero: the derivative of whatever is constant in steps ------------------------------------------------------------
 
@@ -55,7 +68,7 @@ ADD = elementwise(
 
 
 def _scaled(name: str, x: Any, alpha: Any) -> Any:
-    if isinstance(alpha, float) and not (isinstance(x, float) or raw(x).dtype.kind == "f"):
+    if isinstance(alpha, float) and not (isinstance(x, float) or array_of(x).dtype.kind == "f"):
         raise DtypeError(f"{name}: alpha {alpha} is a float, the tensors hold integers")
     return mul(x, alpha)
 
@@ -442,7 +455,7 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     >>> mt.lerp(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 10.0]), 0.25)
     tensor([1.5000, 4.0000])
     """
-    kinds = [raw(v).dtype for v in (input, end, weight) if isinstance(raw(v), np.ndarray)]
+    kinds = [array_of(v).dtype for v in (input, end, weight) if isinstance(raw(v), np.ndarray)]
     if kinds[0].kind != "f" or any(d != kinds[0] for d in kinds):
         raise DtypeError(f"lerp: expected one floating dtype, got {', '.join(map(str, kinds))}")
     result = apply(LERP, *promote("lerp", input, end, weight))

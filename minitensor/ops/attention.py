@@ -18,7 +18,7 @@ from .. import dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from .arithmetic import add, mul
-from .common import Array, need_float, raw, shape_of, to_dtype
+from .common import Array, array_of, need_float, raw, shape_of, to_dtype
 from .comparison import where
 from .dropout import dropout
 from .matmul import linear, matmul
@@ -33,9 +33,9 @@ def _masked(scores: Any, mask: Any) -> tuple[Any, Any]:
     """The scores with -inf where a mask of bools is False, or with a mask of numbers added; which rows have nothing."""
     if mask is None:
         return scores, None
-    hidden = ~raw(mask) if raw(mask).dtype.kind == "b" else np.isneginf(raw(mask))
+    hidden = ~raw(mask) if array_of(mask).dtype.kind == "b" else np.isneginf(raw(mask))
     alone = hidden.all(-1, keepdims=True)
-    scores = where(mask, scores, -math.inf) if raw(mask).dtype.kind == "b" else add(scores, mask)
+    scores = where(mask, scores, -math.inf) if array_of(mask).dtype.kind == "b" else add(scores, mask)
     return scores, alone if alone.any() else None
 
 
@@ -59,7 +59,7 @@ def _attend(
 
 def _check_mask(name: str, mask: Any, scores: Shape, dtype: Any) -> Any:
     """The mask, of bools or of the queries' dtype, that broadcasts to the scores."""
-    a = raw(mask)
+    a = array_of(mask)
     try:
         fits = np.broadcast_shapes(a.shape, scores) == scores
     except ValueError:
@@ -110,7 +110,7 @@ def scaled_dot_product_attention(
     """
     name = "scaled_dot_product_attention"
     need_float(name, query, key, value)
-    kinds = [raw(v).dtype for v in (query, key, value)]
+    kinds = [array_of(v).dtype for v in (query, key, value)]
     if len(set(kinds)) > 1:
         raise DtypeError(f"{name}: query, key and value are {', '.join(map(str, kinds))}; they must be of one dtype")
     a, b, c = shape_of(query), shape_of(key), shape_of(value)
@@ -145,7 +145,7 @@ def _additive(name: str, what: str, mask: Any, shapes: tuple[Shape, ...], dtype:
     """A mask as numbers to add: for bools, which here say what is hidden, -inf where they are True."""
     if mask is None:
         return None
-    a = raw(mask)
+    a = array_of(mask)
     if a.shape not in shapes:
         raise ShapeError(f"{name}: {what} {a.shape} must have the shape {' or '.join(map(str, shapes))}")
     if a.dtype.kind == "b":
@@ -165,7 +165,7 @@ def _wider(mask: Any, by: int) -> Any:
     """A mask (..., S) that also shows what `_more_keys` has put at the end."""
     if mask is None or not by:
         return mask
-    return cat([mask, np.zeros((*shape_of(mask)[:-1], by), raw(mask).dtype)], -1)
+    return cat([mask, np.zeros((*shape_of(mask)[:-1], by), array_of(mask).dtype)], -1)
 
 
 def _projected(query: Any, key: Any, value: Any, weight: Any, bias: Any, width: int) -> list[Any]:
@@ -244,7 +244,7 @@ def multi_head_attention_forward(
     batched = len(shape_of(query)) == 3
     q, k, v = _batch_first(query, key, value, batched)
     n, length, _ = shape_of(q)
-    dtype = raw(q).dtype
+    dtype = array_of(q).dtype
     keys = shape_of(k)[1]
     if is_causal and attn_mask is None:
         raise ShapeError(f"{name}: is_causal is a hint about attn_mask, which must be given with it")

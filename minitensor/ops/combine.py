@@ -11,7 +11,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import wrap
 from . import indexing as indexing_
 from . import shape as shapes
-from .common import raw, shape_of
+from .common import array_of, shape_of
 from .functions import pow
 
 
@@ -34,8 +34,8 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
         raise ShapeError(f"meshgrid: indexing must be 'ij' or 'xy', not {indexing!r}")
     if any(len(shape_of(x)) > 1 for x in tensors):
         raise ShapeError(f"meshgrid: expected vectors, got shapes {', '.join(str(shape_of(x)) for x in tensors)}")
-    if len({raw(x).dtype for x in tensors}) > 1:
-        raise DtypeError(f"meshgrid: the dtypes differ: {', '.join(str(raw(x).dtype) for x in tensors)}")
+    if len({array_of(x).dtype for x in tensors}) > 1:
+        raise DtypeError(f"meshgrid: the dtypes differ: {', '.join(str(array_of(x).dtype) for x in tensors)}")
     vectors = [shapes.reshape(x, (-1,)) for x in tensors]
     grid = tuple([shape_of(x)[0] for x in vectors])
     out = []
@@ -76,7 +76,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     if r < 0:
         raise ShapeError(f"combinations: r must not be negative, got {r}")
     if r == 0:
-        return wrap(np.empty(0, raw(input).dtype))
+        return wrap(np.empty(0, array_of(input).dtype))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = np.array(list(choose(range(shape[0]), r)), np.int64).reshape(-1, r)
     return indexing_.getitem(input, wrap(places))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -26,6 +27,21 @@ def raw(x: Any) -> Any:
     return x.array if isinstance(x, Tensor) else x
 
 
+def array_of(x: Any) -> Array:
+    """The ndarray of a tensor, or `x` if it is one. Raises DtypeError for others, naming the function called."""
+    if isinstance(x, Tensor):
+        return x.array  # type: ignore[no-any-return]
+    if isinstance(x, np.ndarray):
+        return x
+    frame: Any = sys._getframe(1)
+    while frame.f_back is not None and (frame.f_code.co_name in _HELPERS or frame.f_code.co_name[0] in "_<"):
+        frame = frame.f_back
+    raise DtypeError(f"{frame.f_code.co_name}: expected a tensor, got {type(x).__name__} {x!r:.40}")
+
+
+_HELPERS = {"shape_of", "need_float", "need_lapack", "promote", "to_dtype", "named"}
+
+
 def wrap_as(x: Any, array: Array) -> Any:
     """An array that was computed from `x`, outside the graph: a tensor if `x` is one."""
     return wrap(array) if isinstance(x, Tensor) else array
@@ -33,7 +49,7 @@ def wrap_as(x: Any, array: Array) -> Any:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """The sizes of a tensor or ndarray."""
-    shape: tuple[int, ...] = raw(x).shape
+    shape: tuple[int, ...] = array_of(x).shape
     return shape
 
 
@@ -76,10 +92,20 @@ def promote_float(name: str, *values: Any) -> list[Any]:
 
 
 def need_float(name: str, *values: Any) -> None:
-    """Raises unless every tensor given is floating."""
-    for v in values:
-        if v is not None and raw(v).dtype.kind != "f":
-            raise DtypeError(f"{name}: expected a floating dtype, got {raw(v).dtype}")
+    """Raises unless every tensor given is floating; all but the first may be None."""
+    for i, v in enumerate(values):
+        if (v is not None or i == 0) and array_of(v).dtype.kind != "f":
+            raise DtypeError(f"{name}: expected a floating dtype, got {array_of(v).dtype}")
+
+
+def number(name: str, what: str, value: Any) -> float:
+    """A Python number: `value` itself, or the one element of a tensor."""
+    a = raw(value)
+    if isinstance(a, np.ndarray) and a.size == 1:
+        return a.item()  # type: ignore[no-any-return]
+    if not isinstance(a, (int, float, np.generic)):
+        raise DtypeError(f"{name}: {what} must be a number, not {type(value).__name__} {value!r:.40}")
+    return a  # type: ignore[return-value]
 
 
 def pair(name: str, what: str, value: Any, least: int) -> Pair:
@@ -146,6 +172,8 @@ def write_out(name: str, result: Any, out: Any) -> Any:
         return type(result)(*written) if hasattr(result, "_fields") else tuple(written)
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}: out must be a tensor, not {type(out).__name__}")
+    if not isinstance(result, Tensor):  # of arrays
+        result = wrap(result)
     if result.requires_grad or out.requires_grad:
         raise GraphError(f"{name}: a result written into out=... is not recorded; leave out away, or use no_grad()")
     before, shape = out.array.shape, result.array.shape

@@ -16,7 +16,20 @@ from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import ONE, TWO, Array, binary, draws, elementwise, is_floating, promote, raw, to_dtype, write_out
+from .common import (
+    ONE,
+    TWO,
+    Array,
+    array_of,
+    binary,
+    draws,
+    elementwise,
+    is_floating,
+    promote,
+    raw,
+    to_dtype,
+    write_out,
+)
 
 # --- comparisons ------------------------------------------------------------------------------------------------------
 
@@ -112,7 +125,7 @@ def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, eq
     if rtol < 0 or atol < 0:
         raise ShapeError(f"isclose: rtol {rtol} and atol {atol} must not be negative")
     x, y = promote("isclose", input, other)
-    if raw(x).dtype.kind != "f":  # differences of whole numbers could leave their dtype
+    if array_of(x).dtype.kind != "f":  # differences of whole numbers could leave their dtype
         x, y = to_dtype(x, dtypes.float64), to_dtype(y, dtypes.float64)
     return apply(ISCLOSE, x, y, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
@@ -440,7 +453,7 @@ def heaviside(input: Any, values: Any, *, out: Any = None) -> Any:
     >>> mt.heaviside(mt.tensor([-1.5, 0.0, 2.0]), mt.tensor([0.5]))
     tensor([0.0000, 0.5000, 1.0000])
     """
-    a, b = raw(input).dtype, raw(values).dtype
+    a, b = array_of(input).dtype, array_of(values).dtype
     if a != b:
         raise DtypeError(f"heaviside: the dtypes {a} and {b} differ")
     result = apply(HEAVISIDE, input, values)
@@ -469,6 +482,11 @@ def _clamp_samples(shapes: Any) -> Any:
     return samples
 
 
+def clamped(x: Array, low: float, high: float) -> Array:
+    """The kernel, for which a bound that is NaN would be none: here everything is NaN then."""
+    return _core.clamp(x, low, high) if low == low and high == high else np.full_like(x, np.nan)
+
+
 CLAMP_VJP: Op = elementwise(
     "clamp_vjp",
     reference=_within,
@@ -481,7 +499,7 @@ CLAMP_VJP: Op = elementwise(
 CLAMP = elementwise(
     "clamp",
     reference=lambda x, *, low, high: np.clip(x, low, high),
-    kernel=lambda x, *, low, high: _core.clamp(x, *_limits(low, high)),
+    kernel=lambda x, *, low, high: clamped(x, *_limits(low, high)),
     rules=(lambda g, x, *, low, high: apply(CLAMP_VJP, g, x, low=low, high=high),),
     saves="x",
     samples=_clamp_samples(ONE),

@@ -31,7 +31,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add
-from .common import Array, Pair, each, need_float, raw, shape_of
+from .common import Array, Pair, array_of, each, need_float, shape_of
 from .pad import padded
 from .reduce import sum
 from .shape import contiguous, permute, reshape
@@ -90,7 +90,7 @@ def _conv2d_jvp(tangents: tuple[Any, ...], x: Any, w: Any, x_shape: Shape, w_sha
         term = apply(CONV2D, x, dw, dbias, **params)
         return term if moved is None else add(moved, term)
     if moved is None:  # the bias alone
-        moved = apply(CONV2D, np.zeros(x_shape, raw(dbias).dtype), w, dbias, **params)
+        moved = apply(CONV2D, np.zeros(x_shape, array_of(dbias).dtype), w, dbias, **params)
     return moved
 
 
@@ -214,7 +214,7 @@ def _check(name: str, axes: int, input: Any, weight: Any, bias: Any, groups: Any
     """Raises unless the ranks, the dtypes, channels, groups and bias fit, and no size but the batch is zero."""
     x, w = shape_of(input), shape_of(weight)
     need_float(name, input, weight, bias)
-    dtypes = {str(raw(v).dtype) for v in (input, weight, bias) if v is not None}
+    dtypes = {str(array_of(v).dtype) for v in (input, weight, bias) if v is not None}
     if len(dtypes) > 1:
         raise DtypeError(f"{name}: the dtypes {' and '.join(sorted(dtypes))} differ")
     if len(w) != axes + 2 or len(x) not in (axes + 1, axes + 2):

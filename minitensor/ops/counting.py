@@ -13,7 +13,7 @@ import numpy as np
 from .. import return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import wrap
-from .common import Array, axis, need_float, numpy_names, raw, write_out
+from .common import Array, array_of, axis, need_float, numpy_names, raw, write_out
 
 
 def _integers(name: str, x: Array) -> None:
@@ -54,7 +54,7 @@ def unique(
     >>> mt.unique(mt.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    x = raw(input)
+    x = array_of(input)
     along = None if dim is None else _unique_axis("unique", x, dim)
     if along is not None and x.shape[along] == 0:
         nothing = np.empty(0, np.int64)
@@ -75,7 +75,7 @@ def unique_consecutive(
     >>> mt.unique_consecutive(mt.tensor([1, 1, 2, 2, 1]))
     tensor([1, 2, 1])
     """
-    x = raw(input)
+    x = array_of(input)
     shape, along = x.shape, None if dim is None else _unique_axis("unique_consecutive", x, dim)
     x = x.reshape(-1) if along is None else x
     d = 0 if along is None else along
@@ -103,7 +103,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     >>> mt.bincount(mt.tensor([0, 2, 2]))
     tensor([1, 0, 2])
     """
-    x, w = raw(input), raw(weights)
+    x, w = array_of(input), raw(weights)
     _integers("bincount", x)
     if x.ndim != 1 or (x.size and x.min() < 0):
         raise ShapeError(f"bincount: expected a vector of numbers that are not negative, got shape {x.shape}")
@@ -211,14 +211,14 @@ def searchsorted(
     if side not in (None, "left", "right") or (side == "left" and right):
         raise ShapeError(f"{name}: side must be 'left' or 'right' and not contradict right={right}, got {side!r}")
     to: Literal["left", "right"] = "right" if right or side == "right" else "left"
-    sequence, values = raw(sorted_sequence), np.asarray(raw(input))
+    sequence, values = array_of(sorted_sequence), np.asarray(raw(input))
     if sequence.ndim == 0 or (sequence.ndim > 1 and sequence.shape[:-1] != values.shape[:-1]):
         raise ShapeError(
             f"{name}: a sequence of shape {sequence.shape} for values of shape {values.shape}; it must be a vector or "
             "agree with them in all axes but the last"
         )
     if sorter is not None:
-        order = raw(sorter)
+        order = array_of(sorter)
         _integers(name, order)
         if order.shape != sequence.shape:
             raise ShapeError(f"{name}: a sorter of shape {order.shape} for a sequence of shape {sequence.shape}")
@@ -243,6 +243,6 @@ def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bo
     >>> mt.bucketize(mt.tensor([0, 3, 9]), mt.tensor([1, 3, 5]))
     tensor([0, 1, 3])
     """
-    if raw(boundaries).ndim != 1:
-        raise ShapeError(f"bucketize: the boundaries must be a vector, not of shape {raw(boundaries).shape}")
+    if array_of(boundaries).ndim != 1:
+        raise ShapeError(f"bucketize: the boundaries must be a vector, not of shape {array_of(boundaries).shape}")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right, out=out)

@@ -15,7 +15,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg
-from .common import Array, need_float, raw, shape_of, to_dtype
+from .common import Array, array_of, need_float, raw, shape_of, to_dtype
 from .loss import reduced, reduction_of
 from .reduce import sum
 from .shape import reshape
@@ -30,14 +30,14 @@ def _check_weight(name: str, input: Any, weight: Any) -> None:
     classes = shape[_class_axis(raw(input))]
     if weight is not None and shape_of(weight) != (classes,):
         raise ShapeError(f"{name}: weight {shape_of(weight)} is not one number for each of {classes} classes")
-    if weight is not None and raw(weight).dtype != raw(input).dtype:
-        raise DtypeError(f"{name}: weight is {raw(weight).dtype}, the input {raw(input).dtype}")
+    if weight is not None and array_of(weight).dtype != array_of(input).dtype:
+        raise DtypeError(f"{name}: weight is {array_of(weight).dtype}, the input {array_of(input).dtype}")
 
 
 def _check_classes_given(name: str, input: Any, target: Any, weight: Any) -> None:
     """Raises unless the target is class indices for the input (C,), (N, C) or (N, C, d1, ...)."""
     need_float(name, input)
-    shape, dtype = shape_of(input), raw(target).dtype
+    shape, dtype = shape_of(input), array_of(target).dtype
     if not shape or shape[_class_axis(raw(input))] == 0:
         raise ShapeError(f"{name}: input {shape} has no classes; expected (C,), (N, C) or (N, C, d1, ...)")
     c = _class_axis(raw(input))
@@ -117,8 +117,8 @@ def _cross_entropy_jvp(tangents: Any, x: Any, target: Any, weight: Any, lse: Any
 
 def _along(u: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
     """The derivative of the loss along u: <u, the gradient for g = 1>, row by row or over all."""
-    rows = raw(lse).shape if how["reduction"] == "none" else ()
-    one = np.ones(rows, raw(x).dtype)
+    rows = array_of(lse).shape if how["reduction"] == "none" else ()
+    one = np.ones(rows, array_of(x).dtype)
     each = mul(u, apply(CROSS_ENTROPY_VJP, one, x, target, weight, lse, total, **how))
     return sum(each, _class_axis(raw(x))) if how["reduction"] == "none" else sum(each)
 
@@ -266,7 +266,7 @@ def cross_entropy(
     shape = shape_of(input)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ShapeError(f"{name}: label_smoothing must lie in [0, 1], not {label_smoothing}")
-    if raw(target).dtype.kind == "f" and shape_of(target) == shape and shape:
+    if array_of(target).dtype.kind == "f" and shape_of(target) == shape and shape:
         if ignore_index >= 0:
             raise ShapeError(f"{name}: ignore_index {ignore_index} means nothing where the target is probabilities")
         _check_weight(name, input, weight)
@@ -287,7 +287,7 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, sm
     """-sum_j w_j q_j log p_j for given q; the mean is over the rows."""
     shape = shape_of(input)
     c = _class_axis(raw(input))
-    q = to_dtype(target, dtypes.of(raw(input).dtype))
+    q = to_dtype(target, dtypes.of(array_of(input).dtype))
     if smoothing:
         q = add(mul(q, 1 - smoothing), smoothing / shape[c])
     if weight is not None:

@@ -24,7 +24,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
-from .common import Array, need_float, raw, shape_of
+from .common import Array, array_of, need_float, raw, shape_of
 from .comparison import where
 from .functions import exp
 from .indexing import getitem
@@ -142,7 +142,7 @@ def _ctc_vjp_reference(g: Array, x: Array, labels: Array, times: Array, lengths:
 
 
 def _ctc_vjp_dg(u: Any, _g: Any, x: Any, labels: Any, times: Any, lengths: Any, *, blank: int) -> Any:
-    one = np.ones(shape_of(times), raw(x).dtype)
+    one = np.ones(shape_of(times), array_of(x).dtype)
     return sum(mul(u, apply(CTC_LOSS_VJP, one, x, labels, times, lengths, blank=blank)), (0, 2))
 
 
@@ -160,14 +160,14 @@ def _ctc_vjp_dx(u: Any, g: Any, x: Any, labels: Any, times: Any, lengths: Any, *
     gamma = where(reached, exp(where(reached, path, 0.0)), 0.0)
     mean = reshape(sum(mul(gamma, de), (0, 2)), (-1, 1))  # of u over the paths
     dgamma = mul(gamma, sub(where(reached, sub(add(da, db), de), 0.0), mean))
-    onto = matmul(permute(dgamma, 1, 0, 2), states.onehot.astype(raw(x).dtype))
+    onto = matmul(permute(dgamma, 1, 0, 2), states.onehot.astype(array_of(x).dtype))
     return mul(neg(reshape(g, (-1, 1))), permute(onto, 1, 0, 2))
 
 
 def _moving(x: Any, dx: Any, skip: Array) -> tuple[Any, Any]:
     """alpha and its derivative along dx, in the graph."""
     rows, states = skip.shape
-    kind = raw(x).dtype
+    kind = array_of(x).dtype
     start = np.arange(states) < 2
     a, da = [where(start, x[0], FAR)], [where(start, dx[0], 0.0)]
 
@@ -284,5 +284,5 @@ def ctc_loss(
     if zero_infinity:
         loss = where(np.isinf(raw(loss)), 0.0, loss)
     if reduction == "mean":
-        loss = div(loss, np.maximum(lengths, 1).astype(raw(loss).dtype))
+        loss = div(loss, np.maximum(lengths, 1).astype(array_of(loss).dtype))
     return reduced(reshape(loss, shape[1:-1]), reduction)

@@ -26,7 +26,7 @@ from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, reciprocal, sub, zero
-from .common import Array, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, write_out
 from .comparison import where
 from .einsum import diagonal_of
 from .matmul import matmul
@@ -441,7 +441,7 @@ def householder_product(A: Any, tau: Any, *, out: Any = None) -> Any:
         raise ShapeError(
             f"{name}: A {shape_of(A)} and tau {t_shape}: expected A (*, m, n), m >= n, and tau (*, k), k <= n"
         )
-    eye = np.eye(m, n, dtype=raw(A).dtype)
+    eye = np.eye(m, n, dtype=array_of(A).dtype)
     vectors = add(lower(A, -1), eye)
     result = add(zero(A), eye)
     for i in reversed(range(t_shape[-1])):

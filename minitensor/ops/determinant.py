@@ -20,7 +20,7 @@ import numpy as np
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
-from .common import Array, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, write_out
 from .comparison import lt, where
 from .einsum import diagonal_of
 from .indexing import getitem
@@ -58,7 +58,7 @@ def _cofactors(x: Any) -> Any:
     n = shape[-1]
     missing = _missing(raw(x)).reshape(-1)
     kinds = sorted(set(missing.tolist()))
-    if not raw(x).size or kinds == [0]:
+    if not array_of(x).size or kinds == [0]:
         return times(apply(DET, x), mT(apply(INV, x)[0]))
     flat = reshape(x, (missing.size, n, n))
     if len(kinds) == 1:

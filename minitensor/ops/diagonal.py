@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, axis, raw, shape_of, shifted, write_out
+from .common import Array, array_of, axis, raw, shape_of, shifted, write_out
 from .shape import Shape, clone, reshape, scatter_view
 
 # --- diagonal and its transpose ---------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def fill_diagonal_(input: Any, fill_value: Any, wrap: bool = False) -> Any:
         raise ShapeError(f"fill_diagonal_: expected at least 2 axes, got {shape}")
     if len(shape) > 2 and len(set(shape)) > 1:
         raise ShapeError(f"fill_diagonal_: of more than 2 axes all must have one size, not {shape}")
-    if isinstance(raw(fill_value), np.ndarray) and raw(fill_value).ndim:
+    if isinstance(raw(fill_value), np.ndarray) and array_of(fill_value).ndim:
         raise ShapeError("fill_diagonal_: the value must be a number or a tensor without axes")
     if wrap and len(shape) == 2 and shape[0] > shape[1] > 0:
         places = np.unravel_index(np.arange(0, math.prod(shape), shape[1] + 1), shape)

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from .arithmetic import add, div, mul, square, sub
-from .common import axes, axis, need_float, promote, promote_float, raw, shape_of, write_out
+from .common import array_of, axes, axis, need_float, promote, promote_float, shape_of, write_out
 from .comparison import clamp_min, gt, le, where
 from .functions import sqrt
 from .indexing import getitem
@@ -64,8 +64,8 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: Any = "use_mm_for_eucl
     if a[-1] != b[-1]:
         raise ShapeError(f"cdist: the rows of {a} and {b} have {a[-1]} and {b[-1]} elements")
     need_float("cdist", x1, x2)
-    if raw(x1).dtype != raw(x2).dtype:
-        raise DtypeError(f"cdist: the dtypes {raw(x1).dtype} and {raw(x2).dtype} differ")
+    if array_of(x1).dtype != array_of(x2).dtype:
+        raise DtypeError(f"cdist: the dtypes {array_of(x1).dtype} and {array_of(x2).dtype} differ")
     if not p >= 0:
         raise ShapeError(f"cdist: p must not be negative, got {p}")
     joint_batch("cdist", a[:-2], b[:-2])

@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import DtypeError, ShapeError
 from ..graph import Tensor, apply
 from .arithmetic import add, mul
-from .common import axis, raw, shape_of, write_out
+from .common import array_of, axis, raw, shape_of, write_out
 from .indexing import getitem
 from .matmul import MATMUL, matmul, need_axes
 from .reduce import SUM
@@ -141,7 +141,7 @@ def _needed(names: list[set[Hashable]], *without: int) -> set[Hashable]:
 
 def contract(name: str, terms: Sequence[Term], output: Labels) -> Any:
     """The sum of the products of the operands over all names that are not in `output`."""
-    kinds = {raw(x).dtype for x, _ in terms}
+    kinds = {array_of(x).dtype for x, _ in terms}
     if len(kinds) > 1:
         raise DtypeError(f"{name}: the dtypes {' and '.join(sorted(map(str, kinds)))} differ")
     terms = [_without_repeats(name, x, labels) for x, labels in terms]

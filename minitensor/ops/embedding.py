@@ -15,7 +15,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import Tensor, apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import mul
-from .common import Array, raw, shape_of
+from .common import Array, array_of, raw, shape_of
 from .comparison import where
 from .indexing import getitem
 from .reduce import sum
@@ -45,7 +45,7 @@ def _embedding_dw(g: Any, index: Any, rows: int, *, padding: int, shared: bool) 
     if shared:
         places = raw(index)
         often = np.bincount(places.reshape(-1), minlength=rows)[places]
-        g = mul(g, (1 / often[..., None]).astype(raw(g).dtype))
+        g = mul(g, (1 / often[..., None]).astype(array_of(g).dtype))
     return apply(EMBEDDING_VJP, g, index, rows=rows, padding=padding)
 
 
@@ -248,7 +248,7 @@ def embedding_bag(
     if mode == "sum":
         return total
     sizes = np.maximum(np.bincount(bags, minlength=count), 1)
-    return mul(total, (1 / sizes[:, None]).astype(raw(total).dtype))
+    return mul(total, (1 / sizes[:, None]).astype(array_of(total).dtype))
 
 
 def _largest(rows: Any, bags: Array, count: int) -> Any:

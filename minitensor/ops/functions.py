@@ -22,6 +22,7 @@ from .common import (
     ONE,
     TWO,
     Array,
+    array_of,
     copied,
     draws,
     elementwise,
@@ -57,7 +58,7 @@ def sign(input: Any, *, out: Any = None) -> Any:
     tensor([-1.,  0.,  1.])
     """
     (x,) = promote("sign", input)
-    result = copied(x) if raw(x).dtype.kind == "b" else apply(SIGN, x)
+    result = copied(x) if array_of(x).dtype.kind == "b" else apply(SIGN, x)
     return result if out is None else write_out("sign", result, out)
 
 
@@ -84,7 +85,7 @@ def abs(input: Any, *, out: Any = None) -> Any:
     tensor([3., 2.])
     """
     (x,) = promote("abs", input)
-    if raw(x).dtype.kind == "b":
+    if array_of(x).dtype.kind == "b":
         raise DtypeError("abs: bools have no absolute value")
     result = apply(ABS, x)
     return result if out is None else write_out("abs", result, out)
@@ -348,8 +349,8 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     tensor([1., 4., 9.])
     """
     x, y = promote("pow", input, exponent)
-    if isinstance(exponent, (int, float)) and raw(x).dtype.kind != "b":
-        if raw(x).dtype.kind != "f" and exponent < 0:
+    if isinstance(exponent, (int, float)) and array_of(x).dtype.kind != "b":
+        if array_of(x).dtype.kind != "f" and exponent < 0:
             raise ShapeError(f"pow: integers to the negative integer power {exponent}; make them floats")
         result = apply(POW_SCALAR, x, exponent=exponent if math.isfinite(exponent) else float(exponent))
     else:
@@ -477,6 +478,6 @@ def relu(input: Any) -> Any:
     if is_floating(input):
         return apply_one(RELU, input)
     (x,) = promote("relu", input)
-    if raw(x).dtype.kind == "b":
+    if array_of(x).dtype.kind == "b":
         raise DtypeError("relu: bools have no positive part")
     return apply(RELU, x)

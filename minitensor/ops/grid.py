@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from .arithmetic import add, mul, rsub, sub
-from .common import Array, need_float, raw, shape_of
+from .common import Array, array_of, need_float, raw, shape_of
 from .comparison import where
 from .functions import abs
 from .indexing import getitem
@@ -43,11 +43,11 @@ def _reflected(at: Any, n: int, align_corners: bool) -> Any:
         return mul(at, 0.0)
     distance = np.abs(raw(at) - low)
     turns = np.floor(distance / span)
-    sign = np.where(raw(at) < low, -1.0, 1.0).astype(raw(at).dtype)
+    sign = np.where(raw(at) < low, -1.0, 1.0).astype(array_of(at).dtype)
     extra = mul(sub(at, low), sign)  # the distance, in the graph
-    rest = sub(extra, (turns * span).astype(raw(at).dtype))
-    odd = (turns % 2).astype(raw(at).dtype)
-    return add(add(mul(rest, 1 - 2 * odd), odd * raw(at).dtype.type(span)), low)
+    rest = sub(extra, (turns * span).astype(array_of(at).dtype))
+    odd = (turns % 2).astype(array_of(at).dtype)
+    return add(add(mul(rest, 1 - 2 * odd), odd * array_of(at).dtype.type(span)), low)
 
 
 def _inside(at: Any, n: int, padding: str, align_corners: bool) -> Any:
@@ -118,8 +118,10 @@ def grid_sample(
     name = "grid_sample"
     x, g = shape_of(input), shape_of(grid)
     need_float(name, input, grid)
-    if raw(input).dtype != raw(grid).dtype:
-        raise DtypeError(f"{name}: the dtypes {raw(input).dtype} of the input and {raw(grid).dtype} of the grid differ")
+    if array_of(input).dtype != array_of(grid).dtype:
+        raise DtypeError(
+            f"{name}: the dtypes {array_of(input).dtype} of the input and {array_of(grid).dtype} of the grid differ"
+        )
     axes = len(x) - 2
     if axes not in (2, 3) or len(g) != len(x) or g[-1] != axes or g[0] != x[0]:
         raise ShapeError(
@@ -182,6 +184,6 @@ def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = No
         ends = np.linspace(-1, 1, n) if n > 1 else np.zeros(1)
         lines.append(ends if align_corners else ends * (n - 1) / n)
     mesh = np.meshgrid(*lines, indexing="ij")
-    base = np.stack([*mesh[::-1], np.ones(sizes[2:])], -1).astype(raw(theta).dtype)
+    base = np.stack([*mesh[::-1], np.ones(sizes[2:])], -1).astype(array_of(theta).dtype)
     points = matmul(unsqueeze(base.reshape(-1, axes + 1), 0), transpose(theta, 1, 2))
     return reshape(points, (sizes[0], *sizes[2:], axes))

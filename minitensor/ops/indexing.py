@@ -15,7 +15,7 @@ from ..graph import Tensor, apply, assign, check_writable, snapshot, wrap
 from ..op import Op, Result, Sample
 from . import arithmetic, comparison, reduce, scatter
 from . import shape as shapes
-from .common import Array, raw, shape_of, to_dtype
+from .common import Array, array_of, raw, shape_of, to_dtype
 
 Shape = tuple[int, ...]
 Parts = tuple[Any, ...]
@@ -307,14 +307,14 @@ def _setitem_reference(x: Array, value: Array, *, index: Any) -> Result:
 
 
 def _setitem_dx(g: Any, _value: Shape, _shape: Shape, *, index: Any) -> Any:
-    return apply(SETITEM, g, np.zeros((), raw(g).dtype), index=index)
+    return apply(SETITEM, g, np.zeros((), array_of(g).dtype), index=index)
 
 
 def _setitem_dvalue(g: Any, value: Shape, shape: Shape, *, index: Any) -> Any:
     picked = apply(GETITEM, g, index=index)
     lasting = None if _is_basic(index) else _lasting(index, shape)
     if lasting is not None:
-        picked = comparison.where(lasting, picked, np.zeros((), raw(g).dtype))
+        picked = comparison.where(lasting, picked, np.zeros((), array_of(g).dtype))
     return reduce.sum_to(picked, value)
 
 
@@ -363,7 +363,7 @@ def setitem(input: Any, index: Any, value: Any) -> None:
     Raises before anything is written if the shapes do not fit or an index is out of range.
     """
     check_writable("assignment", input)
-    given = to_dtype(value, dtypes.of(raw(input).dtype))
+    given = to_dtype(value, dtypes.of(array_of(input).dtype))
     try:
         basic, arrays = normalize(index, shape_of(input))
         place = input if arrays is not None and basic is None else getitem(input, basic)

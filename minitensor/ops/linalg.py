@@ -17,7 +17,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, square, sub, zero
-from .common import Array, axes, axis, raw, shape_of, to_dtype, write_out
+from .common import Array, array_of, axes, axis, raw, shape_of, to_dtype, write_out
 from .comparison import clamp, gt, where
 from .decomposition import EIGVALSH, SVDVALS
 from .einsum import diagonal_of
@@ -75,7 +75,7 @@ PINV = Op("pinv", _pinv_reference, None, (_pinv_dx,), None, _pinv_samples)
 def _tolerances(name: str, x: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
     """(atol, rtol) of each matrix: rtol is the rounding of a decomposition, unless a tolerance is given."""
     a, r = raw(atol), raw(rtol)
-    rounding = max(shape_of(x)[-2:]) * float(np.finfo(raw(x).dtype).eps)
+    rounding = max(shape_of(x)[-2:]) * float(np.finfo(array_of(x).dtype).eps)
     if r is None:
         r = rounding if a is None else np.where(np.asarray(a) > 0, 0.0, rounding)
     a = 0.0 if a is None else a
@@ -154,7 +154,7 @@ def lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> ls
     x = matmul(pinv(A, rtol=r), b)
     s = raw(apply(SVDVALS, A))
     rank = (s > r * s.max(-1, keepdims=True, initial=0)).sum(-1)
-    none = wrap(np.empty(0, raw(A).dtype))
+    none = wrap(np.empty(0, array_of(A).dtype))
     residuals: Any = none
     if a_shape[-2] > a_shape[-1] and (driver == "gels" or (rank == a_shape[-1]).all()):
         residuals = sum(square(sub(matmul(A, x), b)), -2)
@@ -182,7 +182,7 @@ def matrix_rank(
     a, r = _tolerances(name, A, tol if tol is not None else atol, 0.0 if tol is not None else rtol)
     s = abs(apply(EIGVALSH, A, lower=True)) if hermitian else apply(SVDVALS, A)
     largest = raw(s).max(-1, initial=0)
-    result = sum(gt(s, wrap(np.asarray(np.maximum(a, r * largest), raw(s).dtype)[..., None])), -1)
+    result = sum(gt(s, wrap(np.asarray(np.maximum(a, r * largest), array_of(s).dtype)[..., None])), -1)
     return result if out is None else write_out(name, result, out)
 
 
@@ -191,8 +191,8 @@ def matrix_rank(
 
 def _floating(name: str, x: Any, dtype: Any) -> Any:
     x = x if dtype is None else to_dtype(x, dtypes.of(dtype))
-    if raw(x).dtype.kind != "f":
-        raise DtypeError(f"{name}: expected a floating dtype, got {raw(x).dtype}")
+    if array_of(x).dtype.kind != "f":
+        raise DtypeError(f"{name}: expected a floating dtype, got {array_of(x).dtype}")
     return x
 
 
@@ -444,7 +444,11 @@ def _vecdot(name: str, x: Any, y: Any, dim: int) -> Any:
     product = mul(x, y)
     d = axis(name, dim, len(shape_of(product)))
     total = sum(product, d)
-    return total if raw(total).dtype == raw(product).dtype else to_dtype(total, dtypes.of(raw(product).dtype))
+    return (
+        total
+        if array_of(total).dtype == array_of(product).dtype
+        else to_dtype(total, dtypes.of(array_of(product).dtype))
+    )
 
 
 def _turned(x: Any, d: int, by: int) -> Any:
@@ -547,17 +551,19 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     shape = shape_of(input)
     if len(shape) > 2:
         raise ShapeError(f"cov: expected at most two axes, got a tensor of shape {shape}")
-    x = input if raw(input).dtype.kind == "f" else to_dtype(input, dtypes.get_default_dtype())
+    x = input if array_of(input).dtype.kind == "f" else to_dtype(input, dtypes.get_default_dtype())
     count = shape[-1] if shape else 1
     x = reshape(x, (shape[0] if len(shape) == 2 else 1, count))
-    kind = dtypes.of(raw(x).dtype)
+    kind = dtypes.of(array_of(x).dtype)
     w: Any = None
     for name, weights, kinds in (("fweights", fweights, "iu"), ("aweights", aweights, "f")):
         if weights is None:
             continue
-        if shape_of(weights) != (count,) or raw(weights).dtype.kind not in kinds:
+        if shape_of(weights) != (count,) or array_of(weights).dtype.kind not in kinds:
             what = "integers" if kinds == "iu" else "floats"
-            raise ShapeError(f"cov: {name} must be {count} {what}, got {raw(weights).dtype} of {shape_of(weights)}")
+            raise ShapeError(
+                f"cov: {name} must be {count} {what}, got {array_of(weights).dtype} of {shape_of(weights)}"
+            )
         if (raw(weights) < 0).any():
             raise ShapeError(f"cov: {name} must not be negative")
         w = to_dtype(weights, kind) if w is None else mul(w, weights)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import Array, need_float, promote_float, raw, shape_of
+from .common import Array, array_of, need_float, promote_float, raw, shape_of
 from .comparison import clamp_min, minimum, where
 from .functions import relu, sqrt
 from .loss import floating, logsigmoid, need_same_shape, reduced, reduction_of
@@ -144,7 +144,7 @@ def cosine_embedding_loss(
 def _classes(name: str, input: Any, target: Any, axes: int) -> tuple[Any, Array]:
     """Input (N, C) and target with N rows, of `axes` axes more than one, from these or from (C) and no rows."""
     need_float(name, input)
-    shape, t = shape_of(input) or (1,), raw(target)
+    shape, t = shape_of(input) or (1,), array_of(target)
     if len(shape) > 2 or shape[-1] == 0:
         raise ShapeError(f"{name}: expected an input (C) or (N, C) with at least one class, got {shape}")
     if t.dtype.kind not in "iu":

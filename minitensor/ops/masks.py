@@ -10,7 +10,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply, wrap
 from . import comparison, indexing
 from . import shape as shapes
-from .common import Array, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, write_out
 from .scatter import same_dtype, scalar_of
 from .shape import Shape
 
@@ -73,8 +73,8 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     common = _common("masked_scatter", input, m)
     whole = np.array(np.broadcast_to(m, common))
     count = int(np.count_nonzero(whole))
-    if raw(source).size < count:
-        raise ShapeError(f"masked_scatter: {count} places in the mask, but only {raw(source).size} elements")
+    if array_of(source).size < count:
+        raise ShapeError(f"masked_scatter: {count} places in the mask, but only {array_of(source).size} elements")
     first = apply(indexing.GETITEM, shapes.reshape(source, (-1,)), index=slice(count))
     x = shapes.reshape(shapes.expand(input, common), (-1,))
     result = apply(indexing.SETITEM, x, first, index=(whole.reshape(-1),))
@@ -88,7 +88,7 @@ def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
     tensor([[1],
             [2]])
     """
-    x = raw(input)
+    x = array_of(input)
     found = np.nonzero(x if x.ndim else x.reshape(1))
     if as_tuple:
         return tuple([wrap(i) for i in found])

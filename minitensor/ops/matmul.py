@@ -22,7 +22,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul
-from .common import Array, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, write_out
 from .comparison import where
 from .reduce import sum_to
 from .shape import expand, reshape, transpose
@@ -273,7 +273,7 @@ def _outer(name: str, x: Any, y: Any) -> Any:
 
 def _added(name: str, input: Any, product: Any, beta: Any, alpha: Any, out: Any) -> Any:
     """beta * input + alpha * product; with beta = 0 nothing of `input` counts, not even NaN."""
-    x, p = raw(input), raw(product)
+    x, p = array_of(input), array_of(product)
     if len(x.shape) > p.ndim or any(m not in (1, n) for m, n in zip(x.shape[::-1], p.shape[::-1], strict=False)):
         raise ShapeError(f"{name}: {x.shape} does not broadcast to the product's shape {p.shape}")
     if x.dtype != p.dtype:
@@ -454,7 +454,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         raise ShapeError(
             f"linear: input {x_shape} and weight {w_shape}: the sizes {x_shape[-1]} and {w_shape[1]} differ"
         )
-    dtypes = {raw(v).dtype for v in (input, weight, bias) if v is not None}
+    dtypes = {array_of(v).dtype for v in (input, weight, bias) if v is not None}
     if len(dtypes) > 1:
         raise DtypeError(f"linear: the dtypes {' and '.join(sorted(map(str, dtypes)))} differ")
     if bias is not None and shape_of(bias) != w_shape[:1]:

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import DtypeError, LinAlgError, ShapeError
 from ..op import Sample
 from .arithmetic import mul
-from .common import Array, raw, shape_of
+from .common import Array, array_of, raw, shape_of
 from .comparison import where
 from .shape import reshape, transpose
 
@@ -26,7 +26,7 @@ Shape = tuple[int, ...]
 
 def need_lapack(name: str, *tensors: Any) -> None:
     """Raises unless all are of one dtype that LAPACK knows: float32 or float64."""
-    kinds = {raw(x).dtype for x in tensors}
+    kinds = {array_of(x).dtype for x in tensors}
     for kind in kinds:
         if kind not in (np.float32, np.float64):
             raise DtypeError(f"{name}: expected float32 or float64, got {kind}")
@@ -97,13 +97,17 @@ def each_matrix(
 
 
 def converged(name: str, run: Callable[..., Any], x: Array) -> Any:
-    """`run(x)`, an iteration of LAPACK; raises LinAlgError where it does not converge."""
+    """`run(x)`, an iteration of LAPACK; raises LinAlgError where it does not converge.
+
+    Infinities are refused before: on some of them LAPACK's singular values never end.
+    """
+    broken = ~np.isfinite(x).all((-2, -1))
+    if broken.any():
+        refuse(name, broken, x.shape, lambda _: "with values that are not finite")
     try:
         return run(x)
     except np.linalg.LinAlgError:
-        ok = np.isfinite(x).all((-2, -1))
-        why = "the iteration does not converge" if ok.all() else "with values that are not finite"
-        refuse(name, ~ok if not ok.all() else np.ones(x.shape[:-2], bool), x.shape, lambda _: why)
+        refuse(name, np.ones(x.shape[:-2], bool), x.shape, lambda _: "the iteration does not converge")
         raise
 
 
@@ -129,7 +133,7 @@ def upper(x: Any, k: int = 0) -> Any:
 
 def eye_like(x: Any) -> Array:
     """The identity matrix of the size of square matrices, in their dtype."""
-    return np.eye(shape_of(x)[-1], dtype=raw(x).dtype)
+    return np.eye(shape_of(x)[-1], dtype=array_of(x).dtype)
 
 
 def times(factor: Any, x: Any) -> Any:

@@ -18,7 +18,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero
-from .common import Array, axes, need_float, numpy_names, raw, shape_of, shifted, to_dtype, write_out
+from .common import Array, array_of, axes, need_float, number, numpy_names, shape_of, shifted, to_dtype, write_out
 from .comparison import eq, where
 from .functions import abs, exp, pow, sign
 from .reduce import CASES, HOLLOW, LARGE, MEAN, Axes, Shape, cases, count_of, extreme_dx, kept, length, spread
@@ -99,7 +99,7 @@ def _options(name: str, input: Any, dim: Any, unbiased: Any, correction: Any) ->
         correction = 1 if unbiased is None else int(unbiased)
     elif unbiased is not None:
         raise TypeError(f"{name}: give correction or unbiased, not both")
-    return axes(name, dim, len(shape_of(input))), correction
+    return axes(name, dim, len(shape_of(input))), number(name, "correction", correction)
 
 
 @numpy_names
@@ -266,7 +266,7 @@ def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -
     >>> mt.logsumexp(mt.tensor([1000.0, 1000.0]), 0)
     tensor(1000.6932)
     """
-    x = input if raw(input).dtype.kind == "f" else to_dtype(input, dtypes.get_default_dtype())
+    x = input if array_of(input).dtype.kind == "f" else to_dtype(input, dtypes.get_default_dtype())
     result = apply(LOGSUMEXP, x, axes=axes("logsumexp", dim, len(shape_of(x))), keepdim=bool(keepdim))
     return result if out is None else write_out("logsumexp", result, out)
 

@@ -27,7 +27,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
-from .common import Array, need_float, raw, shape_of
+from .common import Array, array_of, need_float, raw, shape_of
 from .functions import pow, rsqrt
 from .moments import var
 from .reduce import mean, sum_to
@@ -384,8 +384,8 @@ def _check_like(name: str, what: str, value: Any, x: Any, shape: Shape) -> None:
         return
     if shape_of(value) != shape:
         raise ShapeError(f"{name}: {what} {shape_of(value)} must have the shape {shape}")
-    if raw(value).dtype != raw(x).dtype:
-        raise DtypeError(f"{name}: {what} is {raw(value).dtype}, the input {raw(x).dtype}")
+    if array_of(value).dtype != array_of(x).dtype:
+        raise DtypeError(f"{name}: {what} is {array_of(value).dtype}, the input {array_of(x).dtype}")
 
 
 def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int]) -> Axes:
@@ -443,7 +443,7 @@ def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = No
     need_float(name, input)
     over = _last_axes(name, input, normalized_shape)
     _check_like(name, "weight", weight, input, shape_of(input)[over[0] :])
-    least = float(np.finfo(raw(input).dtype).eps) if eps is None else eps
+    least = float(np.finfo(array_of(input).dtype).eps) if eps is None else eps
     y = mul(input, rsqrt(add(mean(square(input), over, True), least)))
     return y if weight is None else mul(y, weight)
 
@@ -466,7 +466,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
         raise ShapeError(f"{name}: {shape[1]} channels cannot be split into {num_groups} groups")
     _check_like(name, "weight", weight, input, shape[1:2])
     _check_like(name, "bias", bias, input, shape[1:2])
-    if raw(input).size == num_groups:
+    if array_of(input).size == num_groups:
         raise ShapeError(f"{name}: every group needs more than one value, got an input of shape {shape}")
     return _by_groups(input, num_groups, weight, bias, eps)
 
@@ -527,7 +527,7 @@ def instance_norm(
         ("running_var", running_var),
     ):
         _check_like(name, what, value, input, shape[1:2])
-    if raw(input).size:
+    if array_of(input).size:
         x = raw(input).reshape(*shape[:2], -1)
         _move(running_mean, x.mean(2).mean(0), momentum)
         _move(running_var, x.var(2, ddof=1).mean(0), momentum)
@@ -582,7 +582,7 @@ def batch_norm(
         if running is None and not training:
             raise ShapeError(f"{name}: without training, {what} must be given")
         _check_like(name, what, running, input, shape[1:2])
-    if not raw(input).size:
+    if not array_of(input).size:
         return _affine(input, weight, bias)
     if not training:
         rstd = rsqrt(add(running_var, eps))
@@ -628,7 +628,7 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
     if size < 1:
         raise ShapeError(f"{name}: size must be at least 1, not {size}")
     before, after = size // 2, (size - 1) // 2
-    edges = [np.zeros((shape[0], n, *shape[2:]), raw(input).dtype) for n in (before, after)]
+    edges = [np.zeros((shape[0], n, *shape[2:]), array_of(input).dtype) for n in (before, after)]
     squares = cat([edges[0], square(input), edges[1]], 1)
     total = narrow(squares, 1, 0, shape[1])
     for i in range(1, size):

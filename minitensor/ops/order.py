@@ -18,7 +18,7 @@ from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, mul, sub
-from .common import Array, axis, need_float, numpy_names, promote, raw, shape_of, write_out
+from .common import Array, array_of, axis, need_float, numpy_names, promote, raw, shape_of, write_out
 from .comparison import isnan, logical_not, where
 from .reduce import CASES as REDUCED
 from .reduce import Axes, extreme_dx, need_elements, sum
@@ -239,7 +239,7 @@ def _median_of(name: str, op: Op, kind: Any, input: Any, dim: Any, keepdim: bool
         need_elements(name, shape, (axis(name, dim, len(shape)),) if shape else ())
         return _fetched(name, MIDDLE, kind, input, dim, keepdim, out, skip=op is NANMEDIAN)
     over = tuple(range(len(shape)))
-    if raw(input).dtype.kind != "f":
+    if array_of(input).dtype.kind != "f":
         need_elements(name, shape, over)
     result = apply(op, input, axes=over, keepdim=False)
     return result if out is None else write_out(name, result, out)
@@ -312,8 +312,8 @@ _ROUNDED: dict[str, Callable[[Any], Any]] = {"lower": np.floor, "higher": np.cei
 def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, how: str, skip: bool, out: Any) -> Any:
     need_float(name, input)
     if isinstance(raw(q), np.ndarray):
-        if raw(q).dtype != raw(input).dtype:
-            raise DtypeError(f"{name}: q has dtype {raw(q).dtype}, the input {raw(input).dtype}")
+        if array_of(q).dtype != array_of(input).dtype:
+            raise DtypeError(f"{name}: q has dtype {array_of(q).dtype}, the input {array_of(input).dtype}")
     else:
         _, q = promote(name, input, q)
     wanted, shape = raw(q), shape_of(input)

@@ -25,7 +25,7 @@ from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, Pair, each, need_float, raw, shape_of, wrap_as
+from .common import Array, Pair, array_of, each, need_float, raw, shape_of, wrap_as
 from .shape import reshape
 
 # --- what a pooling is told -------------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def _max_pool(
     return_indices: Any,
 ) -> Any:
     """max_pool1d, max_pool2d, max_pool3d; of integers, too."""
-    if raw(input).dtype.kind == "b":
+    if array_of(input).dtype.kind == "b":
         raise DtypeError(f"{name}: expected numbers, got bool")
     inner = inner_sizes(name, axes, input)
     kernel = each(name, "kernel_size", kernel_size, 1, axes)

@@ -14,7 +14,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from . import indexing, reduce, scatter
-from .common import Array, axis, numpy_names, promote, raw, shape_of
+from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of
 from .shape import (
     Shape,
     cat,
@@ -460,7 +460,7 @@ def repeat_interleave(input: Any, repeats: Any = None, dim: Any = None, *, outpu
             [2]])
     """
     if repeats is None:
-        counts = raw(input)
+        counts = array_of(input)
         if counts.ndim != 1:
             raise ShapeError(f"repeat_interleave: the numbers of repeats must be a vector, not {counts.shape}")
         return wrap(_repeated(np.arange(len(counts)), counts, 0, output_size))
@@ -506,8 +506,8 @@ def block_diag(*tensors: Any) -> Any:
     rows, before = [], 0
     for b in blocks:
         height, width = shape_of(b)
-        left = np.zeros((height, before), raw(b).dtype)
-        right = np.zeros((height, total - before - width), raw(b).dtype)
+        left = np.zeros((height, before), array_of(b).dtype)
+        right = np.zeros((height, total - before - width), array_of(b).dtype)
         rows.append(cat([left, b, right], 1))
         before += width
     return cat(rows, 0)

@@ -20,7 +20,20 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul
-from .common import Array, around, axes, axis, need_float, numpy_names, raw, shape_of, shifted, to_dtype, write_out
+from .common import (
+    Array,
+    around,
+    array_of,
+    axes,
+    axis,
+    need_float,
+    numpy_names,
+    raw,
+    shape_of,
+    shifted,
+    to_dtype,
+    write_out,
+)
 from .comparison import eq, isnan, logical_and, logical_not, logical_or, maximum, minimum, where
 
 Axes = tuple[int, ...]
@@ -122,7 +135,7 @@ def summable(input: Any, dtype: Any) -> Any:
     """The tensor in the dtype that its sum has: integers and bools in int64 unless a dtype is asked for."""
     if dtype is not None:
         return to_dtype(input, dtypes.of(dtype))
-    return to_dtype(input, dtypes.int64) if raw(input).dtype.kind in "biu" else input
+    return to_dtype(input, dtypes.int64) if array_of(input).dtype.kind in "biu" else input
 
 
 @numpy_names
@@ -144,7 +157,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 
 def _without_nan(input: Any, dtype: Any) -> Any:
     x = input if dtype is None else to_dtype(input, dtypes.of(dtype))
-    return where(isnan(x), 0.0, x) if raw(x).dtype.kind == "f" else x
+    return where(isnan(x), 0.0, x) if array_of(x).dtype.kind == "f" else x
 
 
 @numpy_names
@@ -292,7 +305,7 @@ def _product_before(rows: Any) -> Any:
 def _shifted(rows: Any, by: int) -> Any:
     """Along the last axis, moved `by` places on, with ones moved in."""
     shape = shape_of(rows)
-    ones = np.ones((*shape[:-1], by), raw(rows).dtype)
+    ones = np.ones((*shape[:-1], by), array_of(rows).dtype)
     return shapes.cat([ones, shapes.narrow(rows, -1, 0, shape[-1] - by)], -1)
 
 
@@ -344,7 +357,7 @@ def extreme_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool) -> Any:
     chosen = eq(x, spread(out, shape, axes))
     if np.isnan(raw(out)).any():
         chosen = logical_or(chosen, logical_and(isnan(x), isnan(spread(out, shape, axes))))
-    own = dtypes.of(raw(g).dtype)
+    own = dtypes.of(array_of(g).dtype)
     wide = dtypes.promote_types(own, dtypes.float32)  # float16 cannot count beyond 65,504
     ties = apply(SUM, to_dtype(chosen, wide), axes=axes, keepdim=True)
     share = to_dtype(div(to_dtype(shapes.reshape(g, kept(shape, axes)), wide), ties), own)
@@ -517,7 +530,7 @@ def _argument(name: str, op: Op, input: Any, dim: Any, keepdim: bool, out: Any) 
 
 def _place(name: str, op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     shape = shape_of(input)
-    if raw(input).dtype.kind == "b":
+    if array_of(input).dtype.kind == "b":
         raise DtypeError(f"{name}: bools are not ordered")
     if dim is not None:
         return _along_axis(name, op, input, dim, keepdim)[1]
@@ -561,7 +574,7 @@ ALL = _logical("all", np.all)
 
 def _any_all(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     result = apply(op, input, axes=axes(op.name, dim, len(shape_of(input))), keepdim=bool(keepdim))
-    if raw(input).dtype == np.uint8:  # PyTorch's one exception: bytes stay bytes
+    if array_of(input).dtype == np.uint8:  # PyTorch's one exception: bytes stay bytes
         result = to_dtype(result, dtypes.uint8)
     return result if out is None else write_out(op.name, result, out)
 

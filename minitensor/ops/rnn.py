@@ -27,7 +27,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, sub, zero
-from .common import Array, raw, shape_of
+from .common import Array, array_of, shape_of
 from .functions import relu, sigmoid, tanh
 from .matmul import linear
 from .shape import cat, reshape, split
@@ -329,8 +329,10 @@ def _step(name: str, gates: int, input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih
         raise ShapeError(f"{name}: input {x} and state {h}: expected (N, in) and (N, {n}), or (in) and ({n})")
     if x[-1] != shape_of(w_ih)[-1] or shape_of(w_ih)[0] != gates * n:
         raise ShapeError(f"{name}: input {x} and weight {shape_of(w_ih)}: expected a weight ({gates * n}, {x[-1]})")
-    if raw(input).dtype != raw(hx).dtype:
-        raise DtypeError(f"{name}: the dtypes {raw(input).dtype} of the input and {raw(hx).dtype} of the state differ")
+    if array_of(input).dtype != array_of(hx).dtype:
+        raise DtypeError(
+            f"{name}: the dtypes {array_of(input).dtype} of the input and {array_of(hx).dtype} of the state differ"
+        )
     return linear(input, w_ih, b_ih), linear(hx, w_hh, b_hh)
 
 

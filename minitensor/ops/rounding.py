@@ -20,13 +20,13 @@ from .common import (
     ONE,
     TWO,
     Array,
+    array_of,
     copied,
     draws,
     elementwise,
     need_float,
     promote,
     promote_float,
-    raw,
     write_out,
 )
 from .comparison import eq, gt, isfinite, isnan, where
@@ -49,7 +49,7 @@ ROUND = _rounding("round", np.round)
 
 def _rounded(op: Op, input: Any) -> Any:
     (x,) = promote(op.name, input)
-    kind = raw(x).dtype.kind
+    kind = array_of(x).dtype.kind
     if kind == "b":
         raise DtypeError(f"{op.name}: bools cannot be rounded")
     return apply(op, x) if kind == "f" else copied(x)
@@ -251,12 +251,12 @@ def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = No
     tensor([1., 0., 9.])
     """
     x = input
-    if raw(x).dtype.kind != "f":
+    if array_of(x).dtype.kind != "f":
         result = copied(x)
     else:
-        ends = np.finfo(raw(x).dtype)
+        ends = np.finfo(array_of(x).dtype)
         given = (nan, 0), (posinf, ends.max), (neginf, ends.min)
         with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
-            none, high, low = [np.asarray(default if v is None else v, raw(x).dtype) for v, default in given]
+            none, high, low = [np.asarray(default if v is None else v, array_of(x).dtype) for v, default in given]
         result = where(isfinite(x), x, where(isnan(x), none, where(gt(x, 0), high, low)))
     return result if out is None else write_out("nan_to_num", result, out)

@@ -18,7 +18,7 @@ from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, div, mul, sub
-from .common import Array, around, axis, need_float, numpy_names, raw, shape_of, shifted, write_out
+from .common import Array, around, array_of, axis, need_float, numpy_names, shape_of, shifted, write_out
 from .comparison import eq, logical_xor, where
 from .functions import exp
 from .reduce import Shape, sum, summable
@@ -47,7 +47,7 @@ def _shifted(x: Any, dim: int, by: int, fill: float) -> Any:
     n = shape[dim]
     if n == 0:
         return x
-    new = np.full((*shape[:dim], 1, *shape[dim + 1 :]), fill, raw(x).dtype)
+    new = np.full((*shape[:dim], 1, *shape[dim + 1 :]), fill, array_of(x).dtype)
     rest = shapes.narrow(x, dim, 0 if by > 0 else 1, n - 1)
     return shapes.cat([new, rest] if by > 0 else [rest, new], dim)
 
@@ -321,7 +321,7 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     for _ in range(min(n, shape_of(x)[d])):
         size = max(shape_of(x)[d] - 1, 0)
         low, high = shapes.narrow(x, d, 0, size), shapes.narrow(x, d, min(1, shape_of(x)[d]), size)
-        x = logical_xor(high, low) if raw(x).dtype.kind == "b" else sub(high, low)
+        x = logical_xor(high, low) if array_of(x).dtype.kind == "b" else sub(high, low)
     return x if out is None else write_out("diff", x, out)
 
 
@@ -333,7 +333,7 @@ def _areas(name: str, y: Any, x: Any, dx: Any, dim: int) -> tuple[Any, int]:
     if x is not None and dx is not None:
         raise TypeError(f"{name}: give the places x or their distance dx, not both")
     d = axis(name, dim, len(shape))
-    if raw(y).dtype.kind == "b" or (x is not None and raw(x).dtype.kind == "b"):
+    if array_of(y).dtype.kind == "b" or (x is not None and array_of(x).dtype.kind == "b"):
         raise DtypeError(f"{name}: bools have no area")
     n = max(shape[d] - 1, 0)
     pairs = add(shapes.narrow(y, d, min(1, shape[d]), n), shapes.narrow(y, d, 0, n))

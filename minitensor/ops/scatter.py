@@ -14,7 +14,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes
-from .common import Array, axis, numpy_names, raw, shape_of, to_dtype, write_out
+from .common import Array, array_of, axis, numpy_names, raw, shape_of, to_dtype, write_out
 
 Shape = tuple[int, ...]
 
@@ -45,8 +45,8 @@ def in_range(name: str, index: Any, n: int, *, negative: bool = False) -> None:
 
 def same_dtype(name: str, x: Any, source: Any) -> None:
     """Raises unless both have one dtype."""
-    if raw(source).dtype != raw(x).dtype:
-        raise DtypeError(f"{name}: the source has dtype {raw(source).dtype}, the tensor {raw(x).dtype}")
+    if array_of(source).dtype != array_of(x).dtype:
+        raise DtypeError(f"{name}: the source has dtype {array_of(source).dtype}, the tensor {array_of(x).dtype}")
 
 
 def _full(d: int) -> tuple[slice, ...]:
@@ -54,14 +54,14 @@ def _full(d: int) -> tuple[slice, ...]:
 
 
 def _at_least_1d(x: Any) -> Any:
-    return x if raw(x).ndim else shapes.reshape(x, (1,))
+    return x if array_of(x).ndim else shapes.reshape(x, (1,))
 
 
 def scalar_of(name: str, x: Any, value: Any) -> Any:
     """A number, or a tensor without axes, as an array or tensor of x's dtype."""
-    if raw(value) is not None and isinstance(raw(value), np.ndarray) and raw(value).ndim:
+    if raw(value) is not None and isinstance(raw(value), np.ndarray) and array_of(value).ndim:
         raise ShapeError(f"{name}: the value must be a number or a tensor without axes, not of shape {shape_of(value)}")
-    return to_dtype(value, dtypes.of(raw(x).dtype))
+    return to_dtype(value, dtypes.of(array_of(x).dtype))
 
 
 # --- index_select, index_add: whole slices ----------------------------------------------------------------------------
@@ -155,8 +155,8 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     places = integers("index_select", index, vector=True)
     in_range("index_select", places, shape[d] if shape else 1)
     if not shape:
-        if raw(places).size != 1:
-            raise ShapeError(f"index_select: {raw(places).size} slices of a tensor without axes; it has one")
+        if array_of(places).size != 1:
+            raise ShapeError(f"index_select: {array_of(places).size} slices of a tensor without axes; it has one")
         result = apply(indexing.GETITEM, input, index=...)
     else:
         result = apply(INDEX_SELECT, input, places, dim=d)
@@ -172,14 +172,14 @@ def _slices(name: str, input: Any, dim: int, index: Any, source: Any, negative: 
     if source is None:
         return places, None, d
     same_dtype(name, input, source)
-    given, want = shape_of(source), (*shape[:d], raw(places).size, *shape[d + 1 :])
+    given, want = shape_of(source), (*shape[:d], array_of(places).size, *shape[d + 1 :])
     if not shape and given in ((), (1,)):
         want = given
     if given == () and math.prod(want) == 1:
         given, source = want, shapes.reshape(source, want)
     if given != want:
         raise ShapeError(
-            f"{name}: {raw(places).size} slices along axis {d} of {shape} need a source of {want}, not {given}"
+            f"{name}: {array_of(places).size} slices along axis {d} of {shape} need a source of {want}, not {given}"
         )
     return places, source, d
 
@@ -197,7 +197,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
     places, source, d = _slices("index_add", input, dim, index, source)
     x = _at_least_1d(input)
     scaled = source if isinstance(alpha, int) and alpha == 1 else arithmetic.mul(source, alpha)
-    scaled = _at_least_1d(to_dtype(scaled, dtypes.of(raw(input).dtype)))
+    scaled = _at_least_1d(to_dtype(scaled, dtypes.of(array_of(input).dtype)))
     sums = apply(INDEX_ADD, scaled, places, dim=d, n=shape_of(x)[d])
     result = shapes.reshape(arithmetic.add(x, sums), shape_of(input))
     return result if out is None else write_out("index_add", result, out)
@@ -500,10 +500,10 @@ def _products(x: Any, index: Array, source: Any, dim: int) -> Any:
     rank = np.empty_like(cells)
     rank[order] = np.arange(cells.size) - np.searchsorted(sorted_cells, sorted_cells)
     depth = int(rank.max(initial=-1)) + 1
-    table = np.ones(ids.size * depth, raw(x).dtype)
+    table = np.ones(ids.size * depth, array_of(x).dtype)
     table = apply(indexing.SETITEM, table, shapes.reshape(source, (-1,)), index=(cells * depth + rank,))
     product = reduce.prod(shapes.reshape(table, (ids.size, depth)), 1)
-    return to_dtype(shapes.reshape(product, shape_of(x)), dtypes.of(raw(x).dtype))
+    return to_dtype(shapes.reshape(product, shape_of(x)), dtypes.of(array_of(x).dtype))
 
 
 @numpy_names
@@ -536,7 +536,7 @@ def _combine(x: Any, at: Any, source: Any, d: int, how: str, include_self: bool)
         return apply(SCATTER_EXTREME, source, x, at, dim=d, largest=how == "amax", include_self=include_self)
     reached = np.zeros(shape_of(x), bool)
     reached[along(index, d)] = True
-    neutral = np.asarray(how == "prod", raw(x).dtype)
+    neutral = np.asarray(how == "prod", array_of(x).dtype)
     kept = x if include_self else comparison.where(reached, neutral, x)
     if how == "prod":
         return arithmetic.mul(kept, _products(x, index, source, d))
@@ -545,8 +545,8 @@ def _combine(x: Any, at: Any, source: Any, d: int, how: str, include_self: bool)
         return total
     terms = np.full(shape_of(x), int(include_self), np.int64)
     np.add.at(terms, along(index, d), 1)
-    terms = np.maximum(terms, 1).astype(raw(x).dtype)
-    return (arithmetic.div if raw(x).dtype.kind == "f" else arithmetic.floor_divide)(total, terms)
+    terms = np.maximum(terms, 1).astype(array_of(x).dtype)
+    return (arithmetic.div if array_of(x).dtype.kind == "f" else arithmetic.floor_divide)(total, terms)
 
 
 @numpy_names
@@ -562,7 +562,7 @@ def index_reduce(
         raise ShapeError(f"index_reduce: reduce must be prod, mean, amax or amin, not {reduce!r}")
     places, source, d = _slices("index_reduce", input, dim, index, source)
     source = _at_least_1d(source)
-    vector = raw(places).reshape(*(1,) * d, -1, *(1,) * (raw(source).ndim - d - 1))
+    vector = raw(places).reshape(*(1,) * d, -1, *(1,) * (array_of(source).ndim - d - 1))
     each = np.ascontiguousarray(np.broadcast_to(vector, shape_of(source)))
     return scatter_reduce(input, d, each, source, reduce, include_self=include_self, out=out)
 
@@ -610,8 +610,8 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     flat = shapes.reshape(input, (-1,))
     n = shape_of(flat)[0]
     in_range("put", places, n, negative=True)
-    if raw(places).size != raw(source).size:
-        raise ShapeError(f"put: {raw(places).size} places and {raw(source).size} elements")
+    if array_of(places).size != array_of(source).size:
+        raise ShapeError(f"put: {array_of(places).size} places and {array_of(source).size} elements")
     source = shapes.reshape(source, (-1,))
     at = raw(places).reshape(-1)
     if accumulate:

@@ -14,7 +14,7 @@ from ..errors import OutOfMemoryError, ShapeError
 from ..graph import apply, replay
 from ..op import Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, write_out
+from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, write_out
 
 Shape = tuple[int, ...]
 
@@ -475,7 +475,7 @@ def _given(name: str, tensors: Any) -> list[Any]:
 
 def _one_dtype(name: str, tensors: list[Any]) -> list[Any]:
     first = raw(tensors[0]).dtype
-    if all([raw(x).dtype is first for x in tensors]):
+    if all([array_of(x).dtype is first for x in tensors]):
         return tensors
     return promote(name, *tensors)
 
@@ -658,6 +658,7 @@ def clone(input: Any, *, memory_format: Any = None) -> Any:
     >>> mt.clone(mt.ones(2))
     tensor([1., 1.])
     """
+    array_of(input)
     return apply(CLONE, input)
 
 
@@ -734,7 +735,7 @@ def _view_write_reference(base: Array, value: Array, *, chain: Any, shape: Shape
 
 def _view_write_dbase(g: Any, *, chain: Any, shape: Shape) -> Any:
     part = replay(chain, g)
-    return apply(VIEW_WRITE, g, np.zeros(shape_of(part), raw(part).dtype), chain=chain, shape=shape)
+    return apply(VIEW_WRITE, g, np.zeros(shape_of(part), array_of(part).dtype), chain=chain, shape=shape)
 
 
 def _view_write_dvalue(g: Any, *, chain: Any, shape: Shape) -> Any:
@@ -754,7 +755,7 @@ def scatter_view(name: str, input: Any, src: Any, op: Op, **params: Any) -> Any:
     want = shape_of(replay(chain, raw(input)))
     if shape_of(src) != want:
         raise ShapeError(f"{name}: the part to be replaced has shape {want}, the source {shape_of(src)}")
-    value = to_dtype(src, dtypes.of(raw(input).dtype))
+    value = to_dtype(src, dtypes.of(array_of(input).dtype))
     return apply(VIEW_WRITE, input, value, chain=chain, shape=before)
 
 

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import apply, wrap
+from ..graph import Tensor, apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, sub
-from .common import Array, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, write_out
 from .matmul import matmul
 from .matrices import (
     SQUARES,
@@ -527,9 +527,13 @@ def lu(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     packed, _, exchange = apply(LU_FACTOR, A, pivot=bool(pivot))
     m, n = shape_of(A)[-2:]
     k = min(m, n)
-    ones = np.eye(m, k, dtype=raw(A).dtype)
+    ones = np.eye(m, k, dtype=array_of(A).dtype)
     p = exchange if pivot else narrow(exchange, -1, 0, 0)
-    result = lu_result(p.detach(), add(lower(narrow(packed, -1, 0, k), -1), ones), upper(narrow(packed, -2, 0, k)))
+    result = lu_result(
+        p.detach() if isinstance(p, Tensor) else p,
+        add(lower(narrow(packed, -1, 0, k), -1), ones),
+        upper(narrow(packed, -2, 0, k)),
+    )
     return result if out is None else write_out("linalg.lu", result, out)
 
 
@@ -581,7 +585,7 @@ def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint:
     if not left:  # X A = B is A^T X^T = B^T
         result = mT(linalg_lu_solve(LU, pivots, mT(B), adjoint=not adjoint))
         return result if out is None else write_out(name, result, out)
-    p = wrap(_exchange(raw(pivots), n, raw(LU).dtype))
+    p = wrap(_exchange(raw(pivots), n, array_of(LU).dtype))
     if adjoint:
         half = solve_triangular(mT(LU), B, upper=False)
         result = matmul(p, solve_triangular(mT(LU), half, upper=True, unitriangular=True))
