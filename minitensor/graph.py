@@ -779,8 +779,10 @@ def records(*values: Any) -> bool:
     return False
 
 
-def check_writable(name: str, x: Tensor) -> None:
-    """Raises if `x` cannot be written: a leaf of the graph, or memory that several elements share."""
+def check_writable(name: str, x: Any) -> None:
+    """Raises if `x` cannot be written: no tensor, a leaf of the graph, or memory that several elements share."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: only a tensor can be written in place, not a {type(x).__name__}")
     batch: Any = _batch((x,))
     if batch is not None:
         check_writable(name, batch.tensor)
