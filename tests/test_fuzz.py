@@ -204,7 +204,7 @@ class Drawer:
 # --- the public functions ---------------------------------------------------------------------------------------------
 
 # Errors that are meant for a caller. An AttributeError, KeyError, AssertionError ... comes from inside.
-MEANT = (TypeError, ValueError, RuntimeError, IndexError, OverflowError, BufferError)
+MEANT = (TypeError, ValueError, RuntimeError, IndexError, OverflowError, BufferError, MemoryError)
 # What changes the process, reads files, or asks for memory that is not given.
 LEAVE = set(
     """save load manual_seed seed set_rng_state set_num_threads set_printoptions set_grad_enabled set_default_dtype fit

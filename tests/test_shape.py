@@ -307,3 +307,10 @@ def test_out(x):
     assert mt.stack([x, x], out=mt.empty(2, 3, 4)).shape == (2, 3, 4)
     assert mt.tril(x, out=mt.empty(3, 4)).sum().item() == 4 + 5 + 8 + 9 + 10 + 0
     assert mt.vstack([x, x], out=mt.empty(0)).shape == (6, 4)
+
+
+def test_more_repeats_than_can_be_counted():
+    """NumPy's repeat overflows and crashes there."""
+    for repeats in (2**62, [2**62, 2**62, 1], mt.tensor([2**62])):
+        with pytest.raises(MemoryError, match="repeat_interleave: no memory"):
+            mt.repeat_interleave(mt.ones(3), repeats)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import dtypes
-from ..errors import DtypeError, GraphError, IndexRangeError, ShapeError
+from ..errors import DtypeError, GraphError, IndexRangeError, OutOfMemoryError, ShapeError
 from ..graph import Tensor, apply, apply_one, apply_two, assign, check_writable, wrap
 from ..op import OPS, Op, Result, Sample
 
@@ -96,6 +96,12 @@ def need_float(name: str, *values: Any) -> None:
     for i, v in enumerate(values):
         if (v is not None or i == 0) and array_of(v).dtype.kind != "f":
             raise DtypeError(f"{name}: expected a floating dtype, got {array_of(v).dtype}")
+
+
+def few(name: str, what: str, n: int) -> None:
+    """Raises unless a loop of n steps, each an operator, ends in sensible time."""
+    if n > 1 << 20:
+        raise OutOfMemoryError(f"{name}: {what} = {n} asks for more steps than there is time or memory for")
 
 
 def number(name: str, what: str, value: Any) -> float:

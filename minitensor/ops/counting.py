@@ -103,7 +103,7 @@ def bincount(input: Any, weights: Any = None, minlength: int = 0) -> Any:
     >>> mt.bincount(mt.tensor([0, 2, 2]))
     tensor([1, 0, 2])
     """
-    x, w = array_of(input), raw(weights)
+    x, w = array_of(input), None if weights is None else array_of(weights)
     _integers("bincount", x)
     if x.ndim != 1 or (x.size and x.min() < 0):
         raise ShapeError(f"bincount: expected a vector of numbers that are not negative, got shape {x.shape}")

@@ -289,7 +289,7 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, sm
     c = _class_axis(raw(input))
     q = to_dtype(target, dtypes.of(array_of(input).dtype))
     if smoothing:
-        q = add(mul(q, 1 - smoothing), smoothing / shape[c])
+        q = add(mul(q, 1 - smoothing), smoothing / max(shape[c], 1))
     if weight is not None:
         q = mul(q, reshape(weight, (-1, *(1,) * (len(shape) - c - 1))))
     loss = neg(sum(mul(apply(LOG_SOFTMAX, input, dim=c), q), c))

@@ -26,7 +26,7 @@ from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, reciprocal, sub, zero
-from .common import Array, array_of, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, wrap_as, write_out
 from .comparison import where
 from .einsum import diagonal_of
 from .matmul import matmul
@@ -299,6 +299,10 @@ def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None,
     return result if out is None else write_out("linalg.svd", result, out)
 
 
+def _zeros_as(x: Any) -> Any:
+    return wrap_as(x, np.zeros_like(raw(x)))
+
+
 def svd(input: Any, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """(U, S, V) with input = U diag(S) V^T; see `linalg.svd`. Without `compute_uv` U and V are zeros.
 
@@ -308,7 +312,7 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True, *, out: Any = No
     u, s, vh = linalg_svd(input, not some)
     result = old_svd_result(u, s, mT(vh))
     if not compute_uv:
-        result = old_svd_result(u.detach() * 0, s, mT(vh).detach() * 0)
+        result = old_svd_result(_zeros_as(u), s, _zeros_as(mT(vh)))
     return result if out is None else write_out("svd", result, out)
 
 

@@ -19,7 +19,7 @@ from ..errors import GraphError, ShapeError
 from ..graph import apply, grad_enabled
 from ..op import Op, Sample
 from .arithmetic import add, mul, neg
-from .common import ONE, TWO, Array, draws, elementwise, promote_float, unary, write_out
+from .common import ONE, TWO, Array, draws, elementwise, few, promote_float, unary, write_out
 from .functions import plain
 
 # Of Bernoulli: B_2, B_4 ... B_24.
@@ -190,13 +190,13 @@ def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
         forward    out = (-1)^(n+1) n! zeta(n + 1, x)
         backward   dx = g polygamma(n + 1, x)
 
-    Raises ShapeError for a negative n.
+    Raises ShapeError for a negative n, and for one above 500.
 
     >>> mt.polygamma(1, mt.tensor([1.0]))
     tensor([1.6449])
     """
-    if n < 0:
-        raise ShapeError(f"polygamma: n must not be negative, got {n}")
+    if not 0 <= n <= 500:  # n! is beyond float64 from 171 on
+        raise ShapeError(f"polygamma: n must not be negative, nor above 500, got {n}")
     if n == 0:
         return digamma(input, out=out)
     (x,) = promote_float("polygamma", input)
@@ -266,6 +266,7 @@ def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
     """
     if p < 1:
         raise ShapeError(f"mvlgamma: p must be at least 1, got {p}")
+    few("mvlgamma", "p", p)
     (x,) = promote_float("mvlgamma", input)
     result = add(lgamma(x), p * (p - 1) / 4 * math.log(math.pi))
     for j in range(1, p):

@@ -17,7 +17,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, square, sub, zero
-from .common import Array, array_of, axes, axis, raw, shape_of, to_dtype, write_out
+from .common import Array, array_of, axes, axis, few, raw, shape_of, to_dtype, write_out
 from .comparison import clamp, gt, where
 from .decomposition import EIGVALSH, SVDVALS
 from .einsum import diagonal_of
@@ -419,6 +419,7 @@ def vander(x: Any, *, N: int | None = None) -> Any:
     count = N if N is not None else shape[-1] if shape else 0
     if not shape or count < 1:
         raise ShapeError(f"linalg.vander: expected an axis and one power or more, got shape {shape} and N={N}")
+    few("linalg.vander", "N", count)
     powers = [add(zero(x), 1)]
     for _ in range(count - 1):
         powers.append(mul(powers[-1], x))

@@ -27,7 +27,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
-from .common import Array, array_of, need_float, raw, shape_of
+from .common import Array, array_of, few, need_float, raw, shape_of
 from .functions import pow, rsqrt
 from .moments import var
 from .reduce import mean, sum_to
@@ -627,6 +627,7 @@ def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float 
         raise ShapeError(f"{name}: expected at least three axes, (N, C, ...), got {shape}")
     if size < 1:
         raise ShapeError(f"{name}: size must be at least 1, not {size}")
+    few(name, "size", size)
     before, after = size // 2, (size - 1) // 2
     edges = [np.zeros((shape[0], n, *shape[2:]), array_of(input).dtype) for n in (before, after)]
     squares = cat([edges[0], square(input), edges[1]], 1)

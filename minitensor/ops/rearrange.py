@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from . import indexing, reduce, scatter
-from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of
+from .common import Array, array_of, axis, few, numpy_names, promote, raw, shape_of
 from .shape import (
     Shape,
     cat,
@@ -233,6 +233,7 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[An
     else:
         if cuts <= 0:
             raise ShapeError(f"tensor_split: the number of sections must be positive, not {cuts}")
+        few("tensor_split", "sections", cuts)
         small, more = divmod(n, cuts)
         places = [k * small + min(k, more) for k in range(cuts + 1)]
     parts = []
@@ -480,6 +481,9 @@ def _repeated(x: Any, counts: Array, d: int, output_size: Any) -> Any:
         raise ShapeError(f"repeat_interleave: repeats of shape {counts.shape} for an axis of size {n}")
     if counts.size and counts.min() < 0:
         raise ShapeError("repeat_interleave: the numbers of repeats must not be negative")
+    total = sum(counts.tolist()) if len(counts) == n else n * int(counts[0])
+    if total >= 2**60:  # NumPy does not look whether it can count them
+        raise OutOfMemoryError(f"repeat_interleave: no memory for {total} slices")
     places = np.repeat(np.arange(n), counts if len(counts) == n else int(counts[0]))
     if output_size is not None and int(output_size) != len(places):
         raise ShapeError(f"repeat_interleave: output_size {output_size} is not the sum of the repeats, {len(places)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
@@ -199,7 +200,7 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     d = axis("unflatten", dim, len(shape))
     if len(sizes) == 0:
         raise ShapeError("unflatten: sizes must not be empty")
-    inner = _resolve("unflatten", (shape[d] if shape else 1,), tuple([int(n.__index__()) for n in sizes]))
+    inner = _resolve("unflatten", (shape[d] if shape else 1,), tuple([operator.index(n) for n in sizes]))
     return apply(RESHAPE, input, shape=(*shape[:d], *inner, *shape[d + 1 :]))
 
 

@@ -12,7 +12,7 @@ from ..errors import GraphError, IndexRangeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from . import indexing
-from .common import Array, axis, numpy_names, raw, shape_of, shifted
+from .common import Array, array_of, axis, numpy_names, raw, shape_of, shifted
 from .shape import Shape, reshape, scatter_view, sizes
 
 # --- views ------------------------------------------------------------------------------------------------------------
@@ -154,6 +154,7 @@ def _places(shape: Shape, strides: Shape, first: int) -> Array:
 
 
 def _strides_of(x: Array) -> Shape:
+    array_of(x)
     if any(s % x.itemsize for s in x.strides):
         raise ShapeError(f"as_strided: the strides {x.strides} of this tensor are not whole elements; clone() it first")
     return tuple([s // x.itemsize for s in x.strides])
