@@ -364,3 +364,15 @@ def test_out_and_methods():
     assert a.inverse().tolist() == [[0.5, 0.0], [0.0, 0.25]]
     assert a.logdet().item() == pytest.approx(np.log(8))
     assert a.cholesky()[1, 1].item() == 2
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+def test_matrices_that_are_not_finite_are_refused_and_not_iterated_on(bad):
+    """LAPACK's singular values of a matrix with an infinity never end."""
+    for dtype in (np.float32, np.float64):
+        a = np.ones((2, 3, 3), dtype)
+        a[1, 0, 0] = bad
+        x = mt.from_numpy(a)
+        for f in (mt.linalg.svd, mt.linalg.svdvals, mt.linalg.eigh, mt.linalg.eigvalsh, mt.linalg.eig, mt.linalg.pinv):
+            with pytest.raises(RuntimeError, match=r"element 1 of the batch \(2,\).*not finite"):
+                f(x)

@@ -174,6 +174,28 @@ def test_gradients_have_the_dtype_and_shape_of_what_they_belong_to():
     assert h.grad.item() == 18.0
 
 
+def test_writing_a_wider_result_narrows_its_gradient_too():
+    """x += y of another dtype: the cast on the way into x is part of the graph (found by tests/test_fuzz.py here)."""
+    x, y = mt.ones(2), leaf([2.0, 3.0])
+    x.mul_(y)
+    assert x.dtype is mt.float32
+    (x * x).sum().backward()
+    assert y.grad.dtype is mt.float64
+    assert y.grad.tolist() == [4.0, 6.0]
+    z = mt.zeros(3)
+    z[1:] = y * 2
+    z.sum().backward()
+    assert y.grad.dtype is mt.float64
+
+
+def test_a_tensor_without_elements_can_be_written():
+    """Its strides are 0, as an expanded tensor's are (found by tests/test_fuzz.py here)."""
+    for x in (mt.zeros(3, 0), mt.zeros(0, 3), mt.zeros(2, 0, 4)):
+        x.fill_(1)
+        x.add_(1)
+        x[...] = 2.0
+
+
 # --- broadcasting and views -------------------------------------------------------------------------------------------
 
 
