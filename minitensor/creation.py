@@ -322,6 +322,14 @@ def empty(
     return made("empty", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad)
 
 
+def _value(name: str, value: Any, dtype: Any) -> Any:
+    """A number in a dtype. Raises DtypeError for one that is cut off there, which not every NumPy refuses."""
+    try:
+        return _array(value, dtypes.of(dtype), None, False)
+    except DtypeError:
+        raise DtypeError(f"{name}: {value!r} does not fit into {dtype}") from None
+
+
 def full(
     size: Any,
     fill_value: Any,
@@ -341,7 +349,7 @@ def full(
     shape = new_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
     (value,) = _numbers(fill_value)
     d = dtypes.of_scalar(value) if dtype is None and out is None else dtype
-    return made("full", lambda t: np.full(shape, value, t), d, device, out, requires_grad)
+    return made("full", lambda t: np.full(shape, _value("full", value, t), t), d, device, out, requires_grad)
 
 
 def empty_strided(
@@ -453,7 +461,9 @@ def full_like(
     tensor([7, 7])
     """
     (value,) = _numbers(fill_value)
-    return _like("full_like", lambda x, d: np.full_like(x, value, d), input, dtype, device, requires_grad)
+    return _like(
+        "full_like", lambda x, d: np.full_like(x, _value("full_like", value, d), d), input, dtype, device, requires_grad
+    )
 
 
 # --- ranges -----------------------------------------------------------------------------------------------------------

@@ -195,8 +195,10 @@ def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
     >>> mt.polygamma(1, mt.tensor([1.0]))
     tensor([1.6449])
     """
-    if not 0 <= n <= 500:  # n! is beyond float64 from 171 on
-        raise ShapeError(f"polygamma: n must not be negative, nor above 500, got {n}")
+    if n < 0:
+        raise ShapeError(f"polygamma: n must not be negative, got {n}")
+    if n > 500:  # from 171 on n! is beyond float64
+        raise ShapeError(f"polygamma: n must be at most 500, got {n}")
     if n == 0:
         return digamma(input, out=out)
     (x,) = promote_float("polygamma", input)
