@@ -64,7 +64,7 @@ def ask(peer: subprocess.Popen[str], name: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--filter", default="", help="only cases whose name contains this")
+    parser.add_argument("--filter", default="", help="only cases whose name contains this, or one of these: a|b")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--torch", default=sys.executable, help="a Python that has PyTorch, if this one has not")
@@ -73,7 +73,7 @@ def main() -> None:
     if options.serve:
         serve(options.serve, options.threads)
         return
-    names = [name for name in CASES if options.filter in name]
+    names = [name for name in CASES if any(part in name for part in options.filter.split("|"))]
     ours = start(sys.executable, "minitensor", options.threads)
     theirs = start(options.torch, "torch", options.threads)
     print(f"{platform.processor() or platform.machine()}, {options.threads} threads, best of {options.rounds} rounds\n")
