@@ -51,7 +51,16 @@ from .creation import (
     zeros,
     zeros_like,
 )
-from .device import device
+from .device import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    device,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
 from .dtypes import (
     bool_ as bool,
 )
@@ -84,13 +93,26 @@ from .interop import (
     LongTensor,
     ShortTensor,
     can_cast,
+    conj,
+    conj_physical,
+    detach,
+    fill,
     from_dlpack,
     is_complex,
+    is_conj,
     is_floating_point,
+    is_inference,
+    is_neg,
     is_nonzero,
+    is_same_size,
+    is_signed,
     is_tensor,
     numel,
+    real,
+    resolve_conj,
+    resolve_neg,
     result_type,
+    typename,
 )
 from .ops.activation import (
     celu,
@@ -133,7 +155,7 @@ from .ops.bitwise import (
     gcd,
     lcm,
 )
-from .ops.combine import cartesian_prod, combinations, meshgrid, vander
+from .ops.combine import cartesian_prod, combinations, meshgrid, unravel_index, vander
 from .ops.comparison import (
     allclose,
     clamp,
@@ -174,7 +196,8 @@ from .ops.comparison import (
 from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.counting import bincount, bucketize, histc, histogram, searchsorted, unique, unique_consecutive
 from .ops.decomposition import qr, svd
-from .ops.determinant import det, logdet, slogdet
+from .ops.determinant import det, logdet
+from .ops.determinant import old_slogdet as slogdet
 from .ops.diagonal import (
     diag,
     diag_embed,
@@ -294,7 +317,18 @@ from .ops.rounding import (
     signbit,
     trunc,
 )
-from .ops.scan import cummax, cummin, cumprod, cumsum, cumulative_trapezoid, diff, logcumsumexp, trapezoid, trapz
+from .ops.scan import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulative_trapezoid,
+    diff,
+    gradient,
+    logcumsumexp,
+    trapezoid,
+    trapz,
+)
 from .ops.scatter import (
     gather,
     index_add,
@@ -338,7 +372,7 @@ from .ops.softmax import (
     log_softmax,
     softmax,
 )
-from .ops.solve import cholesky, cholesky_inverse, cholesky_solve, lu_solve, triangular_solve
+from .ops.solve import cholesky, cholesky_inverse, cholesky_solve, lu_solve, lu_unpack, triangular_solve
 from .ops.solve import inv as inverse
 from .ops.special import (
     erf,
@@ -400,6 +434,7 @@ from .random import (
 )
 from .serialization import load, save
 from .tensor import Size, Tensor
+from .tensor import writing as _writing
 from .training import History, evaluate, fit, predict, summary
 from .version import __version__
 from .windows import bartlett_window, blackman_window, hamming_window, hann_window, kaiser_window
@@ -502,6 +537,8 @@ __all__ = [
     "celu",
     "chain_matmul",
     "channel_shuffle",
+    "channels_last",
+    "channels_last_3d",
     "cholesky",
     "cholesky_inverse",
     "cholesky_solve",
@@ -516,7 +553,10 @@ __all__ = [
     "complex",
     "concat",
     "concatenate",
+    "conj",
+    "conj_physical",
     "constant_pad_nd",
+    "contiguous_format",
     "conv1d",
     "conv2d",
     "conv3d",
@@ -541,6 +581,7 @@ __all__ = [
     "default_generator",
     "deg2rad",
     "det",
+    "detach",
     "device",
     "diag",
     "diag_embed",
@@ -578,6 +619,7 @@ __all__ = [
     "eye",
     "feature_alpha_dropout",
     "feature_dropout",
+    "fill",
     "finfo",
     "fit",
     "fix",
@@ -610,6 +652,7 @@ __all__ = [
     "get_default_dtype",
     "get_num_threads",
     "get_rng_state",
+    "gradient",
     "greater",
     "greater_equal",
     "group_norm",
@@ -644,10 +687,15 @@ __all__ = [
     "int64",
     "inverse",
     "is_complex",
+    "is_conj",
     "is_floating_point",
     "is_grad_enabled",
+    "is_inference",
     "is_inference_mode_enabled",
+    "is_neg",
     "is_nonzero",
+    "is_same_size",
+    "is_signed",
     "is_tensor",
     "isclose",
     "isfinite",
@@ -661,6 +709,7 @@ __all__ = [
     "kron",
     "kthvalue",
     "layer_norm",
+    "layout",
     "lcm",
     "ldexp",
     "le",
@@ -692,6 +741,7 @@ __all__ = [
     "lstm_cell",
     "lt",
     "lu_solve",
+    "lu_unpack",
     "manual_seed",
     "masked_fill",
     "masked_scatter",
@@ -706,6 +756,7 @@ __all__ = [
     "maximum",
     "mean",
     "median",
+    "memory_format",
     "meshgrid",
     "min",
     "minimum",
@@ -754,6 +805,7 @@ __all__ = [
     "pow",
     "predict",
     "prelu",
+    "preserve_format",
     "prod",
     "promote_types",
     "put",
@@ -770,12 +822,15 @@ __all__ = [
     "randperm",
     "range",
     "ravel",
+    "real",
     "reciprocal",
     "relu",
     "remainder",
     "renorm",
     "repeat_interleave",
     "reshape",
+    "resolve_conj",
+    "resolve_neg",
     "result_type",
     "return_types",
     "rms_norm",
@@ -824,6 +879,7 @@ __all__ = [
     "stack",
     "std",
     "std_mean",
+    "strided",
     "sub",
     "subtract",
     "sum",
@@ -853,11 +909,13 @@ __all__ = [
     "triu_indices",
     "true_divide",
     "trunc",
+    "typename",
     "uint8",
     "unbind",
     "unflatten",
     "unique",
     "unique_consecutive",
+    "unravel_index",
     "unsafe_chunk",
     "unsafe_split",
     "unsqueeze",
@@ -874,3 +932,14 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+# The functions that write into their first argument: Tensor's methods, or made as they are.
+_in_place_names = """
+    abs_ acos_ acosh_ addmv_ alpha_dropout_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_
+    asinh_ atan_ atanh_ ceil_ celu_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ detach_ dropout_ erf_
+    erfc_ exp2_ exp_ expm1_ feature_alpha_dropout_ feature_dropout_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_
+    ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_
+    rrelu_ rsqrt_ selu_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ threshold_ trunc_ xlogy_ zero_
+""".split()
+globals().update({name: _writing(name, globals().get(name[:-1])) for name in _in_place_names})
+__all__ += _in_place_names

@@ -50,3 +50,37 @@ def check(spec: Any) -> None:
     """Raises unless `spec` is None or names the CPU."""
     if spec is not None and spec is not CPU:
         device(spec)
+
+
+class _Named:
+    """A name of PyTorch's for something of which there is one kind here; see `layout` and `memory_format`."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"minitensor.{self.name}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _named, (self.name,)
+
+
+def _named(name: str) -> Any:
+    return globals()[name]
+
+
+class layout(_Named):
+    """How elements lie in memory: always `strided`, at fixed distances along each axis."""
+
+
+class memory_format(_Named):
+    """The order of axes in memory: PyTorch's names are taken wherever a program says one, and none is followed."""
+
+
+strided = layout("strided")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")

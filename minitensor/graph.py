@@ -254,7 +254,7 @@ class Tensor:
     layer = cython.declare(object, visibility="public")  # of forward mode: a Dual or None
     base = cython.declare(object, visibility="readonly")  # the tensor that this is a view of, or None
     chain = cython.declare(object, visibility="readonly")  # (chain of what it views, op, params, output)
-    is_inference = cython.declare(cython.bint, visibility="readonly")
+    inferred = cython.declare(cython.bint, visibility="readonly")
     _node = cython.declare(object)
     _index = cython.declare(cython.longlong)
     _wants = cython.declare(cython.bint)
@@ -276,7 +276,7 @@ class Tensor:
         self.layer = None
         self.base = None
         self.chain = None
-        self.is_inference = False
+        self.inferred = False
         self._node = None
         self._index = 0
         self._wants = False
@@ -314,7 +314,7 @@ class Tensor:
             raise GraphError("requires_grad can only be switched off on a leaf; use detach() to leave the graph")
         if on and self.array.dtype.kind != "f":
             raise DtypeError(f"only tensors of floating dtype can require gradients, not {self.array.dtype}")
-        if on and self.is_inference and not _modes.inference:
+        if on and self.inferred and not _modes.inference:
             raise GraphError("a tensor made in inference_mode cannot require gradients; clone() it")
         self._wants = bool(on)
 
@@ -330,7 +330,7 @@ class Tensor:
             return batch.through(_detached, self)
         out: Tensor = _new(self.array)
         out.version = self.version
-        out.is_inference = self.is_inference
+        out.inferred = self.inferred
         return out
 
     def unlink(self) -> None:
@@ -361,7 +361,7 @@ def _new(array: Any) -> Any:
     out: Tensor = cls.__new__(cls)
     out._set(array if type(array) is _ndarray else np.asarray(array))
     if _inferring:
-        out.is_inference = _modes.inference
+        out.inferred = _modes.inference
     return out
 
 
@@ -572,7 +572,7 @@ def _link_view(op: Any, x: Any, params: dict, out: Tensor, output: int) -> Any:
     if owner is None or not (owner is t.array or owner is t.array.base):
         return
     out.version = t.version
-    out.is_inference = t.is_inference
+    out.inferred = t.inferred
     if _recording() or t.layer is not None:
         base: Tensor = t if t.base is None else t.base
         out.base = base
@@ -672,7 +672,7 @@ def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
     if not isinstance(a, Tensor):
         return _saved(a, _CONSTANT, None, None)
     t: Tensor = a
-    if role >= 0 and t.is_inference and not _modes.inference:
+    if role >= 0 and t.inferred and not _modes.inference:
         raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
     return _saved(t.array, role if role >= 0 else -2, t.version, t.layer)
 
@@ -739,7 +739,7 @@ def become(name: str, x: Any, function: Callable[[Any], Any]) -> Any:
         return x
     old: Tensor = _shadow(t)
     old.base, old.chain, old._seen, old._of = t.base, t.chain, t._seen, t._of
-    old.is_inference = t.is_inference
+    old.inferred = t.inferred
     on = _modes.grad
     set_grad_enabled(True)
     try:
@@ -795,7 +795,7 @@ def check_writable(name: str, x: Any) -> None:
                 f"{name}: {what} that requires gradients cannot be written in place; "
                 "use no_grad() around the write, or an operator that makes a new tensor"
             )
-    if x.is_inference and not _modes.inference:
+    if x.inferred and not _modes.inference:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
     array = x.array
     for n, stride in zip(array.shape, array.strides, strict=True):

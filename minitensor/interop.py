@@ -15,7 +15,8 @@ import numpy as np
 from . import creation, dtypes
 from .device import check
 from .ops.common import array_of
-from .tensor import VERSIONED, Size, Tensor
+from .ops.shape import clone
+from .tensor import VERSIONED, Size, Tensor, need_tensor
 
 __all__ = [
     "BoolTensor",
@@ -27,11 +28,28 @@ __all__ = [
     "IntTensor",
     "LongTensor",
     "ShortTensor",
+    "can_cast",
+    "conj",
+    "conj_physical",
+    "detach",
+    "fill",
     "from_dlpack",
+    "is_complex",
+    "is_conj",
     "is_floating_point",
+    "is_inference",
+    "is_neg",
+    "is_nonzero",
+    "is_same_size",
+    "is_signed",
     "is_tensor",
     "numel",
+    "real",
+    "resolve_conj",
+    "resolve_neg",
+    "result_type",
     "to_dlpack",
+    "typename",
 ]
 
 
@@ -62,6 +80,15 @@ def is_complex(input: Tensor) -> bool:
     return array_of(input).dtype.kind == "c"
 
 
+def is_signed(input: Tensor) -> bool:
+    """Whether the dtype of a tensor has negative numbers.
+
+    >>> mt.is_signed(mt.tensor(1, dtype=mt.uint8))
+    False
+    """
+    return dtypes.of(array_of(input).dtype).is_signed
+
+
 def is_nonzero(input: Tensor) -> bool:
     """Whether the one element of a tensor is not 0. Raises ShapeError for more or fewer elements.
 
@@ -69,6 +96,73 @@ def is_nonzero(input: Tensor) -> bool:
     False
     """
     return bool(input)
+
+
+def is_inference(input: Tensor) -> bool:
+    """Whether a tensor was made in inference mode.
+
+    >>> mt.is_inference(mt.tensor(1.0))
+    False
+    """
+    need_tensor("is_inference", input)
+    return bool(input.is_inference())
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape.
+
+    >>> mt.is_same_size(mt.zeros(2), mt.zeros(3))
+    False
+    """
+    return bool(array_of(input).shape == array_of(other).shape)
+
+
+def conj(input: Tensor) -> Tensor:
+    """The tensor itself: all numbers are real. So do `real`, `resolve_conj` and `resolve_neg`.
+
+    >>> mt.conj(mt.tensor([1.0, -2.0]))
+    tensor([ 1., -2.])
+    """
+    array_of(input)
+    return input
+
+
+real = conj_physical = resolve_conj = resolve_neg = conj
+is_conj = is_neg = is_complex
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory outside the graph.
+
+    >>> mt.detach(mt.ones(1, requires_grad=True)).requires_grad
+    False
+    """
+    need_tensor("detach", input)
+    out: Tensor = input.detach()
+    return out
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A new tensor of one value in the shape and dtype of another.
+
+    >>> mt.fill(mt.zeros(2), 3)
+    tensor([3., 3.])
+    """
+    need_tensor("fill", input)
+    return clone(input).fill_(value)  # type: ignore[no-any-return]
+
+
+def typename(obj: Any) -> str:
+    """The name of a type, or of the type of a value: of a tensor that of its dtype.
+
+    >>> mt.typename(mt.tensor([1]))
+    'minitensor.LongTensor'
+    """
+    if isinstance(obj, Tensor):
+        return str(obj.type())
+    kind = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(kind, "__module__", None)
+    return str(kind.__qualname__) if module in (None, "builtins") else f"{module}.{kind.__qualname__}"
 
 
 def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:

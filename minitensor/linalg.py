@@ -13,7 +13,9 @@ from .ops.decomposition import eig, eigh, eigvals, eigvalsh, householder_product
 from .ops.decomposition import linalg_qr as qr
 from .ops.decomposition import linalg_svd as svd
 from .ops.determinant import det, slogdet
+from .ops.diagonal import linalg_diagonal as diagonal
 from .ops.einsum import multi_dot, tensordot
+from .ops.ldl import ldl_factor, ldl_factor_ex, ldl_solve
 from .ops.linalg import (
     cond,
     lstsq,
@@ -37,6 +39,7 @@ from .ops.solve import (
     inv_ex,
     lu,
     lu_factor,
+    lu_factor_ex,
     solve,
     solve_ex,
     solve_triangular,
@@ -51,6 +54,7 @@ __all__ = [
     "cond",
     "cross",
     "det",
+    "diagonal",
     "eig",
     "eigh",
     "eigvals",
@@ -58,9 +62,13 @@ __all__ = [
     "householder_product",
     "inv",
     "inv_ex",
+    "ldl_factor",
+    "ldl_factor_ex",
+    "ldl_solve",
     "lstsq",
     "lu",
     "lu_factor",
+    "lu_factor_ex",
     "lu_solve",
     "matmul",
     "matrix_exp",

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, formatting, graph, random
-from .device import CPU, check
+from .device import CPU, check, strided
 from .device import device as Device
-from .errors import GraphError, ShapeError
+from .device import layout as Layout
+from .errors import DtypeError, GraphError, ShapeError
 from .graph import assign, check_writable, snapshot, wrap
 from .ops import (
     activation,
@@ -33,7 +34,6 @@ from .ops import (
     rounding,
     scan,
     special,
-    strided,
     trigonometry,
 )
 from .ops import diagonal as diagonal_
@@ -44,6 +44,7 @@ from .ops import scatter as scatter_ops
 from .ops import shape as shapes
 from .ops import softmax as softmax_
 from .ops import solve as solve_
+from .ops import strided as strided_
 from .ops.common import array_of, promote, promote_float, shape_of, to_dtype
 
 
@@ -113,6 +114,25 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     method.__qualname__ = f"Tensor.{name}"
     method.__doc__ = f"`{function.__name__}` in place: writes the result into this tensor and returns it."
     return method
+
+
+def writing(name: str, function: Callable[..., Any] | None) -> Callable[..., Any]:
+    """The function `f_(x, ...)` that writes into x: the method of that name, or made of `function` as those are."""
+    method: Callable[..., Any] = getattr(Tensor, name, None) or in_place(function)  # type: ignore[arg-type]
+
+    def written(input: Any, *args: Any, **kwargs: Any) -> Any:
+        need_tensor(name, input)
+        return method(input, *args, **kwargs)
+
+    written.__name__ = written.__qualname__ = name
+    written.__doc__ = method.__doc__
+    return written
+
+
+def need_tensor(name: str, input: Any) -> None:
+    """Raises DtypeError for what is no tensor, an ndarray too."""
+    if not isinstance(input, graph.Tensor):
+        raise DtypeError(f"{name}: expected a tensor, got {type(input).__name__} {input!r:.40}")
 
 
 def become(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -258,6 +278,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     is_cpu = True
     is_cuda = is_mps = is_sparse = is_quantized = is_meta = False
+    is_nested = is_sparse_csr = is_mkldnn = is_xla = is_xpu = is_ipu = is_mtia = is_maia = is_vulkan = False
 
     def is_pinned(self) -> bool:
         """False: there is no other memory to copy to."""
@@ -274,6 +295,59 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     def is_complex(self) -> bool:
         """False: there are no complex numbers."""
         return False
+
+    is_conj = is_neg = is_complex
+
+    def is_shared(self) -> bool:
+        """False: no other process has the memory."""
+        return False
+
+    def is_signed(self) -> bool:
+        """Whether the dtype has negative numbers."""
+        return self.dtype.is_signed
+
+    def is_nonzero(self) -> bool:
+        """Whether the one element is not 0."""
+        return bool(self)
+
+    def is_inference(self) -> bool:
+        """Whether the tensor was made in inference mode."""
+        return bool(self.inferred)
+
+    def is_same_size(self, other: Tensor) -> bool:
+        """Whether `other` has the same shape."""
+        return self.array.shape == shape_of(other)
+
+    def is_set_to(self, tensor: Tensor) -> bool:
+        """Whether `tensor` has the same elements in the same memory."""
+        need_tensor("is_set_to", tensor)
+        mine, theirs = [(x.data_ptr(), x.shape, x.stride()) for x in (self, tensor)]
+        return bool(mine == theirs)
+
+    @property
+    def layout(self) -> Layout:
+        """Always `strided`."""
+        return strided
+
+    @property
+    def real(self) -> Tensor:
+        """The tensor itself: all numbers are real."""
+        return self
+
+    def conj(self) -> Tensor:
+        """The tensor itself: all numbers are real."""
+        return self
+
+    conj_physical = resolve_conj = resolve_neg = conj
+
+    def get_device(self) -> Any:
+        """-1: the CPU has no number."""
+        return -1
+
+    @property
+    def output_nr(self) -> Any:
+        """Which output of its node this tensor is."""
+        return self.index
 
     def __len__(self) -> int:
         if self.array.ndim == 0:
@@ -596,6 +670,16 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
         return creation.empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
 
+    def new_empty_strided(
+        self, size: Any, stride: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
+    ) -> Tensor:
+        """As `new_empty`, with the distance of neighbours along each axis; `options` as of `empty_strided`."""
+        from . import creation
+
+        return creation.empty_strided(
+            size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
+        )
+
     def new_full(
         self,
         size: Any,
@@ -719,7 +803,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     renorm = distance.renorm
     det = determinant.det
     logdet = determinant.logdet
-    slogdet = determinant.slogdet
+    slogdet = determinant.old_slogdet
     inverse = solve_.inv
     cholesky = solve_.cholesky
     cholesky_inverse = solve_.cholesky_inverse
@@ -929,11 +1013,11 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     tril = diagonal_.tril
     triu = diagonal_.triu
     fill_diagonal_ = diagonal_.fill_diagonal_
-    unfold = strided.unfold
-    as_strided = strided.as_strided
-    as_strided_scatter = strided.as_strided_scatter
-    select_scatter = strided.select_scatter
-    slice_scatter = strided.slice_scatter
+    unfold = strided_.unfold
+    as_strided = strided_.as_strided
+    as_strided_scatter = strided_.as_strided_scatter
+    select_scatter = strided_.select_scatter
+    slice_scatter = strided_.slice_scatter
 
     @property
     def T(self) -> Tensor:
@@ -1073,7 +1157,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     transpose_ = become(shapes.transpose)
     swapaxes_ = become(rearrange.swapaxes)
     swapdims_ = become(rearrange.swapdims)
-    as_strided_ = become(strided.as_strided)
+    as_strided_ = become(strided_.as_strided)
 
     def resize_(self, *size: Any, memory_format: Any = None) -> Tensor:
         """Another shape over the same elements in row-major order; further ones are 0. Not in a graph."""

@@ -283,7 +283,7 @@ def test_inference_mode():
     with mt.inference_mode():
         y = x * 2
         y.add_(1)
-        assert y.is_inference
+        assert y.is_inference()
         assert mt.is_inference_mode_enabled()
     assert not y.requires_grad
     with pytest.raises(GraphError, match="inference_mode"):

@@ -164,3 +164,69 @@ def test_trapezoid():
     with pytest.raises(DtypeError, match="bools"):
         mt.trapezoid(mt.tensor([True]))
     check(mt.trapezoid, leaf([1.0, 2.0, 4.0]), leaf([0.0, 1.0, 3.0]))
+
+
+# --- gradient ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+@pytest.mark.parametrize("dtype", [mt.float32, mt.float64])
+def test_gradient_is_numpys(edge_order, dtype):
+    x = mt.randn(4, 5, 3, dtype=dtype)
+    places = [mt.tensor([0.0, 1.0, 3.0, 7.0]), mt.tensor([0.0, 0.5, 0.75, 2.0, 2.5]), mt.tensor([-1.0, 0.0, 4.0])]
+    tolerance = 1e-5 if dtype is mt.float32 else 1e-12
+    for spacing, numpys in (
+        (1, (1,)),
+        (2.5, (2.5,)),
+        ([1, 2.0, 0.5], (1, 2, 0.5)),
+        (places, tuple(p.numpy() for p in places)),
+    ):
+        want = np.gradient(x.numpy(), *numpys, edge_order=edge_order)
+        for got, expected in zip(mt.gradient(x, spacing=spacing, edge_order=edge_order), want, strict=True):
+            assert got.dtype == dtype
+            assert np.allclose(got.numpy(), expected, atol=tolerance)
+
+
+def test_gradient_of_a_parabola_is_exact():
+    places = mt.tensor([0.0, 1.0, 3.0, 7.0])
+    (slope,) = mt.gradient(places**2, spacing=[places], edge_order=2)
+    assert slope.tolist() == [0.0, 2.0, 6.0, 14.0]
+    (slope,) = mt.gradient(mt.tensor([1, 4, 9, 16]), spacing=1, edge_order=2)
+    assert slope.tolist() == [2.0, 4.0, 6.0, 8.0]
+    assert slope.dtype == mt.float32
+
+
+def test_gradient_of_some_axes():
+    x = mt.arange(12.0).reshape(3, 4)
+    assert [g.tolist() for g in mt.gradient(x, dim=1)] == [mt.ones(3, 4).tolist()]
+    rows, columns = mt.gradient(x, dim=(-2, 1), spacing=(2, mt.tensor([0.0, 2.0, 4.0, 6.0])))
+    assert rows.tolist() == (2 * mt.ones(3, 4)).tolist()
+    assert columns.tolist() == (0.5 * mt.ones(3, 4)).tolist()
+    assert mt.gradient(x, dim=()) == ()
+    assert mt.gradient(mt.tensor(1.0)) == ()
+    assert mt.gradient(mt.tensor([3.0, 5.0]))[0].tolist() == [2.0, 2.0]
+
+
+def test_gradient_has_derivatives():
+    rng = np.random.default_rng(0)
+    x = mt.from_numpy(rng.standard_normal((4, 3))).requires_grad_()
+    places = mt.from_numpy(np.cumsum(rng.uniform(0.5, 1.5, 4))).requires_grad_()
+    check(lambda a, b: mt.gradient(a, spacing=[b], dim=0, edge_order=2)[0], x, places)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        ({"spacing": [1, 2, 3]}, ShapeError, "3 spacings are given for 2 axes"),
+        ({"dim": (0, 0)}, ShapeError, "names an axis twice"),
+        ({"dim": 5}, IndexRangeError, "out of range"),
+        ({"edge_order": 3}, ShapeError, "1 or 2"),
+        ({"edge_order": 2, "dim": 1}, ShapeError, "not more than edge_order=2"),
+        ({"spacing": mt.tensor([0.0, 1.0, 2.0]), "dim": 0}, TypeError, "must be in a list"),
+        ({"spacing": [mt.tensor([0.0, 1.0])], "dim": 0}, ShapeError, "for 3 elements"),
+        ({"spacing": "wide"}, DtypeError, "spacing must be a number"),
+    ],
+)
+def test_gradient_refuses(arguments, error, match):
+    with pytest.raises(error, match=match):
+        mt.gradient(mt.zeros(3, 2), **arguments)

@@ -141,6 +141,26 @@ class Sequential(_Sequence):
         return input
 
 
+class DataParallel(Module):
+    """A module under PyTorch's wrapper for several devices: on the one there is, `module` itself does all the work.
+
+    The parameters' names begin with "module.", as in the state dicts that such programs save. `device_ids`,
+    `output_device` and `dim` are accepted.
+
+    >>> list(mt.nn.DataParallel(mt.nn.Linear(1, 1)).state_dict())
+    ['module.weight', 'module.bias']
+    """
+
+    def __init__(self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0) -> None:
+        super().__init__()
+        self.module = module
+        self.device_ids: list[Any] = []
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        """What the module makes of its arguments."""
+        return self.module(*inputs, **kwargs)
+
+
 class ModuleList(_Sequence):
     """A list of modules that are this module's own: their parameters are its parameters.
 

@@ -7,6 +7,8 @@ input goes to: for a weight (out, in, *kernel), in and out times the size of the
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -229,3 +231,29 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     q = q * np.sign(np.diag(r))  # makes the draw uniform over all such matrices
     with no_grad():
         return tensor.copy_(wrap((q.T if rows < cols else q).reshape(shape) * tensor.array.dtype.type(gain)))
+
+
+def _deprecated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function under its old name, which did not say that it writes."""
+    name = function.__name__[:-1]
+
+    def old(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(f"nn.init.{name} is deprecated; use nn.init.{name}_", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    old.__name__ = old.__qualname__ = name
+    old.__doc__ = f"`{name}_` by its old name, with a FutureWarning."
+    return old
+
+
+uniform = _deprecated(uniform_)
+normal = _deprecated(normal_)
+constant = _deprecated(constant_)
+eye = _deprecated(eye_)
+dirac = _deprecated(dirac_)
+xavier_uniform = _deprecated(xavier_uniform_)
+xavier_normal = _deprecated(xavier_normal_)
+kaiming_uniform = _deprecated(kaiming_uniform_)
+kaiming_normal = _deprecated(kaiming_normal_)
+orthogonal = _deprecated(orthogonal_)
+sparse = _deprecated(sparse_)

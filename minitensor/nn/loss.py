@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,14 @@ class NLLLoss(_Weighted):
             ignore_index=self.ignore_index,
             reduction=self.reduction,
         )
+
+
+class NLLLoss2d(NLLLoss):
+    """`NLLLoss` by its old name, with a FutureWarning: `NLLLoss` takes images too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warnings.warn("NLLLoss2d is deprecated; use NLLLoss, which takes images too", FutureWarning, stacklevel=2)
+        super().__init__(*args, **kwargs)
 
 
 class MSELoss(_Loss):

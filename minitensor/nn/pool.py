@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import ShapeError
 from . import functional as F
 from .conv import several
 from .module import Module
@@ -428,3 +429,66 @@ class MaxUnpool3d(_MaxUnpool):
     def forward(self, input: Any, indices: Any, output_size: Sequence[int] | None = None) -> Any:
         """`input` and `indices` (N, C, D, H, W) -> (N, C, D', H', W')."""
         return F.max_unpool3d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+
+class _FractionalMaxPool(Module):
+    _axes: int
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+    ) -> None:
+        super().__init__()
+        name, axes = self._get_name(), self._axes
+        if (output_size is None) == (output_ratio is None):
+            raise ShapeError(f"{name}: give either output_size or output_ratio")
+        self.kernel_size = several(name, "kernel_size", kernel_size, 1, axes)
+        self.output_size = None if output_size is None else several(name, "output_size", output_size, 1, axes)
+        self.output_ratio = (output_ratio,) * axes if isinstance(output_ratio, (int, float)) else output_ratio
+        if output_ratio is not None:
+            if len(self.output_ratio) != axes or not all(0 < ratio < 1 for ratio in self.output_ratio):
+                raise ShapeError(f"{name}: output_ratio {output_ratio} must be {axes} numbers between 0 and 1")
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """The largest element of windows at random places; see `minitensor.nn.functional.fractional_max_pool2d`.
+
+    Shapes: input (N, C, H, W) or (C, H, W); output the same with H, W replaced by `output_size`, or by their parts
+    `output_ratio`. Raises ShapeError unless one of the two is given.
+
+    >>> mt.nn.FractionalMaxPool2d(2, output_ratio=0.5)(mt.zeros(1, 3, 8, 9)).shape
+    minitensor.Size([1, 3, 4, 4])
+    """
+
+    _axes = 2
+
+    def forward(self, input: Any) -> Any:
+        """`input` (N, C, H, W) -> (N, C, *output_size)."""
+        return F.fractional_max_pool2d(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+        )
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """The largest element of windows at random places; see `minitensor.nn.functional.fractional_max_pool3d`.
+
+    Shapes: input (N, C, D, H, W) or (C, D, H, W); output the same with D, H, W replaced by `output_size`, or by their
+    parts `output_ratio`. Raises ShapeError unless one of the two is given.
+
+    >>> mt.nn.FractionalMaxPool3d(2, output_size=2)(mt.zeros(1, 3, 4, 4, 4)).shape
+    minitensor.Size([1, 3, 2, 2, 2])
+    """
+
+    _axes = 3
+
+    def forward(self, input: Any) -> Any:
+        """`input` (N, C, D, H, W) -> (N, C, *output_size)."""
+        return F.fractional_max_pool3d(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+        )

@@ -1,4 +1,4 @@
-"""Grids and combinations of vectors: meshgrid, cartesian_prod, combinations, vander. Made of views and copies."""
+"""Grids and combinations of vectors: meshgrid, cartesian_prod, combinations, vander, unravel_index."""
 
 from __future__ import annotations
 
@@ -100,3 +100,32 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
         raise ShapeError(f"vander: N must not be negative, got {n}")
     exponents = np.arange(n) if increasing else np.arange(n)[::-1].copy()
     return pow(shapes.reshape(x, (-1, 1)), wrap(exponents))
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """The places, one tensor for each axis, of the elements that flat `indices` mean in a tensor of a shape.
+
+        out_d = floor(i / (n_d+1 n_d+2 ...)) mod n_d
+
+    Negative indices count from the end; those beyond go around. Raises DtypeError unless the indices are integers,
+    TypeError for a shape that is not made of ints, ShapeError for negative sizes and for indices into nothing.
+
+    >>> mt.unravel_index(mt.tensor([3, 7]), (3, 4))
+    (tensor([0, 1]), tensor([3, 3]))
+    """
+    name = "unravel_index"
+    x = array_of(indices)
+    if x.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: expected integer indices, got {x.dtype}")
+    sizes = (shape,) if isinstance(shape, int) else shape
+    if not isinstance(sizes, (tuple, list)) or not all(isinstance(n, int) for n in sizes):
+        raise TypeError(f"{name}: shape must be an int or a sequence of ints, not {shape!r}")
+    if any(n < 0 for n in sizes):
+        raise ShapeError(f"{name}: shape {tuple(sizes)} has negative sizes")
+    if x.size and 0 in sizes:
+        raise ShapeError(f"{name}: a tensor of shape {tuple(sizes)} has no elements")
+    out, rest = [], x
+    for n in reversed(sizes):
+        out.append(wrap(rest % max(n, 1)))
+        rest = rest // max(n, 1)
+    return tuple(out[::-1])

@@ -18,10 +18,11 @@ Source: M. B. Giles, "Collected matrix derivative results", 2008; J. Townsend, 2
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
@@ -96,13 +97,6 @@ def _eigh_samples(rng: np.random.Generator) -> Iterator[Sample]:
 EIGH = Op("eigh", _eigh_reference, None, (_eigh_dx,), None, _eigh_samples)
 
 
-class eigh_result(NamedTuple):
-    """What `eigh` gives."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
 def _reads_lower(name: str, UPLO: str) -> bool:
     if UPLO not in ("L", "U", "l", "u"):
         raise ShapeError(f"{name}: UPLO must be 'L' or 'U', not {UPLO!r}")
@@ -123,7 +117,7 @@ def eigh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:
     """
     name = "linalg.eigh"
     need_square(name, A)
-    result = eigh_result(*apply(EIGH, A, lower=_reads_lower(name, UPLO)))
+    result = return_types.linalg_eigh(*apply(EIGH, A, lower=_reads_lower(name, UPLO)))
     return result if out is None else write_out(name, result, out)
 
 
@@ -181,13 +175,6 @@ def _eig_samples(rng: np.random.Generator) -> Iterator[Sample]:
 EIG = Op("eig", _eig_reference, None, (_eig_dx,), None, _eig_samples)
 
 
-class eig_result(NamedTuple):
-    """What `eig` gives."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
 def eig(A: Any, *, out: Any = None) -> Any:
     r"""(eigenvalues, eigenvectors) of square matrices whose eigenvalues are real; the vectors are the columns.
 
@@ -200,7 +187,7 @@ def eig(A: Any, *, out: Any = None) -> Any:
     tensor([2., 3.])
     """
     need_square("linalg.eig", A)
-    result = eig_result(*apply(EIG, A))
+    result = return_types.linalg_eig(*apply(EIG, A))
     return result if out is None else write_out("linalg.eig", result, out)
 
 
@@ -264,22 +251,6 @@ def _svd_samples(rng: np.random.Generator) -> Iterator[Sample]:
 SVD = Op("svd", _svd_reference, None, (_svd_dx,), None, _svd_samples)
 
 
-class svd_result(NamedTuple):
-    """What `linalg.svd` gives."""
-
-    U: Any
-    S: Any
-    Vh: Any
-
-
-class old_svd_result(NamedTuple):
-    """What `svd` gives."""
-
-    U: Any
-    S: Any
-    V: Any
-
-
 def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     r"""The singular value decomposition (U, S, Vh): A = U diag(S) Vh, the values descend.
 
@@ -295,7 +266,7 @@ def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None,
     tensor([2., 1.])
     """
     need_matrices("linalg.svd", A)
-    result = svd_result(*apply(SVD, A, full=bool(full_matrices)))
+    result = return_types.linalg_svd(*apply(SVD, A, full=bool(full_matrices)))
     return result if out is None else write_out("linalg.svd", result, out)
 
 
@@ -310,9 +281,9 @@ def svd(input: Any, some: bool = True, compute_uv: bool = True, *, out: Any = No
     tensor([2., 1.])
     """
     u, s, vh = linalg_svd(input, not some)
-    result = old_svd_result(u, s, mT(vh))
+    result = return_types.svd(u, s, mT(vh))
     if not compute_uv:
-        result = old_svd_result(_zeros_as(u), s, _zeros_as(mT(vh)))
+        result = return_types.svd(_zeros_as(u), s, _zeros_as(mT(vh)))
     return result if out is None else write_out("svd", result, out)
 
 
@@ -387,13 +358,6 @@ def _qr_samples(rng: np.random.Generator) -> Iterator[Sample]:
 QR = Op("qr", _qr_reference, None, (_qr_dx,), None, _qr_samples)
 
 
-class qr_result(NamedTuple):
-    """What `qr` gives."""
-
-    Q: Any
-    R: Any
-
-
 def linalg_qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:
     r"""(Q, R): A = Q R, the columns of Q orthonormal, R an upper triangle.
 
@@ -413,7 +377,7 @@ def linalg_qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:
     if mode not in ("reduced", "complete", "r"):
         raise ShapeError(f"linalg.qr: mode must be 'reduced', 'complete' or 'r', not {mode!r}")
     q, r = apply(QR, A, complete=mode == "complete")
-    result = qr_result(reshape(narrow(q, -2, 0, 0), (0,)) if mode == "r" else q, r)
+    result = return_types.linalg_qr(reshape(narrow(q, -2, 0, 0), (0,)) if mode == "r" else q, r)
     return result if out is None else write_out("linalg.qr", result, out)
 
 
@@ -424,7 +388,8 @@ def qr(input: Any, some: bool = True, *, out: Any = None) -> Any:
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return linalg_qr(input, "reduced" if some else "complete", out=out)
+    result = return_types.qr(*linalg_qr(input, "reduced" if some else "complete"))
+    return result if out is None else write_out("qr", result, out)
 
 
 def householder_product(A: Any, tau: Any, *, out: Any = None) -> Any:

@@ -13,10 +13,11 @@ short of n: its determinant and cofactors come by D. K. Faddeev's recursion, whi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
@@ -170,13 +171,6 @@ def _slogdet_dx(g: Any, x: Any) -> Any:
 SLOGDET = Op("slogdet", _slogdet_reference, None, (_slogdet_dx,), None, of_regular())
 
 
-class slogdet_result(NamedTuple):
-    """What `slogdet` gives."""
-
-    sign: Any
-    logabsdet: Any
-
-
 def slogdet(A: Any, *, out: Any = None) -> Any:
     r"""(sign, logabsdet) of square matrices: the determinant's sign, and the logarithm of its size.
 
@@ -189,8 +183,17 @@ def slogdet(A: Any, *, out: Any = None) -> Any:
     tensor(-1.)
     """
     need_square("linalg.slogdet", A)
-    result = slogdet_result(*apply(SLOGDET, A))
+    result = return_types.linalg_slogdet(*apply(SLOGDET, A))
     return result if out is None else write_out("linalg.slogdet", result, out)
+
+
+def old_slogdet(input: Any) -> Any:
+    """(sign, logabsdet) of square matrices; see `linalg.slogdet`.
+
+    >>> mt.slogdet(mt.tensor([[-3.0]])).sign
+    tensor(-1.)
+    """
+    return return_types.slogdet(*slogdet(input))
 
 
 def logdet(input: Any) -> Any:

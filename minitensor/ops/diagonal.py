@@ -99,6 +99,15 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     return apply(DIAGONAL, input, offset=int(offset), dim1=a, dim2=b)
 
 
+def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    """The diagonals of matrices: `diagonal`, of the last two axes unless others are given. A view.
+
+    >>> mt.linalg.diagonal(mt.ones(5, 2, 3)).shape
+    minitensor.Size([5, 2])
+    """
+    return diagonal(A, offset, dim1, dim2)
+
+
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """`input` with `src` in the place of a diagonal; a copy.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
@@ -118,16 +118,7 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Any:
     return pinv(input, rtol=rcond)
 
 
-class lstsq_result(NamedTuple):
-    """What `lstsq` gives."""
-
-    solution: Any
-    residuals: Any
-    rank: Any
-    singular_values: Any
-
-
-def lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> lstsq_result:
+def lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> Any:
     r"""The X for which A X - B has the least squares, and of those the smallest: pinv(A) B.
 
         forward    solution = a^+ b,  residuals_j = sum_i (a x - b)_ij^2
@@ -158,7 +149,7 @@ def lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> ls
     residuals: Any = none
     if a_shape[-2] > a_shape[-1] and (driver == "gels" or (rank == a_shape[-1]).all()):
         residuals = sum(square(sub(matmul(A, x), b)), -2)
-    return lstsq_result(
+    return return_types.linalg_lstsq(
         reshape(x, shape_of(x)[:-1]) if vector else x,
         residuals,
         wrap(np.empty(0, np.int64) if driver == "gels" else np.asarray(rank, np.int64)),

@@ -1,4 +1,5 @@
-"""Along an axis, what each element makes with those before it: cumsum, cumprod, cummax, logcumsumexp, diff, trapezoid.
+"""Along an axis, what each element makes with those before it: cumsum, cumprod, cummax, logcumsumexp, diff, trapezoid,
+gradient.
 
 Each has its maths in the public function's docstring, and above it the NumPy reference, the rules and the row.
 Kernels: csrc/kernels/scan.cpp.
@@ -11,14 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, return_types
+from .. import _core, dtypes, return_types
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, div, mul, sub
-from .common import Array, around, array_of, axis, need_float, numpy_names, shape_of, shifted, write_out
+from .common import (
+    Array,
+    around,
+    array_of,
+    axis,
+    need_float,
+    number,
+    numpy_names,
+    raw,
+    shape_of,
+    shifted,
+    to_dtype,
+    write_out,
+)
 from .comparison import eq, logical_xor, where
 from .functions import exp
 from .reduce import Shape, sum, summable
@@ -375,3 +389,69 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1
 
 
 trapz = trapezoid
+
+
+def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> tuple[Any, ...]:
+    r"""The slopes of samples of a function along each axis, or along those of `dim`, by central differences.
+
+        forward    out_i = (h (x_i - x_i-1) / l + l (x_i+1 - x_i) / h) / (l + h), l and h the distances to the
+                   neighbours; at the ends the line through two samples, with edge_order=2 the parabola through three
+        backward   of the sums and products that it is made of
+
+    `spacing` is the distance of neighbours, one for each axis, or for each axis a vector of places. Raises ShapeError
+    where an axis has no more than `edge_order` samples, and where spacing and axes differ in number.
+    Source: B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids" (1988).
+
+    >>> mt.gradient(mt.tensor([1.0, 4.0, 9.0, 16.0]), spacing=0.5)
+    (tensor([ 6.,  8., 12., 14.]),)
+    """
+    name = "gradient"
+    shape = shape_of(input)
+    if edge_order not in (1, 2):
+        raise ShapeError(f"{name}: edge_order must be 1 or 2, not {edge_order!r}")
+    given = range(len(shape)) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    along = [axis(name, d, len(shape)) for d in given]
+    if len(set(along)) != len(along):
+        raise ShapeError(f"{name}: dim {tuple(given)} names an axis twice")
+    steps = list(spacing) if isinstance(spacing, (tuple, list)) else [spacing] * len(along)
+    if steps and not isinstance(spacing, (tuple, list)) and _has_places(spacing):
+        raise TypeError(f"{name}: places must be in a list of vectors, one for each axis")
+    if len(steps) != len(along):
+        raise ShapeError(f"{name}: {len(steps)} spacings are given for {len(along)} axes")
+    x = to_dtype(input, dtypes.get_default_dtype()) if array_of(input).dtype.kind in "iu" else input
+    return tuple([_slope(x, h, d, edge_order) for h, d in zip(steps, along, strict=True)])
+
+
+def _has_places(spacing: Any) -> bool:
+    """Whether a spacing is a tensor of places instead of a distance."""
+    a = raw(spacing)
+    return isinstance(a, np.ndarray) and a.ndim > 0
+
+
+def _slope(x: Any, spacing: Any, d: int, edge_order: int) -> Any:
+    """`gradient` along one axis."""
+    shape = shape_of(x)
+    n = shape[d]
+    if n <= edge_order:
+        raise ShapeError(f"gradient: axis {d} of {shape} has not more than edge_order={edge_order} elements")
+    rise, column = diff(x, dim=d), (n - 1,) + (1,) * (len(shape) - d - 1)
+    if _has_places(spacing):
+        if shape_of(spacing) != (n,):
+            raise ShapeError(f"gradient: places of shape {shape_of(spacing)} for {n} elements along axis {d}")
+        h = shapes.reshape(to_dtype(diff(spacing), dtypes.of(array_of(x).dtype)), column)
+    else:
+        h = np.full(column, number("gradient", "spacing", spacing), array_of(x).dtype)
+    slope = div(rise, h)  # between neighbours
+
+    def part(y: Any, start: int, length: int) -> Any:
+        return shapes.narrow(y, len(shape_of(y)) - len(shape) + d, start, length)
+
+    first, last = part(slope, 0, 1), part(slope, n - 2, 1)
+    if n == 2:
+        return shapes.cat([first, last], d)
+    low, high = part(h, 0, n - 2), part(h, 1, n - 2)
+    inner = div(add(mul(part(slope, 0, n - 2), high), mul(part(slope, 1, n - 2), low)), add(low, high))
+    if edge_order == 2:  # the parabola's slope at its end: as far from the secant's as that of the middle, beyond it
+        first = sub(mul(first, 2), part(inner, 0, 1))
+        last = sub(mul(last, 2), part(inner, n - 3, 1))
+    return shapes.cat([first, inner, last], d)

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .. import return_types
 from ..errors import ShapeError
 from ..graph import Tensor, apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, sub
-from .common import Array, array_of, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, wrap_as, write_out
 from .matmul import matmul
 from .matrices import (
     SQUARES,
@@ -65,13 +66,6 @@ def _inv_jvp(tangents: tuple[Any, ...], y: Any) -> Any:
 INV = Op("inv", _inv_reference, None, (_inv_da,), _inv_jvp, of_regular())
 
 
-class inv_ex_result(NamedTuple):
-    """What `inv_ex` gives."""
-
-    inverse: Any
-    info: Any
-
-
 def inverse_of(a: Any) -> Any:
     """The inverses of square matrices, NaN for those that have none."""
     return apply(INV, a)[0]
@@ -101,7 +95,7 @@ def inv_ex(A: Any, *, check_errors: bool = False, out: Any = None) -> Any:
     tensor(1, dtype=minitensor.int32)
     """
     need_square("linalg.inv", A)
-    result = inv_ex_result(*apply(INV, A))
+    result = return_types.linalg_inv_ex(*apply(INV, A))
     if check_errors:
         refuse("linalg.inv", result.info, shape_of(A), _singular)
     return result if out is None else write_out("linalg.inv_ex", result, out)
@@ -145,13 +139,6 @@ def _solve_samples(rng: np.random.Generator) -> Iterator[Sample]:
 SOLVE = Op("solve", _solve_reference, None, (_solve_da, _solve_db), _solve_jvp, _solve_samples)
 
 
-class solve_ex_result(NamedTuple):
-    """What `solve_ex` gives."""
-
-    result: Any
-    info: Any
-
-
 def solve(A: Any, B: Any, *, left: bool = True, out: Any = None) -> Any:
     r"""The solution of A X = B; of X A = B with left=False.
 
@@ -189,7 +176,7 @@ def solve_ex(A: Any, B: Any, *, left: bool = True, check_errors: bool = False, o
     if check_errors:
         refuse(name, info, a_shape, _singular)
     x = x if left else mT(x)
-    result = solve_ex_result(reshape(x, shape_of(x)[:-1]) if vector else x, info)
+    result = return_types.linalg_solve_ex(reshape(x, shape_of(x)[:-1]) if vector else x, info)
     return result if out is None else write_out("linalg.solve_ex", result, out)
 
 
@@ -292,16 +279,9 @@ def solve_triangular(
     return result if out is None else write_out(name, result, out)
 
 
-class triangular_solve_result(NamedTuple):
-    """What `triangular_solve` gives."""
-
-    solution: Any
-    cloned_coefficient: Any
-
-
 def triangular_solve(
     input: Any, A: Any, upper: bool = True, transpose: bool = False, unitriangular: bool = False
-) -> triangular_solve_result:
+) -> Any:
     """(solution of A X = input, A): the older form of `linalg.solve_triangular`.
 
     >>> mt.triangular_solve(mt.ones(2, 1), 2 * mt.eye(2)).solution.flatten()
@@ -309,7 +289,7 @@ def triangular_solve(
     """
     a = mT(A) if transpose else A
     x = solve_triangular(a, input, upper=upper != transpose, unitriangular=unitriangular)
-    return triangular_solve_result(x, A)
+    return return_types.triangular_solve(x, A)
 
 
 # --- cholesky ---------------------------------------------------------------------------------------------------------
@@ -348,13 +328,6 @@ def _cholesky_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CHOLESKY = Op("cholesky", _cholesky_reference, None, (_cholesky_da,), None, _cholesky_samples)
 
 
-class cholesky_ex_result(NamedTuple):
-    """What `cholesky_ex` gives."""
-
-    L: Any
-    info: Any
-
-
 def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """(L, info): as `cholesky`; where a matrix is not positive definite, `info` is the order of the first leading minor
     that is not, and L goes only so far.
@@ -372,7 +345,7 @@ def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False, out:
             shape_of(A),
             lambda order: f"is not positive definite: its leading minor of order {order} is not positive",
         )
-    result = cholesky_ex_result(mT(factor) if upper else factor, info)
+    result = return_types.linalg_cholesky_ex(mT(factor) if upper else factor, info)
     return result if out is None else write_out("linalg.cholesky_ex", result, out)
 
 
@@ -495,21 +468,6 @@ def _lu_samples(rng: np.random.Generator) -> Iterator[Sample]:
 LU_FACTOR = Op("lu_factor", _lu_reference, None, (_lu_da,), None, _lu_samples)
 
 
-class lu_result(NamedTuple):
-    """What `lu` gives."""
-
-    P: Any
-    L: Any
-    U: Any
-
-
-class lu_factor_result(NamedTuple):
-    """What `lu_factor` gives."""
-
-    LU: Any
-    pivots: Any
-
-
 def lu(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     r"""(P, L, U) with A = P L U: row exchanges, a lower triangle with ones on its diagonal, an upper triangle.
 
@@ -525,16 +483,27 @@ def lu(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     """
     need_matrices("linalg.lu", A)
     packed, _, exchange = apply(LU_FACTOR, A, pivot=bool(pivot))
-    m, n = shape_of(A)[-2:]
-    k = min(m, n)
-    ones = np.eye(m, k, dtype=array_of(A).dtype)
     p = exchange if pivot else narrow(exchange, -1, 0, 0)
-    result = lu_result(
-        p.detach() if isinstance(p, Tensor) else p,
-        add(lower(narrow(packed, -1, 0, k), -1), ones),
-        upper(narrow(packed, -2, 0, k)),
-    )
+    result = return_types.linalg_lu(p.detach() if isinstance(p, Tensor) else p, *_triangles(packed))
     return result if out is None else write_out("linalg.lu", result, out)
+
+
+def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
+    """(LU, pivots, info): as `lu_factor`; where a zero stands on the diagonal of U, `info` is its place from 1, else 0.
+
+    >>> mt.linalg.lu_factor_ex(mt.zeros(2, 2)).info
+    tensor(1, dtype=minitensor.int32)
+    """
+    name = "linalg.lu_factor"
+    need_matrices(name, A)
+    packed, pivots, _ = apply(LU_FACTOR, A, pivot=bool(pivot))
+    zeros = np.diagonal(raw(packed), axis1=-2, axis2=-1) == 0
+    order = zeros.argmax(-1) + 1 if zeros.shape[-1] else np.zeros(zeros.shape[:-1], int)
+    info = np.asarray(np.where(zeros.any(-1), order, 0), np.int32)
+    if check_errors:
+        refuse(name, info, shape_of(A), lambda i: f"is singular: element ({i}, {i}) of U is 0")
+    result = return_types.linalg_lu_factor_ex(packed, pivots, wrap_as(A, info))
+    return result if out is None else write_out("linalg.lu_factor_ex", result, out)
 
 
 def lu_factor(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
@@ -545,13 +514,42 @@ def lu_factor(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     >>> mt.linalg.lu_factor(mt.tensor([[0.0, 2.0], [4.0, 1.0]])).pivots
     tensor([2, 2], dtype=minitensor.int32)
     """
-    need_matrices("linalg.lu_factor", A)
-    packed, pivots, _ = apply(LU_FACTOR, A, pivot=bool(pivot))
-    zeros = np.diagonal(raw(packed), axis1=-2, axis2=-1) == 0
-    order = np.where(zeros.any(-1), zeros.argmax(-1) + 1, 0) if zeros.shape[-1] else np.zeros(zeros.shape[:-1], int)
-    refuse("linalg.lu_factor", order, shape_of(A), lambda i: f"is singular: element ({i}, {i}) of U is 0")
-    result = lu_factor_result(packed, pivots)
+    packed, pivots, _ = lu_factor_ex(A, pivot=pivot, check_errors=True)
+    result = return_types.linalg_lu_factor(packed, pivots)
     return result if out is None else write_out("linalg.lu_factor", result, out)
+
+
+def _triangles(packed: Any) -> tuple[Any, Any]:
+    """(L, U) of the matrices that hold both."""
+    m, n = shape_of(packed)[-2:]
+    k = min(m, n)
+    ones = np.eye(m, k, dtype=array_of(packed).dtype)
+    return add(lower(narrow(packed, -1, 0, k), -1), ones), upper(narrow(packed, -2, 0, k))
+
+
+def lu_unpack(
+    LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None
+) -> Any:
+    """(P, L, U) of what `linalg.lu_factor` gives; those that are not asked for are empty.
+
+    >>> p, l, u = mt.lu_unpack(*mt.linalg.lu_factor(mt.tensor([[0.0, 2.0], [4.0, 1.0]])))
+    >>> p @ l @ u
+    tensor([[0., 2.],
+            [4., 1.]])
+    """
+    name = "lu_unpack"
+    need_matrices(name, LU_data)
+    m, n = shape_of(LU_data)[-2:]
+    if shape_of(LU_pivots) != (*shape_of(LU_data)[:-2], min(m, n)) or array_of(LU_pivots).dtype != np.int32:
+        raise ShapeError(
+            f"{name}: pivots {shape_of(LU_pivots)} {array_of(LU_pivots).dtype} are not those of {shape_of(LU_data)}: "
+            f"expected int32 ones of shape {(*shape_of(LU_data)[:-2], min(m, n))}"
+        )
+    dtype = array_of(LU_data).dtype
+    p = _exchange(raw(LU_pivots), m, dtype) if unpack_pivots else np.empty(0, dtype)
+    nothing = wrap_as(LU_data, np.empty(0, dtype))
+    result = return_types.lu_unpack(wrap_as(LU_data, p), *(_triangles(LU_data) if unpack_data else (nothing, nothing)))
+    return result if out is None else write_out(name, result, out)
 
 
 def _exchange(pivots: Array, m: int, dtype: Any) -> Array:
