@@ -251,6 +251,7 @@ class Tensor:
     version = cython.declare(object, visibility="readonly")
     leaf_grad = cython.declare(object, visibility="public")  # the accumulated gradient, a Tensor or None
     leaf_hooks = cython.declare(object, visibility="public")  # of a leaf: [hook, ...] or None
+    after_hooks = cython.declare(object, visibility="public")  # of a leaf, called once its gradient is added; or None
     layer = cython.declare(object, visibility="public")  # of forward mode: a Dual or None
     base = cython.declare(object, visibility="readonly")  # the tensor that this is a view of, or None
     chain = cython.declare(object, visibility="readonly")  # (chain of what it views, op, params, output)
@@ -273,6 +274,7 @@ class Tensor:
         self.version = version
         self.leaf_grad = None
         self.leaf_hooks = None
+        self.after_hooks = None
         self.layer = None
         self.base = None
         self.chain = None
@@ -1449,7 +1451,7 @@ def _result(g: Any, owned: bool, on_tensors: bool) -> Any:
 
 @cython.cfunc
 def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
-    """Adds a gradient to a leaf's, in place unless it is itself recorded."""
+    """Adds a gradient to a leaf's, in place unless it is itself recorded, and calls the leaf's hooks for that."""
     have = t.leaf_grad
     if have is None:
         if on_tensors:
@@ -1463,6 +1465,9 @@ def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
     else:
         np.add(have.array, g, out=have.array)
         have.version.bump()
+    if t.after_hooks is not None:
+        for hook in list(t.after_hooks):
+            hook(t)
 
 
 @cython.cfunc

@@ -316,7 +316,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
 
     def is_same_size(self, other: Tensor) -> bool:
         """Whether `other` has the same shape."""
-        return self.array.shape == shape_of(other)
+        return bool(self.array.shape == shape_of(other))
 
     def is_set_to(self, tensor: Tensor) -> bool:
         """Whether `tensor` has the same elements in the same memory."""
@@ -470,6 +470,26 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         if not self.requires_grad:
             raise GraphError("register_hook: the tensor does not require gradients")
         return RemovableHandle(graph.add_hook(self, hook), hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Has `hook` called with this leaf whenever backward has added to its `grad`.
+
+        So each parameter can be stepped, and its gradient let go, while the walk goes on.
+
+        >>> x = mt.ones(2, requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda leaf: print(leaf.grad))
+        >>> (x * 3).sum().backward()
+        tensor([3., 3.])
+        """
+        name = "register_post_accumulate_grad_hook"
+        if not self.requires_grad:
+            raise GraphError(f"{name}: the tensor does not require gradients")
+        if self.node is not None:
+            raise GraphError(f"{name}: only a leaf accumulates gradients; register_hook is for other tensors")
+        if self.after_hooks is None:
+            self.after_hooks = []
+        self.after_hooks.append(hook)
+        return RemovableHandle(self.after_hooks, hook)
 
     # --- out of the library -------------------------------------------------------------------------------------------
 

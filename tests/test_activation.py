@@ -276,3 +276,15 @@ def test_prelu_learns():
     assert list(layer.state_dict()) == ["weight"]
     layer(-mt.ones(3, 2, dtype=mt.float64)).sum().backward()
     assert layer.weight.grad.tolist() == [-3.0, -3.0]
+
+
+@pytest.mark.parametrize("dtype", [mt.float32, mt.float64])
+def test_rrelu_draws_a_double_for_each_element_that_is_not_positive(dtype):
+    x = mt.tensor([-1.0, 2.0, -1.0, 0.0, -1.0], dtype=dtype)
+    _ = mt.manual_seed(0)
+    y = mt.rrelu(x, 0.25, 0.75, True)
+    after = mt.rand(1)
+    _ = mt.manual_seed(0)
+    a = mt.rand(4, dtype=mt.float64) * 0.5 + 0.25
+    assert mt.allclose(y.double(), mt.tensor([-a[0], 2, -a[1], 0, -a[3]], dtype=mt.float64), rtol=1e-7)
+    assert mt.equal(after, mt.rand(1))

@@ -559,3 +559,45 @@ def test_gradcheck_finds_a_wrong_rule():
 
 def test_both_builds_of_the_graph_say_what_they_are():
     assert graph.is_compiled() == (not graph.__file__.endswith(".py"))
+
+
+def test_hooks_after_a_leaf_has_accumulated():
+    x, other = mt.ones(2, requires_grad=True), mt.ones(2, requires_grad=True)
+    seen = []
+    handle = x.register_post_accumulate_grad_hook(lambda leaf: seen.append((leaf is x, leaf.grad.tolist())))
+    x.register_hook(lambda g: g * 2)
+    (x * x + x * other).sum().backward()  # once, of the whole gradient, after the hook that changes it
+    assert seen == [(True, [6.0, 6.0])]
+    (x * 1).sum().backward(inputs=[x])
+    assert seen[1:] == [(True, [8.0, 8.0])]
+    (other * 1).sum().backward()
+    mt.autograd.grad((x * 1).sum(), x)
+    assert len(seen) == 2
+    handle.remove()
+    (x * 1).sum().backward()
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_hook_after_accumulation_can_step_and_let_go(create_graph):
+    w = mt.tensor([1.0, 2.0], requires_grad=True)
+    modes = []
+
+    def step(leaf):
+        modes.append(mt.is_grad_enabled())
+        with mt.no_grad():
+            leaf -= 0.5 * leaf.grad
+        leaf.grad = None
+
+    w.register_post_accumulate_grad_hook(step)
+    (w * mt.tensor([2.0, 4.0])).sum().backward(create_graph=create_graph)
+    assert w.tolist() == [0.0, 0.0]
+    assert w.grad is None
+    assert modes == [create_graph]
+
+
+def test_hooks_after_accumulation_are_for_leaves():
+    with pytest.raises(RuntimeError, match="does not require gradients"):
+        mt.ones(1).register_post_accumulate_grad_hook(print)
+    with pytest.raises(RuntimeError, match="only a leaf"):
+        (mt.ones(1, requires_grad=True) * 2).register_post_accumulate_grad_hook(print)

@@ -328,3 +328,12 @@ def test_read_only_memory_is_refused_before_anything_is_written():
     w.grad = mt.ones(3)
     with pytest.raises(ShapeError, match="Adam: the tensor's memory is read-only"):
         optim.Adam([w]).step()
+
+
+def test_a_parameter_without_a_state_has_none_in_the_state_dict():
+    p = mt.nn.Parameter(mt.ones(2))
+    optimizer = mt.optim.SGD([p], lr=0.1)
+    p.sum().backward()
+    optimizer.step()
+    assert optimizer.state_dict()["state"] == {}
+    optimizer.load_state_dict(optimizer.state_dict())

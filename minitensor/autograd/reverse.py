@@ -8,6 +8,7 @@ from typing import Any
 from .. import creation, graph
 from ..errors import DtypeError, GraphError, ShapeError
 from ..tensor import Tensor
+from .modes import set_grad_enabled
 
 
 def _listed(x: Any) -> list[Any]:
@@ -76,6 +77,9 @@ def backward(
     for x, g in zip(wanted, found, strict=True):
         if g is not None:
             x.grad = g if x.grad is None else x.grad + g
+            for hook in list(x.after_hooks or ()):
+                with set_grad_enabled(create_graph):
+                    hook(x)
 
 
 def grad(

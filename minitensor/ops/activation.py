@@ -223,7 +223,7 @@ def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool
     x = raw(input)
     slopes = np.ones_like(x)
     below = x <= 0
-    slopes[below] = default_generator.uniform((int(below.sum()),), x.dtype, lower, upper)
+    slopes[below] = default_generator.uniform((int(below.sum()),), np.dtype("float64"), lower, upper)
     return mul(input, slopes)
 
 

@@ -226,7 +226,7 @@ class Optimizer:
             for p in group["params"]:
                 number.setdefault(p, len(number))
             groups.append({**group, "params": [number[p] for p in group["params"]]})
-        state = {number.get(p, p): dict(values) for p, values in self.state.items()}
+        state = {number.get(p, p): dict(values) for p, values in self.state.items() if values}
         made: dict[str, Any] = {"state": state, "param_groups": groups}
         for hook in list(self._hooks["save"]):
             made = hook(self, made) or made
