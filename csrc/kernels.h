@@ -69,6 +69,14 @@ struct ConvSizes {
   int64_t sh, sw, ph, pw, dh, dw, groups;
 };
 
+// A recurrent layer's way through time. Its steps stand in the order in which they are taken: step s
+// works on count[s] examples, whose rows are first[s], first[s] + stride, ...; the counts only grow
+// or only shrink, and are batch at most.
+struct Sequence {
+  int64_t steps, batch, n, stride;  // n: values of a state
+  const int64_t *count, *first;
+};
+
 #define MT_KERNEL_TABLE(ROW)                                                                       \
   /* matmul.cpp; bias (n), or null */                                                              \
   ROW(matmul, (T * c, const T* a, const T* b, const T* bias, const MatmulSizes& s))                \
@@ -205,7 +213,22 @@ struct ConvSizes {
       (T * dold, const T* dh, const T* dc, const T* x, const T* cn, int64_t rows, int64_t n))      \
   ROW(gru_cell, (T * out, const T* x, const T* y, const T* h, int64_t rows, int64_t n))            \
   ROW(gru_cell_dx, (T * dx, const T* g, const T* x, const T* y, const T* h, bool hidden,           \
-                    int64_t rows, int64_t n))
+                    int64_t rows, int64_t n))                                                      \
+  /* recurrent.cpp: y, cells are (rows, n), x and gates (rows, 4 n), 3 n for x of a GRU, n of an   \
+   * RNN; h, c and their gradients are (batch, n), w is (gates n, n) */                            \
+  ROW(lstm_layer, (T * y, T * hn, T * cn, T * gates, T * cells, const T* x, const T* h,            \
+                   const T* c, const T* w, const Sequence& s))                                     \
+  ROW(lstm_layer_vjp,                                                                              \
+      (T * dx, T * dh, T * dc, const T* gy, const T* gh, const T* gc, const T* c, const T* w,      \
+       const T* gates, const T* cells, const Sequence& s))                                         \
+  ROW(gru_layer, (T * y, T * hn, T * gates, const T* x, const T* h, const T* w, const T* b,        \
+                  const Sequence& s))                                                              \
+  ROW(gru_layer_vjp, (T * dx, T * dp, T * dh, const T* gy, const T* gh, const T* h, const T* w,    \
+                      const T* y, const T* gates, const Sequence& s))                              \
+  ROW(rnn_layer,                                                                                   \
+      (T * y, T * hn, const T* x, const T* h, const T* w, bool relu, const Sequence& s))           \
+  ROW(rnn_layer_vjp, (T * dx, T * dh, const T* gy, const T* gh, const T* w, const T* y, bool relu, \
+                      const Sequence& s))
 
 #define MT_ROW(name, args) \
   template <class T>       \

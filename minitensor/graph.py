@@ -1401,6 +1401,10 @@ def _step(
         )
     rules = op.rules
     variadic: cython.bint = op.variadic
+    joint: Any = op.joint
+    if joint is not None:
+        wanted = tuple([o is not None and (not filtered or pending[o].leads) for o in node.inputs])
+        joint = joint(wanted, g, *saved, **node.params)
     for i in range(len(node.inputs)):
         target = node.inputs[i]
         if target is None:
@@ -1408,7 +1412,9 @@ def _step(
         q = pending[target]
         if filtered and not q.leads:
             continue
-        if variadic:
+        if joint is not None:
+            d = joint[i]
+        elif variadic:
             d = rules[0](g, *saved, position=i, **node.params)
         else:
             d = rules[i](g, *saved, **node.params)

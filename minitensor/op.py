@@ -45,6 +45,9 @@ class Op:
     tensors it records itself, and so serves every order. None marks an argument that has no derivative. A saved value
     that a rule does not use is named `_` or `_x` in the rule, and is not kept on that rule's account.
 
+    `joint(wanted, g, *saved, **params)`, where one computation gives the gradients of several arguments, returns those
+    of all (None where not `wanted`, a bool each); the rules are then its parts, `rules=parts(joint, 3)`.
+
     `jvp` is forward mode: "linear" (jointly in all differentiable arguments: the operator applied to the tangents),
     "multilinear" (the sum over the arguments of the operator with that one replaced by its tangent), "elementwise"
     (each rule, a product by a diagonal, is its own transpose) or a function `jvp(tangents, *saved, **params)` where
@@ -63,6 +66,7 @@ class Op:
     exact: bool = False  # sums and products only: exact on small powers of two
     length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
     batch: Callable[..., Any] | None = None
+    joint: Callable[..., Any] | None = None
     kernel: Callable[..., Any] | None = None
     saves: tuple[int, ...] = ()
     uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each
@@ -82,6 +86,16 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
+
+
+def parts(joint: Callable[..., Any], n: int) -> tuple[Callable[..., Any], ...]:
+    """The rules of n arguments whose gradients come out of one computation."""
+
+    def part(i: int) -> Callable[..., Any]:
+        wanted = tuple([k == i for k in range(n)])
+        return lambda g, *saved, **params: joint(wanted, g, *saved, **params)[i]
+
+    return tuple(map(part, range(n)))
 
 
 def _find(name: str) -> Op:

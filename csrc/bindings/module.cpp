@@ -18,4 +18,5 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_pool(m);
   mt::bind_resample(m);
   mt::bind_rnn(m);
+  mt::bind_recurrent(m);
 }

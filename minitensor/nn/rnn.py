@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from .. import creation
 from ..errors import DtypeError, ShapeError
@@ -14,10 +15,11 @@ from ..ops import rnn as cells
 from ..ops.arithmetic import add
 from ..ops.common import array_of, shape_of
 from ..ops.dropout import dropout
-from ..ops.functions import relu, tanh
 from ..ops.matmul import linear
+from ..ops.recurrent import GRU_LAYER, LSTM_LAYER, RNN_LAYER, step_by_step
+from ..ops.rnn import LSTM_CELL
 from ..ops.scatter import index_select
-from ..ops.shape import cat, split, squeeze, stack, transpose, unbind, unsqueeze
+from ..ops.shape import cat, reshape, squeeze, stack, unbind, unsqueeze
 from . import init
 from .linear import whole
 from .module import Module
@@ -25,7 +27,6 @@ from .parameter import Parameter
 from .utils.rnn import PackedSequence
 
 State = tuple[Any, ...]  # of one direction of one layer: (h,), or (h, c)
-Step = Callable[[Any, State], State]
 
 
 def _start_uniform(module: Module, hidden_size: int) -> None:
@@ -108,8 +109,8 @@ class RNNBase(Module):
         """The parameters of each layer and direction."""
         return [[self._parameters[name] for name in names] for names in self._names]
 
-    def _step(self, w: dict[str, Any]) -> Step:
-        """One step of a layer: from the product of the input (N, gates * H) and the state to the next state."""
+    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
+        """One direction of a layer: from the input's product (rows, gates * H) to (outputs (rows, H), *last state)."""
         raise NotImplementedError
 
     def _input(self, x: Any, w: dict[str, Any]) -> Any:
@@ -117,34 +118,12 @@ class RNNBase(Module):
         bias = w.get("bias_ih")
         return linear(x, w["weight_ih"], bias if bias is None else add(bias, w["bias_hh"]))
 
-    def _run(self, x: Any, sizes: list[int] | None, state: State, layer: int, suffix: str) -> tuple[Any, State]:
-        """One direction of one layer through time: the outputs, in the layout of x, and the last state."""
+    def _run(self, x: Any, state: State, layer: int, suffix: str, how: dict[str, Any]) -> tuple[Any, State]:
+        """One direction of one layer through time, on rows that stand as `how` says: the outputs, the last state."""
         end = f"_l{layer}{suffix}"
         w = {name.removesuffix(end): self._parameters[name] for name in self._names[self._index(layer, suffix)]}
-        product, step = self._input(x, w), self._step(w)
-        steps = list(unbind(product, 0) if sizes is None else split(product, sizes, 0))
-        outputs: list[Any] = [None] * len(steps)
-        if suffix:
-            start, rows = state, sizes[-1] if sizes is not None else None
-            state = state if rows is None else _rows(state, 0, rows)
-            for t in reversed(range(len(steps))):
-                if sizes is not None and sizes[t] > shape_of(state[0])[0]:  # shorter sequences begin
-                    more = _rows(start, shape_of(state[0])[0], sizes[t])
-                    state = tuple([cat([s, m], 0) for s, m in zip(state, more, strict=True)])
-                state = step(steps[t], state)
-                outputs[t] = state[0]
-        else:
-            ended: list[State] = []
-            for t in range(len(steps)):
-                n = shape_of(state[0])[0]
-                if sizes is not None and sizes[t] < n:  # shorter sequences end
-                    ended.append(_rows(state, sizes[t], n))
-                    state = _rows(state, 0, sizes[t])
-                state = step(steps[t], state)
-                outputs[t] = state[0]
-            if ended:
-                state = tuple([cat(list(parts), 0) for parts in zip(state, *reversed(ended), strict=True)])
-        return (stack(outputs, 0) if sizes is None else cat(outputs, 0)), state
+        out, *last = self._layer(self._input(x, w), state, w, {**how, "reverse": suffix != ""})
+        return out, tuple(last)
 
     def _index(self, layer: int, suffix: str) -> int:
         return layer * len(self._directions()) + (suffix != "")
@@ -174,21 +153,25 @@ class RNNBase(Module):
         """(output, last state): see the class."""
         name, packed = self._get_name(), isinstance(input, PackedSequence)
         sizes, order, back, unbatched = None, None, None, False
-        x = input
+        x, first = input, False
         if packed:
             x, counts, order, back = input
-            sizes = [int(n) for n in counts.array]
+            sizes = tuple([int(n) for n in counts.array])
             batch = sizes[0]
         else:
             unbatched = len(shape_of(x)) == 2
             if len(shape_of(x)) not in (2, 3):
                 raise ShapeError(f"{name}: expected an input of 2 or 3 axes, got {shape_of(x)}")
-            x = unsqueeze(x, 1) if unbatched else transpose(x, 0, 1) if self.batch_first else x
-            batch = shape_of(x)[1]
-            if shape_of(x)[0] == 0:
+            first = self.batch_first and not unbatched
+            lead = (*shape_of(x)[:-1], 1)[:2]
+            batch, steps = lead if first else lead[::-1]
+            if steps == 0:
                 raise ShapeError(f"{name}: expected a sequence of at least one step, got an input {shape_of(input)}")
         if shape_of(x)[-1] != self.input_size:
             raise ShapeError(f"{name}: expected {self.input_size} features in the last axis, got {shape_of(x)}")
+        if not packed:
+            x, sizes = reshape(x, (batch * steps, self.input_size)), (batch,) * steps
+        how = {"sizes": sizes, "batch_first": first}
         states = [unbind(s, 0) for s in self._start(hx, batch, unbatched, order, x)]
         last: list[State] = []
         for layer in range(self.num_layers):
@@ -197,7 +180,7 @@ class RNNBase(Module):
             outputs = []
             for suffix in self._directions():
                 k = self._index(layer, suffix)
-                out, state = self._run(x, sizes, tuple([s[k] for s in states]), layer, suffix)
+                out, state = self._run(x, tuple([s[k] for s in states]), layer, suffix, how)
                 outputs.append(out)
                 last.append(state)
             x = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
@@ -206,9 +189,9 @@ class RNNBase(Module):
             x = PackedSequence(x, input.batch_sizes, order, back)
             finals = finals if back is None else [index_select(s, 1, back) for s in finals]
         elif unbatched:
-            x, finals = squeeze(x, 1), [squeeze(s, 1) for s in finals]
-        elif self.batch_first:
-            x = transpose(x, 0, 1)
+            finals = [squeeze(s, 1) for s in finals]
+        else:
+            x = reshape(x, (*lead, shape_of(x)[-1]))
         return x, finals[0] if self._states == 1 else tuple(finals)
 
     def extra_repr(self) -> str:
@@ -224,10 +207,6 @@ class RNNBase(Module):
         }
         options = [f", {key}={getattr(self, key)}" for key, value in usual.items() if getattr(self, key) != value]
         return text + "".join(options)
-
-
-def _rows(state: State, begin: int, end: int) -> State:
-    return tuple([s[begin:end] for s in state])
 
 
 class RNN(RNNBase):
@@ -273,13 +252,9 @@ class RNN(RNNBase):
         )
         self.nonlinearity = nonlinearity
 
-    def _step(self, w: dict[str, Any]) -> Step:
-        bend, weight = tanh if self.mode == "RNN_TANH" else relu, w["weight_hh"]
-
-        def step(x: Any, state: State) -> State:
-            return (bend(add(x, linear(state[0], weight))),)
-
-        return step
+    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
+        outs: tuple[Any, ...] = apply(RNN_LAYER, x, *states, w["weight_hh"], relu=self.mode == "RNN_RELU", **how)
+        return outs
 
 
 class LSTM(RNNBase):
@@ -301,14 +276,17 @@ class LSTM(RNNBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
-    def _step(self, w: dict[str, Any]) -> Step:
+    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
         weight, projection = w["weight_hh"], w.get("weight_hr")
+        if projection is None:
+            outs: tuple[Any, ...] = apply(LSTM_LAYER, x, *states, weight, **how)
+            return outs
 
-        def step(x: Any, state: State) -> State:
-            h, c = apply(cells.LSTM_CELL, add(x, linear(state[0], weight)), state[1])
-            return (h if projection is None else linear(h, projection)), c
+        def cell(a: Any, h: Any, c: Any) -> tuple[Any, ...]:
+            h, c = apply(LSTM_CELL, add(a, linear(h, weight)), c)
+            return linear(h, projection), c
 
-        return step
+        return step_by_step(cell, x, states, **how)
 
 
 class GRU(RNNBase):
@@ -332,13 +310,12 @@ class GRU(RNNBase):
     def _input(self, x: Any, w: dict[str, Any]) -> Any:
         return linear(x, w["weight_ih"], w.get("bias_ih"))
 
-    def _step(self, w: dict[str, Any]) -> Step:
+    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
         weight, bias = w["weight_hh"], w.get("bias_hh")
-
-        def step(x: Any, state: State) -> State:
-            return (apply(cells.GRU_CELL, x, linear(state[0], weight, bias), state[0]),)
-
-        return step
+        if bias is None:
+            bias = np.zeros(shape_of(weight)[0], array_of(weight).dtype)
+        outs: tuple[Any, ...] = apply(GRU_LAYER, x, *states, weight, bias, **how)
+        return outs
 
 
 class RNNCellBase(Module):

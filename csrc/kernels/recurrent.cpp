@@ -1,0 +1,312 @@
+// Recurrent layers through all of their steps. With h the state before a step and x the product of
+// its input, each step is one product and a few functions of each element:
+//
+//     forward    p = h w^T,  then the gates from x + p, then the next state
+//     backward   dh = dp w (dp of the step after) + what else reaches h, then the gates' gradients
+//
+// w is packed once. A chunk makes a few columns of the product and goes on with them while they are
+// in registers and L1: forward those of all gates of as many units as a vector holds, backward two
+// vectors of units.
+#include "../kernels.h"
+#include "gemm.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+template <class T>
+inline Vec<T> take(const T* p, int lanes) {
+  return lanes == kLanes<T> ? load(p) : load_n(p, lanes);
+}
+template <class T>
+inline void put(T* p, Vec<T> v, int lanes) {
+  lanes == kLanes<T> ? store(p, v) : store_n(p, v, lanes);
+}
+
+// Where an example's state before a step stands: the row of the step before, or -1 for the first.
+struct Rows {
+  const Sequence& s;
+  int64_t row(int64_t step, int64_t example) const { return s.first[step] + example * s.stride; }
+  int64_t before(int64_t step, int64_t example) const {
+    return step > 0 && example < s.count[step - 1] ? row(step - 1, example) : -1;
+  }
+};
+
+template <int Vectors>
+constexpr int kStepRows = Vectors == 1 ? kTileRows : (kRegisters - 1 - Vectors) / Vectors;
+
+// w (G n, n) as panels of G vectors: panel p has, for each k, w[g n + p L + lane, k] of all gates
+// g.
+template <int G, class T>
+void pack_gates(T* to, const T* w, int64_t n) {
+  constexpr int L = kLanes<T>;
+  for_chunks(ceil_div(n, L), [&](int64_t panel) {
+    T* out = to + panel * n * G * L;
+    const int lanes = min(L, n - panel * L);
+    for (int g = 0; g < G; ++g) {
+      const T* from = w + (g * n + panel * L) * n;
+      for (int64_t k = 0; k < n; k += L) {
+        const int depth = min(L, n - k);
+        Vec<T> x[L];
+#pragma GCC unroll 16
+        for (int r = 0; r < L; ++r) x[r] = r < lanes ? take(from + r * n + k, depth) : Vec<T>{};
+        transpose<T>(x);
+#pragma GCC unroll 16
+        for (int r = 0; r < L; ++r)
+          if (r < depth) store(out + ((k + r) * G + g) * L, x[r]);
+      }
+    }
+  });
+}
+
+// w (depth, n) as panels of two vectors of columns.
+template <class T>
+void pack_columns(T* to, const T* w, int64_t depth, int64_t n) {
+  constexpr int W = 2 * kLanes<T>;
+  for_chunks(ceil_div(n, W), [&](int64_t panel) {
+    pack<W>(to + panel * depth * W, Matrix<const T>{w + panel * W, 1, n}, min(W, n - panel * W),
+            depth);
+  });
+}
+
+// The last state of each example: of the last step that it takes part in, or where it began.
+template <class T>
+void last_states(T* last, const T* states, const T* start, const Sequence& s) {
+  const Rows at{s};
+  int64_t done = 0;
+  for (int64_t step = s.steps - 1; step >= 0; --step)
+    for (; done < s.count[step]; ++done)
+      for (int64_t j = 0; j < s.n; ++j) last[done * s.n + j] = states[at.row(step, done) * s.n + j];
+  for (int64_t i = done * s.n; i < s.batch * s.n; ++i) last[i] = start[i];
+}
+
+// For every step: p = h w^T of its examples, in pieces of a vector of units, each of which goes to
+// cell(p, row, before, example, j, lanes): its G gates' vectors one after the other, the row, that
+// of the state before (or -1), the first unit and how many there are.
+template <int G, class T, class F>
+void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const F& cell) {
+  constexpr int L = kLanes<T>, R = kStepRows<G>;
+  const Rows at{s};
+  const int64_t n = s.n, panels = ceil_div(n, L);
+  if (n == 0) return;
+  Scratch<T> packed(panels * n * G * L);
+  pack_gates<G>(packed.p, w, n);
+  for (int64_t step = 0; step < s.steps; ++step) {
+    const int64_t count = s.count[step], tiles = ceil_div(count, R);
+    const int64_t blocks = max(1, min(tiles, count * G * L * n / kChunkWork));
+    const int64_t grain = ceil_div(kChunkWork, max(1, ceil_div(count, blocks) * G * L * n));
+    const auto piece = [&](int64_t panel, int64_t block) {
+      const int64_t j = panel * L;
+      for (int64_t t = cut(tiles, blocks, block); t < cut(tiles, blocks, block + 1); ++t) {
+        const int64_t begin = cut(count, tiles, t), end = cut(count, tiles, t + 1);
+        T p[R * G * L];
+        with<R>(end - begin, [&](auto rows) {
+          constexpr int H = decltype(rows)::value;
+          ByRow<T, H> state;
+          for (int i = 0; i < H; ++i) {
+            const int64_t before = at.before(step, begin + i);
+            state.row[i] = before < 0 ? h + (begin + i) * n : y + before * n;
+          }
+          Vec<T> sum[H][G] = {};
+          accumulate<H, G, T>(sum, n, state, Steps<T>{packed.p + panel * n * G * L, G * L});
+#pragma GCC unroll 14
+          for (int i = 0; i < H; ++i) {
+#pragma GCC unroll 4
+            for (int g = 0; g < G; ++g) store(p + (i * G + g) * L, sum[i][g]);
+          }
+        });
+        for (int64_t i = begin; i < end; ++i)
+          cell(p + (i - begin) * G * L, at.row(step, i), at.before(step, i), i, j,
+               static_cast<int>(min(L, n - j)));
+      }
+    };
+    for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
+      for (int64_t k = from; k < to; ++k) piece(k / blocks, k % blocks);
+    });
+  }
+}
+
+// For every step from the last: dh += dp w, dp the rows (G n) of the step after it; dh keeps what
+// else reaches the state. cell(row, before, example, j, lanes) takes it from there for each piece
+// of a vector of units: it makes dp of its own row and leaves in dh what goes past the product.
+template <int G, class T, class F>
+void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const F& cell) {
+  constexpr int L = kLanes<T>, W = 2 * L, R = kTileRows;
+  const Rows at{s};
+  const int64_t n = s.n, depth = G * n, panels = ceil_div(n, W);
+  if (n == 0) return;
+  Scratch<T> packed(panels * depth * W);
+  pack_columns(packed.p, w, depth, n);
+  for (int64_t step = s.steps - 1; step >= -1; --step) {
+    const int64_t now = step < 0 ? 0 : s.count[step];
+    const int64_t after = step + 1 < s.steps ? s.count[step + 1] : 0, count = max(now, after);
+    const int64_t tiles = ceil_div(count, R);
+    const int64_t blocks = max(1, min(tiles, count * W * depth / kChunkWork));
+    const int64_t grain = ceil_div(kChunkWork, max(1, ceil_div(count, blocks) * W * depth));
+    const auto piece = [&](int64_t panel, int64_t block) {
+      const int64_t j = panel * W;
+      const int width = min(W, n - j);
+      for (int64_t t = cut(tiles, blocks, block); t < cut(tiles, blocks, block + 1); ++t) {
+        const int64_t begin = cut(count, tiles, t), end = cut(count, tiles, t + 1);
+        if (begin < after)
+          with<R>(min(end, after) - begin, [&](auto rows) {
+            constexpr int H = decltype(rows)::value;
+            ByRow<T, H> from;
+            for (int i = 0; i < H; ++i) from.row[i] = dp + at.row(step + 1, begin + i) * depth;
+            const Matrix<T> to{dh + begin * n + j, n, 1};
+            tile<H, 2>(depth, from, Steps<T>{packed.p + panel * depth * W, W}, width, to,
+                       Matrix<const T>{to.p, n, 1});
+          });
+        for (int64_t i = begin; i < min(end, now); ++i)
+          for (int l = 0; l < width; l += L)
+            cell(at.row(step, i), at.before(step, i), i, j + l,
+                 static_cast<int>(min(L, width - l)));
+      }
+    };
+    for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
+      for (int64_t k = from; k < to; ++k) piece(k / blocks, k % blocks);
+    });
+  }
+}
+
+// gates = (i, f, g, o) = (s, s, tanh, s)(x + p),  cell = f c + i g,  y = o tanh(cell)
+template <class T>
+void lstm_layer(T* y, T* hn, T* cn, T* gates, T* cells, const T* x, const T* h, const T* c,
+                const T* w, const Sequence& s) {
+  constexpr int L = kLanes<T>;
+  const int64_t n = s.n;
+  run_forward<4>(
+      y, h, w, s,
+      [&](const T* p, int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+        const int64_t at = row * 4 * n + j;
+        const Vec<T> i = sigmoid<T>(load(p) + take(x + at, lanes));
+        const Vec<T> f = sigmoid<T>(load(p + L) + take(x + at + n, lanes));
+        const Vec<T> g = tanh<T>(load(p + 2 * L) + take(x + at + 2 * n, lanes));
+        const Vec<T> o = sigmoid<T>(load(p + 3 * L) + take(x + at + 3 * n, lanes));
+        put(gates + at, i, lanes);
+        put(gates + at + n, f, lanes);
+        put(gates + at + 2 * n, g, lanes);
+        put(gates + at + 3 * n, o, lanes);
+        const T* old = (before < 0 ? c + example * n : cells + before * n) + j;
+        const Vec<T> cell = f * take(old, lanes) + i * g;
+        put(cells + row * n + j, cell, lanes);
+        put(y + row * n + j, o * tanh<T>(cell), lanes);
+      });
+  last_states(hn, y, h, s);
+  last_states(cn, cells, c, s);
+}
+
+// forward was cell = f c + i g, y = o tanh(cell):  e = dc + dy o (1 - tanh(cell)^2),
+// dx = (e g s'(i), e c s'(f), e i (1 - g^2), dy tanh(cell) s'(o)),  dc = e f
+template <class T>
+void lstm_layer_vjp(T* dx, T* dh, T* dc, const T* gy, const T* gh, const T* gc, const T* c,
+                    const T* w, const T* gates, const T* cells, const Sequence& s) {
+  const int64_t n = s.n;
+  for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i], dc[i] = gc[i];
+  run_backward<4>(
+      dh, dx, w, s, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+        const T* gate = gates + row * 4 * n + j;
+        T *to = dx + row * 4 * n + j, *past = dh + example * n + j, *down = dc + example * n + j;
+        const Vec<T> i = take(gate, lanes), f = take(gate + n, lanes);
+        const Vec<T> g = take(gate + 2 * n, lanes), o = take(gate + 3 * n, lanes);
+        const Vec<T> t = tanh<T>(take(cells + row * n + j, lanes));
+        const Vec<T> up = take(past, lanes) + take(gy + row * n + j, lanes);
+        const Vec<T> e = take(down, lanes) + up * o * (1 - t * t);
+        const T* old = (before < 0 ? c + example * n : cells + before * n) + j;
+        put(to, e * g * i * (1 - i), lanes);
+        put(to + n, e * take(old, lanes) * f * (1 - f), lanes);
+        put(to + 2 * n, e * i * (1 - g * g), lanes);
+        put(to + 3 * n, up * t * o * (1 - o), lanes);
+        put(down, e * f, lanes);
+        put(past, Vec<T>{}, lanes);
+      });
+}
+
+// gates = (r, z, m, q): q = p_n + b_n,  r = s(x_r + p_r + b_r),  z likewise,  m = tanh(x_n + r q),
+// y = m + z (h - m)
+template <class T>
+void gru_layer(T* y, T* hn, T* gates, const T* x, const T* h, const T* w, const T* b,
+               const Sequence& s) {
+  constexpr int L = kLanes<T>;
+  const int64_t n = s.n;
+  run_forward<3>(
+      y, h, w, s,
+      [&](const T* p, int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+        const T *from = x + row * 3 * n + j, *bias = b + j;
+        T* gate = gates + row * 4 * n + j;
+        const Vec<T> r = sigmoid<T>(take(from, lanes) + (load(p) + take(bias, lanes)));
+        const Vec<T> z = sigmoid<T>(take(from + n, lanes) + (load(p + L) + take(bias + n, lanes)));
+        const Vec<T> q = load(p + 2 * L) + take(bias + 2 * n, lanes);
+        const Vec<T> m = tanh<T>(take(from + 2 * n, lanes) + r * q);
+        put(gate, r, lanes);
+        put(gate + n, z, lanes);
+        put(gate + 2 * n, m, lanes);
+        put(gate + 3 * n, q, lanes);
+        const T* old = (before < 0 ? h + example * n : y + before * n) + j;
+        put(y + row * n + j, m + z * (take(old, lanes) - m), lanes);
+      });
+  last_states(hn, y, h, s);
+}
+
+// forward was m = tanh(x_n + r q), y = m + z (h - m):  e = dy (1 - z) (1 - m^2),
+// dx = (e q s'(r), dy (h - m) s'(z), e),  dp the same with e r at its end,  dh = dy z + dp w
+template <class T>
+void gru_layer_vjp(T* dx, T* dp, T* dh, const T* gy, const T* gh, const T* h, const T* w,
+                   const T* y, const T* gates, const Sequence& s) {
+  const int64_t n = s.n;
+  for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i];
+  run_backward<3>(
+      dh, dp, w, s, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+        const T* gate = gates + row * 4 * n + j;
+        T *to = dx + row * 3 * n + j, *too = dp + row * 3 * n + j, *past = dh + example * n + j;
+        const Vec<T> r = take(gate, lanes), z = take(gate + n, lanes);
+        const Vec<T> m = take(gate + 2 * n, lanes), q = take(gate + 3 * n, lanes);
+        const Vec<T> up = take(past, lanes) + take(gy + row * n + j, lanes);
+        const Vec<T> e = up * (1 - z) * (1 - m * m), dr = e * q * r * (1 - r);
+        const T* old = (before < 0 ? h + example * n : y + before * n) + j;
+        const Vec<T> dz = up * (take(old, lanes) - m) * z * (1 - z);
+        put(to, dr, lanes);
+        put(too, dr, lanes);
+        put(to + n, dz, lanes);
+        put(too + n, dz, lanes);
+        put(to + 2 * n, e, lanes);
+        put(too + 2 * n, e * r, lanes);
+        put(past, up * z, lanes);
+      });
+}
+
+// y = tanh(x + p), or relu
+template <class T>
+void rnn_layer(T* y, T* hn, const T* x, const T* h, const T* w, bool relu, const Sequence& s) {
+  const int64_t n = s.n;
+  run_forward<1>(y, h, w, s, [&](const T* p, int64_t row, int64_t, int64_t, int64_t j, int lanes) {
+    const Vec<T> a = load(p) + take(x + row * n + j, lanes);
+    put(y + row * n + j, relu ? maximum<T>(a, Vec<T>{}) : tanh<T>(a), lanes);
+  });
+  last_states(hn, y, h, s);
+}
+
+// forward was y = f(x + p):  dx = dp = dy (1 - y^2), or dy where y > 0
+template <class T>
+void rnn_layer_vjp(T* dx, T* dh, const T* gy, const T* gh, const T* w, const T* y, bool relu,
+                   const Sequence& s) {
+  const int64_t n = s.n;
+  for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i];
+  run_backward<1>(dh, dx, w, s, [&](int64_t row, int64_t, int64_t example, int64_t j, int lanes) {
+    T* past = dh + example * n + j;
+    const Vec<T> out = take(y + row * n + j, lanes);
+    const Vec<T> up = take(past, lanes) + take(gy + row * n + j, lanes);
+    put(dx + row * n + j, relu ? select<T>(out <= 0, Vec<T>{}, up) : up * (1 - out * out), lanes);
+    put(past, Vec<T>{}, lanes);
+  });
+}
+
+}  // namespace
+
+MT_KERNEL(lstm_layer, lstm_layer)
+MT_KERNEL(lstm_layer_vjp, lstm_layer_vjp)
+MT_KERNEL(gru_layer, gru_layer)
+MT_KERNEL(gru_layer_vjp, gru_layer_vjp)
+MT_KERNEL(rnn_layer, rnn_layer)
+MT_KERNEL(rnn_layer_vjp, rnn_layer_vjp)
+
+}  // namespace mt::MT_ISA
