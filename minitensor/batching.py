@@ -138,7 +138,7 @@ def vectorised(op: Any, args: list[Any], flags: list[bool], params: dict[str, An
         return made
     if op.jvp == "elementwise" or op.broadcasts:
         return apply(op, *aligned(args, flags), **params)
-    return one_by_one(op, args, flags, params, size)
+    return one_by_one(lambda *row: apply(op, *row, **params), args, flags, size, op.view)
 
 
 def everywhere(x: Any) -> Any:
@@ -162,21 +162,23 @@ def aligned(args: Sequence[Any], flags: Sequence[bool]) -> list[Any]:
     return out
 
 
-def one_by_one(op: Any, args: list[Any], flags: list[bool], params: dict[str, Any], size: int) -> Any:
-    """The operator once for each element of the batch: slow, and right for every operator."""
+def one_by_one(
+    run: Callable[..., Any], args: Sequence[Any], flags: Sequence[bool], size: int, view: bool = False
+) -> Any:
+    """`run` once for each element of the batch: slow, and right for every operator. A `view` is not to be written."""
     if size == 0:
         zeros = [
             graph.wrap(np.zeros(a.array.shape[1:], a.array.dtype)) if f else a for a, f in zip(args, flags, strict=True)
         ]
-        made = apply(op, *zeros, **params)
+        made = run(*zeros)
         outs = made if isinstance(made, tuple) else (made,)
         empty = tuple([graph.wrap(np.zeros((0, *y.array.shape), y.array.dtype)) for y in outs])
         return empty if isinstance(made, tuple) else empty[0]
     columns = [shapes.unbind(a, 0) if f else (a,) * size for a, f in zip(args, flags, strict=True)]
-    rows = [apply(op, *row, **params) for row in zip(*columns, strict=True)]
+    rows = [run(*row) for row in zip(*columns, strict=True)]
     many = isinstance(rows[0], tuple)
     out = tuple([shapes.stack(parts) for parts in zip(*(rows if many else [(y,) for y in rows]), strict=True)])
-    if op.view:  # these are copies: a write into them would not reach what they are views of
+    if view:  # these are copies: a write into them would not reach what they are views of
         for y in out:
             y.array.flags.writeable = False
     return out if many else out[0]

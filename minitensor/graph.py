@@ -41,6 +41,10 @@ _F64 = cython.declare(object, np.dtype("float64"))
 _reference = cython.declare(cython.bint, False)
 _inferring = cython.declare(cython.longlong, 0)  # how many threads are in inference mode
 _paused = cython.declare(cython.longlong, 0)  # how many threads do not record
+_packing = cython.declare(cython.longlong, 0)  # how many hooks of saved values are in force, in all threads
+_anomaly = cython.declare(cython.bint, False)  # whether every node keeps its place
+_check_nan = cython.declare(cython.bint, False)  # whether the walk looks for NaN
+_walks = cython.declare(cython.longlong, 0)  # how many walks back there have been
 
 
 def is_compiled() -> bool:
@@ -60,6 +64,10 @@ class _Modes(threading.local):
 
     def __init__(self) -> None:
         self.batches: list[Any] = []  # the vmaps that the thread is in, the outermost first
+        self.packs: list[
+            Any
+        ] = []  # the hooks of saved values, the innermost last: (pack, unpack), or why there are none
+        self.walk = 0  # the number of the walk back that the thread is in, or 0
 
 
 _modes = _Modes()
@@ -80,6 +88,46 @@ def set_grad_enabled(on: bool) -> None:
 def batch_levels() -> list[Any]:
     """The vmaps that this thread is in, the outermost first: each a `batching.BatchLevel`."""
     return _modes.batches
+
+
+def push_pack(hooks: Any) -> None:
+    """Has each value that is saved from now on go through `hooks`: (pack, unpack), or a reason why none may be set."""
+    global _packing
+    now: Any = _pack_hooks()
+    if isinstance(now, str) and not isinstance(hooks, str):
+        raise GraphError(now)
+    _modes.packs.append(hooks)
+    _packing += 1
+
+
+@cython.cfunc
+def _pack_hooks() -> Any:
+    """The innermost of what `push_pack` was given, or None."""
+    packs: list = _modes.packs
+    return packs[len(packs) - 1] if packs else None
+
+
+def pop_pack() -> None:
+    """Takes the innermost hooks of saved values away."""
+    global _packing
+    _modes.packs.pop()
+    _packing -= 1
+
+
+def current_walk() -> int:
+    """The number of the walk back that this thread is in; 0 outside one."""
+    return int(_modes.walk)
+
+
+def set_anomaly(on: bool, check_nan: bool) -> None:
+    """Whether every node keeps its place in the program, and whether a NaN that a rule gives is an error."""
+    global _anomaly, _check_nan
+    _anomaly, _check_nan = on, on and check_nan
+
+
+def anomaly() -> tuple[bool, bool]:
+    """What `set_anomaly` was last given."""
+    return _anomaly, _check_nan
 
 
 @cython.cfunc
@@ -144,6 +192,24 @@ def _describe(place: Any) -> str:
     return f"{code.co_filename}, line {line}"
 
 
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
 # --- storage, nodes ---------------------------------------------------------------------------------------------------
 
 
@@ -182,6 +248,7 @@ class Saved:
     version = cython.declare(object, visibility="readonly")
     number = cython.declare(cython.longlong, visibility="readonly")
     layer = cython.declare(object, visibility="readonly")
+    unpack = cython.declare(object, visibility="readonly")  # makes the value of `array`, where hooks packed it
 
 
 @cython.cfunc
@@ -191,6 +258,7 @@ def _saved(array: Any, role: cython.longlong, version: Any, layer: Any) -> Saved
     made.role = role
     made.version = version
     made.layer = layer
+    made.unpack = None
     if version is None:
         made.number = 0
     else:
@@ -213,19 +281,93 @@ class Node:
     shapes = cython.declare(object, visibility="public")  # the inputs', where gradients are summed back
     outputs = cython.declare(object, visibility="public")  # (shape, dtype) of each, if there are several
     place = cython.declare(object, visibility="readonly")
+    freed = cython.declare(object, visibility="readonly")  # where the walk was started that freed the saved values
     hooks = cython.declare(object, visibility="public")  # {output: [hook, ...]} or None
+    extra = cython.declare(object, visibility="public")  # {"pre": [hook, ...], "post": ..., "metadata": ...} or None
 
     def name(self) -> str:
         """The operator's name in PyTorch's form, as `MulBackward0`."""
+        if self.op.custom:
+            return f"{self.op.name}Backward"
         return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """For each argument, what made it and which output of that; a leaf is the tensor itself."""
-        return tuple(zip(self.inputs, self.indices, strict=True))
+        """For each argument, what made it (of a leaf, AccumulateGrad; None where no gradient goes) and which output."""
+        made = [AccumulateGrad(x) if isinstance(x, Tensor) else x for x in self.inputs]
+        return tuple(zip(made, self.indices, strict=True))
+
+    @property
+    def saved_tensors(self) -> tuple[Any, ...]:
+        """What a Function saved for its backward; of another operator, the values that its rules use."""
+        return tuple([_unpack_tensor(self, s) for s in self._live() if s is not None])
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A dict for the user's own notes."""
+        return self._extra().setdefault("metadata", {})
+
+    def register_prehook(self, fn: Any) -> RemovableHandle:
+        """Has `fn(grad_outputs)` called before this node's rules; a tuple that it returns is used in their place."""
+        return self._hook("pre", fn)
+
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        """Has `fn(grad_inputs, grad_outputs)` called after them; a tuple that it returns goes on in their place."""
+        return self._hook("post", fn)
+
+    def _hook(self, when: str, fn: Any) -> RemovableHandle:
+        hooks: list[Any] = self._extra().setdefault(when, [])
+        hooks.append(fn)
+        return RemovableHandle(hooks, fn)
+
+    def _extra(self) -> dict[str, Any]:
+        if self.extra is None:
+            self.extra = {}
+        return self.extra
+
+    def _live(self) -> Any:
+        """The saved values; raises if a walk has freed them."""
+        if self.saved is None:
+            raise GraphError(
+                f"{self.op.name}: its saved values were freed by an earlier backward; pass retain_graph=True to that "
+                f"one to walk the graph again (recorded at {_describe(self.place)}; freed at {_describe(self.freed)})"
+            )
+        return self.saved
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
+
+
+class AccumulateGrad:
+    """The end of the graph at a leaf, `variable`, to whose `grad` the walk adds."""
+
+    next_functions: tuple[tuple[Any, int], ...] = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+        self.metadata: dict[str, Any] = {}
+
+    def name(self) -> str:
+        """PyTorch's name for it."""
+        return "torch::autograd::AccumulateGrad"
+
+    def register_prehook(self, fn: Any) -> RemovableHandle:
+        """Has `fn((gradient,))` called before it is added; a tuple that it returns is added in its place."""
+
+        def hook(g: Any) -> Any:
+            found = fn((g,))
+            return None if found is None else found[0]
+
+        return RemovableHandle(add_hook(self.variable, hook), hook)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return id(self.variable)
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
 
 
 @cython.cfunc
@@ -239,7 +381,9 @@ def _node(op: Any, params: dict, inputs: tuple, indices: tuple) -> Node:
     node.shapes = None
     node.outputs = None
     node.place = None
+    node.freed = None
     node.hooks = None
+    node.extra = None
     return node
 
 
@@ -387,6 +531,13 @@ def as_leaf(x: Tensor) -> Any:
     return out
 
 
+def alias(x: Tensor) -> Any:
+    """The memory of `x` under another ndarray, outside the graph; writes into either are seen by both."""
+    out: Tensor = _new(x.array.view())
+    out.version, out.is_inference = x.version, x.is_inference
+    return out
+
+
 def outside(x: Tensor) -> Any:
     """The value of `x`, with its tangents, outside the graph."""
     batch: Any = _batch((x,))
@@ -406,15 +557,16 @@ _view_write: Any = None  # the operator view_write(base, value, *, chain): base 
 _promote: Any = None  # promote(name, a, b): both in their common dtype
 _promote_float: Any = None  # promote_float(name, a): in a floating dtype
 _cast: Any = None  # cast(a, dtype)
+_same: Any = None  # the operator same(x): the identity
 
 
 def set_algebra(
-    add: Any, sum_to: Any, expand: Any, view_write: Op, promote: Any, promote_float: Any, cast: Any
+    add: Any, sum_to: Any, expand: Any, view_write: Op, promote: Any, promote_float: Any, cast: Any, same: Op
 ) -> None:
     """Hands the graph what it needs of the operators: to add gradients, to write through views, to promote dtypes."""
-    global _add, _sum_to, _expand, _view_write, _promote, _promote_float, _cast
+    global _add, _sum_to, _expand, _view_write, _promote, _promote_float, _cast, _same
     _add, _sum_to, _expand, _view_write = add, sum_to, expand, view_write
-    _promote, _promote_float, _cast = promote, promote_float, cast
+    _promote, _promote_float, _cast, _same = promote, promote_float, cast, same
 
 
 _NO_PARAMS: dict = {}
@@ -437,7 +589,7 @@ def _run(op: Any, arrays: list, params: dict) -> tuple:
         if d is _F32 or d is _F64:
             return forward(*arrays, **params) if params else forward(*arrays)
     try:
-        if op.view:  # which computes nothing
+        if op.view or op.custom:  # which computes nothing, or is the user's
             return op.reference(*arrays, **params)
         with np.errstate(all="ignore"):  # infinities and NaN are results, as in the kernels
             return op.reference(*arrays, **params)
@@ -520,6 +672,7 @@ def _apply(op: Any, args: tuple, params: dict) -> Any:
     found: cython.bint = False
     wants: cython.bint = False
     layered: cython.bint = False
+    custom: cython.bint = op.custom
     a: Any
     t: Tensor
     for a in args:
@@ -532,7 +685,7 @@ def _apply(op: Any, args: tuple, params: dict) -> Any:
                 wants = True
             if t.layer is not None:
                 layered = True
-            arrays.append(t.array)
+            arrays.append(t if custom else t.array)
         else:
             arrays.append(a)
     if not found:
@@ -549,13 +702,13 @@ def _wrap_outputs(op: Any, args: tuple, params: dict, out: Any, saved: tuple, wa
     t: Tensor
     j: cython.Py_ssize_t
     if type(out) is not tuple:
-        t = _new(out)
+        t = out if op.custom else _new(out)
         if op.view:
             _link_view(op, args[0], params, t, 0)
         if wants and _is_float(t.array):
             _record(op, args, params, (t,), saved)
         return t
-    outs: tuple = tuple([_new(y) for y in out])
+    outs: tuple = out if op.custom else tuple([_new(y) for y in out])
     if op.view:
         for j in range(len(outs)):
             _link_view(op, args[0], params, outs[j], j)
@@ -641,10 +794,16 @@ def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
             for j in range(len(saved)):
                 a = saved[j]
                 kept.append(_keep(a, args, outs) if a is not None and (used >> j) & 1 else None)
+        if _packing:
+            hooks: Any = _pack_hooks()
+            if type(hooks) is tuple:
+                kept = [_packed(s, hooks) for s in kept]
         node.saved = tuple(kept)
         node.place = _here()
     else:
         node.saved = (None,) * len(op.saves if saved is None else saved)
+        if _anomaly:
+            node.place = _here()
     t = outs[0]
     if op.broadcasts and n > 1:
         shape = t.array.shape
@@ -692,6 +851,25 @@ def _keep(value: Any, args: tuple, outs: tuple) -> Any:
         if t.array is value:
             return _saved(value, -2 - i, t.version, t.layer)
     return _saved(value, _CONSTANT, None, None)
+
+
+@cython.cfunc
+def _packed(s: Saved, hooks: tuple) -> Any:
+    """A saved value after the hooks."""
+    if s is None or type(s.array) is not _ndarray:
+        return s
+    pack, unpack = hooks
+    t: Tensor = _new(s.array)
+    if s.version is not None:
+        t.version = s.version
+    on = _modes.grad
+    set_grad_enabled(False)
+    try:
+        made: Saved = _saved(pack(t), s.role, None, s.layer)
+    finally:
+        set_grad_enabled(on)
+    made.unpack = unpack
+    return made
 
 
 # --- views and writes -------------------------------------------------------------------------------------------------
@@ -850,7 +1028,36 @@ def assign(name: str, x: Any, value: Any) -> None:
     recorded: cython.bint = _recording() and (t.requires_grad or v._wants)
     if (recorded or layered) and v.array.dtype is not array.dtype:
         v = _cast(v, array.dtype)
-    if base is not None and (layered or base.layer is not None or recorded):
+    if recorded or layered or (base is not None and base.layer is not None):
+        _rebase(name, t, v, layered)
+    np.copyto(array, v.array, casting="same_kind")
+    t.version.bump()
+    if base is not None:
+        t._seen = t.version.value
+    if recorded or layered:
+        t._node, t._index, t._wants = v._node, v._index, v._wants
+        t.layer = _settled(v.layer, t)
+
+
+def adopt(name: str, x: Any, value: Any) -> None:
+    """Has `x` take the place in the graph of `value`, an alias of its memory that an operator has written."""
+    t: Tensor = x
+    v: Tensor = value
+    if _batch((x, value)) is not None:
+        assign(name, x, value)
+        return
+    _rebase(name, t, v, t.layer is not None or v.layer is not None)
+    if t.base is not None:
+        t._seen = t.version.value
+    t._node, t._index, t._wants = v._node, v._index, v._wants
+    t.layer = _settled(v.layer, t)
+
+
+@cython.cfunc
+def _rebase(name: str, t: Tensor, v: Tensor, layered: cython.bint) -> Any:
+    """Of a write of `v` into the view `t`: its base becomes itself with that part replaced."""
+    base: Tensor = t.base
+    if base is not None:
         _need_base(name, t)
         params = {"chain": t.chain, "shape": base.array.shape}
         whole: Tensor
@@ -861,13 +1068,6 @@ def assign(name: str, x: Any, value: Any) -> None:
             _record(_view_write, (_shadow(base), v), params, (whole,), ())
         base._node, base._index, base._wants = whole._node, whole._index, whole._wants
         base.layer = _settled(whole.layer, base)
-    np.copyto(array, v.array, casting="same_kind")
-    t.version.bump()
-    if base is not None:
-        t._seen = t.version.value
-    if recorded or layered:
-        t._node, t._index, t._wants = v._node, v._index, v._wants
-        t.layer = _settled(v.layer, t)
 
 
 @cython.cfunc
@@ -1012,7 +1212,7 @@ def _evaluate(op: Any, args: tuple, params: dict) -> tuple:
                 level = d.level
     wants = wants and _recording()
     if level is None:
-        arrays = [a.array if isinstance(a, Tensor) else a for a in args]
+        arrays = list(args) if op.custom else [a.array if isinstance(a, Tensor) else a for a in args]
         out, saved = _run(op, arrays, params)
         return _wrap_outputs(op, args, params, out, saved, wants), saved
     primals: list = []
@@ -1234,6 +1434,11 @@ def _unpack_array(node: Any, s: Any) -> Any:
     """A saved value as an array; raises if its memory was written since."""
     if s is None:
         return None
+    if s.unpack is not None:
+        x = s.unpack(s.array)
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{node.op.name}: the unpack hook returned a {type(x).__name__}, not a Tensor")
+        return x.array
     v = s.version
     if v is not None and v.value != s.number:
         raise GraphError(
@@ -1259,10 +1464,14 @@ def _unpack_tensor(node: Any, s: Any) -> Any:
         out = _new(array)
         if isinstance(origin, Node):
             out._node, out._index, out._wants = origin, node.indices[role], True
+        elif origin is not None:  # a leaf whose value comes from elsewhere
+            out._node, out._wants = _node(_same, _NO_PARAMS, (origin,), _FIRST[1]), True
     else:
         out = _new(array)
         out._node, out._index, out._wants = node, -2 - role, True
-    out.version, out.layer = s.version, s.layer
+    if s.version is not None:
+        out.version = s.version
+    out.layer = s.layer
     return out
 
 
@@ -1288,9 +1497,11 @@ def differentiate(
     With `inputs`: returns the gradient of each (None where it is not reached). Without: adds to the `leaf_grad` of
     every leaf. `retain` keeps the saved values for another walk; `record` makes the result differentiable itself.
     """
+    global _walks
     batch: Any = _batch(outputs) or _batch(inputs or ())
     if batch is not None:
         return batch.differentiate(outputs, grads, inputs, retain, record, allow_unused)
+    place: Any = None if retain else _here()
     roots: list = []
     on_tensors: cython.bint = record or _modes.depth > 0
     p: _Pending
@@ -1330,6 +1541,9 @@ def differentiate(
         _collect(pending[roots[i]], y.index, count, g if on_tensors else g.array, False, on_tensors)
 
     on = _modes.grad
+    outer = _modes.walk
+    _walks += 1
+    _modes.walk = _walks
     set_grad_enabled(record)
     try:
         for i in range(len(order)):
@@ -1346,7 +1560,7 @@ def differentiate(
                     for output, position in wanted[target]:
                         if output < len(p.grads):
                             results[position] = _result(p.grads[output], p.owned[output], on_tensors)
-                _step(node, p, pending, retain, on_tensors, inputs is not None)
+                _step(node, p, pending, retain, on_tensors, inputs is not None, place)
                 continue
             t = target
             g = p.grads[0]
@@ -1359,6 +1573,7 @@ def differentiate(
                     results[position] = _result(g, p.owned[0], on_tensors)
     finally:
         set_grad_enabled(on)
+        _modes.walk = outer
     if not allow_unused and inputs is not None:
         for i in range(len(results)):
             if results[i] is None:
@@ -1370,50 +1585,54 @@ def differentiate(
 
 @cython.cfunc
 def _step(
-    node: Node, p: _Pending, pending: dict, retain: cython.bint, on_tensors: cython.bint, filtered: cython.bint
+    node: Node,
+    p: _Pending,
+    pending: dict,
+    retain: cython.bint,
+    on_tensors: cython.bint,
+    filtered: cython.bint,
+    place: Any,
 ) -> Any:
     """One node: its derivative rules, for the arguments whose gradients are wanted."""
     op = node.op
     i: cython.Py_ssize_t
     q: _Pending
-    if node.saved is None:
-        raise GraphError(
-            f"{op.name}: its saved values were freed by an earlier backward; pass retain_graph=True to that one to "
-            f"walk the graph again (recorded at {_describe(node.place)})"
-        )
     saved: list = []
-    if len(node.saved) > 0:
+    if node.saved is None or len(node.saved) > 0:
         if on_tensors:
-            saved = [_unpack_tensor(node, s) for s in node.saved]
+            saved = [_unpack_tensor(node, s) for s in node._live()]
         else:
-            saved = [_unpack_array(node, s) for s in node.saved]
+            saved = [_unpack_array(node, s) for s in node._live()]
         if not retain:
             node.saved = None
+            node.freed = place
+    if node.extra is not None and node.extra.get("pre"):
+        _call_prehooks(node, p, on_tensors)
     g: Any
     if node.outputs is None:
         g = p.grads[0]
     else:
-        g = tuple(
-            [
-                _zeros(meta, on_tensors) if part is None else part
-                for part, meta in zip(_padded(p.grads, len(node.outputs)), node.outputs, strict=True)
-            ]
-        )
+        g = tuple(_padded(p.grads, len(node.outputs)))
+        if not op.custom:
+            g = tuple(
+                [_zeros(meta, on_tensors) if part is None else part for part, meta in zip(g, node.outputs, strict=True)]
+            )
     rules = op.rules
     variadic: cython.bint = op.variadic
     joint: Any = op.joint
+    found: list = [None] * len(node.inputs)
     if joint is not None:
         wanted = tuple([o is not None and (not filtered or pending[o].leads) for o in node.inputs])
-        joint = joint(wanted, g, *saved, **node.params)
+        found = list(joint(wanted, g, *saved, **node.params))
     for i in range(len(node.inputs)):
         target = node.inputs[i]
-        if target is None:
-            continue
-        q = pending[target]
-        if filtered and not q.leads:
+        if target is not None:
+            q = pending[target]
+        if target is None or (filtered and not q.leads):
+            found[i] = None
             continue
         if joint is not None:
-            d = joint[i]
+            d = found[i]
         elif variadic:
             d = rules[0](g, *saved, position=i, **node.params)
         else:
@@ -1422,10 +1641,65 @@ def _step(
             continue
         if node.shapes is not None:
             d = _sum_to(d, node.shapes[i])
+        found[i] = d
+        if _check_nan:
+            _find_nan(node, i, d)
+    if node.extra is not None and node.extra.get("post"):
+        found = _call_posthooks(node, found, g, on_tensors)
+    shared: cython.bint = op.custom or node.extra is not None  # the user may have kept the gradients
+    if type(g) is tuple:
+        saved.extend(g)
+    for i in range(len(found)):
+        d = found[i]
+        if d is None:
+            continue
+        target = node.inputs[i]
         # Fresh memory, unless the rule handed on what it was given or a view of it.
-        owned = not on_tensors and d is not g and not isinstance(d.base, _ndarray) and not _among(d, saved)
+        owned = not (on_tensors or shared or d is g or isinstance(d.base, _ndarray) or _among(d, saved))
         count = 1 if isinstance(target, Tensor) or target.outputs is None else len(target.outputs)
-        _collect(q, node.indices[i], count, d, owned, on_tensors)
+        _collect(pending[target], node.indices[i], count, d, owned, on_tensors)
+
+
+@cython.cfunc
+def _find_nan(node: Node, i: cython.Py_ssize_t, d: Any) -> Any:
+    """Raises if a gradient that a rule has given has a NaN."""
+    array = d.array if isinstance(d, Tensor) else d
+    if np.isnan(array).any():
+        raise GraphError(
+            f"Function '{node.name()}' returned nan values in its {i}th output: the gradient of argument {i} of "
+            f"{node.op.name}, recorded at {_describe(node.place)}"
+        )
+
+
+@cython.cfunc
+def _call_prehooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
+    """Has the node's hooks see, and maybe replace, the gradients of its outputs."""
+    for hook in list(node.extra["pre"]):
+        found = hook(tuple([g if g is None or on_tensors else _new(g) for g in p.grads]))
+        if found is not None:
+            p.grads = [g if g is None or on_tensors else g.array for g in _as_tuple(found)]
+        p.owned = [False] * len(p.grads)  # a hook may have kept them
+
+
+@cython.cfunc
+def _call_posthooks(node: Node, found: list, g: Any, on_tensors: bool) -> list:
+    """The gradients of the node's inputs, after its hooks."""
+    outputs = tuple([d if d is None or on_tensors else _new(d) for d in _as_tuple(g)])
+    for hook in list(node.extra["post"]):
+        given = tuple([d if d is None or on_tensors else _new(d) for d in found])
+        made = hook(given, outputs)
+        if made is None:
+            continue
+        if len(_as_tuple(made)) != len(found):
+            raise GraphError(
+                f"{node.op.name}: a hook returned {len(_as_tuple(made))} gradients for {len(found)} arguments"
+            )
+        found = [d if d is None or on_tensors else d.array for d in _as_tuple(made)]
+    return found
+
+
+def _as_tuple(x: Any) -> tuple[Any, ...]:
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
 
 
 @cython.cfunc
@@ -1498,6 +1772,15 @@ def _call_hooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
                 p.grads[index], p.owned[index] = g, False
             else:
                 p.owned[index] = False  # a hook may have kept it
+
+
+def at_edge(node: Any, index: int) -> Any:
+    """A tensor without elements at a place in the graph, to differentiate by."""
+    if isinstance(node, AccumulateGrad):
+        return node.variable
+    out: Tensor = _new(_NO_ELEMENTS)
+    out._node, out._index, out._wants = node, index, True
+    return out
 
 
 def add_hook(x: Tensor, hook: Callable[[Any], Any]) -> list[Any]:

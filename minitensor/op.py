@@ -46,7 +46,8 @@ class Op:
     that a rule does not use is named `_` or `_x` in the rule, and is not kept on that rule's account.
 
     `joint(wanted, g, *saved, **params)`, where one computation gives the gradients of several arguments, returns those
-    of all (None where not `wanted`, a bool each); the rules are then its parts, `rules=parts(joint, 3)`.
+    of all (None where not `wanted`, a bool each); the rules are then its parts, `rules=parts(joint, 3)`, or
+    of a variadic operator `(part_of(joint),)`.
 
     `jvp` is forward mode: "linear" (jointly in all differentiable arguments: the operator applied to the tangents),
     "multilinear" (the sum over the arguments of the operator with that one replaced by its tangent), "elementwise"
@@ -62,6 +63,7 @@ class Op:
     samples: Callable[[np.random.Generator], Iterator[Sample]]
     broadcasts: bool = False  # gradients are summed back to each argument's shape
     variadic: bool = False  # any number of arrays; the one rule also gets `position`
+    custom: bool = False  # a user's Function: it runs on tensors, and a gradient that its rule gets may be None
     view: bool = False  # the output may share the first argument's memory
     exact: bool = False  # sums and products only: exact on small powers of two
     length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
@@ -72,8 +74,10 @@ class Op:
     uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each
 
     def __post_init__(self) -> None:
-        """Reads off the rules which saved values each of them uses, and enters the operator into the table."""
+        """Reads off the rules which saved values each of them uses, and enters the library's own into the table."""
         object.__setattr__(self, "uses", tuple(map(_used, self.rules)))
+        if self.custom:
+            return
         if self.name in OPS:
             raise ValueError(f"operator {self.name} is defined twice")
         OPS[self.name] = self
@@ -96,6 +100,11 @@ def parts(joint: Callable[..., Any], n: int) -> tuple[Callable[..., Any], ...]:
         return lambda g, *saved, **params: joint(wanted, g, *saved, **params)[i]
 
     return tuple(map(part, range(n)))
+
+
+def part_of(joint: Callable[..., Any]) -> Callable[..., Any]:
+    """The one rule of a variadic operator whose gradients come out of one computation."""
+    return lambda g, *saved, position, **params: joint(None, g, *saved, **params)[position]
 
 
 def _find(name: str) -> Op:

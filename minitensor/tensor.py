@@ -13,7 +13,7 @@ from .device import CPU, check, strided
 from .device import device as Device
 from .device import layout as Layout
 from .errors import DtypeError, GraphError, ShapeError
-from .graph import assign, check_writable, snapshot, wrap
+from .graph import RemovableHandle, assign, check_writable, snapshot, wrap
 from .ops import (
     activation,
     arithmetic,
@@ -75,24 +75,6 @@ class Size(tuple[int, ...]):
 
     def __reduce__(self) -> Any:
         return Size, (tuple(self),)
-
-
-class RemovableHandle:
-    """What registering a hook returns: `remove()` takes the hook away."""
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
-
-    def remove(self) -> None:
-        """Takes the hook away; a second call does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.remove()
 
 
 def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -1258,4 +1240,6 @@ def _cast(x: Any, dtype: Any) -> Any:
 
 graph.set_tensor_class(Tensor)
 _CORE = frozenset(wrap(np.empty(0)).__dict__)
-graph.set_algebra(arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE, promote, promote_float, _cast)
+graph.set_algebra(
+    arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE, promote, promote_float, _cast, shapes.CLONE
+)

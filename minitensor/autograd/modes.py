@@ -148,3 +148,16 @@ def is_grad_enabled() -> bool:
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in inference mode."""
     return graph.inference_enabled()
+
+
+class set_multithreading_enabled:
+    """Accepted for programs that switch it: the walk back runs in the thread that called it, its kernels in several."""
+
+    def __init__(self, mode: bool = True) -> None:
+        self.mode = bool(mode)
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing."""

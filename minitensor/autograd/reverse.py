@@ -8,6 +8,7 @@ from typing import Any
 from .. import creation, graph
 from ..errors import DtypeError, GraphError, ShapeError
 from ..tensor import Tensor
+from .graph import GradientEdge
 from .modes import set_grad_enabled
 
 
@@ -103,7 +104,9 @@ def grad(
     >>> mt.autograd.grad(g, x)
     (tensor(12.),)
     """
-    ys, xs = _listed(outputs), _listed(inputs)
+    ys = _listed(outputs)
+    edges = [inputs] if isinstance(inputs, GradientEdge) else _listed(inputs)
+    xs = [graph.at_edge(*x) if isinstance(x, GradientEdge) else x for x in edges]
     _check("grad", ys)
     _check("grad", xs)
     if not xs:
@@ -111,11 +114,28 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     unused = bool(allow_unused) or materialize_grads
     if is_grads_batched:
-        batch = [_listed(g) for g in zip(*_listed(grad_outputs), strict=True)]
-        rows = [graph.differentiate(ys, _seeds(ys, g), xs, True, create_graph, unused) for g in batch]
-        from ..ops.shape import stack
+        from ..func import vmap
 
-        return tuple(None if column[0] is None else stack(column) for column in zip(*rows, strict=True))
+        if grad_outputs is None:
+            raise TypeError("grad: is_grads_batched needs grad_outputs")
+
+        def one(*seeds: Any) -> tuple[Any, ...]:
+            found = graph.differentiate(ys, _seeds(ys, seeds), xs, True, create_graph, True)
+            reached[:] = [g is not None for g in found]
+            return tuple([g for g in found if g is not None])
+
+        reached: list[bool] = []
+        rows = iter(vmap(one, randomness="same")(*_listed(grad_outputs)))
+        batched = [next(rows) if there else None for there in reached]
+        if not unused and None in batched:
+            raise GraphError(f"grad: input {batched.index(None)} was not used in computing the outputs")
+        size = _listed(grad_outputs)[0].array.shape[0]
+        if materialize_grads:
+            batched = [
+                creation.zeros(size, *x.shape, dtype=x.dtype) if g is None else g
+                for x, g in zip(xs, batched, strict=True)
+            ]
+        return tuple([g if g is None or create_graph else graph.outside(g) for g in batched])
     found = graph.differentiate(ys, _seeds(ys, grad_outputs), xs, retain, create_graph, unused)
     if materialize_grads:
         found = [creation.zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..graph import RemovableHandle, grad_enabled
 from ..graph import Tensor as Core
-from ..graph import grad_enabled
 from ..ops.hook import hooked
-from ..tensor import RemovableHandle
 
 everywhere: dict[str, list[Any]] = {}  # the hooks of all modules, by what they wait for
 

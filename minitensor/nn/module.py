@@ -14,9 +14,10 @@ from ..autograd import no_grad
 from ..device import check as check_device
 from ..device import device
 from ..errors import DtypeError, ShapeError
+from ..graph import RemovableHandle
 from ..graph import Tensor as Core
 from ..ops.common import raw, shape_of
-from ..tensor import RemovableHandle, Tensor
+from ..tensor import Tensor
 from .hooks import BackwardHooks, add_hook, after, everywhere
 from .parameter import Buffer, Parameter, Uninitialized, clear_grad
 

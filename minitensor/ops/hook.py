@@ -12,44 +12,28 @@ from typing import Any
 import numpy as np
 
 from ..graph import Tensor, apply, wrap
-from ..op import Op, Result, Sample
+from ..op import Op, Result, Sample, part_of
 from .common import Array
-
-
-class Seen:
-    """Calls a function with all gradients of one walk, once, though each argument's rule asks for its own."""
-
-    def __init__(self, function: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> None:
-        self._function = function
-        self._given: Any = None
-        self._made: tuple[Any, ...] = ()
-
-    def __call__(self, g: Any, position: int) -> Any:
-        """The gradient of one argument, of the kind that g is: an array or a tensor."""
-        if g is not self._given:
-            parts = g if isinstance(g, tuple) else (g,)
-            on_tensors = isinstance(parts[0], Tensor)
-            made = self._function(parts if on_tensors else tuple([wrap(part) for part in parts]))
-            self._made = made if on_tensors else tuple([x.array for x in made])
-            self._given = g
-        return self._made[position]
 
 
 def _reference(*xs: Array, seen: Any) -> Result:
     return tuple([x.copy() for x in xs]) if len(xs) > 1 else xs[0].copy(), ()
 
 
-def _dx(g: Any, *, position: int, seen: Any) -> Any:
-    return seen(g, position)
+def _joint(_wanted: Any, g: Any, *, seen: Any) -> tuple[Any, ...]:
+    parts = g if isinstance(g, tuple) else (g,)
+    if isinstance(parts[0], Tensor):
+        return tuple(seen(parts))
+    return tuple([x.array.view() for x in seen(tuple([wrap(part) for part in parts]))])
 
 
 def _samples(rng: np.random.Generator) -> Iterator[Sample]:
     for count in (1, 2):
         xs = tuple([rng.standard_normal((2, 3)) for _ in range(count)])
-        yield Sample(xs, {"seen": Seen(lambda g: g)})
+        yield Sample(xs, {"seen": lambda g: g})
 
 
-HOOKED = Op("hooked", _reference, None, (_dx,), "linear", _samples, variadic=True, exact=True)
+HOOKED = Op("hooked", _reference, None, (part_of(_joint),), "linear", _samples, variadic=True, exact=True, joint=_joint)
 
 
 def hooked(tensors: tuple[Any, ...], function: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -61,5 +45,5 @@ def hooked(tensors: tuple[Any, ...], function: Callable[[tuple[Any, ...]], tuple
     >>> x.grad
     tensor([10., 10.])
     """
-    out = apply(HOOKED, *tensors, seen=Seen(function))
+    out = apply(HOOKED, *tensors, seen=function)
     return out if isinstance(out, tuple) else (out,)

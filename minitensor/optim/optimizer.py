@@ -14,12 +14,11 @@ import numpy as np
 from .. import dtypes
 from ..autograd import enable_grad, no_grad
 from ..errors import ShapeError
+from ..graph import RemovableHandle, check_writable, uses_reference, wrap
 from ..graph import Tensor as Core
-from ..graph import check_writable, uses_reference, wrap
 from ..nn.parameter import clear_grad
 from ..ops import comparison, functions
 from ..ops.common import shape_of
-from ..tensor import RemovableHandle
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
