@@ -534,7 +534,7 @@ def as_leaf(x: Tensor) -> Any:
 def alias(x: Tensor) -> Any:
     """The memory of `x` under another ndarray, outside the graph; writes into either are seen by both."""
     out: Tensor = _new(x.array.view())
-    out.version, out.is_inference = x.version, x.is_inference
+    out.version, out.inferred = x.version, x.inferred
     return out
 
 
