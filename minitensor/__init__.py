@@ -249,9 +249,10 @@ from .ops.masks import (
     masked_scatter,
     masked_select,
     nonzero,
+    nonzero_static,
 )
 from .ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot
-from .ops.moments import dist, logsumexp, norm, std, std_mean, var, var_mean
+from .ops.moments import dist, logsumexp, norm, norm_except_dim, std, std_mean, var, var_mean
 from .ops.norm import batch_norm, group_norm, layer_norm, rms_norm
 from .ops.order import argsort, kthvalue, median, mode, msort, nanmedian, nanquantile, quantile, sort, topk
 from .ops.pad import constant_pad_nd
@@ -272,6 +273,7 @@ from .ops.rearrange import (
     flipud,
     hsplit,
     hstack,
+    narrow_copy,
     repeat_interleave,
     roll,
     rot90,
@@ -284,6 +286,7 @@ from .ops.rearrange import (
     tile,
     unsafe_chunk,
     unsafe_split,
+    unsafe_split_with_sizes,
     vsplit,
     vstack,
 )
@@ -393,6 +396,7 @@ from .ops.strided import (
 from .ops.trigonometry import (
     acos,
     acosh,
+    angle,
     arccos,
     arccosh,
     arcsin,
@@ -435,6 +439,21 @@ from .random import (
     set_rng_state,
 )
 from .serialization import load, save
+from .settings import (
+    are_deterministic_algorithms_enabled,
+    get_default_device,
+    get_deterministic_debug_mode,
+    get_float32_matmul_precision,
+    get_num_interop_threads,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_default_device,
+    set_default_tensor_type,
+    set_deterministic_debug_mode,
+    set_float32_matmul_precision,
+    set_flush_denormal,
+    set_num_interop_threads,
+    use_deterministic_algorithms,
+)
 from .tensor import Size, Tensor
 from .tensor import writing as _writing
 from .training import History, evaluate, fit, predict, summary
@@ -485,6 +504,7 @@ __all__ = [
     "amax",
     "amin",
     "aminmax",
+    "angle",
     "any",
     "arange",
     "arccos",
@@ -494,6 +514,7 @@ __all__ = [
     "arctan",
     "arctan2",
     "arctanh",
+    "are_deterministic_algorithms_enabled",
     "argmax",
     "argmin",
     "argsort",
@@ -651,7 +672,11 @@ __all__ = [
     "gcd",
     "ge",
     "ger",
+    "get_default_device",
     "get_default_dtype",
+    "get_deterministic_debug_mode",
+    "get_float32_matmul_precision",
+    "get_num_interop_threads",
     "get_num_threads",
     "get_rng_state",
     "gradient",
@@ -692,6 +717,7 @@ __all__ = [
     "is_anomaly_enabled",
     "is_complex",
     "is_conj",
+    "is_deterministic_algorithms_warn_only_enabled",
     "is_floating_point",
     "is_grad_enabled",
     "is_inference",
@@ -781,6 +807,7 @@ __all__ = [
     "nanquantile",
     "nansum",
     "narrow",
+    "narrow_copy",
     "ne",
     "neg",
     "negative",
@@ -789,7 +816,9 @@ __all__ = [
     "nn",
     "no_grad",
     "nonzero",
+    "nonzero_static",
     "norm",
+    "norm_except_dim",
     "normal",
     "not_equal",
     "numel",
@@ -857,8 +886,14 @@ __all__ = [
     "select",
     "select_scatter",
     "selu",
+    "set_default_device",
     "set_default_dtype",
+    "set_default_tensor_type",
+    "set_deterministic_debug_mode",
+    "set_float32_matmul_precision",
+    "set_flush_denormal",
     "set_grad_enabled",
+    "set_num_interop_threads",
     "set_num_threads",
     "set_printoptions",
     "set_rng_state",
@@ -922,7 +957,9 @@ __all__ = [
     "unravel_index",
     "unsafe_chunk",
     "unsafe_split",
+    "unsafe_split_with_sizes",
     "unsqueeze",
+    "use_deterministic_algorithms",
     "utils",
     "vander",
     "var",

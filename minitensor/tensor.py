@@ -729,6 +729,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     masked_scatter = masks.masked_scatter
     masked_select = masks.masked_select
     nonzero = masks.nonzero
+    nonzero_static = masks.nonzero_static
     put = scatter_ops.put
     scatter = scatter_ops.scatter
     scatter_add = scatter_ops.scatter_add
@@ -847,6 +848,7 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     atanh = arctanh = trigonometry.atanh
     atan2 = arctan2 = trigonometry.atan2
     hypot = trigonometry.hypot
+    angle = trigonometry.angle
     deg2rad = trigonometry.deg2rad
     rad2deg = trigonometry.rad2deg
     sinc = trigonometry.sinc
@@ -991,6 +993,8 @@ class Tensor(graph.Tensor, metaclass=TensorType):
     select = rearrange.select
     split_with_sizes = rearrange.split_with_sizes
     unsafe_split = rearrange.unsafe_split
+    unsafe_split_with_sizes = rearrange.split_with_sizes
+    narrow_copy = rearrange.narrow_copy
     unsafe_chunk = rearrange.unsafe_chunk
     tensor_split = rearrange.tensor_split
     hsplit = rearrange.hsplit
@@ -1190,6 +1194,27 @@ class Tensor(graph.Tensor, metaclass=TensorType):
         """Writes one value everywhere."""
         indexing.setitem(self, ..., value)
         return self
+
+    def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
+        """Writes `callable(v)` over each element v, one by one in Python: slow, and outside the graph."""
+        return self._written("apply_", callable, self.array)
+
+    def map_(self, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+        """Writes `callable(v, w)` over each element v, w that of `tensor`, which broadcasts; as slow as `apply_`."""
+        return self._written("map_", callable, self.array, array_of(rearrange.broadcast_to(tensor, self.array.shape)))
+
+    def _written(self, name: str, callable: Callable[..., Any], *arrays: Any) -> Tensor:
+        if self.requires_grad:
+            raise GraphError(f"{name}: Python's functions are not recorded; use detach().{name}(...)")
+        check_writable(name, self)
+        made = [callable(*values) for values in zip(*[a.ravel().tolist() for a in arrays], strict=True)]
+        assign(name, self, wrap(np.array(made, self.array.dtype).reshape(self.array.shape)))
+        return self
+
+    def dim_order(self) -> tuple[Any, ...]:
+        """The axes from the one whose neighbours lie farthest apart in memory to the nearest."""
+        strides = self.stride()
+        return tuple(sorted(range(len(strides)), key=lambda d: -strides[d]))
 
     def zero_(self) -> Tensor:
         """Writes 0 everywhere."""

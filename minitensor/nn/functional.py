@@ -6,7 +6,10 @@ them: writing into the input (`inplace`), and an axis that is chosen if none is 
 
 from __future__ import annotations
 
+import functools
+import inspect
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,8 +97,11 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
     "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
@@ -162,8 +168,11 @@ __all__ = [
     "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
+    "max_pool1d_with_indices",
     "max_pool2d",
+    "max_pool2d_with_indices",
     "max_pool3d",
+    "max_pool3d_with_indices",
     "max_unpool1d",
     "max_unpool2d",
     "max_unpool3d",
@@ -173,6 +182,7 @@ __all__ = [
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",
@@ -215,6 +225,30 @@ __all__ = [
 ]
 
 relu_ = in_place(functions.relu)
+native_channel_shuffle = channel_shuffle
+
+
+def _with_indices(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A pool that always gives its maxima's places too."""
+
+    @functools.wraps(function)
+    def pool(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs)
+        given.arguments["return_indices"] = True
+        return function(*given.args, **given.kwargs)
+
+    signature = inspect.signature(function)
+    pool.__name__ = pool.__qualname__ = f"{function.__name__}_with_indices"
+    pool.__doc__ = f"(the maxima, their places): `{function.__name__}` with return_indices."
+    return pool
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d)
+max_pool2d_with_indices = _with_indices(max_pool2d)
+max_pool3d_with_indices = _with_indices(max_pool3d)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)
 celu_ = in_place(activation.celu)
 elu_ = in_place(activation.elu)
 _hardsigmoid_ = in_place(activation.hardsigmoid)

@@ -105,3 +105,20 @@ def argwhere(input: Any) -> Any:
             [1, 0]])
     """
     return nonzero(input)
+
+
+def nonzero_static(input: Any, *, size: int, fill_value: int = -1, out: Any = None) -> Any:
+    """`nonzero` with a number of rows given beforehand: those beyond are left out, missing ones hold `fill_value`.
+
+    >>> mt.nonzero_static(mt.tensor([0, 5, 0, 7]), size=3)
+    tensor([[ 1],
+            [ 3],
+            [-1]])
+    """
+    if size < 0:
+        raise ShapeError(f"nonzero_static: size must not be negative, got {size}")
+    found = np.argwhere(array_of(input))[:size]
+    rows = np.full((size, found.shape[1]), fill_value, np.int64)
+    rows[: len(found)] = found
+    result = wrap(rows)
+    return result if out is None else write_out("nonzero_static", result, out)

@@ -18,7 +18,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero
-from .common import Array, array_of, axes, need_float, number, numpy_names, shape_of, shifted, to_dtype, write_out
+from .common import Array, array_of, axes, axis, need_float, number, numpy_names, shape_of, shifted, to_dtype, write_out
 from .comparison import eq, where
 from .functions import abs, exp, pow, sign
 from .reduce import CASES, HOLLOW, LARGE, MEAN, Axes, Shape, cases, count_of, extreme_dx, kept, length, spread
@@ -379,3 +379,16 @@ def dist(input: Any, other: Any, p: float = 2) -> Any:
     """
     need_float("dist", input, other)
     return norm(sub(input, other), p)
+
+
+def norm_except_dim(v: Any, pow: float = 2, dim: int = 0) -> Any:
+    """The norms of a weight's slices along `dim`, with the axes kept; for dim -1 that of all. See `weight_norm`.
+
+    >>> mt.norm_except_dim(mt.tensor([[3.0, 4.0], [6.0, 8.0]]))
+    tensor([[ 5.],
+            [10.]])
+    """
+    if dim == -1:
+        return norm(v, pow)
+    d = axis("norm_except_dim", dim, len(shape_of(v)))
+    return norm(v, pow, [k for k in range(len(shape_of(v))) if k != d], keepdim=True)

@@ -14,7 +14,7 @@ from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from . import indexing, reduce, scatter
-from .common import Array, array_of, axis, few, numpy_names, promote, raw, shape_of
+from .common import Array, array_of, axis, few, numpy_names, promote, raw, shape_of, write_out
 from .shape import (
     Shape,
     cat,
@@ -22,6 +22,7 @@ from .shape import (
     clone,
     expand,
     flip,
+    narrow,
     permute,
     reshape,
     sizes,
@@ -207,9 +208,22 @@ def unsafe_chunk(input: Any, chunks: int, dim: int = 0) -> Any:
 
 
 @numpy_names
+def narrow_copy(input: Any, dim: int, start: Any, length: int, *, out: Any = None) -> Any:
+    """`narrow` as a copy.
+
+    >>> mt.narrow_copy(mt.tensor([1, 2, 3]), 0, 1, 2)
+    tensor([2, 3])
+    """
+    result = clone(narrow(input, dim, start, length))
+    return result if out is None else write_out("narrow_copy", result, out)
+
+
 def unsafe_split(input: Any, split_size: Any, dim: int = 0) -> Any:
     """`split`."""
     return split(input, split_size, dim)
+
+
+unsafe_split_with_sizes = split_with_sizes
 
 
 @numpy_names

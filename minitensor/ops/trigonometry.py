@@ -15,9 +15,9 @@ from .. import _core
 from ..graph import apply, apply_one
 from ..op import Op
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import ONE, TWO, Array, draws, elementwise, promote_float, unary, write_out
+from .common import ONE, TWO, Array, array_of, draws, elementwise, promote_float, unary, wrap_as, write_out
 from .comparison import eq, where
-from .functions import plain, rsqrt
+from .functions import plain, rsqrt, sign
 
 # --- sines and their kin ----------------------------------------------------------------------------------------------
 
@@ -259,3 +259,18 @@ def sinc(input: Any, *, out: Any = None) -> Any:
     (x,) = promote_float("sinc", input)
     result = apply(SINC, x, order=0)
     return result if out is None else write_out("sinc", result, out)
+
+
+def angle(input: Any, *, out: Any = None) -> Any:
+    """The angle between a real number and the positive axis: 0, pi where it is negative, NaN where it is that.
+
+        backward   dx = 0
+
+    >>> mt.angle(mt.tensor([1.0, -1.0]))
+    tensor([0.0000, 3.1416])
+    """
+    (x,) = promote_float("angle", input)
+    a = array_of(x)
+    angles = np.where(np.isnan(a), a, np.where(a < 0, a.dtype.type(math.pi), a.dtype.type(0)))
+    result = add(mul(sign(x), 0.0), wrap_as(x, angles))  # depends on x, with derivative 0
+    return result if out is None else write_out("angle", result, out)

@@ -1,0 +1,128 @@
+"""What programs set for other machines and other libraries: accepted, remembered, and without effect on the results.
+
+The same program gives the same bits here, on any number of threads, whatever is asked for; products are float32's own.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from . import dtypes
+from .device import CPU, check, device
+from .errors import ShapeError
+from .interop import TensorType
+
+__all__ = [
+    "are_deterministic_algorithms_enabled",
+    "get_default_device",
+    "get_deterministic_debug_mode",
+    "get_float32_matmul_precision",
+    "get_num_interop_threads",
+    "is_deterministic_algorithms_warn_only_enabled",
+    "set_default_device",
+    "set_default_tensor_type",
+    "set_deterministic_debug_mode",
+    "set_float32_matmul_precision",
+    "set_flush_denormal",
+    "set_num_interop_threads",
+    "use_deterministic_algorithms",
+]
+
+_DEBUG_MODES = ("default", "warn", "error")
+_PRECISIONS = ("highest", "high", "medium")
+_set: dict[str, Any] = {"deterministic": 0, "precision": "highest", "interop": 1}
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Asks for the same results from the same program: they are the same in any case.
+
+    >>> mt.use_deterministic_algorithms(True)
+    >>> mt.are_deterministic_algorithms_enabled()
+    True
+    >>> mt.use_deterministic_algorithms(False)
+    """
+    if not isinstance(mode, bool):
+        raise TypeError(f"use_deterministic_algorithms: mode must be a bool, not {mode!r}")
+    _set["deterministic"] = (1 if warn_only else 2) if mode else 0
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """Whether `use_deterministic_algorithms` asked for them."""
+    return bool(_set["deterministic"])
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """Whether `use_deterministic_algorithms` asked for a warning only."""
+    return bool(_set["deterministic"] == 1)
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """`use_deterministic_algorithms` by a number or a name: 0 "default", 1 "warn", 2 "error"."""
+    mode = _DEBUG_MODES.index(debug_mode) if debug_mode in _DEBUG_MODES else debug_mode
+    if mode not in (0, 1, 2):
+        raise ShapeError(f"set_deterministic_debug_mode: {debug_mode!r} is not 0, 1 or 2, or {', '.join(_DEBUG_MODES)}")
+    _set["deterministic"] = int(mode)
+
+
+def get_deterministic_debug_mode() -> int:
+    """What `use_deterministic_algorithms` asked for: 0 nothing, 1 a warning, 2 an error."""
+    return int(_set["deterministic"])
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Allows products of float32 to be less exact ("highest", "high" or "medium"): they are exact in any case.
+
+    >>> mt.set_float32_matmul_precision("high")
+    >>> mt.get_float32_matmul_precision()
+    'high'
+    >>> mt.set_float32_matmul_precision("highest")
+    """
+    if precision not in _PRECISIONS:
+        raise ShapeError(f"set_float32_matmul_precision: {precision!r} is not one of {', '.join(_PRECISIONS)}")
+    _set["precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was told: "highest" at first."""
+    return str(_set["precision"])
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Takes a number of threads for operators at the same time: operators run one after another."""
+    if num < 1:
+        raise ShapeError(f"set_num_interop_threads: expected a positive number, got {num}")
+    _set["interop"] = int(num)
+
+
+def get_num_interop_threads() -> int:
+    """What `set_num_interop_threads` was told: 1 at first."""
+    return int(_set["interop"])
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: numbers too small for a full mantissa are computed with, never taken for 0."""
+    return False
+
+
+def set_default_device(device: Any) -> None:
+    """Takes the CPU, and raises ShapeError for any other device.
+
+    >>> mt.set_default_device("cpu")
+    """
+    check(device)
+
+
+def get_default_device() -> device:
+    """The CPU."""
+    return CPU
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """`set_default_dtype` by the old name of a type: "torch.DoubleTensor", `mt.DoubleTensor`. Deprecated, as there."""
+    warnings.warn("set_default_tensor_type is deprecated; use set_default_dtype", FutureWarning, stacklevel=2)
+    name = str(t.__name__ if isinstance(t, TensorType) else t).rpartition(".")[2]
+    found = next((d for d in dtypes.ALL if d.type_name == name), None)
+    if found is None:
+        raise TypeError(f"set_default_tensor_type: {t!r} is no type of tensor")
+    dtypes.set_default_dtype(found)
