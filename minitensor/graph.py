@@ -797,7 +797,7 @@ def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
         if _packing:
             hooks: Any = _pack_hooks()
             if type(hooks) is tuple:
-                kept = [_packed(s, hooks) for s in kept]
+                kept = [None if s is None else _packed(s, hooks) for s in kept]
         node.saved = tuple(kept)
         node.place = _here()
     else:
@@ -856,7 +856,7 @@ def _keep(value: Any, args: tuple, outs: tuple) -> Any:
 @cython.cfunc
 def _packed(s: Saved, hooks: tuple) -> Any:
     """A saved value after the hooks."""
-    if s is None or type(s.array) is not _ndarray:
+    if type(s.array) is not _ndarray:
         return s
     pack, unpack = hooks
     t: Tensor = _new(s.array)

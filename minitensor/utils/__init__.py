@@ -1,5 +1,5 @@
 """Helpers around the training loop."""
 
-from . import data, dlpack
+from . import checkpoint, data, dlpack, invertible
 
-__all__ = ["data", "dlpack"]
+__all__ = ["checkpoint", "data", "dlpack", "invertible"]
