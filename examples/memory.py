@@ -103,7 +103,7 @@ def rows(depth: int, size: int, snapshots: list[int]) -> list[Row]:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--depth", type=int, nargs="+", default=[16, 64, 256], help="numbers of layers K, squares")
+    parser.add_argument("--depth", type=int, nargs="+", default=[16, 64, 144], help="numbers of layers K, squares")
     parser.add_argument("--size", type=int, default=1 << 16, help="elements of a state (a power of two is exact)")
     parser.add_argument("--snapshots", type=int, nargs="+", default=[2, 3, 5], help="states that revolve may store")
     options = parser.parse_args()
