@@ -14,9 +14,10 @@ import numpy as np
 
 from . import creation, dtypes
 from .device import check
+from .methods import need_tensor
 from .ops.common import array_of
 from .ops.shape import clone
-from .tensor import VERSIONED, Size, Tensor, need_tensor
+from .tensor import VERSIONED, Size, Tensor
 
 __all__ = [
     "BoolTensor",

@@ -27,6 +27,7 @@ FLOORS = [
     {
         "formatting",
         "batching",
+        "methods",
         "tensor",
         "creation",
         "interop",

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph import wrap
+from ..methods import in_place
 from ..ops import activation, functions
 from ..ops import dropout as dropouts
 from ..ops import softmax as softmaxes
@@ -90,7 +91,7 @@ from ..ops.pool import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2
 from ..ops.shape import flatten, squeeze, unflatten, unsqueeze
 from ..ops.unfold import fold, unfold
 from ..random import exponential_
-from ..tensor import Tensor, in_place
+from ..tensor import Tensor
 
 __all__ = [
     "adaptive_avg_pool1d",
