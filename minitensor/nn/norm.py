@@ -16,6 +16,14 @@ from .module import Module
 from .parameter import Parameter
 
 
+def _to_identity(weight: Any, bias: Any) -> None:
+    """The weight 1 and the bias 0, of those that there are."""
+    if weight is not None:
+        init.ones_(weight)
+    if bias is not None:
+        init.zeros_(bias)
+
+
 class _Statistics(Module):
     """A norm of channels with a weight and bias for each, and running means and variances."""
 
@@ -62,10 +70,7 @@ class _Statistics(Module):
     def reset_parameters(self) -> None:
         """Forgets the batches seen, and sets the weight to 1 and the bias to 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        _to_identity(self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The channels and the options."""
@@ -329,10 +334,7 @@ class LayerNorm(Module):
 
     def reset_parameters(self) -> None:
         """Sets the weight to 1 and the bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        _to_identity(self.weight, self.bias)
 
     def forward(self, input: Any) -> Any:
         """Keeps the shape."""
@@ -383,10 +385,7 @@ class GroupNorm(Module):
 
     def reset_parameters(self) -> None:
         """Sets the weight to 1 and the bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        _to_identity(self.weight, self.bias)
 
     def forward(self, input: Any) -> Any:
         """Keeps the shape."""
@@ -430,8 +429,7 @@ class RMSNorm(Module):
 
     def reset_parameters(self) -> None:
         """Sets the weight to 1."""
-        if self.weight is not None:
-            init.ones_(self.weight)
+        _to_identity(self.weight, None)
 
     def forward(self, input: Any) -> Any:
         """Keeps the shape."""

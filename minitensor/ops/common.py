@@ -249,27 +249,6 @@ def shifted(name: str, *axes: str, sizes: str = "") -> BatchRule:
     return rule
 
 
-def folded(name: str, shared: int = 1) -> BatchRule:
-    """Of an operator on separate examples: batch and examples become one axis. Arguments from `shared` on have none."""
-
-    def rule(args: Sequence[Any], flags: Sequence[bool], **params: Any) -> Any:
-        if any(flags[shared:]):
-            return NotImplemented
-        given = with_batch(args[:shared], flags[:shared])
-        lead = shape_of(given[0])[:2]
-        if len(shape_of(given[0])) < 2:
-            return NotImplemented
-        flat = [apply(OPS["reshape"], a, shape=(lead[0] * lead[1], *shape_of(a)[2:])) for a in given]
-        out = apply(OPS[name], *flat, *args[shared:], **params)
-
-        def parted(y: Any) -> Any:
-            return apply(OPS["reshape"], y, shape=(*lead, *shape_of(y)[1:]))
-
-        return tuple([parted(y) for y in out]) if isinstance(out, tuple) else parted(out)
-
-    return rule
-
-
 # --- casts: the one operator that everything needs --------------------------------------------------------------------
 
 

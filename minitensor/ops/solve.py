@@ -66,11 +66,6 @@ def _inv_jvp(tangents: tuple[Any, ...], y: Any) -> Any:
 INV = Op("inv", _inv_reference, None, (_inv_da,), _inv_jvp, of_regular())
 
 
-def inverse_of(a: Any) -> Any:
-    """The inverses of square matrices, NaN for those that have none."""
-    return apply(INV, a)[0]
-
-
 def inv(A: Any, *, out: Any = None) -> Any:
     r"""The inverse of square matrices.
 
