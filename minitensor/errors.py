@@ -11,6 +11,23 @@ class DtypeError(RuntimeError, TypeError):
     """A dtype that an operator does not take."""
 
 
+class NoTensorError(DtypeError):
+    """Something else where a function takes a tensor. The message begins with the function's name.
+
+    That is read off the traceback, which also has the functions that Cython compiled: the innermost that is public.
+    """
+
+    _HELPERS = frozenset({"array_of", "shape_of", "need_float", "need_lapack", "promote", "to_dtype", "named"})
+
+    def __str__(self) -> str:
+        names, step = [], self.__traceback__
+        while step is not None:
+            names.append(step.tb_frame.f_code.co_name.rpartition(".")[2])
+            step = step.tb_next
+        public = [name for name in names if name not in self._HELPERS and name[0] not in "_<"]
+        return f"{public[-1]}: {self.args[0]}" if public else str(self.args[0])
+
+
 class ComplexError(NotImplementedError, DtypeError):
     """A complex number or dtype, which minitensor has not."""
 

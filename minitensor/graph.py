@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, GraphError, OutOfMemoryError, ShapeError
-from .op import Op
+from .op import SHAPE, Op
 
 try:
     import cython
@@ -38,6 +38,8 @@ except ImportError:
 _ndarray = cython.declare(object, np.ndarray)
 _F32 = cython.declare(object, np.dtype("float32"))
 _F64 = cython.declare(object, np.dtype("float64"))
+_SHAPE = cython.declare(cython.longlong, SHAPE)
+_getframe = cython.declare(object, sys._getframe)
 _reference = cython.declare(cython.bint, False)
 _inferring = cython.declare(cython.longlong, 0)  # how many threads are in inference mode
 _paused = cython.declare(cython.longlong, 0)  # how many threads do not record
@@ -168,7 +170,7 @@ _ours: dict[str, bool] = {}
 
 def _here() -> Any:
     """The innermost place outside this package, as (code, instruction): cheap to take, read only for an error."""
-    frame: Any = sys._getframe(0)
+    frame: Any = _getframe(0)
     while frame is not None:
         name = frame.f_code.co_filename
         ours = _ours.get(name)
@@ -571,6 +573,34 @@ def set_algebra(
 
 _NO_PARAMS: dict = {}
 
+
+@cython.final
+@cython.cclass
+class Row:
+    """What the graph reads of an operator at every call, in C variables."""
+
+    kernel = cython.declare(object)
+    names = cython.declare(tuple)
+    rules = cython.declare(tuple)
+    uses = cython.declare(tuple)
+    saves = cython.declare(tuple)
+    variadic = cython.declare(cython.bint)
+    view = cython.declare(cython.bint)
+    broadcasts = cython.declare(cython.bint)
+
+
+@cython.cfunc
+def _row(op: Any) -> Row:
+    row: Row = op.row
+    if row is None:
+        row = Row.__new__(Row)
+        row.kernel, row.names = op.kernel, op.names
+        row.rules, row.uses, row.saves = op.rules, op.uses, op.saves
+        row.variadic, row.view, row.broadcasts = op.variadic, op.view, op.broadcasts
+        object.__setattr__(op, "row", row)
+    return row
+
+
 # --- recording --------------------------------------------------------------------------------------------------------
 
 
@@ -628,15 +658,15 @@ def apply_two(op: Any, a: Any, b: Any) -> Any:
         y = t.array
         wants, plain, on_tensors = wants or t._wants, plain and t.layer is None, True
     if plain:
-        kernel = op.kernel
-        if kernel is not None:
-            out = kernel(x, y)
+        row: Row = _row(op)
+        if row.kernel is not None:
+            out = row.kernel(x, y)
             if out is not None:
                 if not on_tensors:
                     return out
                 t = _new(out)
                 if wants and _recording():
-                    _record(op, (a, b), _NO_PARAMS, (t,), None)
+                    _record(op, row, (a, b), _NO_PARAMS, (t,), None)
                 return t
     if type(x) is not _ndarray or type(y) is not _ndarray or x.dtype is not y.dtype:
         a, b = _promote(op.name, a, b)
@@ -652,18 +682,66 @@ def apply_one(op: Any, a: Any) -> Any:
         if t.base is not None:
             _refresh(t)
         x = t.array
-        kernel = op.kernel
-        if kernel is not None and t.layer is None and not _reference:
-            out = kernel(x)
+        row: Row = _row(op)
+        if row.kernel is not None and t.layer is None and not _reference:
+            out = row.kernel(x)
             if out is not None:
                 wants: cython.bint = t._wants
                 t = _new(out)
                 if wants and _recording():
-                    _record(op, (a,), _NO_PARAMS, (t,), None)
+                    _record(op, row, (a,), _NO_PARAMS, (t,), None)
                 return t
     if type(x) is not _ndarray or not _is_float(x):
         (a,) = _promote_float(op.name, a)
     return _apply(op, (a,), {})
+
+
+def apply_flat(op: Any, *args: Any) -> Any:
+    """`apply` with the parameters by position, after the arrays, in the order of `op.names`: see `Op.kernel`."""
+    row: Row = _row(op)
+    n: cython.Py_ssize_t = len(row.rules)
+    t: Tensor
+    i: cython.Py_ssize_t
+    if row.kernel is not None and not _reference:
+        plain: cython.bint = True
+        on_tensors: cython.bint = False
+        wants: cython.bint = False
+        given: list = list(args)
+        for i in range(n):
+            a = args[i]
+            if isinstance(a, Tensor):
+                t = a
+                if t.base is not None:
+                    _refresh(t)
+                given[i] = t.array
+                on_tensors = True
+                wants, plain = wants or t._wants, plain and t.layer is None
+        if plain:
+            out = row.kernel(*given)
+            if out is not None:
+                if not on_tensors:
+                    return out
+                t = _new(out)
+                wants = wants and _recording() and _is_float(t.array)
+                if not (row.view or wants):
+                    return t
+                params: dict = _named(row, args, n)
+                if row.view:
+                    _link_view(op, args[0], params, t, 0)
+                if wants:
+                    _record(op, row, args, params, (t,), None)
+                return t
+    return _apply(op, args[:n], _named(row, args, n))
+
+
+@cython.cfunc
+def _named(row: Row, args: tuple, n: cython.Py_ssize_t) -> dict:
+    """The parameters, which come after n arrays, by name."""
+    params: dict = {}
+    i: cython.Py_ssize_t
+    for i in range(n, len(args)):
+        params[row.names[i - n]] = args[i]
+    return params
 
 
 @cython.cfunc
@@ -706,14 +784,14 @@ def _wrap_outputs(op: Any, args: tuple, params: dict, out: Any, saved: tuple, wa
         if op.view:
             _link_view(op, args[0], params, t, 0)
         if wants and _is_float(t.array):
-            _record(op, args, params, (t,), saved)
+            _record(op, _row(op), args, params, (t,), saved)
         return t
     outs: tuple = out if op.custom else tuple([_new(y) for y in out])
     if op.view:
         for j in range(len(outs)):
             _link_view(op, args[0], params, outs[j], j)
     if wants:
-        _record(op, args, params, outs, saved)
+        _record(op, _row(op), args, params, outs, saved)
     return outs
 
 
@@ -748,14 +826,15 @@ def _origin(a: Any) -> Any:
 
 
 @cython.cfunc
-def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
+def _record(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
     """Makes the node of an operator that has run, and puts its outputs on it.
 
-    `saved` is what its forward gave, or None where only its kernel ran: then `op.saves` names the values.
+    `args` may have the parameters after the arrays. `saved` is what the operator's forward gave, or None where only its
+    kernel ran: then `op.saves` names the values.
     """
-    rules: tuple = op.rules
-    uses: tuple = op.uses
-    variadic: cython.bint = op.variadic
+    rules: tuple = row.rules
+    uses: tuple = row.uses
+    variadic: cython.bint = row.variadic
     used: cython.longlong = 0  # which saved values some rule that will run needs, a bit each
     some: cython.bint = False
     later: cython.bint = False  # some argument is not the first output of its node
@@ -763,7 +842,7 @@ def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
     t: Tensor
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
-    n: cython.Py_ssize_t = len(args)
+    n: cython.Py_ssize_t = len(args) if variadic else len(rules)
     rule: cython.Py_ssize_t
     origins: list = [None] * n
     for i in range(n):
@@ -780,14 +859,14 @@ def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
     if not some:
         return
     if later:
-        indices = tuple([0 if o is None else a.index for o, a in zip(origins, args, strict=True)])
+        indices = tuple([0 if o is None else a.index for o, a in zip(origins, args, strict=False)])
     else:
         indices = _FIRST[n] if n < 4 else (0,) * n
     node: Node = _node(op, params, tuple(origins), indices)
     if used != 0:
         kept: list = []
         if saved is None:
-            roles: tuple = op.saves
+            roles: tuple = row.saves
             for j in range(len(roles)):
                 kept.append(_keep_role(roles[j], args, outs) if (used >> j) & 1 else None)
         else:
@@ -799,19 +878,20 @@ def _record(op: Any, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
             if type(hooks) is tuple:
                 kept = [None if s is None else _packed(s, hooks) for s in kept]
         node.saved = tuple(kept)
-        node.place = _here()
+        if _anomaly or _holds_arrays(kept):
+            node.place = _here()
     else:
-        node.saved = (None,) * len(op.saves if saved is None else saved)
+        node.saved = (None,) * len(row.saves if saved is None else saved)
         if _anomaly:
             node.place = _here()
     t = outs[0]
-    if op.broadcasts and n > 1:
+    if row.broadcasts and n > 1:
         shape = t.array.shape
         for i in range(n):
             if origins[i] is not None:
                 t = args[i]
                 if t.array.shape != shape:
-                    node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args])
+                    node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args[:n]])
                     break
     if len(outs) > 1:
         node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
@@ -827,9 +907,23 @@ _FIRST: tuple = ((), (0,), (0, 0), (0, 0, 0))  # the first output of every argum
 
 
 @cython.cfunc
+def _holds_arrays(kept: Sequence[Any]) -> cython.bint:
+    """Whether some of the saved values is an array, which is freed with the graph; shapes and the like stay."""
+    for s in kept:
+        if s is not None:
+            v: Saved = s
+            if type(v.array) is _ndarray or v.unpack is not None:
+                return True
+    return False
+
+
+@cython.cfunc
 def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
-    """Argument `role`, or the output for -1, as a saved value."""
-    a: Any = outs[0] if role < 0 else args[role]
+    """The value that a role of Op.saves stands for, as a saved value."""
+    if role >= _SHAPE:
+        a = args[role - _SHAPE]
+        return _saved(a.array.shape if isinstance(a, Tensor) else a.shape, _CONSTANT, None, None)
+    a = outs[0] if role < 0 else args[role]
     if not isinstance(a, Tensor):
         return _saved(a, _CONSTANT, None, None)
     t: Tensor = a
@@ -1065,7 +1159,7 @@ def _rebase(name: str, t: Tensor, v: Tensor, layered: cython.bint) -> Any:
             whole = _evaluate(_view_write, (base, v), params)[0]
         else:
             whole = _new(base.array)
-            _record(_view_write, (_shadow(base), v), params, (whole,), ())
+            _record(_view_write, _row(_view_write), (_shadow(base), v), params, (whole,), ())
         base._node, base._index, base._wants = whole._node, whole._index, whole._wants
         base.layer = _settled(whole.layer, base)
 
@@ -1241,7 +1335,7 @@ def _evaluate(op: Any, args: tuple, params: dict) -> tuple:
             _link_view(op, args[0], params, y, len(outs))
         outs.append(y)
     if wants:
-        _record(op, args, params, tuple(outs), saved)
+        _record(op, _row(op), args, params, tuple(outs), saved)
     return (tuple(outs) if type(inner) is tuple else outs[0]), saved
 
 
@@ -1603,7 +1697,7 @@ def _step(
             saved = [_unpack_tensor(node, s) for s in node._live()]
         else:
             saved = [_unpack_array(node, s) for s in node._live()]
-        if not retain:
+        if not retain and _holds_arrays(node.saved):
             node.saved = None
             node.freed = place
     if node.extra is not None and node.extra.get("pre"):

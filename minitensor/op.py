@@ -10,6 +10,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Result = tuple[Any, tuple[Any, ...]]  # (output or tuple of outputs, saved values)
+SHAPE = 100  # in Op.saves: the shape of argument i is SHAPE + i
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Op:
     "multilinear" (the sum over the arguments of the operator with that one replaced by its tangent), "elementwise"
     (each rule, a product by a diagonal, is its own transpose) or a function `jvp(tangents, *saved, **params)` where
     a tangent may be None. None: the vjp is differentiated in its cotangent, which always works.
+
+    `kernel` is the short way that `graph.apply_flat` takes for small tensors: `kernel(*arrays, *parameters)`, by
+    position, the parameters in the order of `names`, gives the bare output, or None where it does not take them. The
+    saved values are then those of `saves`: argument i for i, the output for -1, the shape of argument i for SHAPE + i.
+    With a kernel, `forward` need not be given.
     """
 
     name: str
@@ -71,13 +77,17 @@ class Op:
     joint: Callable[..., Any] | None = None
     kernel: Callable[..., Any] | None = None
     saves: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
     uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each
+    row: Any = field(init=False, default=None)  # the graph's own copy of what it reads at every call
 
     def __post_init__(self) -> None:
         """Reads off the rules which saved values each of them uses, and enters the library's own into the table."""
         object.__setattr__(self, "uses", tuple(map(_used, self.rules)))
         if self.custom:
             return
+        if self.forward is None and self.kernel is not None:
+            object.__setattr__(self, "forward", _forward(self.kernel, self.saves, self.names))
         if self.name in OPS:
             raise ValueError(f"operator {self.name} is defined twice")
         OPS[self.name] = self
@@ -109,6 +119,17 @@ def part_of(joint: Callable[..., Any]) -> Callable[..., Any]:
 
 def _find(name: str) -> Op:
     return OPS[name]
+
+
+def _forward(kernel: Callable[..., Any], saves: tuple[int, ...], names: tuple[str, ...]) -> Callable[..., Result]:
+    """The kernel with its output's saved values beside it, as `Op.forward` has them."""
+
+    def forward(*arrays: Array, **params: Any) -> Result:
+        out = kernel(*arrays, *[params[name] for name in names])
+        saved = [arrays[i - SHAPE].shape if i >= SHAPE else out if i < 0 else arrays[i] for i in saves]
+        return out, tuple(saved)
+
+    return forward
 
 
 def _used(rule: Callable[..., Any] | None) -> int:

@@ -94,6 +94,17 @@ void without_gil(F&& f) {
   f();
 }
 
+// The same where the kernel works on `count` elements: dropping the GIL costs as much as a few
+// thousand.
+constexpr int64_t kWithGil = 4096;
+template <class F>
+void without_gil(int64_t count, F&& f) {
+  if (count < kWithGil)
+    f();
+  else
+    without_gil(f);
+}
+
 void bind_runtime(py::module_& m);
 void bind_elementwise(py::module_& m);
 void bind_reduce(py::module_& m);

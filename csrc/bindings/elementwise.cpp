@@ -6,8 +6,6 @@
 namespace mt {
 namespace {
 
-constexpr int64_t kWithGil = 4096;  // dropping the GIL costs as much as this many elements
-
 // An operand: an array's place and steps in bytes, or a number that has no axes.
 struct View {
   const void* data = nullptr;
@@ -118,11 +116,7 @@ Array run_views(const char* name, const Kernel& kernel, const View* in) {
   T* to = data<T>(out);
   const T* from[n];
   for (int k = 0; k < n; ++k) from[k] = static_cast<const T*>(in[k].data);
-  const auto call = [&] { kernel(active<T>(), to, from, walk); };
-  if (walk.count < kWithGil)
-    call();
-  else
-    without_gil(call);
+  without_gil(walk.count, [&] { kernel(active<T>(), to, from, walk); });
   return out;
 }
 

@@ -5,108 +5,138 @@
 namespace mt {
 namespace {
 
-// Marks the axes to reduce.
-std::vector<bool> marked(const char* name, const py::tuple& axes, py::ssize_t ndim) {
-  std::vector<bool> reduced(ndim, false);
-  for (const auto& item : axes) {
-    const auto d = item.cast<py::ssize_t>();
-    if (d < 0 || d >= ndim)
-      fail_index(std::string(name) + ": axis " + std::to_string(d) + " is out of range");
-    reduced[d] = true;
+// What Python gave a reduction: an array, a tuple of axes and whether they are kept with size 1.
+struct Reduced {
+  bool axis[kMaxDims] = {};  // whether it goes
+  int ndim = 0;
+  bool keepdim = false;
+  int64_t count = 1;  // how many elements become one
+
+  Reduced(const char* name, const Array& x, PyObject* axes, bool keep)
+      : ndim(static_cast<int>(x.ndim())), keepdim(keep) {
+    if (!PyTuple_Check(axes)) throw py::type_error(std::string(name) + ": axes must be a tuple");
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(axes); ++i) {
+      const Py_ssize_t d = PyNumber_AsSsize_t(PyTuple_GET_ITEM(axes, i), PyExc_IndexError);
+      if (d == -1 && PyErr_Occurred()) throw py::error_already_set();
+      if (d < 0 || d >= ndim)
+        fail_index(std::string(name) + ": axis " + std::to_string(d) + " is out of range");
+      if (!axis[d]) count *= x.shape(d);
+      axis[d] = true;
+    }
   }
-  return reduced;
+};
+
+void need_elements(const char* name, const Array& x, const Reduced& reduced) {
+  for (int d = 0; d < reduced.ndim; ++d)
+    if (reduced.axis[d] && x.shape(d) == 0)
+      fail_index(std::string(name) + ": axis " + std::to_string(d) + " of " +
+                 describe(shape_of(x)) + " is empty");
 }
 
-// kernel(table, y, x, outer, n, inner) over the marked axes, the last run of them first.
-template <class Kernel>
-Array reduce(const char* name, const Kernel& kernel, const Array& x, const py::tuple& axes,
-             bool keepdim) {
-  const std::vector<bool> reduced = marked(name, axes, x.ndim());
-  Shape shape, rest = shape_of(x);  // of the result; of what is left to reduce
-  for (py::ssize_t d = 0; d < x.ndim(); ++d)
-    if (!reduced[d])
-      shape.push_back(rest[d]);
-    else if (keepdim)
-      shape.push_back(1);
-  return by_dtype(
-      name,
-      [&](auto t) {
-        using T = decltype(t);
-        Array y = contiguous(x);
-        int64_t inner = 1;
-        bool done = false;
-        for (py::ssize_t d = x.ndim() - 1; d >= 0; --d) {
-          if (!reduced[d]) {
-            inner *= rest[d];
-            continue;
-          }
-          int64_t n = rest[d], outer = 1;
-          rest[d] = 1;
-          for (; d > 0 && reduced[d - 1]; rest[--d] = 1) n *= rest[d - 1];
-          bool last = true;
-          for (py::ssize_t e = 0; e < d; ++e) {
-            outer *= rest[e];
-            last = last && !reduced[e];
-          }
-          const Array from = y;
-          y = empty<T>(last ? shape : rest);
-          T* to = data<T>(y);
-          const T* at = data<T>(from);
-          without_gil([&] { kernel(active<T>(), to, at, outer, n, inner); });
-          done = true;
-        }
-        if (done) return y;
-        const Array from = y;  // nothing to reduce: a copy
-        y = empty<T>(shape);
-        std::memcpy(data<T>(y), data<T>(from), y.nbytes());
-        return y;
-      },
-      x);
+// kernel(table, y, x, outer, n, inner) over the axes, the last run of neighbours first.
+template <class T, class Kernel>
+Array reduce(const Kernel& kernel, const Array& x, const Reduced& reduced) {
+  const int ndim = reduced.ndim;
+  py::ssize_t shape[kMaxDims], rest[kMaxDims];  // of the result; of what is left to reduce
+  int kept = 0;
+  for (int d = 0; d < ndim; ++d) {
+    rest[d] = x.shape(d);
+    if (!reduced.axis[d])
+      shape[kept++] = rest[d];
+    else if (reduced.keepdim)
+      shape[kept++] = 1;
+  }
+  Array y = contiguous(x);
+  int64_t inner = 1;
+  bool done = false;
+  for (int d = ndim - 1; d >= 0; --d) {
+    if (!reduced.axis[d]) {
+      inner *= rest[d];
+      continue;
+    }
+    int64_t n = rest[d], outer = 1;
+    rest[d] = 1;
+    for (; d > 0 && reduced.axis[d - 1]; rest[--d] = 1) n *= rest[d - 1];
+    bool last = true;
+    for (int e = 0; e < d; ++e) {
+      outer *= rest[e];
+      last = last && !reduced.axis[e];
+    }
+    const Array from = y;
+    y = last ? empty<T>(kept, shape) : empty<T>(ndim, rest);
+    T* to = data<T>(y);
+    const T* at = data<T>(from);
+    without_gil(outer * n * inner, [&] { kernel(active<T>(), to, at, outer, n, inner); });
+    done = true;
+  }
+  if (done) return y;
+  const Array from = y;  // nothing to reduce: a copy
+  y = empty<T>(kept, shape);
+  std::memcpy(data<T>(y), data<T>(from), y.nbytes());
+  return y;
 }
+
+// The function that Python calls for a reduction: f(float{} or double{}, x, reduced), or None for
+// another dtype.
+template <class F>
+PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssize_t given) {
+  try {
+    if (given != 2 && given != 3)
+      throw py::type_error(std::string(name) + ": takes an array, axes and keepdim");
+    if (!py::isinstance<Array>(arguments[0])) Py_RETURN_NONE;
+    const auto x = py::reinterpret_borrow<Array>(arguments[0]);
+    const bool keepdim = given == 3 && PyObject_IsTrue(arguments[2]) == 1;
+    const Reduced reduced(name, x, arguments[1], keepdim);
+    if (is<float>(x)) return f(float{}, x, reduced).release().ptr();
+    if (is<double>(x)) return f(double{}, x, reduced).release().ptr();
+    Py_RETURN_NONE;
+  } catch (...) {
+    return raise_pending();
+  }
+}
+
+#define MT_REDUCTION(name, body)                                                                \
+  def_fast(m, #name,                                                                            \
+           #name                                                                                \
+           "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool = False) -> numpy.ndarray", \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                        \
+             const auto f = [](auto t, const Array& x, const Reduced& reduced) {                \
+               using T = decltype(t);                                                           \
+               body                                                                             \
+             };                                                                                 \
+             return reduction(#name, f, arguments, given);                                      \
+           })
 
 void need_sizes(const char* name, const Array& x, int64_t outer, int64_t n, int64_t inner) {
   if (outer < 0 || n < 0 || inner < 0 || outer * n * inner != x.size())
     fail(std::string(name) + ": outer, n and inner are not the sizes of " + describe(shape_of(x)));
 }
 
-void need_elements(const char* name, const Array& x, const py::tuple& axes) {
-  for (const auto& item : axes) {
-    const auto d = item.cast<py::ssize_t>();
-    if (d >= 0 && d < x.ndim() && x.shape(d) == 0)
-      fail_index(std::string(name) + ": axis " + std::to_string(d) + " of " +
-                 describe(shape_of(x)) + " is empty");
-  }
-}
-
 }  // namespace
 
 void bind_reduce(py::module_& m) {
-  m.def(
-      "sum",
-      [](const Array& x, const py::tuple& axes, bool keepdim) {
-        return reduce("sum", [](auto& k, auto... a) { k.sum(a...); }, x, axes, keepdim);
-      },
-      py::arg("x"), py::arg("axes"), py::arg("keepdim") = false);
-  m.def(
-      "prod",
-      [](const Array& x, const py::tuple& axes, bool keepdim) {
-        return reduce("prod", [](auto& k, auto... a) { k.prod(a...); }, x, axes, keepdim);
-      },
-      py::arg("x"), py::arg("axes"), py::arg("keepdim") = false);
-  m.def(
-      "amax",
-      [](const Array& x, const py::tuple& axes, bool keepdim) {
-        need_elements("amax", x, axes);
-        return reduce("amax", [](auto& k, auto... a) { k.amax(a...); }, x, axes, keepdim);
-      },
-      py::arg("x"), py::arg("axes"), py::arg("keepdim") = false);
-  m.def(
-      "amin",
-      [](const Array& x, const py::tuple& axes, bool keepdim) {
-        need_elements("amin", x, axes);
-        return reduce("amin", [](auto& k, auto... a) { k.amin(a...); }, x, axes, keepdim);
-      },
-      py::arg("x"), py::arg("axes"), py::arg("keepdim") = false);
+  MT_REDUCTION(sum, { return reduce<T>([](auto& k, auto... a) { k.sum(a...); }, x, reduced); });
+  MT_REDUCTION(mean, {
+    Array y = reduce<T>([](auto& k, auto... a) { k.sum(a...); }, x, reduced);
+    const T count = static_cast<T>(reduced.count);
+    T* to = data<T>(y);
+    Walk walk;
+    walk.ndim = 1;
+    walk.count = walk.size[0] = y.size();
+    walk.stride[0][0] = walk.stride[1][0] = 1;
+    walk.stride[2][0] = 0;
+    without_gil(y.size(), [&] { active<T>().div(to, to, &count, walk); });
+    return y;
+  });
+  MT_REDUCTION(prod, { return reduce<T>([](auto& k, auto... a) { k.prod(a...); }, x, reduced); });
+  MT_REDUCTION(amax, {
+    need_elements("amax", x, reduced);
+    return reduce<T>([](auto& k, auto... a) { k.amax(a...); }, x, reduced);
+  });
+  MT_REDUCTION(amin, {
+    need_elements("amin", x, reduced);
+    return reduce<T>([](auto& k, auto... a) { k.amin(a...); }, x, reduced);
+  });
   m.def(
       "var",
       [](const Array& x, int64_t outer, int64_t n, int64_t inner, double freedom) {

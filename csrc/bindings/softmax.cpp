@@ -1,87 +1,86 @@
 // Softmax, its logarithm and their vjps: all along the middle axis of (outer, n, inner).
+#include <algorithm>
+
 #include "common.h"
 
 namespace mt {
 
 namespace {
-// y = kernel(x), x (outer, n, inner)
-template <class Kernel>
-Array along(const char* op, const Array& x, int64_t outer, int64_t n, int64_t inner,
-            Kernel kernel) {
-  check_middle(op, x, outer, n, inner);
-  return by_dtype(
-      op,
-      [&](auto t) {
-        using T = decltype(t);
-        const Array from = contiguous(x);
-        Array y = empty<T>(shape_of(x));
-        if (y.size() == 0) return y;
-        T* out = data<T>(y);
-        const T* in = data<T>(from);
-        without_gil([&] { kernel(active<T>(), out, in); });
-        return y;
-      },
-      x);
+
+// (outer, n, inner) of an array around an axis counted from the front; an array without axes has
+// one of size 1.
+struct Lines {
+  int64_t outer = 1, n = 1, inner = 1;
+
+  Lines(const char* op, const Array& x, PyObject* axis) {
+    const Py_ssize_t dim = PyNumber_AsSsize_t(axis, PyExc_IndexError);
+    if (dim == -1 && PyErr_Occurred()) throw py::error_already_set();
+    if (dim < 0 || dim >= std::max<py::ssize_t>(x.ndim(), 1))
+      fail_index(std::string(op) + ": axis " + std::to_string(dim) + " is out of range");
+    for (py::ssize_t d = 0; d < x.ndim(); ++d)
+      (d < dim ? outer : d == dim ? n : inner) *= x.shape(d);
+  }
+};
+
+// y = kernel(table, y, arrays..., outer, n, inner), of the arrays' common shape and dtype; None for
+// another dtype. Python gives the arrays, then the axis.
+template <int arrays, class Kernel>
+PyObject* along(const char* op, const Kernel& kernel, PyObject* const* arguments,
+                Py_ssize_t given) {
+  try {
+    if (given != arrays + 1)
+      throw py::type_error(std::string(op) + ": takes " + std::to_string(arrays) +
+                           " arrays and an axis");
+    Array in[arrays];
+    for (int k = 0; k < arrays; ++k) {
+      if (!py::isinstance<Array>(arguments[k])) Py_RETURN_NONE;
+      in[k] = py::reinterpret_borrow<Array>(arguments[k]);
+      if (!(is<float>(in[0]) ? is<float>(in[k]) : is<double>(in[0]) && is<double>(in[k])))
+        Py_RETURN_NONE;
+      const auto *x = in[0].shape(), *y = in[k].shape();
+      if (in[k].ndim() != in[0].ndim() || !std::equal(x, x + in[0].ndim(), y))
+        fail(std::string(op) + ": the shapes " + describe(shape_of(in[0])) + " and " +
+             describe(shape_of(in[k])) + " differ");
+    }
+    const Lines lines(op, in[0], arguments[arrays]);
+    const auto run = [&](auto t) {
+      using T = decltype(t);
+      const T* from[arrays];
+      for (Array& x : in) {
+        x = contiguous(x);
+        from[&x - in] = static_cast<const T*>(x.data());
+      }
+      Array y = empty<T>(static_cast<int>(in[0].ndim()), in[0].shape());
+      T* to = data<T>(y);
+      if (y.size() > 0)
+        without_gil(y.size(),
+                    [&] { kernel(active<T>(), to, from, lines.outer, lines.n, lines.inner); });
+      return y.release().ptr();
+    };
+    return is<float>(in[0]) ? run(float{}) : run(double{});
+  } catch (...) {
+    return raise_pending();
+  }
 }
 
-// dx = kernel(g, y), all (outer, n, inner)
-template <class Kernel>
-Array pulled(const char* op, const Array& g, const Array& y, int64_t outer, int64_t n,
-             int64_t inner, Kernel kernel) {
-  check_middle(op, y, outer, n, inner);
-  if (shape_of(g) != shape_of(y))
-    fail(std::string(op) + ": g " + describe(shape_of(g)) + " and y " + describe(shape_of(y)) +
-         " differ in shape");
-  return by_dtype(
-      op,
-      [&](auto t) {
-        using T = decltype(t);
-        const Array from = contiguous(g), at = contiguous(y);
-        Array dx = empty<T>(shape_of(y));
-        if (dx.size() == 0) return dx;
-        T* out = data<T>(dx);
-        const T *pg = data<T>(from), *py_ = data<T>(at);
-        without_gil([&] { kernel(active<T>(), out, pg, py_); });
-        return dx;
-      },
-      g, y);
-}
+#define MT_ALONG(name, arrays, signature, ...)                              \
+  def_fast(m, #name, #name signature,                                       \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {    \
+             const auto f = [](auto& k, auto* y, auto** x, auto... sizes) { \
+               k.name(y, __VA_ARGS__, sizes...);                            \
+             };                                                             \
+             return along<arrays>(#name, f, arguments, given);              \
+           })
+
 }  // namespace
 
 void bind_softmax(py::module_& m) {
-  m.def(
-      "softmax",
-      [](const Array& x, int64_t outer, int64_t n, int64_t inner) {
-        return along("softmax", x, outer, n, inner,
-                     [=](const auto& k, auto* y, auto* in) { k.softmax(y, in, outer, n, inner); });
-      },
-      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"));
-  m.def(
-      "softmax_vjp",
-      [](const Array& g, const Array& y, int64_t outer, int64_t n, int64_t inner) {
-        return pulled("softmax_vjp", g, y, outer, n, inner,
-                      [=](const auto& k, auto* dx, auto* pg, auto* py_) {
-                        k.softmax_vjp(dx, pg, py_, outer, n, inner);
-                      });
-      },
-      py::arg("g"), py::arg("y"), py::arg("outer"), py::arg("n"), py::arg("inner"));
-  m.def(
-      "log_softmax",
-      [](const Array& x, int64_t outer, int64_t n, int64_t inner) {
-        return along("log_softmax", x, outer, n, inner, [=](const auto& k, auto* y, auto* in) {
-          k.log_softmax(y, in, outer, n, inner);
-        });
-      },
-      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"));
-  m.def(
-      "log_softmax_vjp",
-      [](const Array& g, const Array& y, int64_t outer, int64_t n, int64_t inner) {
-        return pulled("log_softmax_vjp", g, y, outer, n, inner,
-                      [=](const auto& k, auto* dx, auto* pg, auto* py_) {
-                        k.log_softmax_vjp(dx, pg, py_, outer, n, inner);
-                      });
-      },
-      py::arg("g"), py::arg("y"), py::arg("outer"), py::arg("n"), py::arg("inner"));
+  MT_ALONG(softmax, 1, "(x: numpy.ndarray, dim: int) -> numpy.ndarray", x[0]);
+  MT_ALONG(softmax_vjp, 2, "(g: numpy.ndarray, y: numpy.ndarray, dim: int) -> numpy.ndarray", x[0],
+           x[1]);
+  MT_ALONG(log_softmax, 1, "(x: numpy.ndarray, dim: int) -> numpy.ndarray", x[0]);
+  MT_ALONG(log_softmax_vjp, 2, "(g: numpy.ndarray, y: numpy.ndarray, dim: int) -> numpy.ndarray",
+           x[0], x[1]);
 }
 
 }  // namespace mt

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 import operator
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import dtypes
-from ..errors import DtypeError, GraphError, IndexRangeError, OutOfMemoryError, ShapeError
+from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
 from ..graph import Tensor, apply, apply_one, apply_two, assign, check_writable, wrap
 from ..op import OPS, Op, Result, Sample
 
@@ -33,13 +32,7 @@ def array_of(x: Any) -> Array:
         return x.array  # type: ignore[no-any-return]
     if isinstance(x, np.ndarray):
         return x
-    frame: Any = sys._getframe(1)
-    while frame.f_back is not None and (frame.f_code.co_name in _HELPERS or frame.f_code.co_name[0] in "_<"):
-        frame = frame.f_back
-    raise DtypeError(f"{frame.f_code.co_name}: expected a tensor, got {type(x).__name__} {x!r:.40}")
-
-
-_HELPERS = {"shape_of", "need_float", "need_lapack", "promote", "to_dtype", "named"}
+    raise NoTensorError(f"expected a tensor, got {type(x).__name__} {x!r:.40}")
 
 
 def wrap_as(x: Any, array: Array) -> Any:
@@ -93,9 +86,11 @@ def promote_float(name: str, *values: Any) -> list[Any]:
 
 def need_float(name: str, *values: Any) -> None:
     """Raises unless every tensor given is floating; all but the first may be None."""
-    for i, v in enumerate(values):
-        if (v is not None or i == 0) and array_of(v).dtype.kind != "f":
+    first = True
+    for v in values:
+        if (v is not None or first) and array_of(v).dtype.kind != "f":
             raise DtypeError(f"{name}: expected a floating dtype, got {array_of(v).dtype}")
+        first = False
 
 
 def few(name: str, what: str, n: int) -> None:
@@ -139,6 +134,8 @@ def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
 
 def axis(name: str, dim: Any, ndim: int) -> int:
     """`dim` counted from the front; a tensor without axes has one for this purpose."""
+    if type(dim) is int and 0 <= dim < ndim:
+        return dim
     try:
         d = operator.index(raw(dim))
     except TypeError:
@@ -210,11 +207,16 @@ def binary(op: Op, x: Any, y: Any, out: Any) -> Any:
 def axes(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
     """The axes meant by an int, a sequence or None (all), sorted, each once."""
     if dim is None or (isinstance(dim, (tuple, list)) and len(dim) == 0):
-        return tuple(range(ndim))
+        return _ALL[ndim] if ndim < len(_ALL) else tuple(range(ndim))
+    if type(dim) is int and 0 <= dim < ndim:
+        return (dim,)
     found = [axis(name, d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
     if len(set(found)) != len(found):
         raise ShapeError(f"{name}: dim {tuple(dim)} names an axis twice")
     return tuple(sorted(found)) if ndim else ()
+
+
+_ALL = ((), (0,), (0, 1), (0, 1, 2), (0, 1, 2, 3))  # all axes of tensors with few
 
 
 # --- batches: what vmap makes of an operator --------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import numpy as np
 
 from .. import _core, dtypes, graph
 from ..errors import IndexRangeError, ShapeError
-from ..graph import Tensor, apply, assign, check_writable, snapshot, wrap
-from ..op import Op, Result, Sample
+from ..graph import Tensor, apply, apply_flat, assign, check_writable, snapshot, wrap
+from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, reduce, scatter
 from . import shape as shapes
 from .common import Array, array_of, raw, shape_of, to_dtype
@@ -63,13 +63,11 @@ def _integer(value: Any) -> int:
         raise TypeError(f"indexing: a slice's ends must be integers, not {value!r}") from None
 
 
-_ENDS = (int, type(None))
-
-
 def _is_plain(index: Any) -> bool:
     """Whether a part is an int, a slice of ints without a step, None or ..., and so needs no check."""
     if type(index) is slice:
-        return type(index.start) in _ENDS and type(index.stop) in _ENDS and index.step is None
+        start, stop = index.start, index.stop
+        return (start is None or type(start) is int) and (stop is None or type(stop) is int) and index.step is None
     return type(index) is int or index is None or index is Ellipsis
 
 
@@ -82,7 +80,10 @@ def normalize(index: Any, shape: Shape) -> tuple[Any, Parts | None]:
     Integers, though NumPy would count them among the arrays, are taken first, as PyTorch does; a list that holds more
     than numbers is a tuple.
     """
-    if all(map(_is_plain, index)) if type(index) is tuple else _is_plain(index):
+    for part in index if type(index) is tuple else (index,):
+        if not _is_plain(part):
+            break
+    else:
         return index, None
     if isinstance(index, list) and len(index) < _MANY:
         if any(isinstance(i, (slice, list, tuple, Tensor, np.ndarray)) or i is None or i is Ellipsis for i in index):
@@ -158,11 +159,15 @@ def positions(index: Parts, shape: Shape) -> tuple[Array, int, int]:
 # --- getitem ----------------------------------------------------------------------------------------------------------
 
 
-def _getitem_reference(x: Array, *, index: Any) -> Result:
+def _select(x: Array, index: Any) -> Array:
     y = x[index]
     if not isinstance(y, np.ndarray):
         y = x[(*index, ...)] if isinstance(index, tuple) else x[index, ...]  # an array, and so still a view
-    return y, (x.shape,)
+    return y  # type: ignore[no-any-return]
+
+
+def _getitem_reference(x: Array, *, index: Any) -> Result:
+    return _select(x, index), (x.shape,)
 
 
 def _getitem_dx(g: Any, shape: Shape, *, index: Any) -> Any:
@@ -204,6 +209,9 @@ GETITEM = Op(
     view=True,
     exact=True,
     batch=_getitem_batch,
+    kernel=_select,
+    saves=(SHAPE,),
+    names=("index",),
 )
 
 
@@ -290,8 +298,8 @@ def getitem(input: Any, index: Any) -> Any:
         if type(index) is not int:
             basic, arrays = normalize(index, shape_of(input))
         if arrays is None:
-            return apply(GETITEM, input, index=basic)
-        part = input if basic is None else apply(GETITEM, input, index=basic)
+            return apply_flat(GETITEM, input, basic)
+        part = input if basic is None else apply_flat(GETITEM, input, basic)
         return _pick(part, arrays, index)
     except IndexError as error:
         raise _explain("indexing", shape_of(input), error) from None

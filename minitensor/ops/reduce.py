@@ -16,8 +16,8 @@ import numpy as np
 
 from .. import _core, dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply
-from ..op import Op, Result, Sample
+from ..graph import apply, apply_flat
+from ..op import SHAPE, Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul
 from .common import (
@@ -110,10 +110,6 @@ def _sum_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
     return np.asarray(x.sum(axes, keepdims=keepdim, dtype=x.dtype)), (x.shape,)
 
 
-def _sum_forward(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-    return _core.sum(x, axes, keepdim), (x.shape,)
-
-
 def _sum_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:
     return spread(g, shape, axes)
 
@@ -121,13 +117,16 @@ def _sum_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:
 SUM = Op(
     "sum",
     _sum_reference,
-    _sum_forward,
+    None,
     (_sum_dx,),
     "linear",
     cases(CASES, EMPTY, HOLLOW, LARGE),
     exact=True,
     length=length,
     batch=shifted("sum", "axes"),
+    kernel=_core.sum,
+    saves=(SHAPE,),
+    names=("axes", "keepdim"),
 )
 
 
@@ -151,7 +150,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     tensor([4., 6.])
     """
     over = axes("sum", dim, len(shape_of(input)))
-    result = apply(SUM, summable(input, dtype), axes=over, keepdim=bool(keepdim))
+    result = apply_flat(SUM, summable(input, dtype), over, bool(keepdim))
     return result if out is None else write_out("sum", result, out)
 
 
@@ -180,9 +179,9 @@ def sum_to(g: Any, shape: Shape) -> Any:
         return g
     extra = len(have) - len(shape)
     if extra:
-        g = apply(SUM, g, axes=tuple(range(extra)), keepdim=False)
+        g = apply_flat(SUM, g, tuple(range(extra)), False)
     repeated = tuple([d for d, n in enumerate(shape) if n == 1 and have[extra + d] != 1])
-    return apply(SUM, g, axes=repeated, keepdim=True) if repeated else g
+    return apply_flat(SUM, g, repeated, True) if repeated else g
 
 
 def sum_to_size(input: Any, *size: Any) -> Any:
@@ -209,11 +208,6 @@ def _mean_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
         return np.asarray(total / x.dtype.type(count_of(x.shape, axes))), (x.shape,)
 
 
-def _mean_forward(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-    total = _core.sum(x, axes, keepdim)
-    return _core.div(total, np.asarray(count_of(x.shape, axes), x.dtype)), (x.shape,)
-
-
 def _mean_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:
     return spread(div(g, builtins.max(count_of(shape, axes), 1)), shape, axes)
 
@@ -221,12 +215,15 @@ def _mean_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:
 MEAN = Op(
     "mean",
     _mean_reference,
-    _mean_forward,
+    None,
     (_mean_dx,),
     "linear",
     cases(CASES, LARGE),
     length=length,
     batch=shifted("mean", "axes"),
+    kernel=_core.mean,
+    saves=(SHAPE,),
+    names=("axes", "keepdim"),
 )
 
 
@@ -244,7 +241,7 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     """
     x = input if dtype is None else to_dtype(input, dtypes.of(dtype))
     need_float("mean", x)
-    result = apply(MEAN, x, axes=axes("mean", dim, len(shape_of(x))), keepdim=bool(keepdim))
+    result = apply_flat(MEAN, x, axes("mean", dim, len(shape_of(x))), bool(keepdim))
     return result if out is None else write_out("mean", result, out)
 
 
@@ -271,11 +268,6 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 
 def _prod_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
     out = np.asarray(x.prod(axes, keepdims=keepdim, dtype=x.dtype))
-    return out, (x, out)
-
-
-def _prod_forward(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-    out = _core.prod(x, axes, keepdim)
     return out, (x, out)
 
 
@@ -324,12 +316,15 @@ def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:
 PROD = Op(
     "prod",
     _prod_reference,
-    _prod_forward,
+    None,
     (_prod_dx,),
     None,
     _prod_samples,
     length=length,
     batch=shifted("prod", "axes"),
+    kernel=_core.prod,
+    saves=(0, -1),
+    names=("axes", "keepdim"),
 )
 
 
@@ -344,7 +339,7 @@ def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     tensor(24.)
     """
     over = axes("prod", dim, len(shape_of(input)))
-    result = apply(PROD, summable(input, dtype), axes=over, keepdim=bool(keepdim))
+    result = apply_flat(PROD, summable(input, dtype), over, bool(keepdim))
     return result if out is None else write_out("prod", result, out)
 
 
@@ -369,11 +364,9 @@ def _extreme(name: str, numpy: Callable[..., Any], kernel: Callable[..., Any]) -
         out = np.asarray(numpy(x, axis=axes, keepdims=keepdim))
         return out, (x, out)
 
-    def forward(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-        out = kernel(x, axes, keepdim)
-        return out, (x, out)
-
-    return Op(name, reference, forward, (extreme_dx,), None, cases(CASES, HOLLOW, LARGE), exact=True)
+    samples = cases(CASES, HOLLOW, LARGE)
+    short: dict[str, Any] = {"kernel": kernel, "saves": (0, -1), "names": ("axes", "keepdim")}
+    return Op(name, reference, None, (extreme_dx,), None, samples, exact=True, **short)
 
 
 AMAX = _extreme("amax", np.max, _core.amax)
@@ -384,7 +377,7 @@ def _amax_amin(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     shape = shape_of(input)
     over = axes(op.name, dim, len(shape))
     need_elements(op.name, shape, over)
-    result = apply(op, input, axes=over, keepdim=bool(keepdim))
+    result = apply_flat(op, input, over, bool(keepdim))
     return result if out is None else write_out(op.name, result, out)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import OutOfMemoryError, ShapeError
-from ..graph import apply, replay
-from ..op import Op, Result, Sample
+from ..graph import apply, apply_flat, replay
+from ..op import SHAPE, Op, Result, Sample
 from . import indexing, reduce
 from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, write_out
 
@@ -24,6 +24,11 @@ def sizes(name: str, shape: Any) -> Shape:
     """A shape given as ints or as one sequence, as a tuple of ints."""
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
+    for n in shape:
+        if type(n) is not int:
+            break
+    else:
+        return tuple(shape)
     try:
         return tuple([int(n.__index__()) for n in shape])
     except (AttributeError, TypeError):
@@ -53,7 +58,7 @@ def _reshape_reference(x: Array, *, shape: Shape) -> Result:
 
 
 def _reshape_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
-    return apply(RESHAPE, g, shape=before)
+    return apply_flat(RESHAPE, g, before)
 
 
 def _reshape_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -62,7 +67,7 @@ def _reshape_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _reshape_batch(args: Any, flags: Any, *, shape: Shape) -> Any:
-    return apply(RESHAPE, args[0], shape=(shape_of(args[0])[0], *shape))
+    return apply_flat(RESHAPE, args[0], (shape_of(args[0])[0], *shape))
 
 
 RESHAPE = Op(
@@ -75,6 +80,9 @@ RESHAPE = Op(
     view=True,
     exact=True,
     batch=_reshape_batch,
+    kernel=np.ndarray.reshape,
+    saves=(SHAPE,),
+    names=("shape",),
 )
 
 
@@ -84,7 +92,7 @@ def ravel(input: Any) -> Any:
     >>> mt.ravel(mt.tensor([[1, 2], [3, 4]]))
     tensor([1, 2, 3, 4])
     """
-    return apply(RESHAPE, input, shape=(math.prod(shape_of(input)),))
+    return apply_flat(RESHAPE, input, (math.prod(shape_of(input)),))
 
 
 def view_as(input: Any, other: Any) -> Any:
@@ -99,16 +107,18 @@ def reshape_as(input: Any, other: Any) -> Any:
 
 def _resolve(name: str, before: Shape, shape: Shape) -> Shape:
     """`shape` with its -1 filled in; raises unless it holds as many elements as `before`."""
-    count = math.prod(before)
-    if any(n < -1 for n in shape) or shape.count(-1) > 1:
-        raise ShapeError(f"{name}: {shape} is not a shape; one size may be -1, none less")
-    if -1 in shape:
-        known = -math.prod(shape)
-        if known == 0 or count % known:  # also of nothing: -1 could then be any size
-            raise ShapeError(f"{name}: {before} with {count} elements cannot be shaped {shape}")
-        shape = tuple([count // known if n == -1 else n for n in shape])
-    if math.prod(shape) != count:
+    count, known, hole = math.prod(before), 1, -1
+    for i, n in enumerate(shape):
+        if n == -1 and hole < 0:
+            hole = i
+        elif n < 0:
+            raise ShapeError(f"{name}: {shape} is not a shape; one size may be -1, none less")
+        else:
+            known *= n
+    if (known != count) if hole < 0 else (known == 0 or count % known):  # also of nothing: -1 could then be any size
         raise ShapeError(f"{name}: {before} with {count} elements cannot be shaped {shape}")
+    if hole >= 0:
+        return (*shape[:hole], count // known, *shape[hole + 1 :])
     return shape
 
 
@@ -126,7 +136,7 @@ def reshape(input: Any, *size: Any, shape: Any = None) -> Any:
     """
     before = shape_of(input)
     after = _resolve("reshape", before, sizes("reshape", _named(size, shape)))
-    return apply(RESHAPE, input, shape=after)
+    return apply_flat(RESHAPE, input, after)
 
 
 def _view_dtype_reference(x: Array, *, dtype: np.dtype[Any]) -> Result:
@@ -172,7 +182,7 @@ def view(input: Any, *shape: Any, dtype: Any = None) -> Any:
             f"view: a tensor of shape {x.shape} whose elements are not in row-major order in memory "
             f"cannot be viewed as {after} without a copy; use reshape"
         )
-    return apply(RESHAPE, input, shape=after)
+    return apply_flat(RESHAPE, input, after)
 
 
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -186,7 +196,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     if first > last:
         raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
     merged = math.prod(shape[first : last + 1])
-    return apply(RESHAPE, input, shape=(*shape[:first], merged, *shape[last + 1 :]))
+    return apply_flat(RESHAPE, input, (*shape[:first], merged, *shape[last + 1 :]))
 
 
 @numpy_names
@@ -201,7 +211,7 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
     if len(sizes) == 0:
         raise ShapeError("unflatten: sizes must not be empty")
     inner = _resolve("unflatten", (shape[d] if shape else 1,), tuple([operator.index(n) for n in sizes]))
-    return apply(RESHAPE, input, shape=(*shape[:d], *inner, *shape[d + 1 :]))
+    return apply_flat(RESHAPE, input, (*shape[:d], *inner, *shape[d + 1 :]))
 
 
 @numpy_names
@@ -220,7 +230,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
         if len(gone) != len(named):
             raise ShapeError(f"squeeze: dim {tuple(dim)} names an axis twice")
     after = tuple([n for i, n in enumerate(shape) if not (i in gone and n == 1)])
-    return apply(RESHAPE, input, shape=after)
+    return apply_flat(RESHAPE, input, after)
 
 
 @numpy_names
@@ -232,7 +242,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
     """
     shape = shape_of(input)
     d = axis("unsqueeze", dim, len(shape) + 1)
-    return apply(RESHAPE, input, shape=(*shape[:d], 1, *shape[d:]))
+    return apply_flat(RESHAPE, input, (*shape[:d], 1, *shape[d:]))
 
 
 # --- permute ----------------------------------------------------------------------------------------------------------
@@ -246,7 +256,7 @@ def _permute_dx(g: Any, *, dims: Shape) -> Any:
     back = [0] * len(dims)
     for i, d in enumerate(dims):
         back[d] = i
-    return apply(PERMUTE, g, dims=tuple(back))
+    return apply_flat(PERMUTE, g, tuple(back))
 
 
 def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -255,7 +265,7 @@ def _permute_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _permute_batch(args: Any, flags: Any, *, dims: Shape) -> Any:
-    return apply(PERMUTE, args[0], dims=(0, *[d + 1 for d in dims]))
+    return apply_flat(PERMUTE, args[0], (0, *[d + 1 for d in dims]))
 
 
 PERMUTE = Op(
@@ -268,6 +278,9 @@ PERMUTE = Op(
     view=True,
     exact=True,
     batch=_permute_batch,
+    kernel=np.ndarray.transpose,
+    saves=(),
+    names=("dims",),
 )
 
 
@@ -284,7 +297,7 @@ def permute(input: Any, *axes: Any, dims: Any = None) -> Any:
     order = tuple([axis("permute", d, ndim) for d in sizes("permute", _named(axes, dims))])
     if sorted(order) != list(range(ndim)):
         raise ShapeError(f"permute: dims {order} must name each of the {ndim} axes once")
-    return apply(PERMUTE, input, dims=order)
+    return apply_flat(PERMUTE, input, order)
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
@@ -298,7 +311,7 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     order = list(range(ndim))
     if ndim:
         order[a], order[b] = b, a
-    return apply(PERMUTE, input, dims=tuple(order))
+    return apply_flat(PERMUTE, input, tuple(order))
 
 
 def t(input: Any) -> Any:
@@ -310,7 +323,7 @@ def t(input: Any) -> Any:
     ndim = len(shape_of(input))
     if ndim > 2:
         raise ShapeError(f"t: expected at most 2 axes, got {ndim}; use transpose or permute")
-    return apply(PERMUTE, input, dims=tuple(range(ndim))[::-1])
+    return apply_flat(PERMUTE, input, tuple(range(ndim))[::-1])
 
 
 def movedim(input: Any, source: Any, destination: Any) -> Any:
@@ -327,7 +340,7 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     order = [d for d in range(ndim) if d not in src]
     for to, come in sorted(zip(dst, src, strict=True)):
         order.insert(to, come)
-    return apply(PERMUTE, input, dims=tuple(order))
+    return apply_flat(PERMUTE, input, tuple(order))
 
 
 moveaxis = movedim
@@ -342,10 +355,6 @@ def _expand_reference(x: Array, *, shape: Shape) -> Result:
     return out, (x.shape,)
 
 
-def _expand_forward(x: Array, *, shape: Shape) -> Result:
-    return _core.expand(x, shape), (x.shape,)
-
-
 def _expand_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
     return reduce.sum_to(g, before)
 
@@ -358,19 +367,22 @@ def _expand_samples(rng: np.random.Generator) -> Iterator[Sample]:
 def _expand_batch(args: Any, flags: Any, *, shape: Shape) -> Any:
     size, *before = shape_of(args[0])
     lined_up = (size, *[1] * (len(shape) - len(before)), *before)
-    return apply(EXPAND, apply(RESHAPE, args[0], shape=lined_up), shape=(size, *shape))
+    return apply_flat(EXPAND, apply_flat(RESHAPE, args[0], lined_up), (size, *shape))
 
 
 EXPAND = Op(
     "expand",
     _expand_reference,
-    _expand_forward,
+    None,
     (_expand_dx,),
     "linear",
     _expand_samples,
     view=True,
     exact=True,
     batch=_expand_batch,
+    kernel=_core.expand,
+    saves=(SHAPE,),
+    names=("shape",),
 )
 
 
@@ -397,7 +409,7 @@ def expand(input: Any, *shape: Any, size: Any = None) -> Any:
             filled.append(n)
     if not fits:
         raise ShapeError(f"expand: {before} cannot be expanded to {after}; only sizes of 1 can be repeated")
-    return apply(EXPAND, input, shape=tuple(filled))
+    return apply_flat(EXPAND, input, tuple(filled))
 
 
 # --- cat, unbind ------------------------------------------------------------------------------------------------------
@@ -455,7 +467,7 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
             raise ShapeError(f"cat: {first} and {s} differ in an axis other than {d}")
     if len(whole) != len(tensors):
         nothing = (*first[:d], 0, *first[d + 1 :])
-        tensors = [apply(RESHAPE, x, shape=nothing) if s == (0,) else x for x, s in zip(tensors, shapes, strict=True)]
+        tensors = [apply_flat(RESHAPE, x, nothing) if s == (0,) else x for x, s in zip(tensors, shapes, strict=True)]
     result = apply(CAT, *_one_dtype("cat", tensors), dim=d)
     return result if out is None else write_out("cat", result, out)
 
@@ -495,7 +507,7 @@ def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
         if shape_of(x) != first:
             raise ShapeError(f"stack: the shapes {first} and {shape_of(x)} differ")
     inner = (*first[:d], 1, *first[d:])
-    joined = [apply(RESHAPE, x, shape=inner) for x in _one_dtype("stack", tensors)]
+    joined = [apply_flat(RESHAPE, x, inner) for x in _one_dtype("stack", tensors)]
     result = apply(CAT, *joined, dim=d)
     return result if out is None else write_out("stack", result, out)
 
@@ -633,7 +645,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     first = start + shape[d] if start < 0 else start
     if length < 0 or not 0 <= first <= shape[d] - length:
         raise ShapeError(f"narrow: {length} elements from {start} do not fit into axis {d} of size {shape[d]}")
-    return apply(indexing.GETITEM, input, index=(slice(None),) * d + (slice(first, first + length),))
+    return apply_flat(indexing.GETITEM, input, (slice(None),) * d + (slice(first, first + length),))
 
 
 # --- copies -----------------------------------------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes
-from ..graph import apply
+from ..graph import apply_flat
 from ..op import Op, Result, Sample
 from .arithmetic import mul, neg, sub
-from .common import Array, around, axis, need_float, shape_of, shifted, to_dtype
+from .common import Array, axis, need_float, shape_of, shifted, to_dtype
 from .functions import exp
 from .reduce import sum
 
@@ -61,28 +61,26 @@ def _softmax_reference(x: Array, *, dim: int) -> Result:
     return y, (y,)
 
 
-def _softmax_forward(x: Array, *, dim: int) -> Result:
-    y = _core.softmax(x, *around(x.shape, dim))
-    return y, (y,)
-
-
 def _softmax_dx(g: Any, y: Any, *, dim: int) -> Any:
-    return apply(SOFTMAX_VJP, g, y, dim=dim)
+    return apply_flat(SOFTMAX_VJP, g, y, dim)
 
 
 def _softmax_jvp(tangents: Any, y: Any, *, dim: int) -> Any:
-    return apply(SOFTMAX_VJP, tangents[0], y, dim=dim)  # the Jacobian is symmetric
+    return apply_flat(SOFTMAX_VJP, tangents[0], y, dim)  # the Jacobian is symmetric
 
 
 SOFTMAX = Op(
     "softmax",
     _softmax_reference,
-    _softmax_forward,
+    None,
     (_softmax_dx,),
     _softmax_jvp,
     _one,
     length=_length,
     batch=shifted("softmax", "dim"),
+    kernel=_core.softmax,
+    saves=(-1,),
+    names=("dim",),
 )
 
 
@@ -91,12 +89,8 @@ def _softmax_vjp_reference(g: Array, y: Array, *, dim: int) -> Result:
     return (y_ * (g_ - (g_ * y_).sum(dim, keepdims=True))).reshape(y.shape), (g, y)
 
 
-def _softmax_vjp_forward(g: Array, y: Array, *, dim: int) -> Result:
-    return _core.softmax_vjp(g, y, *around(y.shape, dim)), (g, y)
-
-
 def _softmax_vjp_dg(u: Any, _g: Any, y: Any, *, dim: int) -> Any:
-    return apply(SOFTMAX_VJP, u, y, dim=dim)
+    return apply_flat(SOFTMAX_VJP, u, y, dim)
 
 
 def _softmax_vjp_dy(u: Any, g: Any, y: Any, *, dim: int) -> Any:
@@ -113,13 +107,16 @@ def _softmax_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
 SOFTMAX_VJP = Op(
     "softmax_vjp",
     _softmax_vjp_reference,
-    _softmax_vjp_forward,
+    None,
     (_softmax_vjp_dg, _softmax_vjp_dy),
     None,
     _softmax_vjp_samples,
     exact=True,
     length=_length,
     batch=shifted("softmax_vjp", "dim"),
+    kernel=_core.softmax_vjp,
+    saves=(0, 1),
+    names=("dim",),
 )
 
 
@@ -140,7 +137,7 @@ def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     if dtype is not None:
         input = to_dtype(input, dtypes.of(dtype))
     need_float("softmax", input)
-    return apply(SOFTMAX, input, dim=axis("softmax", dim, len(shape_of(input))))
+    return apply_flat(SOFTMAX, input, axis("softmax", dim, len(shape_of(input))))
 
 
 def softmin(input: Any, dim: int, dtype: Any = None) -> Any:
@@ -163,13 +160,8 @@ def _log_softmax_reference(x: Array, *, dim: int) -> Result:
     return y, (y,)
 
 
-def _log_softmax_forward(x: Array, *, dim: int) -> Result:
-    y = _core.log_softmax(x, *around(x.shape, dim))
-    return y, (y,)
-
-
 def _log_softmax_dx(g: Any, y: Any, *, dim: int) -> Any:
-    return apply(LOG_SOFTMAX_VJP, g, y, dim=dim)
+    return apply_flat(LOG_SOFTMAX_VJP, g, y, dim)
 
 
 def _log_softmax_jvp(tangents: Any, y: Any, *, dim: int) -> Any:
@@ -180,22 +172,21 @@ def _log_softmax_jvp(tangents: Any, y: Any, *, dim: int) -> Any:
 LOG_SOFTMAX = Op(
     "log_softmax",
     _log_softmax_reference,
-    _log_softmax_forward,
+    None,
     (_log_softmax_dx,),
     _log_softmax_jvp,
     _one,
     length=_length,
     batch=shifted("log_softmax", "dim"),
+    kernel=_core.log_softmax,
+    saves=(-1,),
+    names=("dim",),
 )
 
 
 def _log_softmax_vjp_reference(g: Array, y: Array, *, dim: int) -> Result:
     g_, y_ = np.atleast_1d(g), np.atleast_1d(y)
     return (g_ - np.exp(y_) * g_.sum(dim, keepdims=True)).reshape(y.shape), (g, y)
-
-
-def _log_softmax_vjp_forward(g: Array, y: Array, *, dim: int) -> Result:
-    return _core.log_softmax_vjp(g, y, *around(y.shape, dim)), (g, y)
 
 
 def _log_softmax_vjp_dg(u: Any, _g: Any, y: Any, *, dim: int) -> Any:
@@ -215,12 +206,15 @@ def _log_softmax_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
 LOG_SOFTMAX_VJP = Op(
     "log_softmax_vjp",
     _log_softmax_vjp_reference,
-    _log_softmax_vjp_forward,
+    None,
     (_log_softmax_vjp_dg, _log_softmax_vjp_dy),
     None,
     _log_softmax_vjp_samples,
     length=_length,
     batch=shifted("log_softmax_vjp", "dim"),
+    kernel=_core.log_softmax_vjp,
+    saves=(0, 1),
+    names=("dim",),
 )
 
 
@@ -239,4 +233,4 @@ def log_softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     if dtype is not None:
         input = to_dtype(input, dtypes.of(dtype))
     need_float("log_softmax", input)
-    return apply(LOG_SOFTMAX, input, dim=axis("log_softmax", dim, len(shape_of(input))))
+    return apply_flat(LOG_SOFTMAX, input, axis("log_softmax", dim, len(shape_of(input))))
