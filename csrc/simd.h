@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace mt::MT_ISA {
 namespace {
 
@@ -55,25 +59,58 @@ inline void store(T* p, Vec<T> v) {
   std::memcpy(p, &v, sizeof v);
 }
 
+template <class T>
+inline Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) {
+  return m ? a : b;
+}
+
+// All bits in the first n lanes.
+template <class T>
+inline Mask<T> first_lanes(int n) {
+  Mask<T> lane;
+  for (int i = 0; i < kLanes<T>; ++i) lane[i] = i;
+  return lane < (n - Mask<T>{});
+}
+
 // The first n lanes, 0 <= n <= kLanes; the others read as `fill` and are not touched in memory.
-// Compilers make masked loads and stores of these loops where the ISA has them.
 template <class T>
 inline Vec<T> load_n(const T* p, int n, T fill = 0) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_mask_loadu_ps((__m512)splat<T>(fill), (1u << n) - 1, p);
+  else
+    return (Vec<T>)_mm512_mask_loadu_pd((__m512d)splat<T>(fill), (1u << n) - 1, p);
+#elif defined(__AVX2__)
+  const Mask<T> first = first_lanes<T>(n);
+  if constexpr (sizeof(T) == 4)
+    return select<T>(first, (Vec<T>)_mm256_maskload_ps(p, (__m256i)first), splat<T>(fill));
+  else
+    return select<T>(first, (Vec<T>)_mm256_maskload_pd(p, (__m256i)first), splat<T>(fill));
+#else
   T lane[kLanes<T>];
   for (int i = 0; i < kLanes<T>; ++i) lane[i] = i < n ? p[i] : fill;
   return load(lane);
+#endif
 }
 template <class T>
 inline void store_n(T* p, Vec<T> v, int n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(p, (1u << n) - 1, (__m512)v);
+  else
+    _mm512_mask_storeu_pd(p, (1u << n) - 1, (__m512d)v);
+#elif defined(__AVX2__)
+  const Mask<T> first = first_lanes<T>(n);
+  if constexpr (sizeof(T) == 4)
+    _mm256_maskstore_ps(p, (__m256i)first, (__m256)v);
+  else
+    _mm256_maskstore_pd(p, (__m256i)first, (__m256d)v);
+#else
   T lane[kLanes<T>];
   store(lane, v);
   for (int i = 0; i < kLanes<T>; ++i)
     if (i < n) p[i] = lane[i];
-}
-
-template <class T>
-inline Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) {
-  return m ? a : b;
+#endif
 }
 
 // a if a > b or a is NaN: NaN wins, as in NumPy's and PyTorch's maximum, whichever side it is on.

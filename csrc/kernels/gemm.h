@@ -33,10 +33,13 @@ constexpr int tile_vectors(int rows) {
   return rows == 1 || 8 * (rows + 1) < kRegisters ? 8 : 4 * (rows + 1) < kRegisters ? 4 : 2;
 }
 
-constexpr int64_t kDepth = 256;     // of k in one block: a sliver of b then stays in the L1 cache
-constexpr int64_t kBlockRows = 16;  // slivers of a in one block, which stays in the L2 cache
-constexpr int64_t kBlockCols = 96;  // slivers of b in one block, shared by all threads
-constexpr int64_t kChunkWork = 1 << 18;  // multiplications that are worth waking a thread for
+constexpr int64_t kDepth = 256;           // of k in one block: a sliver of a stays in the L1 cache
+constexpr int64_t kPanelBytes = 1 << 19;  // of b in one block, which stays in the L2 cache
+constexpr int64_t kFewRows = 128;         // of a
+constexpr int64_t kUses = 5;              // that are not worth a packed copy
+constexpr int64_t kSmallBytes = 1 << 17;  // of b, which need no copy however often it is used
+constexpr int64_t kChunks = 16;           // enough to share among threads
+constexpr int64_t kChunkWork = 1 << 18;   // multiplications that are worth waking a thread for
 
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -49,8 +52,10 @@ inline int64_t cut(int64_t n, int64_t parts, int64_t i) { return n * i / parts; 
 template <class T>
 struct Scratch {
   T* p;
-  explicit Scratch(int64_t n) : p(static_cast<T*>(scratch(n * sizeof(T)))) {}
-  ~Scratch() { release(p); }
+  explicit Scratch(int64_t n) : p(n ? static_cast<T*>(scratch(n * sizeof(T))) : nullptr) {}
+  ~Scratch() {
+    if (p) release(p);
+  }
   Scratch(const Scratch&) = delete;
 };
 
@@ -87,7 +92,17 @@ struct ByColumn {
   T operator()(int i, int64_t k) const { return p[i + k * step]; }
 };
 template <class T, int H>
-struct ByRow {
+struct ByRow {  // every third row has a pointer; the others are one or two steps further
+  const T* p[(H + 2) / 3];
+  int64_t step;
+  ByRow(const T* first, int64_t step) : step(step) {
+#pragma GCC unroll 8
+    for (int i = 0; i < H; i += 3) p[i / 3] = first + i * step;
+  }
+  T operator()(int i, int64_t k) const { return p[i / 3][k + i % 3 * step]; }
+};
+template <class T, int H>
+struct Rows {
   const T* row[H];
   T operator()(int i, int64_t k) const { return row[i][k]; }
 };
@@ -106,35 +121,90 @@ struct Taps {
   const T* operator()(int64_t k) const { return p + offset[k]; }
 };
 
+// --- a square of vectors
+// -------------------------------------------------------------------------------------------
+
+// The first, or the second, halves of a and b interleaved: a0 b0 a1 b1 ...
+template <class T>
+inline Vec<T> interleave(Vec<T> a, Vec<T> b, int from) {
+  constexpr int L = kLanes<T>;
+#if defined(__clang__)
+  Vec<T> v;
+  for (int i = 0; i < L; ++i) v[i] = i % 2 ? b[from + i / 2] : a[from + i / 2];
+  return v;
+#else
+  Mask<T> index;
+  for (int i = 0; i < L; ++i) index[i] = from + i / 2 + i % 2 * L;
+  return __builtin_shuffle(a, b, index);
+#endif
+}
+
+// x_ij <-> x_ji of a square of vectors: each round interleaves row i with row i + L/2, which moves
+// one bit of the row number into the column number; after log2(L) rounds they have changed places.
+template <class T>
+inline __attribute__((always_inline)) void transpose(Vec<T> (&x)[kLanes<T>]) {
+  constexpr int L = kLanes<T>;
+  Vec<T> y[L];
+#pragma GCC unroll 4
+  for (int round = 1; round < L; round *= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < L / 2; ++i) {
+      y[2 * i] = interleave<T>(x[i], x[i + L / 2], 0);
+      y[2 * i + 1] = interleave<T>(x[i], x[i + L / 2], L / 2);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) x[i] = y[i];
+  }
+}
+
 // --- the tile
 // -------------------------------------------------------------------------------------------------------
 
-// The sums of a tile that is not whole, or is added to something, or whose columns do not lie side
-// by side.
+// The sums of a tile that is not whole, or whose columns do not lie side by side.
 template <class T>
 __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, Matrix<T> c,
                                       Matrix<const T> d) {
   constexpr int L = kLanes<T>;
-  for (int i = 0; i < rows; ++i)
-    for (int j = 0; j < n; j += L) {
-      const int lanes = min(L, n - j);
-      T* out = c.p + i * c.row + j * c.col;
-      const T *more = d.p + i * d.row + j * d.col, *in = sum + i * width + j;
-      if (c.col == 1) {
-        Vec<T> x = load(in);
+  if (c.col == 1) {
+    for (int i = 0; i < rows; ++i)
+      for (int j = 0; j < n; j += L) {
+        const int lanes = min(L, n - j);
+        T* out = c.p + i * c.row + j;
+        const T* more = d.p + i * d.row + j * d.col;
+        Vec<T> x = load(sum + i * width + j);
         if (d.p) x += d.col == 0 ? splat(*more) : lanes == L ? load(more) : load_n(more, lanes);
         lanes == L ? store(out, x) : store_n(out, x, lanes);
-      } else {
-        for (int l = 0; l < lanes; ++l) out[l * c.col] = in[l] + (d.p ? more[l * d.col] : 0);
       }
-    }
+  } else if (c.row == 1 && (!d.p || d.row <= 1)) {
+    for (int i = 0; i < rows; i += L)
+      for (int j = 0; j < n; j += L) {
+        const int high = min(L, rows - i), wide = min(L, n - j);
+        Vec<T> x[L];
+#pragma GCC unroll 16
+        for (int r = 0; r < L; ++r) x[r] = r < high ? load(sum + (i + r) * width + j) : Vec<T>{};
+        transpose<T>(x);
+        T column[L * L];
+#pragma GCC unroll 16
+        for (int r = 0; r < L; ++r) store(column + r * L, x[r]);
+        for (int r = 0; r < wide; ++r) {
+          const T* more = d.p + i * d.row + (j + r) * d.col;
+          Vec<T> y = load(column + r * L);
+          if (d.p) y += d.row == 0 ? splat(*more) : load_n(more, high);
+          store_n(c.p + i + (j + r) * c.col, y, high);
+        }
+      }
+  } else {
+    for (int i = 0; i < rows; ++i)
+      for (int j = 0; j < n; ++j) *c.at(i, j).p = sum[i * width + j] + (d.p ? *d.at(i, j).p : 0);
+  }
 }
 
-// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors)
+// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors), for k in from..depth-1
 template <int H, int NV, class T, class V, class A, class B>
-inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b) {
+inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
+                                                      int64_t from = 0) {
   constexpr int L = kLanes<T>;
-  for (int64_t k = 0; k < depth; ++k) {
+  for (int64_t k = from; k < depth; ++k) {
     const T* row = b(k);
     Vec<T> v[NV];
 #pragma GCC unroll 8
@@ -175,50 +245,46 @@ inline __attribute__((always_inline)) void put(const V (&sum)[H][NV], int n, Mat
   finish(value, NV * L, H, n, c, d);
 }
 
+// What will be needed after this tile: its first place, and the step to the next ones.
+template <class T>
+struct Ahead {
+  const T* p;
+  int64_t step;
+};
+
 // c (H, n) = a (H, depth) b (depth, n) + d (H, n)
+//
+// While it multiplies it asks the caches for c and for what comes next, a little at a time: all at
+// once would hold up the loads of a and b.
+template <int H, int NV, class T, class A, class B>
+inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                                Matrix<const T> d, Ahead<T> next) {
+  Vec<T> sum[H][NV] = {};
+  int64_t k = 0;
+  if (depth >= 64) {
+    const int64_t pace = depth / 16, step = c.col == 1 ? c.row : 2 * c.col,
+                  other = c.col == 1 ? kLanes<T> : c.col;
+    for (const T* at = c.p; k < H * pace; at += step) {
+      __builtin_prefetch(at, 1);
+      __builtin_prefetch(at + other, 1);
+      __builtin_prefetch(next.p);
+      next.p += next.step;
+      accumulate<H, NV, T>(sum, k + pace, a, b, k);
+      k += pace;
+    }
+  }
+  accumulate<H, NV, T>(sum, depth, a, b, k);
+  put<H, NV, T>(sum, n, c, d);
+}
+
 template <int H, int NV, class T, class A, class B>
 inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
                                                 Matrix<const T> d) {
-  Vec<T> sum[H][NV] = {};
-  accumulate<H, NV, T>(sum, depth, a, b);
-  put<H, NV, T>(sum, n, c, d);
+  tile<H, NV, T>(depth, a, b, n, c, d, {c.p, 0});
 }
 
 // --- packing
 // --------------------------------------------------------------------------------------------------------
-
-// The first, or the second, halves of a and b interleaved: a0 b0 a1 b1 ...
-template <class T>
-inline Vec<T> interleave(Vec<T> a, Vec<T> b, int from) {
-  constexpr int L = kLanes<T>;
-#if defined(__clang__)
-  Vec<T> v;
-  for (int i = 0; i < L; ++i) v[i] = i % 2 ? b[from + i / 2] : a[from + i / 2];
-  return v;
-#else
-  Mask<T> index;
-  for (int i = 0; i < L; ++i) index[i] = from + i / 2 + i % 2 * L;
-  return __builtin_shuffle(a, b, index);
-#endif
-}
-
-// x_ij <-> x_ji of a square of vectors: each round interleaves row i with row i + L/2, which moves
-// one bit of the row number into the column number; after log2(L) rounds they have changed places.
-template <class T>
-inline __attribute__((always_inline)) void transpose(Vec<T> (&x)[kLanes<T>]) {
-  constexpr int L = kLanes<T>;
-  Vec<T> y[L];
-#pragma GCC unroll 4
-  for (int round = 1; round < L; round *= 2) {
-#pragma GCC unroll 8
-    for (int i = 0; i < L / 2; ++i) {
-      y[2 * i] = interleave<T>(x[i], x[i + L / 2], 0);
-      y[2 * i + 1] = interleave<T>(x[i], x[i + L / 2], L / 2);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) x[i] = y[i];
-  }
-}
 
 // A sliver: to[k * W + i] = from(i, k) for i < n, and 0 for n <= i < W. W is whole vectors.
 template <int W, class T>
@@ -262,11 +328,6 @@ inline void packed_tile(int h, int n, int64_t depth, const T* a, const T* b, Mat
     constexpr int H = decltype(rows)::value;
     const ByColumn<T> left{a, kPackRows<T>};
     const Steps<T> right{b, kTileCols<T>};
-    if (depth >= 64)
-      for (int i = 0; i < H; ++i) {  // c is asked for now and needed when the sums are done
-        __builtin_prefetch(c.p + i * c.row, 1);
-        __builtin_prefetch(c.p + i * c.row + kLanes<T>, 1);
-      }
     if (n > kLanes<T>)
       tile<H, 2>(depth, left, right, n, c, d);
     else
@@ -339,56 +400,119 @@ void product_simd(const Product<T>& p) {
         };
         const Matrix<const T> a = p.a.at(i, 0);
         if (a.row == 1) return run(ByColumn<T>{a.p, a.col});
-        ByRow<T, H> by_row;
-        for (int r = 0; r < H; ++r) by_row.row[r] = a.p + r * a.row;
-        run(by_row);
+        run(ByRow<T, H>(a.p, a.row));
       });
     }
     j += n;
   }
 }
 
-// Five loops around the tile: blocks of n, of k, of m; then slivers of b, of a. b is packed once
-// for all threads, each block of a by the thread that uses it.
+// Strips of b's columns, as wide as a tile, for a stretch of k: packed, or where they lie.
 template <class T>
-void product_packed(const Product<T>& p) {
-  constexpr int W = kTileCols<T>, H = kPackRows<T>;
-  const int64_t tiles = slivers(p.m), depths = ceil_div(p.k, kDepth),
-                panels = ceil_div(p.n, W * kBlockCols);
-  // As many blocks of rows as caches ask for, or as give several threads work.
-  const int64_t enough = min(min(8, tiles), p.m * p.n * p.k / (4 * kChunkWork));
-  const int64_t row_blocks = max(ceil_div(tiles, kBlockRows), enough);
-  const int64_t depth_most = ceil_div(p.k, depths);
-  Scratch<T> panel(min(ceil_div(p.n, W), kBlockCols) * W * depth_most);
+struct Strips {
+  static constexpr int W = kTileCols<T>;
+  Matrix<const T> b;
+  int64_t n, depth;
+  T* panel;       // null if they are read in place
+  const T* last;  // the one that is not whole, packed, if the others are not
+
+  Steps<T> at(int64_t s) const {
+    if (panel) return {panel + s * W * depth, W};
+    if (last && s == n / W) return {last, W};
+    return {b.p + s * W, b.row};
+  }
+  // Packs the strips first..last-1; side by side, so that memory is read in long runs.
+  void pack_from(int64_t first, int64_t end) const {
+    const int64_t whole = b.col == 1 ? min(end, n / W) : first;
+    for (int64_t k = 0; k < depth; ++k)
+      for (int64_t s = first; s < whole; ++s)
+        for (int i = 0; i < W; i += kLanes<T>)
+          store(panel + (s * depth + k) * W + i, load(b.p + k * b.row + s * W + i));
+    for (int64_t s = max(first, whole); s < end; ++s)
+      pack<W>(panel + s * W * depth, b.at(0, s * W).transposed(), min(W, n - s * W), depth);
+  }
+};
+
+// c (h, columns of the strips first..end-1) = a (h, depth) b + d for one sliver of a: packed, or
+// where it lies. `next` is the sliver after it.
+template <class T>
+void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t first,
+                    int64_t end, Matrix<T> c, Matrix<const T> d, Matrix<const T> next) {
+  constexpr int W = kTileCols<T>;
+  with<kTileRows>(h, [&](auto height) {
+    constexpr int H = decltype(height)::value;
+    const auto run = [&](auto left) {
+      // Of the next sliver each tile asks for the lines of some k.
+      const int64_t step = next.col == 1 ? next.row : next.col;
+      for (int64_t s = first; s < end; ++s) {
+        const int n = min(W, b.n - s * W);
+        const Matrix<T> to = c.at(0, s * W);
+        const int64_t k = b.depth * (s - first) / (end - first);
+        const Ahead<T> ahead{next.p ? next.at(0, k).p : b.b.p, next.p ? step : 0};
+        if (n > kLanes<T>)
+          tile<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W), ahead);
+        else
+          tile<H, 1>(b.depth, left, b.at(s), n, to, d.at(0, s * W), ahead);
+      }
+    };
+    if (packed)
+      run(ByColumn<T>{packed, kPackRows<T>});
+    else if (a.row == 1)
+      run(ByColumn<T>{a.p, a.col});
+    else
+      run(ByRow<T, H>(a.p, a.row));
+  });
+}
+
+// Five loops around the tile: panels of b's columns, blocks of k, slivers of a, strips of b in the
+// panel, and k. A block of b stays in the L2 cache, packed once for all threads, while slivers of
+// a, each packed by the thread that uses it, go by in the L1 cache. What is used a few times is
+// read where it lies.
+template <class T>
+void product_tiles(const Product<T>& p) {
+  constexpr int W = kTileCols<T>, H = kPackRows<T>, L = kLanes<T>;
+  constexpr int64_t item = sizeof(T);
+  const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, W);
+  const bool pack_a = strips > kUses;
+  const int64_t depths = max(1, ceil_div(p.k, pack_a ? kDepth : 4 * kDepth));
+  const int64_t most = ceil_div(p.k, depths);
+  const int64_t panels = max(1, ceil_div(strips * W * most * item, kPanelBytes));
+  const int64_t widest = ceil_div(strips, panels);
+  const bool pack_b = p.b.col != 1 || (tiles > kUses && p.k * p.n * item > kSmallBytes);
+  const bool tail = !pack_b && p.n % L;
+  Scratch<T> panel(pack_b ? widest * W * most : tail ? W * most : 0);
   for (int64_t panel_no = 0; panel_no < panels; ++panel_no) {
-    const int64_t j0 = panel_no * W * kBlockCols,
-                  strips = ceil_div(min(W * kBlockCols, p.n - j0), W);
-    const int64_t column_blocks = max(1, min(strips / 8, ceil_div(16, row_blocks)));
+    const int64_t j0 = cut(strips, panels, panel_no) * W;
+    const int64_t count = cut(strips, panels, panel_no + 1) - j0 / W, n = min(count * W, p.n - j0);
     for (int64_t block = 0; block < depths; ++block) {
       const int64_t k0 = cut(p.k, depths, block), depth = cut(p.k, depths, block + 1) - k0;
-      for_ranges(strips, ceil_div(kChunkWork / 16, W * depth), [&](int64_t from, int64_t to) {
-        for (int64_t s = from; s < to; ++s)
-          pack<W>(panel.p + s * W * depth, p.b.at(k0, j0 + s * W).transposed(),
-                  min(W, p.n - j0 - s * W), depth);
-      });
-      for_chunks(row_blocks * column_blocks, [&](int64_t chunk) {
-        const int64_t rb = chunk / column_blocks, cb = chunk % column_blocks;
-        const int64_t first = cut(tiles, row_blocks, rb), last = cut(tiles, row_blocks, rb + 1);
-        Scratch<T> a((last - first) * H * depth);
-        for (int64_t t = first; t < last; ++t) {
-          const int64_t i = sliver(p.m, t);
-          pack<H>(a.p + (t - first) * H * depth, p.a.at(i, k0), sliver(p.m, t + 1) - i, depth);
+      const bool last = tail && panel_no == panels - 1;
+      const Strips<T> b{p.b.at(k0, j0), n, depth, pack_b ? panel.p : nullptr,
+                        last ? panel.p : nullptr};
+      if (pack_b)
+        for_ranges(count, max(4, ceil_div(kChunkWork / 16, max(1, W * depth))),
+                   [&](int64_t from, int64_t to) { b.pack_from(from, to); });
+      else if (last)
+        pack<W>(panel.p, b.b.at(0, n / W * W).transposed(), n % W, depth);
+      // Chunks of a few slivers, or of one and some of the strips.
+      const int64_t wanted = max(1, p.m * n * depth / kChunkWork);
+      const int64_t rows = max(1, tiles / wanted), row_chunks = ceil_div(tiles, rows);
+      const int64_t column_chunks = min(count, max(1, min(wanted, kChunks) / row_chunks));
+      for_chunks(row_chunks * column_chunks, [&](int64_t chunk) {
+        const int64_t first = chunk / column_chunks, part = chunk % column_chunks;
+        const int64_t from = cut(count, column_chunks, part),
+                      to = cut(count, column_chunks, part + 1);
+        alignas(64) T copy[H * kDepth];
+        for (int64_t t = cut(tiles, row_chunks, first); t < cut(tiles, row_chunks, first + 1);
+             ++t) {
+          const int64_t i = sliver(p.m, t), h = sliver(p.m, t + 1) - i;
+          const Matrix<const T> a = p.a.at(i, k0);
+          if (pack_a) pack<H>(copy, a, h, depth);
+          const Matrix<T> c = p.c.at(i, j0);
+          product_sliver<T>(h, a, pack_a ? copy : nullptr, b, from, to, c,
+                            block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
+                            t + 1 < tiles ? a.at(h, 0) : Matrix<const T>{});
         }
-        for (int64_t s = cut(strips, column_blocks, cb); s < cut(strips, column_blocks, cb + 1);
-             ++s)
-          for (int64_t t = first; t < last; ++t) {
-            const int64_t i = sliver(p.m, t), j = j0 + s * W;
-            const Matrix<T> c = p.c.at(i, j);
-            const Matrix<const T> before = {c.p, c.row, c.col};
-            packed_tile(sliver(p.m, t + 1) - i, min(W, p.n - j), depth,
-                        a.p + (t - first) * H * depth, panel.p + s * W * depth, c,
-                        block ? before : p.d.at(i, j));
-          }
       });
     }
   }
@@ -424,20 +548,34 @@ void product_dots(const Product<T>& p) {
 }
 
 // c (m, n) = a (m, k) b (k, n) + d for a row or two and a large b with contiguous rows: b streams
-// by from memory, four rows at a time, while a stretch of c stays in the cache.
+// by from memory, four rows at a time, while a stretch of c stays in the cache. Where c is short,
+// stretches of k have sums of their own.
 template <class T>
 void product_rows(const Product<T>& p) {
   constexpr int L = kLanes<T>, kAtOnce = 4;
-  const int64_t stretch = 4096 / sizeof(T);
-  for_ranges(p.n, stretch, [&](int64_t begin, int64_t end) {
-    for (int64_t i = 0; i < p.m; ++i)
-      for (int64_t j = begin; j < end; ++j) *p.c.at(i, j).p = p.d.p ? *p.d.at(i, j).p : 0;
-    for (int64_t k = 0; k < p.k; k += kAtOnce)
-      with<kAtOnce>(min(kAtOnce, p.k - k), [&](auto count) {
+  constexpr int64_t kStretch = 4096;
+  const int64_t stretches = ceil_div(p.n, kStretch);
+  const int64_t wanted = ceil_div(p.n * p.k, kChunkWork / 4);
+  const int64_t parts = max(1, min(min(kChunks, p.k / 16), wanted / stretches));
+  Scratch<T> sums((parts - 1) * p.m * p.n);  // of all parts but the first
+  const auto row_of = [&](int64_t part, int64_t i) {
+    return part ? sums.p + ((part - 1) * p.m + i) * p.n : p.c.at(i, 0).p;
+  };
+  for_chunks(stretches * parts, [&](int64_t chunk) {
+    const int64_t part = chunk % parts;
+    const int64_t begin = cut(p.n, stretches, chunk / parts),
+                  end = cut(p.n, stretches, chunk / parts + 1);
+    for (int64_t i = 0; i < p.m; ++i) {
+      T* c = row_of(part, i);
+      for (int64_t j = begin; j < end; ++j) c[j] = p.d.p && part == 0 ? *p.d.at(i, j).p : 0;
+    }
+    const int64_t last = cut(p.k, parts, part + 1);
+    for (int64_t k = cut(p.k, parts, part); k < last; k += kAtOnce)
+      with<kAtOnce>(min(kAtOnce, last - k), [&](auto count) {
         constexpr int K = decltype(count)::value;
         const T* b = p.b.at(k, 0).p;
         for (int64_t i = 0; i < p.m; ++i) {
-          T* c = p.c.at(i, 0).p;
+          T* c = row_of(part, i);
           Vec<T> s[K];
           for (int l = 0; l < K; ++l) s[l] = splat(*p.a.at(i, k + l).p);
           int64_t j = begin;
@@ -454,42 +592,37 @@ void product_rows(const Product<T>& p) {
         }
       });
   });
+  for (int64_t i = 0; i < p.m; ++i)
+    for (int64_t part = 1; part < parts; ++part) {
+      T* c = p.c.at(i, 0).p;
+      const T* more = row_of(part, i);
+      for (int64_t j = 0; j < p.n; ++j) c[j] += more[j];
+    }
 }
 
 // The fastest of these for the sizes at hand.
 template <class T>
 void product_fast(Product<T> p) {
-  // c^T = b^T a^T: the tile wants b's rows contiguous; where a's columns are and b's rows are not,
-  // the other way round needs no copy, and where neither is, the smaller of the two is the one to
-  // copy.
-  const bool turn = p.n == 1 ? p.a.col != 1 : p.b.col != 1 && (p.a.row == 1 || p.m < p.n);
+  // c^T = b^T a^T: the tile wants b's rows contiguous. Where its columns are, they are packed, or
+  // a's rows, if these are fewer.
+  const bool turn =
+      p.n == 1 ? p.a.col != 1 : p.b.col != 1 && (p.a.row == 1 || (p.m < p.n && p.m <= kFewRows));
   if (turn) {
     const Matrix<const T> a = p.a;
     p = {p.n, p.m, p.k, p.c.transposed(), p.b.transposed(), a.transposed(), p.d.transposed()};
   }
   if (p.n == 1 && p.a.col == 1 && p.b.row == 1) return product_dots(p);
-  const int64_t work = p.m * p.n * p.k;
-  const int64_t chunks = max(1, work / kChunkWork);
   if (p.m <= 2 && p.b.col == 1 && p.c.col == 1 && p.n * p.k >= 1 << 16) return product_rows(p);
   if (p.m <= kTileRows && p.b.col == 1) {  // b is used once: columns over threads, no copy
     const int64_t strip = tile_vectors(p.m) * kLanes<T>;
+    const int64_t chunks = max(1, p.m * p.n * p.k / kChunkWork);
     return for_ranges(
         p.n, ceil_div(ceil_div(p.n, chunks), strip) * strip, [&](int64_t from, int64_t to) {
           product_simd<T>(
               {p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)});
         });
   }
-  // All of b is in the cache anyway, or a strip of it and few rows use it: rows over threads, no
-  // copy.
-  if (p.n <= 2 * kTileCols<T> || (p.k <= kDepth && (work <= 8 * kChunkWork || p.m <= 64))) {
-    const int64_t least = p.b.col == 1 ? kTileRows : 4 * kTileRows;  // each copies its strips
-    const int64_t grain = ceil_div(ceil_div(p.m, chunks), least) * least;
-    return for_ranges(p.m, grain, [&](int64_t from, int64_t to) {
-      product_simd<T>(
-          {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)});
-    });
-  }
-  product_packed(p);
+  product_tiles(p);
 }
 
 }  // namespace
