@@ -740,7 +740,7 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
                       constexpr int NV = decltype(vectors)::value;
                       Vec<T> sum[H][NV] = {};
                       for (int64_t line = i; line < min(i + at_once, rows); ++line) {
-                        Rows<T, H> a;
+                        ByRow<T, H> a;
                         for (int l = 0; l < H; ++l)
                           a.row[l] = in + offset.p[r + l] + line * image.h.length;
                         accumulate<H, NV, T>(

@@ -84,7 +84,7 @@ struct Matrix {  // element (i, j) is p[i * row + j * col]
   Matrix transposed() const { return {p, col, row}; }
 };
 
-// How the tile reads a, in three forms: packed or lying transposed; row by row; and rows anywhere.
+// How the tile reads a: packed or lying transposed; in rows a step apart; and in rows anywhere.
 template <class T>
 struct ByColumn {
   const T* p;
@@ -92,17 +92,17 @@ struct ByColumn {
   T operator()(int i, int64_t k) const { return p[i + k * step]; }
 };
 template <class T, int H>
-struct ByRow {  // every third row has a pointer; the others are one or two steps further
+struct EvenRows {  // every third row has a pointer; the others are one or two steps further
   const T* p[(H + 2) / 3];
   int64_t step;
-  ByRow(const T* first, int64_t step) : step(step) {
+  EvenRows(const T* first, int64_t step) : step(step) {
 #pragma GCC unroll 8
     for (int i = 0; i < H; i += 3) p[i / 3] = first + i * step;
   }
   T operator()(int i, int64_t k) const { return p[i / 3][k + i % 3 * step]; }
 };
 template <class T, int H>
-struct Rows {
+struct ByRow {
   const T* row[H];
   T operator()(int i, int64_t k) const { return row[i][k]; }
 };
@@ -400,7 +400,7 @@ void product_simd(const Product<T>& p) {
         };
         const Matrix<const T> a = p.a.at(i, 0);
         if (a.row == 1) return run(ByColumn<T>{a.p, a.col});
-        run(ByRow<T, H>(a.p, a.row));
+        run(EvenRows<T, H>(a.p, a.row));
       });
     }
     j += n;
@@ -460,7 +460,7 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
     else if (a.row == 1)
       run(ByColumn<T>{a.p, a.col});
     else
-      run(ByRow<T, H>(a.p, a.row));
+      run(EvenRows<T, H>(a.p, a.row));
   });
 }
 
