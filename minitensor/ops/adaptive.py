@@ -18,7 +18,7 @@ from ..errors import IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import mul
-from .common import Array, array_of, each, need_float, shape_of
+from .common import Array, array_of, each, folded, need_float, shape_of
 from .functions import abs, pow, relu, sign
 from .pool import (
     MAX_POOL2D_GATHER,
@@ -133,6 +133,7 @@ ADAPTIVE_MAX_POOL2D = Op(
     _adaptive_max_jvp,
     _adaptive_max_samples,
     exact=True,
+    batch=folded("adaptive_max_pool2d"),
 )
 
 

@@ -238,15 +238,41 @@ def shifted(name: str, *axes: str, sizes: str = "") -> BatchRule:
 
     def rule(args: Sequence[Any], flags: Sequence[bool], **params: Any) -> Any:
         given = with_batch(args, flags)
-        if len(shape_of(given[0])) == 1:  # an element without axes, of which such an operator makes one
-            return NotImplemented
+        size = shape_of(given[0])[0]
+        bare = bool(axes) and len(shape_of(given[0])) == 1  # an element without axes counts as having one
+        if bare:
+            given = [apply(OPS["reshape"], a, shape=(size, 1)) if hasattr(raw(a), "shape") else a for a in given]
         for key in axes:
             d = params[key]
             if d is not None:
-                params[key] = d + 1 if isinstance(d, int) else tuple([k + 1 for k in d])
+                moved = [k + (k >= 0) for k in ((d,) if isinstance(d, int) else d or (0,) * bare)]
+                params[key] = moved[0] if isinstance(d, int) else tuple(moved)
         if sizes:
-            params[sizes] = (shape_of(given[0])[0], *params[sizes])
-        return apply(OPS[name], *given, **params)
+            params[sizes] = (size, *params[sizes])
+        out = apply(OPS[name], *given, **params)
+        if not bare:
+            return out
+        flat = [apply(OPS["reshape"], y, shape=(size,)) for y in (out if isinstance(out, tuple) else (out,))]
+        return tuple(flat) if isinstance(out, tuple) else flat[0]
+
+    return rule
+
+
+def folded(name: str, shared: int = 1) -> BatchRule:
+    """Of an operator on separate examples: batch and examples become one axis. Arguments from `shared` on have none."""
+
+    def rule(args: Sequence[Any], flags: Sequence[bool], **params: Any) -> Any:
+        if any(flags[shared:]):
+            return NotImplemented
+        given = with_batch(args[:shared], flags[:shared])
+        lead = shape_of(given[0])[:2]
+        flat = [apply(OPS["reshape"], a, shape=(lead[0] * lead[1], *shape_of(a)[2:])) for a in given]
+        out = apply(OPS[name], *flat, *args[shared:], **params)
+
+        def parted(y: Any) -> Any:
+            return apply(OPS["reshape"], y, shape=(*lead, *shape_of(y)[1:]))
+
+        return tuple([parted(y) for y in out]) if isinstance(out, tuple) else parted(out)
 
     return rule
 
@@ -266,7 +292,15 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dtype": np.dtype("float64")})
 
 
-CAST = Op("cast", _cast_reference, None, (_cast_dx,), "linear", _cast_samples)
+CAST = Op(
+    "cast",
+    _cast_reference,
+    None,
+    (_cast_dx,),
+    "linear",
+    _cast_samples,
+    batch=shifted("cast"),
+)
 
 
 def to_dtype(x: Any, d: dtypes.dtype) -> Any:

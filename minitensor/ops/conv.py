@@ -31,7 +31,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add
-from .common import Array, Pair, array_of, each, need_float, shape_of
+from .common import Array, Pair, array_of, each, folded, need_float, shape_of, with_batch
 from .pad import padded
 from .reduce import sum
 from .shape import contiguous, permute, reshape
@@ -114,6 +114,52 @@ def _conv2d_samples(rng: np.random.Generator) -> Iterator[Sample]:
     )
 
 
+# In a batch each element has its own examples, or with weights of its own its own groups.
+
+
+def _channels(x: Any) -> Any:
+    """(batch, examples, channels, ...) with the batch among the channels."""
+    moved = permute(x, (1, 0, *range(2, len(shape_of(x)))))
+    n, size, channels, *rest = shape_of(moved)
+    return reshape(moved, (n, size * channels, *rest))
+
+
+def _from_channels(y: Any, size: int) -> Any:
+    n, channels, *rest = shape_of(y)
+    parted = reshape(y, (n, size, channels // size, *rest))
+    return permute(parted, (1, 0, *range(2, len(shape_of(parted)))))
+
+
+def _joined(w: Any) -> Any:
+    """The weights, or biases, of a batch one behind another."""
+    size, n, *rest = shape_of(w)
+    return reshape(w, (size * n, *rest))
+
+
+def _conv2d_batch(args: Any, flags: Any, *, groups: int, **params: Any) -> Any:
+    if not any(flags[1:]):
+        return folded("conv2d")(args, flags, groups=groups, **params)
+    x, w, bias = with_batch(args, flags)
+    size = shape_of(w)[0]
+    bias = None if bias is None else _joined(bias)
+    return _from_channels(apply(CONV2D, _channels(x), _joined(w), bias, groups=size * groups, **params), size)
+
+
+def _input_vjp_batch(args: Any, flags: Any, *, groups: int, **params: Any) -> Any:
+    if not flags[1]:
+        return folded("conv2d_input_vjp")(args, flags, groups=groups, **params)
+    g, w = with_batch(args, flags)
+    size = shape_of(w)[0]
+    return _from_channels(apply(CONV2D_INPUT_VJP, _channels(g), _joined(w), groups=size * groups, **params), size)
+
+
+def _weight_vjp_batch(args: Any, flags: Any, *, groups: int, **params: Any) -> Any:
+    g, x = with_batch(args, flags)
+    size, _, channels, *_ = shape_of(g)
+    dw = apply(CONV2D_WEIGHT_VJP, _channels(g), _channels(x), groups=size * groups, **params)
+    return reshape(dw, (size, channels, *shape_of(dw)[1:]))
+
+
 CONV2D = Op(
     "conv2d",
     _conv2d_reference,
@@ -123,6 +169,7 @@ CONV2D = Op(
     _conv2d_samples,
     exact=True,
     length=_conv_length,
+    batch=_conv2d_batch,
 )
 
 
@@ -162,6 +209,7 @@ CONV2D_INPUT_VJP = Op(
     _input_vjp_samples,
     exact=True,
     length=_conv_length,
+    batch=_input_vjp_batch,
 )
 
 
@@ -200,6 +248,7 @@ CONV2D_WEIGHT_VJP = Op(
     _weight_vjp_samples,
     exact=True,
     length=lambda g, x, **_: int(np.prod(g.shape[2:])) * len(g) + 1,
+    batch=_weight_vjp_batch,
 )
 
 

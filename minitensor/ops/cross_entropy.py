@@ -14,8 +14,8 @@ from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .arithmetic import add, mul, neg
-from .common import Array, array_of, need_float, raw, shape_of, to_dtype
+from .arithmetic import add, div, mul, neg
+from .common import Array, array_of, folded, need_float, raw, shape_of, to_dtype, with_batch
 from .loss import reduced, reduction_of
 from .reduce import sum
 from .shape import reshape
@@ -151,6 +151,33 @@ def _elements(x: Array, *_: Any, **__: Any) -> int:
     return x.size
 
 
+def each_reduced(name: str, args: Any, flags: Any, *, reduction: str, ignore_index: int, **params: Any) -> Any:
+    """A loss in a batch: that of all examples, reduced for each element of it."""
+    x, target, weight = args
+    if flags[2] or (weight is not None and reduction == "mean"):
+        return NotImplemented
+    x, target = with_batch((x, target), flags[:2])
+    bare = len(shape_of(x)) == 2  # one example an element
+    if bare:
+        x, target = [reshape(a, (shape_of(a)[0], 1, *shape_of(a)[1:])) for a in (x, target)]
+    params |= {"reduction": "none", "ignore_index": ignore_index}
+    losses = folded(name, 2)((x, target, weight), (True, True, False), **params)
+    if reduction == "none":
+        return reshape(losses, shape_of(losses)[:1]) if bare else losses
+    over = tuple(range(1, len(shape_of(losses))))
+    total = sum(losses, over) if over else losses
+    if reduction == "sum":
+        return total
+    if array_of(target).dtype.kind == "f":
+        return div(total, float(shape_of(x)[1]))
+    count = (array_of(target) != ignore_index).sum(over)
+    return div(total, count.astype(array_of(total).dtype))
+
+
+def _cross_entropy_batch(args: Any, flags: Any, **params: Any) -> Any:
+    return each_reduced("cross_entropy", args, flags, **params)
+
+
 CROSS_ENTROPY = Op(
     "cross_entropy",
     _cross_entropy_reference,
@@ -159,6 +186,7 @@ CROSS_ENTROPY = Op(
     _cross_entropy_jvp,
     _cross_entropy_samples,
     length=_elements,
+    batch=_cross_entropy_batch,
 )
 
 
@@ -338,7 +366,19 @@ def _nll_loss_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(sample.args, params)
 
 
-NLL_LOSS = Op("nll_loss", _nll_loss_reference, None, (_nll_loss_dx, None, None), "linear", _nll_loss_samples)
+def _nll_loss_batch(args: Any, flags: Any, **params: Any) -> Any:
+    return each_reduced("nll_loss", args, flags, **params)
+
+
+NLL_LOSS = Op(
+    "nll_loss",
+    _nll_loss_reference,
+    None,
+    (_nll_loss_dx, None, None),
+    "linear",
+    _nll_loss_samples,
+    batch=_nll_loss_batch,
+)
 
 
 def _nll_loss_vjp_reference(

@@ -27,7 +27,7 @@ from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, reciprocal, sub, zero
-from .common import Array, array_of, raw, shape_of, wrap_as, write_out
+from .common import Array, array_of, raw, shape_of, shifted, wrap_as, write_out
 from .comparison import where
 from .einsum import diagonal_of
 from .matmul import matmul
@@ -94,7 +94,15 @@ def _eigh_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(symmetric(rng.standard_normal(shape)), {"lower": i % 2 == 0}, symmetric)
 
 
-EIGH = Op("eigh", _eigh_reference, None, (_eigh_dx,), None, _eigh_samples)
+EIGH = Op(
+    "eigh",
+    _eigh_reference,
+    None,
+    (_eigh_dx,),
+    None,
+    _eigh_samples,
+    batch=shifted("eigh"),
+)
 
 
 def _reads_lower(name: str, UPLO: str) -> bool:
@@ -130,7 +138,15 @@ def _eigvalsh_dx(g: Any, x: Any, *, lower: bool) -> Any:
     return matmul(mul(v, _row(g)), mT(v))
 
 
-EIGVALSH = Op("eigvalsh", _eigvalsh_reference, None, (_eigvalsh_dx,), None, _eigh_samples)
+EIGVALSH = Op(
+    "eigvalsh",
+    _eigvalsh_reference,
+    None,
+    (_eigvalsh_dx,),
+    None,
+    _eigh_samples,
+    batch=shifted("eigvalsh"),
+)
 
 
 def eigvalsh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:
@@ -172,7 +188,15 @@ def _eig_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((v @ (np.arange(1.0, shape[-1] + 1)[:, None] * np.linalg.inv(v)),))
 
 
-EIG = Op("eig", _eig_reference, None, (_eig_dx,), None, _eig_samples)
+EIG = Op(
+    "eig",
+    _eig_reference,
+    None,
+    (_eig_dx,),
+    None,
+    _eig_samples,
+    batch=shifted("eig"),
+)
 
 
 def eig(A: Any, *, out: Any = None) -> Any:
@@ -248,7 +272,15 @@ def _svd_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"full": True})
 
 
-SVD = Op("svd", _svd_reference, None, (_svd_dx,), None, _svd_samples)
+SVD = Op(
+    "svd",
+    _svd_reference,
+    None,
+    (_svd_dx,),
+    None,
+    _svd_samples,
+    batch=shifted("svd"),
+)
 
 
 def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
@@ -301,7 +333,15 @@ def _svdvals_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),))
 
 
-SVDVALS = Op("svdvals", _svdvals_reference, None, (_svdvals_dx,), None, _svdvals_samples)
+SVDVALS = Op(
+    "svdvals",
+    _svdvals_reference,
+    None,
+    (_svdvals_dx,),
+    None,
+    _svdvals_samples,
+    batch=shifted("svdvals"),
+)
 
 
 def svdvals(A: Any, *, driver: str | None = None, out: Any = None) -> Any:
@@ -355,7 +395,15 @@ def _qr_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"complete": True})
 
 
-QR = Op("qr", _qr_reference, None, (_qr_dx,), None, _qr_samples)
+QR = Op(
+    "qr",
+    _qr_reference,
+    None,
+    (_qr_dx,),
+    None,
+    _qr_samples,
+    batch=shifted("qr"),
+)
 
 
 def linalg_qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:

@@ -21,7 +21,7 @@ from .. import return_types
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
-from .common import Array, array_of, raw, shape_of, write_out
+from .common import Array, array_of, raw, shape_of, shifted, write_out
 from .comparison import lt, where
 from .einsum import diagonal_of
 from .indexing import getitem
@@ -133,7 +133,15 @@ def _det_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((mixed,))
 
 
-DET = Op("det", _det_reference, None, (_det_dx,), _det_jvp, _det_samples)
+DET = Op(
+    "det",
+    _det_reference,
+    None,
+    (_det_dx,),
+    _det_jvp,
+    _det_samples,
+    batch=shifted("det"),
+)
 
 
 def det(A: Any, *, out: Any = None) -> Any:
@@ -168,7 +176,15 @@ def _slogdet_dx(g: Any, x: Any) -> Any:
     return times(g[1], mT(apply(INV, x)[0]))
 
 
-SLOGDET = Op("slogdet", _slogdet_reference, None, (_slogdet_dx,), None, of_regular())
+SLOGDET = Op(
+    "slogdet",
+    _slogdet_reference,
+    None,
+    (_slogdet_dx,),
+    None,
+    of_regular(),
+    batch=shifted("slogdet"),
+)
 
 
 def slogdet(A: Any, *, out: Any = None) -> Any:

@@ -196,6 +196,7 @@ TRIL: Op = Op(
     "linear",
     _triangle_samples,
     exact=True,
+    batch=shifted("tril"),
 )
 TRIU: Op = Op(
     "triu",
@@ -205,6 +206,7 @@ TRIU: Op = Op(
     "linear",
     _triangle_samples,
     exact=True,
+    batch=shifted("triu"),
 )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _core
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import Tensor, apply, wrap
-from ..op import Op, Result, Sample
+from ..op import OPS, Op, Result, Sample
 from .arithmetic import mul
 from .common import Array, array_of, raw, shape_of
 from .comparison import where
@@ -61,6 +61,15 @@ def _embedding_samples(rng: np.random.Generator) -> Iterator[Sample]:
     )
 
 
+def _embedding_batch(args: Any, flags: Any, *, padding: int, shared: bool) -> Any:
+    if shared or (flags[0] and padding >= 0):
+        return NotImplemented
+    if not flags[0]:  # one table: the index may have any shape
+        return apply(EMBEDDING, *args, padding=padding, shared=shared)
+    _need_in_range(array_of(args[1]), shape_of(args[0])[1])
+    return OPS["index_select"].batch(args, flags, dim=0)  # type: ignore[misc]
+
+
 EMBEDDING: Op = Op(
     "embedding",
     _embedding_reference,
@@ -69,6 +78,7 @@ EMBEDDING: Op = Op(
     None,
     _embedding_samples,
     exact=True,
+    batch=_embedding_batch,
 )
 
 
@@ -98,6 +108,12 @@ def _embedding_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((g, index), {"rows": 900, "padding": 7}, large=True)
 
 
+def _embedding_vjp_batch(args: Any, flags: Any, *, rows: int, padding: int) -> Any:
+    if padding >= 0:
+        return NotImplemented
+    return OPS["index_add"].batch(args, flags, dim=0, n=rows)  # type: ignore[misc]
+
+
 EMBEDDING_VJP: Op = Op(
     "embedding_vjp",
     _embedding_vjp_reference,
@@ -107,6 +123,7 @@ EMBEDDING_VJP: Op = Op(
     _embedding_vjp_samples,
     exact=True,
     length=lambda g, index, **_: max(index.size, 1),
+    batch=_embedding_vjp_batch,
 )
 
 

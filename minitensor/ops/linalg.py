@@ -17,7 +17,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, square, sub, zero
-from .common import Array, array_of, axes, axis, few, raw, shape_of, to_dtype, write_out
+from .common import Array, array_of, axes, axis, few, raw, shape_of, shifted, to_dtype, write_out
 from .comparison import clamp, gt, where
 from .decomposition import EIGVALSH, SVDVALS
 from .einsum import diagonal_of
@@ -69,7 +69,15 @@ def _pinv_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"atol": 0.0, "rtol": 1e-10, "hermitian": False})
 
 
-PINV = Op("pinv", _pinv_reference, None, (_pinv_dx,), None, _pinv_samples)
+PINV = Op(
+    "pinv",
+    _pinv_reference,
+    None,
+    (_pinv_dx,),
+    None,
+    _pinv_samples,
+    batch=shifted("pinv"),
+)
 
 
 def _tolerances(name: str, x: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
@@ -377,7 +385,15 @@ def _matrix_exp_jvp(tangents: tuple[Any, ...], x: Any) -> Any:
     return _along(x, tangents[0])
 
 
-MATRIX_EXP = Op("matrix_exp", _matrix_exp_reference, None, (_matrix_exp_dx,), _matrix_exp_jvp, of_regular())
+MATRIX_EXP = Op(
+    "matrix_exp",
+    _matrix_exp_reference,
+    None,
+    (_matrix_exp_dx,),
+    _matrix_exp_jvp,
+    of_regular(),
+    batch=shifted("matrix_exp"),
+)
 
 
 def matrix_exp(A: Any) -> Any:

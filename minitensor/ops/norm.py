@@ -27,11 +27,11 @@ from ..errors import DtypeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
-from .common import Array, array_of, few, need_float, raw, shape_of
+from .common import Array, array_of, few, need_float, raw, shape_of, with_batch
 from .functions import pow, rsqrt
 from .moments import var
 from .reduce import mean, sum_to
-from .shape import cat, narrow, reshape
+from .shape import cat, narrow, reshape, transpose
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
@@ -164,6 +164,22 @@ def _layer_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((x, *_weights(rng, x, (1,))), {"axes": (1,), "eps": 1e-5}, large=True)
 
 
+def _layer_norm_batch(args: Any, flags: Any, *, axes: Axes, eps: float) -> Any:
+    x, weight, bias = args
+    over = tuple([i + 1 for i in axes])
+    if not any(flags[1:]):
+        return apply(LAYER_NORM, x, weight, bias, axes=over, eps=eps)
+    x, weight, bias = with_batch(args, flags)
+    out = apply(LAYER_NORM, x, None, None, axes=over, eps=eps)
+
+    def lined_up(w: Any) -> Any:  # (batch, 1, ..., 1, normalised axes)
+        size, *last = shape_of(w)
+        return reshape(w, (size, *[1] * (len(shape_of(x)) - 1 - len(last)), *last))
+
+    out = out if weight is None else mul(out, lined_up(weight))
+    return out if bias is None else add(out, lined_up(bias))
+
+
 LAYER_NORM = Op(
     "layer_norm",
     _reference,
@@ -172,6 +188,7 @@ LAYER_NORM = Op(
     _jvp,
     _layer_norm_samples,
     length=_count,
+    batch=_layer_norm_batch,
 )
 
 
@@ -230,6 +247,17 @@ def _batch_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((x, *_weights(rng, x, (0, 2, 3)), None, None), params, large=True)
 
 
+def _batch_norm_batch(args: Any, flags: Any, **params: Any) -> Any:
+    if args[3] is not None or args[4] is not None:  # statistics that it writes
+        return NotImplemented
+    x, weight, bias = with_batch(args[:3], flags[:3])
+    size, n, channels, *rest = shape_of(x)  # the batch becomes channels
+    flat = reshape(transpose(x, 0, 1), (n, size * channels, *rest))
+    weight, bias = [None if w is None else reshape(w, (size * channels,)) for w in (weight, bias)]
+    out = apply(BATCH_NORM, flat, weight, bias, None, None, **params)
+    return transpose(reshape(out, (n, size, channels, *rest)), 0, 1)
+
+
 BATCH_NORM = Op(
     "batch_norm",
     _batch_norm_reference,
@@ -238,6 +266,7 @@ BATCH_NORM = Op(
     _jvp,
     _batch_norm_samples,
     length=_count,
+    batch=_batch_norm_batch,
 )
 
 
@@ -308,6 +337,14 @@ def _norm_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((g, x, None, *_moments(x, (1,), 1e-5)), {"axes": (1,), "eps": 1e-5}, large=True)
 
 
+def _norm_vjp_batch(args: Any, flags: Any, *, axes: Axes, eps: float) -> Any:
+    g, x, weight, m, rstd = args
+    if flags[2] or not _is_layer(len(shape_of(x)) - flags[1], axes):
+        return NotImplemented
+    g, x, m, rstd = with_batch((g, x, m, rstd), (flags[0], flags[1], flags[3], flags[4]))
+    return apply(NORM_VJP, g, x, weight, m, rstd, axes=tuple([i + 1 for i in axes]), eps=eps)
+
+
 NORM_VJP = Op(
     "norm_vjp",
     _norm_vjp_reference,
@@ -316,6 +353,7 @@ NORM_VJP = Op(
     None,
     _norm_vjp_samples,
     length=_count,
+    batch=_norm_vjp_batch,
 )
 
 

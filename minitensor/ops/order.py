@@ -18,7 +18,7 @@ from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, mul, sub
-from .common import Array, array_of, axis, need_float, numpy_names, promote, raw, shape_of, write_out
+from .common import Array, array_of, axis, need_float, numpy_names, promote, raw, shape_of, shifted, write_out
 from .comparison import isnan, logical_not, where
 from .reduce import CASES as REDUCED
 from .reduce import Axes, extreme_dx, need_elements, sum
@@ -40,7 +40,7 @@ def _finder(name: str, places: Callable[..., Array], fast: Callable[..., Result]
             ties = rng.integers(-9, 9, shape) * rng.choice([-0.5, 0.5], shape)  # -0 and 0 among them
             yield Sample((ties,), {"dim": dim, **params}, large=True)
 
-    return Op(name, reference, fast, (None,), None, samples)
+    return Op(name, reference, fast, (None,), None, samples, batch=shifted(name, "dim"))
 
 
 def _isnan(x: Array) -> Array:

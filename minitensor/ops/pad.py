@@ -50,7 +50,20 @@ def _pad_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"widths": widths, "value": value})
 
 
-PAD = Op("pad", _pad_reference, None, (_pad_dx,), _pad_jvp, _pad_samples, exact=True)
+def _pad_batch(args: Any, _flags: Any, *, widths: Any, value: float) -> Any:
+    return apply(PAD, args[0], widths=((0, 0), *widths), value=value)
+
+
+PAD = Op(
+    "pad",
+    _pad_reference,
+    None,
+    (_pad_dx,),
+    _pad_jvp,
+    _pad_samples,
+    exact=True,
+    batch=_pad_batch,
+)
 
 
 def padded(name: str, input: Any, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Any:

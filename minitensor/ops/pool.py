@@ -25,7 +25,7 @@ from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, Pair, array_of, each, need_float, raw, shape_of, wrap_as
+from .common import Array, Pair, array_of, each, folded, need_float, raw, shape_of, wrap_as
 from .shape import reshape
 
 # --- what a pooling is told -------------------------------------------------------------------------------------------
@@ -146,6 +146,7 @@ MAX_POOL2D = Op(
     _max_pool2d_jvp,
     _max_pool2d_samples,
     exact=True,
+    batch=folded("max_pool2d"),
 )
 
 
@@ -184,6 +185,7 @@ MAX_POOL2D_VJP = Op(
     "linear",
     _max_pool2d_vjp_samples,
     exact=True,
+    batch=folded("max_pool2d_vjp", 2),
 )
 
 
@@ -217,6 +219,7 @@ MAX_POOL2D_GATHER = Op(
     "linear",
     _max_pool2d_gather_samples,
     exact=True,
+    batch=folded("max_pool2d_gather", 2),
 )
 
 
@@ -359,6 +362,7 @@ MAX_POOL2D_WITH_INDICES = Op(
     lambda tangents, indices, _size, **_: (apply(MAX_POOL2D_GATHER, tangents[0], indices), None),
     _max_pool2d_samples,
     exact=True,
+    batch=folded("max_pool2d_with_indices"),
 )
 
 
@@ -414,6 +418,7 @@ AVG_POOL2D = Op(
     "linear",
     _avg_pool2d_samples,
     length=_covered,
+    batch=folded("avg_pool2d"),
 )
 
 
@@ -447,6 +452,7 @@ AVG_POOL2D_VJP = Op(
     "linear",
     _avg_pool2d_vjp_samples,
     length=_covered,
+    batch=folded("avg_pool2d_vjp"),
 )
 
 

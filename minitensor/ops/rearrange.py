@@ -14,7 +14,7 @@ from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from . import indexing, reduce, scatter
-from .common import Array, array_of, axis, few, numpy_names, promote, raw, shape_of, write_out
+from .common import Array, array_of, axis, few, numpy_names, promote, raw, shape_of, shifted, write_out
 from .shape import (
     Shape,
     cat,
@@ -348,7 +348,16 @@ def _roll_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"shifts": shifts, "dims": dims})
 
 
-ROLL: Op = Op("roll", _roll_reference, None, (_roll_dx,), "linear", _roll_samples, exact=True)
+ROLL: Op = Op(
+    "roll",
+    _roll_reference,
+    None,
+    (_roll_dx,),
+    "linear",
+    _roll_samples,
+    exact=True,
+    batch=shifted("roll", "dims"),
+)
 
 
 def _ints(value: Any) -> tuple[int, ...]:

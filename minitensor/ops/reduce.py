@@ -366,7 +366,7 @@ def _extreme(name: str, numpy: Callable[..., Any], kernel: Callable[..., Any]) -
 
     samples = cases(CASES, HOLLOW, LARGE)
     short: dict[str, Any] = {"kernel": kernel, "saves": (0, -1), "names": ("axes", "keepdim")}
-    return Op(name, reference, None, (extreme_dx,), None, samples, exact=True, **short)
+    return Op(name, reference, None, (extreme_dx,), None, samples, exact=True, batch=shifted(name, "axes"), **short)
 
 
 AMAX = _extreme("amax", np.max, _core.amax)
@@ -455,7 +455,7 @@ def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], k
             yield Sample((rng.standard_normal(shape),), {"dim": dim, "keepdim": bool(rng.integers(2))})
         yield Sample((rng.standard_normal((300, 700)),), {"dim": 0, "keepdim": False}, large=True)
 
-    return Op(name, reference, forward, (_chosen_dx,), None, samples, exact=True)
+    return Op(name, reference, forward, (_chosen_dx,), None, samples, exact=True, batch=shifted(name, "dim"))
 
 
 MAX_ALONG = _along("max_along", np.argmax, np.max, _core.amax)
@@ -558,7 +558,7 @@ def _logical(name: str, numpy: Callable[..., Any]) -> Op:
     def reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
         return np.asarray(numpy(x, axis=axes, keepdims=keepdim)), ()
 
-    return Op(name, reference, None, (None,), None, cases(CASES, EMPTY))
+    return Op(name, reference, None, (None,), None, cases(CASES, EMPTY), batch=shifted(name, "axes"))
 
 
 ANY = _logical("any", np.any)
@@ -596,7 +596,15 @@ def _count_nonzero_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
     return np.asarray(np.count_nonzero(x, axis=axes, keepdims=keepdim), np.int64), ()
 
 
-COUNT_NONZERO = Op("count_nonzero", _count_nonzero_reference, None, (None,), None, cases(CASES, EMPTY))
+COUNT_NONZERO = Op(
+    "count_nonzero",
+    _count_nonzero_reference,
+    None,
+    (None,),
+    None,
+    cases(CASES, EMPTY),
+    batch=shifted("count_nonzero", "axes"),
+)
 
 
 def count_nonzero(input: Any, dim: Any = None) -> Any:

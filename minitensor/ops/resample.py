@@ -21,7 +21,7 @@ import numpy as np
 from .. import _core
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array
+from .common import Array, shifted
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +94,7 @@ RESAMPLE = Op(
     _resample_samples,
     exact=True,
     length=lambda x, *, taps, **_: max(np.diff(taps.start).max(initial=1), np.bincount(taps.index).max(initial=1)),
+    batch=shifted("resample", "dim"),
 )
 
 

@@ -27,6 +27,7 @@ from .common import (
     need_float,
     promote,
     promote_float,
+    shifted,
     write_out,
 )
 from .comparison import eq, gt, isfinite, isnan, where
@@ -183,6 +184,7 @@ FREXP = Op(
     (lambda g, exponent: ldexp(g[0], neg(exponent)),),
     None,
     draws(*ONE, away=0.3),
+    batch=shifted("frexp"),
 )
 
 

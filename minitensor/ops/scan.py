@@ -166,6 +166,7 @@ LINEAR_SCAN: Op = Op(
     None,
     _linear_scan_samples,
     length=_length,
+    batch=shifted("linear_scan", "dim"),
 )
 
 
@@ -192,7 +193,15 @@ def _cumprod_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((x,), {"dim": 1})
 
 
-CUMPROD = Op("cumprod", _cumprod_reference, None, (_cumprod_dx,), None, _cumprod_samples)
+CUMPROD = Op(
+    "cumprod",
+    _cumprod_reference,
+    None,
+    (_cumprod_dx,),
+    None,
+    _cumprod_samples,
+    batch=shifted("cumprod", "dim"),
+)
 
 
 @numpy_names
@@ -231,7 +240,15 @@ def _logcumsumexp_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"dim": dim})
 
 
-LOGCUMSUMEXP = Op("logcumsumexp", _logcumsumexp_reference, None, (_logcumsumexp_dx,), None, _logcumsumexp_samples)
+LOGCUMSUMEXP = Op(
+    "logcumsumexp",
+    _logcumsumexp_reference,
+    None,
+    (_logcumsumexp_dx,),
+    None,
+    _logcumsumexp_samples,
+    batch=shifted("logcumsumexp", "dim"),
+)
 
 
 @numpy_names
@@ -270,7 +287,7 @@ def _last_extreme(name: str, numpy: Any) -> Op:
         for shape, dim in CASES:
             yield Sample((rng.integers(0, 3, shape).astype(np.float64),), {"dim": dim})
 
-    return Op(name, reference, None, (None,), None, samples)
+    return Op(name, reference, None, (None,), None, samples, batch=shifted(name, "dim"))
 
 
 CUMMAX_INDEX = _last_extreme("cummax_index", np.maximum)

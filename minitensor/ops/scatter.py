@@ -14,7 +14,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes
-from .common import Array, array_of, axis, numpy_names, raw, shape_of, to_dtype, write_out
+from .common import Array, array_of, axis, numpy_names, raw, shape_of, shifted, to_dtype, with_batch, write_out
 
 Shape = tuple[int, ...]
 
@@ -90,6 +90,25 @@ def _index_select_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((900, 100)), rng.integers(0, 900, 2000)), {"dim": 0}, large=True)
 
 
+def _rows(index: Any, n: int) -> Any:
+    """The index (batch, ...) into n slices of each element, as one into those of all, counted from the front."""
+    size, *rest = shape_of(index)
+    starts = np.arange(size).reshape(size, *[1] * len(rest)) * n
+    return arithmetic.add(arithmetic.remainder(index, n) if n else index, starts)
+
+
+def _index_select_batch(args: Any, flags: Any, *, dim: int) -> Any:
+    if not flags[1]:
+        return apply(INDEX_SELECT, args[0], args[1], dim=dim + 1)
+    x, index = with_batch(args, flags)
+    size, n = shape_of(x)[0], shape_of(x)[dim + 1]
+    x = shapes.movedim(x, dim + 1, 1)
+    flat = shapes.reshape(x, (size * n, *shape_of(x)[2:]))
+    out = apply(INDEX_SELECT, flat, _rows(index, n), dim=0)  # (batch, *index, the other axes)
+    k = len(shape_of(index)) - 1
+    return shapes.movedim(out, tuple(range(1, 1 + k)), tuple(range(1 + dim, 1 + dim + k)))
+
+
 INDEX_SELECT: Op = Op(
     "index_select",
     _index_select_reference,
@@ -98,6 +117,7 @@ INDEX_SELECT: Op = Op(
     "linear",
     _index_select_samples,
     exact=True,
+    batch=_index_select_batch,
 )
 
 
@@ -126,6 +146,16 @@ def _index_add_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape), rng.integers(0, 500, shape[dim])), {"dim": dim, "n": 500}, large=True)
 
 
+def _index_add_batch(args: Any, flags: Any, *, dim: int, n: int) -> Any:
+    if not flags[1]:
+        return apply(INDEX_ADD, args[0], args[1], dim=dim + 1, n=n)
+    g, index = with_batch(args, flags)
+    size, k = shape_of(g)[0], len(shape_of(index)) - 1
+    g = shapes.movedim(g, tuple(range(1 + dim, 1 + dim + k)), tuple(range(1, 1 + k)))
+    sums = apply(INDEX_ADD, g, _rows(index, n), dim=0, n=size * n)
+    return shapes.movedim(shapes.reshape(sums, (size, n, *shape_of(sums)[1:])), 1, dim + 1)
+
+
 # dx = 0;  dx[index[k]] += g[k], in the order of k: the transpose of index_select
 INDEX_ADD: Op = Op(
     "index_add",
@@ -136,6 +166,7 @@ INDEX_ADD: Op = Op(
     _index_add_samples,
     exact=True,
     length=lambda g, index, **_: max(index.size, 1),
+    batch=_index_add_batch,
 )
 
 
@@ -257,7 +288,16 @@ def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape), rng.integers(0, shape[dim], shape)), {"dim": dim}, large=True)
 
 
-GATHER: Op = Op("gather", _gather_reference, _gather_forward, (_gather_dx, None), "linear", _gather_samples, exact=True)
+GATHER: Op = Op(
+    "gather",
+    _gather_reference,
+    _gather_forward,
+    (_gather_dx, None),
+    "linear",
+    _gather_samples,
+    exact=True,
+    batch=shifted("gather", "dim"),
+)
 
 
 def along(index: Array, dim: int) -> tuple[Array, ...]:
@@ -298,6 +338,7 @@ SCATTER_ADD: Op = Op(
     _scatter_add_samples,
     exact=True,
     length=lambda g, index, *, dim, **_: max(index.shape[dim], 1),
+    batch=shifted("scatter_add", "dim"),
 )
 
 
@@ -488,6 +529,7 @@ SCATTER_EXTREME = Op(
     (_scatter_extreme_dsrc, _scatter_extreme_dx, None),
     _scatter_extreme_jvp,
     _scatter_extreme_samples,
+    batch=shifted("scatter_extreme", "dim"),
 )
 
 

@@ -684,7 +684,14 @@ def _contiguous_forward(x: Array) -> Result:
 
 
 CONTIGUOUS = Op(
-    "contiguous", _contiguous_reference, _contiguous_forward, (lambda g: g,), "linear", _clone_samples, exact=True
+    "contiguous",
+    _contiguous_reference,
+    _contiguous_forward,
+    (lambda g: g,),
+    "linear",
+    _clone_samples,
+    exact=True,
+    batch=shifted("contiguous"),
 )
 
 

@@ -20,7 +20,7 @@ from ..errors import ShapeError
 from ..graph import Tensor, apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, sub
-from .common import Array, array_of, raw, shape_of, wrap_as, write_out
+from .common import Array, array_of, raw, shape_of, shifted, wrap_as, write_out
 from .matmul import matmul
 from .matrices import (
     SQUARES,
@@ -63,7 +63,15 @@ def _inv_jvp(tangents: tuple[Any, ...], y: Any) -> Any:
     return neg(matmul(matmul(y, tangents[0]), y)), None
 
 
-INV = Op("inv", _inv_reference, None, (_inv_da,), _inv_jvp, of_regular())
+INV = Op(
+    "inv",
+    _inv_reference,
+    None,
+    (_inv_da,),
+    _inv_jvp,
+    of_regular(),
+    batch=shifted("inv"),
+)
 
 
 def inv(A: Any, *, out: Any = None) -> Any:
@@ -320,7 +328,15 @@ def _cholesky_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((x @ np.swapaxes(x, -1, -2) + np.eye(shape[-1]),), derive=symmetric)
 
 
-CHOLESKY = Op("cholesky", _cholesky_reference, None, (_cholesky_da,), None, _cholesky_samples)
+CHOLESKY = Op(
+    "cholesky",
+    _cholesky_reference,
+    None,
+    (_cholesky_da,),
+    None,
+    _cholesky_samples,
+    batch=shifted("cholesky"),
+)
 
 
 def cholesky_ex(A: Any, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
@@ -460,7 +476,15 @@ def _lu_samples(rng: np.random.Generator) -> Iterator[Sample]:
             yield Sample((x[..., ::-1, :].copy() if pivot else x,), {"pivot": pivot})
 
 
-LU_FACTOR = Op("lu_factor", _lu_reference, None, (_lu_da,), None, _lu_samples)
+LU_FACTOR = Op(
+    "lu_factor",
+    _lu_reference,
+    None,
+    (_lu_da,),
+    None,
+    _lu_samples,
+    batch=shifted("lu_factor"),
+)
 
 
 def lu(A: Any, *, pivot: bool = True, out: Any = None) -> Any:

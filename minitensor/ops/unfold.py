@@ -20,7 +20,7 @@ from .. import _core
 from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, Pair, need_float, pair, shape_of
+from .common import Array, Pair, folded, need_float, pair, shape_of
 from .shape import reshape
 
 Shape = tuple[int, ...]
@@ -127,6 +127,7 @@ IM2COL = Op(
     "linear",
     _im2col_samples,
     exact=True,
+    batch=folded("im2col"),
 )
 
 
@@ -163,6 +164,7 @@ COL2IM = Op(
     _col2im_samples,
     exact=True,
     length=lambda cols, *, kernel, **_: int(np.prod(kernel)),
+    batch=folded("col2im"),
 )
 
 
