@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import graph
+from . import graph, pytree, random
 from .errors import GraphError, ShapeError
 from .graph import Level, apply
 from .ops import shape as shapes
@@ -33,7 +33,12 @@ class Hidden(np.ndarray):
 
     __array_ufunc__ = __array_function__ = __array__ = _unreadable
     __getitem__ = __iter__ = __bool__ = __float__ = __int__ = __index__ = _unreadable
-    all = any = max = min = sum = item = tolist = astype = copy = tobytes = reshape = transpose = _unreadable
+    all = any = max = min = sum = prod = mean = item = tolist = astype = copy = tobytes = reshape = transpose = (
+        _unreadable
+    )
+    argmax = argmin = argsort = sort = nonzero = cumsum = ravel = flatten = take = repeat = dot = clip = round = (
+        _unreadable
+    )
 
 
 class Batched:
@@ -84,6 +89,10 @@ class Batched:
         return [None if g is None else self.level.wrap(g) for g in found]
 
 
+def _nothing() -> None:
+    pass
+
+
 class BatchLevel(Level):
     """One open vmap: how many elements its batch has, and what random numbers in it do."""
 
@@ -109,12 +118,58 @@ class BatchLevel(Level):
         if inner is not None:  # the innermost vmap's layer stays outside
             return inner.level.wrap(self.wrap(shapes.transpose(inner.tensor, 0, 1)))
         array = np.ndarray.__new__(Hidden, x.array.shape[1:], x.array.dtype)
+        # NumPy has ways to the elements that a class cannot close: what goes them finds no sensible number.
+        kind = array.dtype.kind
+        array.fill(np.nan if kind == "f" else True if kind == "b" else np.iinfo(array.dtype).min)
         return graph.make_layered(array, Batched(self, x))
 
     def beneath(self, x: Any) -> Any:
         """What lies under this layer of a tensor, with the batch in axis 0; None for one without the layer."""
         layer = getattr(x, "layer", None)
         return layer.tensor if isinstance(layer, Batched) and layer.level is self else None
+
+    def each(self, function: Callable[..., Any], args: Any, kwargs: Any, before: Callable[[], Any] = _nothing) -> Any:
+        """`function` once for each element of the batch, `before()` before each; its results together."""
+        tree = (args, kwargs)
+        given = list(pytree.leaves(tree))
+        below = [self.beneath(x) for x in given]
+        form: list[Any] = []
+
+        def one(*row: Any) -> tuple[Any, ...]:
+            before()
+            some_args, some_kwargs = pytree.rebuild(tree, row)
+            form[:] = [function(*some_args, **some_kwargs)]
+            return tuple([y for y in pytree.leaves(form[0]) if isinstance(y, graph.Tensor)])
+
+        flags = [x is not None for x in below]
+        values = [x if b is None else b for x, b in zip(given, below, strict=True)]
+        made = iter(self.wrap(one_by_one(one, values, flags, self.size)))
+        return pytree.tree_map(lambda y: next(made) if isinstance(y, graph.Tensor) else y, form[0])
+
+    def draw(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """`function`, which draws random numbers: the same for all elements, or others for each."""
+        name = function.__name__
+        if self.randomness == "error":
+            raise GraphError(
+                f"vmap: {name} draws random numbers, and vmap is in randomness error mode; "
+                "give it randomness='same' or 'different', or draw them outside"
+            )
+        found = [self.beneath(x) is not None for x in pytree.leaves((args, kwargs))]
+        levels = graph.batch_levels()
+        levels.remove(self)
+        try:
+            if self.randomness == "same":
+                if not any(found):
+                    return function(*args, **kwargs)
+                state = random.get_rng_state()
+                made = self.each(function, args, kwargs, lambda: random.set_rng_state(state))
+            elif name.endswith("_") and not found[0]:
+                raise GraphError(f"vmap: {name} cannot write numbers for each element into a tensor without the batch")
+            else:
+                made = self.each(function, args, kwargs)
+        finally:
+            levels.append(self)
+        return args[0] if name.endswith("_") else made
 
     def batched(self, x: Any) -> Any:
         """What lies under this layer; a tensor without it is repeated."""

@@ -16,7 +16,7 @@ from .device import check as check_device
 from .errors import DtypeError, ShapeError
 from .generator import memory_axes
 from .graph import assign, check_writable, wrap
-from .ops.common import raw
+from .ops.common import draws_numbers, raw
 from .ops.shape import new_sizes
 
 __all__ = [
@@ -132,6 +132,7 @@ def _made(array: Any, device: Any, requires_grad: bool) -> Any:
     return out
 
 
+@draws_numbers
 def rand(
     *shape: Any,
     size: Any = None,
@@ -154,6 +155,7 @@ def rand(
     return _made(g.uniform(_shape("rand", shape, size), d), device, requires_grad)
 
 
+@draws_numbers
 def randn(
     *shape: Any,
     size: Any = None,
@@ -174,6 +176,7 @@ def randn(
     return _made(g.normal(_shape("randn", shape, size), d), device, requires_grad)
 
 
+@draws_numbers
 def randint(
     *bounds: Any,
     low: int | None = None,
@@ -214,6 +217,7 @@ def _whole(bound: Any) -> int:
     return int(bound.item() if isinstance(raw(bound), np.ndarray) else bound)
 
 
+@draws_numbers
 def randperm(
     n: int,
     *,
@@ -239,6 +243,7 @@ def _like(input: Any, dtype: Any) -> Any:
     return np.empty_like(raw(input), None if dtype is None else dtypes.of(dtype).numpy)
 
 
+@draws_numbers
 def rand_like(
     input: Any,
     *,
@@ -254,6 +259,7 @@ def rand_like(
     return _made(out, device, requires_grad)
 
 
+@draws_numbers
 def randn_like(
     input: Any,
     *,
@@ -269,6 +275,7 @@ def randn_like(
     return _made(out, device, requires_grad)
 
 
+@draws_numbers
 def randint_like(
     input: Any,
     low: int,
@@ -286,6 +293,7 @@ def randint_like(
     return _made(out, device, requires_grad)
 
 
+@draws_numbers
 def normal(
     mean: Any = 0.0,
     std: Any = 1.0,
@@ -324,6 +332,7 @@ def normal(
     return _made((g.normal(shape, d) * s + m).astype(d, copy=False), device, requires_grad)
 
 
+@draws_numbers
 def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> Any:
     """1 with the probability that `input` has at that place (or p everywhere), else 0.
 
@@ -337,6 +346,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> A
     return wrap(out)
 
 
+@draws_numbers
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None) -> Any:
     """Indices drawn with the weights `input`.
 
@@ -384,44 +394,52 @@ def _bernoulli(out: Any, p: Any) -> Fill:
     return lambda g, shape, d: g.bernoulli(shape, d, p)
 
 
+@draws_numbers
 def normal_(input: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with normal numbers."""
     return _refill("normal_", input, generator, _normal(input.array, float(mean), float(std)))
 
 
+@draws_numbers
 def uniform_(input: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with uniform numbers of [from, to)."""
     low, high = float(from_), float(to)
     return _refill("uniform_", input, generator, lambda g, s, d: g.uniform(s, d, low, high))
 
 
+@draws_numbers
 def bernoulli_(input: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
     """Fills with 1 with probability p (a number, or a tensor that broadcasts), else 0."""
     return _refill("bernoulli_", input, generator, _bernoulli(input.array, raw(p)))
 
 
+@draws_numbers
 def exponential_(input: Any, lambd: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with exponential numbers of rate `lambd`."""
     rate = float(lambd)
     return _refill("exponential_", input, generator, lambda g, s, d: g.exponential(s, d, rate))
 
 
+@draws_numbers
 def random_(input: Any, from_: Any = None, to: Any = None, *, generator: Any = None) -> Any:
     """Fills with integers of [from, to), of [0, from), or of all that the dtype holds."""
     low, high = (None, from_) if to is None else (from_, to)
     return _refill("random_", input, generator, lambda g, s, d: g.random_(s, d, low, high))
 
 
+@draws_numbers
 def cauchy_(input: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with Cauchy numbers."""
     return _refill("cauchy_", input, generator, lambda g, s, d: g.cauchy(s, d, median, sigma))
 
 
+@draws_numbers
 def log_normal_(input: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Any:
     """Fills with numbers whose logarithm is normal with this mean and deviation."""
     return _refill("log_normal_", input, generator, lambda g, s, d: g.log_normal(s, d, mean, std))
 
 
+@draws_numbers
 def geometric_(input: Any, p: float, *, generator: Any = None) -> Any:
     """Fills with how many trials of probability p it takes to succeed."""
     return _refill("geometric_", input, generator, lambda g, s, d: g.geometric(s, d, p))

@@ -301,3 +301,127 @@ def test_an_ensemble():
     assert params["weight"].requires_grad
     with pytest.raises(TypeError, match="one class"):
         stack_module_state([mt.nn.Linear(1, 1), mt.nn.ReLU()])
+
+
+# --- functions that read elements, or draw random numbers, in a batch -------------------------------------------------
+
+
+def by_hand(f, *xs):
+    return np.stack([f(*row).detach().numpy() for row in zip(*xs, strict=True)])
+
+
+I2, I34 = mt.tensor([[0, 1], [3, 2], [1, 1]]), mt.tensor([[0, 1, -1], [3, -2, 2], [1, 1, 0]])
+X = mt.from_numpy(np.random.default_rng(0).standard_normal((3, 4, 5)))
+
+READING = {
+    "gather": (lambda x, i: x.gather(0, i.unsqueeze(-1)), X, I2),
+    "a number of its own": (lambda x, i: x[i[0]], X, I2),
+    "an index": (lambda x, i: x[i], X, I34),
+    "an index of a later axis": (lambda x, i: x[:, i], X, I34),
+    "two indices": (lambda x, i: x[i, i[:1]], X, I34),
+    "index_select": (lambda x, i: x.index_select(1, i), X, I2),
+    "take_along_dim": (lambda x, i: x.take_along_dim(i[:, None], 0), X, I34),
+    "take": (lambda x, i: x.take(i), X, I34),
+    "scatter": (lambda x, i: x.scatter(0, i[:, None], 5.0), X, I2),
+    "scatter_add": (lambda x, i: x.scatter_add(0, i[:, None], x[:2]), X, I2),
+    "index_add": (lambda x, i: x.index_add(0, i, x[:2]), X, I2),
+    "index_put": (lambda x, i: x.index_put((i,), x[:3]), X, I34),
+    "embedding": (lambda i, w: mt.nn.functional.embedding(i, w), I2, X),
+    "one_hot": (lambda i: mt.nn.functional.one_hot(i, 4), I2),
+    "sort": (lambda x: x.sort(0).values, X),
+    "topk": (lambda x: x.topk(2).indices, X),
+    "median": (lambda x: x.median(), X),
+    "quantile": (lambda x: x.quantile(0.3, 0), X),
+    "argmax": (lambda x: x.argmax(1), X),
+    "solve": (lambda x: mt.linalg.solve(x[:, :4], x[:, 4]), X),
+    "cholesky": (lambda x: mt.linalg.cholesky(x @ x.T + mt.eye(4)), X),
+    "searchsorted": (lambda x: mt.searchsorted(x[0].sort().values, x[1]), X),
+    "cross_entropy": (lambda x, i: mt.nn.functional.cross_entropy(x[:2], i), X, I2),
+    "nll_loss, ignoring": (lambda x, i: mt.nn.functional.nll_loss(x[:2], i, ignore_index=1), X, I2),
+    "an example": (lambda x, i: mt.nn.functional.cross_entropy(x[0], i[0]), X, I2),
+}
+
+
+@pytest.mark.parametrize("name", READING)
+def test_reading_elements_in_a_batch(name):
+    f, *xs = READING[name]
+    have = vmap(f)(*xs)
+    np.testing.assert_allclose(have.numpy(), by_hand(f, *xs), 1e-12, 1e-14)
+    if not have.is_floating_point():
+        return
+    place = next(k for k, x in enumerate(xs) if x.is_floating_point())
+    slope = lambda *row: grad(lambda *a: (f(*a) * 3).sum(), argnums=place)(*row)  # noqa: E731
+    np.testing.assert_allclose(vmap(slope)(*xs).numpy(), by_hand(slope, *xs), 1e-12, 1e-13)
+    both = lambda *row: vmap(lambda *a: f(*a))(*[mt.stack([a, a]) for a in row])  # noqa: E731
+    np.testing.assert_allclose(vmap(both)(*xs).numpy(), by_hand(both, *xs), 1e-12, 1e-14)
+
+
+def test_an_index_of_its_own_is_checked_and_written_at():
+    with pytest.raises(IndexError, match="4"):
+        vmap(lambda x, i: x[i])(X, I2 + 3)
+
+    def write(x, i):
+        y = x.clone()
+        y[i] = 0.0
+        return y
+
+    np.testing.assert_array_equal(vmap(write)(X, I2).numpy(), by_hand(write, X, I2))
+    with pytest.raises(GraphError, match="without the batch"):
+        vmap(lambda i: mt.zeros(4).__setitem__(i, 1.0))(I2)
+    with pytest.raises(GraphError, match="reads elements"):
+        vmap(lambda x: x[x > 0])(X)
+
+
+LAYERS = {
+    "conv": (lambda x, w: mt.nn.functional.conv2d(x[None], w, padding=1)[0], (3, 2, 5, 5), (3, 4, 2, 3, 3)),
+    "transposed": (lambda x, w: mt.nn.functional.conv_transpose2d(x, w), (3, 1, 2, 4, 4), (3, 2, 3, 2, 2)),
+    "groups": (lambda x, w: mt.nn.functional.conv1d(x, w, groups=2), (3, 2, 4, 6), (3, 4, 2, 3)),
+    "max pool": (lambda x: mt.nn.functional.max_pool2d(x, 2), (3, 2, 2, 4, 4)),
+    "average pool": (lambda x: mt.nn.functional.adaptive_avg_pool2d(x, 3), (3, 2, 2, 4, 4)),
+    "batch norm": (lambda x, w: mt.nn.functional.batch_norm(x, None, None, w, training=True), (3, 4, 2, 3), (3, 2)),
+    "layer norm": (lambda x, w: mt.nn.functional.layer_norm(x, (5,), w, w), (3, 2, 4, 5), (3, 5)),
+    "group norm": (lambda x: mt.nn.functional.group_norm(x, 2), (3, 2, 4, 3)),
+    "attention": (lambda x: mt.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True), (3, 2, 4, 3)),
+    "einsum": (lambda x, w: mt.einsum("ij,jk->ik", x, w), (3, 2, 4), (3, 4, 5)),
+    "unfold": (lambda x: mt.nn.functional.unfold(x, 2), (3, 1, 2, 4, 4)),
+    "interpolate": (lambda x: mt.nn.functional.interpolate(x, scale_factor=2, mode="bilinear"), (3, 1, 2, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_in_a_batch_run_once(name, monkeypatch):
+    from minitensor import batching
+
+    f, *sizes = LAYERS[name]
+    rng = np.random.default_rng(0)
+    xs = [mt.from_numpy(rng.standard_normal(size)) for size in sizes]
+    slope = lambda *row: grad(lambda *a: f(*a).sin().sum(), argnums=tuple(range(len(xs))))(*row)[-1]  # noqa: E731
+    want = [by_hand(f, *xs), by_hand(slope, *xs)]
+    monkeypatch.setattr(batching, "one_by_one", None)
+    np.testing.assert_allclose(vmap(f)(*xs).numpy(), want[0], 1e-11, 1e-13)
+    np.testing.assert_allclose(vmap(slope)(*xs).numpy(), want[1], 1e-11, 1e-12)
+    shared = xs[1:]  # the weights are shared
+    have = vmap(lambda x: f(x, *[w[0] for w in shared]))(xs[0])
+    np.testing.assert_allclose(have.numpy(), by_hand(lambda x: f(x, *[w[0] for w in shared]), xs[0]), 1e-11, 1e-13)
+
+
+def test_random_numbers_in_a_batch():
+    x = mt.ones(4, 300)
+    drop = lambda x: mt.nn.functional.dropout(x, 0.5)  # noqa: E731
+    for f in (drop, lambda x: x + mt.rand(300), lambda x: mt.bernoulli(x / 2), lambda x: mt.zeros_like(x).normal_()):
+        with pytest.raises(GraphError, match="randomness error mode"):
+            vmap(f)(x)
+        same = vmap(f, randomness="same")(x)
+        assert (same == same[0]).all()
+        different = vmap(f, randomness="different")(x)
+        assert different.shape == (4, 300)
+        assert all((different[i] != different[j]).any() for i in range(4) for j in range(i))
+    assert vmap(lambda x: mt.nn.functional.dropout(x, 0.5, False))(x).tolist() == x.tolist()
+    assert vmap(lambda x: mt.randperm(5), randomness="same", out_dims=None)(x).shape == (5,)
+    nested = vmap(vmap(drop, randomness="same"), randomness="different")(mt.ones(3, 2, 300))
+    assert (nested[:, 0] == nested[:, 1]).all()
+    assert (nested[0] != nested[1]).any()
+    slope = vmap(grad(lambda x: drop(x * x).sum()), randomness="different")(x)
+    assert sorted(set(slope.flatten().tolist())) == [0, 4]
+    with pytest.raises(GraphError, match="normal_ cannot write"):
+        vmap(lambda x: mt.zeros(300).normal_(), randomness="different")(x)

@@ -20,7 +20,21 @@ from ..generator import default_generator
 from ..graph import apply
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, square, sub
-from .common import ONE, TWO, Array, array_of, axis, draws, elementwise, is_floating, need_float, number, promote, raw
+from .common import (
+    ONE,
+    TWO,
+    Array,
+    array_of,
+    axis,
+    draws,
+    draws_numbers,
+    elementwise,
+    is_floating,
+    need_float,
+    number,
+    promote,
+    raw,
+)
 from .comparison import clamped, gt, le, where
 from .functions import abs, exp, logistic, sigmoid, tanh
 from .shape import reshape, split
@@ -220,6 +234,12 @@ def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool
         raise ShapeError(f"rrelu: lower {lower} is above upper {upper}")
     if not training:
         return leaky_relu(input, (lower + upper) / 2)
+    return random_slopes(input, lower, upper)
+
+
+@draws_numbers
+def random_slopes(input: Any, lower: float, upper: float) -> Any:
+    """rrelu in training."""
     x = raw(input)
     slopes = np.ones_like(x)
     below = x <= 0

@@ -18,7 +18,7 @@ from ..errors import IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import mul
-from .common import Array, array_of, each, folded, need_float, shape_of
+from .common import Array, array_of, each, folded, need_float, reads, shape_of
 from .functions import abs, pow, relu, sign
 from .pool import (
     MAX_POOL2D_GATHER,
@@ -181,6 +181,7 @@ def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = Fal
     return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
+@reads()
 def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     r"""The largest element of windows that divide volumes (N, C, D, H, W) or (C, D, H, W); see `adaptive_max_pool2d`.
 
@@ -277,6 +278,7 @@ def _unpool(
     return reshape(y, (*shape_of(input)[:-axes], *size))
 
 
+@reads("indices")
 def max_unpool1d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Any:
@@ -291,6 +293,7 @@ def max_unpool1d(
     return _unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@reads("indices")
 def max_unpool2d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Any:
@@ -311,6 +314,7 @@ def max_unpool2d(
     return _unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@reads("indices")
 def max_unpool3d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Any:

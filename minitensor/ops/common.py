@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import operator
 import warnings
@@ -11,9 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import dtypes
+from .. import dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
-from ..graph import Tensor, apply, apply_one, apply_two, assign, check_writable, wrap
+from ..graph import Tensor, apply, apply_one, apply_two, assign, batch_levels, check_writable, vmap_layer, wrap
 from ..op import OPS, Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -275,6 +276,47 @@ def folded(name: str, shared: int = 1) -> BatchRule:
         return tuple([parted(y) for y in out]) if isinstance(out, tuple) else parted(out)
 
     return rule
+
+
+def elements(x: Any) -> Any:
+    """The ndarray of a tensor, inside vmap that of the whole batch: for checks of all elements at once."""
+    layer = vmap_layer(x)
+    while layer is not None:
+        x = layer.tensor
+        layer = vmap_layer(x)
+    return raw(x)
+
+
+def reads(*names: str) -> Callable[[F], F]:
+    """Of a function that reads elements of these arguments (or of any): in a batch of them it runs for each element."""
+
+    def decorate(function: F) -> F:
+        order = list(inspect.signature(function).parameters)
+        places = [(name, order.index(name)) for name in names]
+
+        @functools.wraps(function)
+        def reading(*args: Any, **kwargs: Any) -> Any:
+            if batch_levels():
+                read: Any = [args[i] if i < len(args) else kwargs.get(name) for name, i in places]
+                layer = vmap_layer(*pytree.leaves(read if names else (args, kwargs)))
+                if layer is not None:
+                    return layer.level.each(reading, args, kwargs)
+            return function(*args, **kwargs)
+
+        return reading  # type: ignore[return-value]
+
+    return decorate
+
+
+def draws_numbers(function: F) -> F:
+    """Of a function that draws random numbers: in a batch it does as vmap's `randomness` says."""
+
+    @functools.wraps(function)
+    def drawing(*args: Any, **kwargs: Any) -> Any:
+        levels = batch_levels()
+        return levels[-1].draw(drawing, args, kwargs) if levels else function(*args, **kwargs)
+
+    return drawing  # type: ignore[return-value]
 
 
 # --- casts: the one operator that everything needs --------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 from .. import return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import wrap
-from .common import Array, array_of, axis, need_float, numpy_names, raw, write_out
+from .common import Array, array_of, axis, need_float, numpy_names, raw, reads, write_out
 
 
 def _integers(name: str, x: Array) -> None:
@@ -128,6 +128,7 @@ def _range(name: str, x: Array, low: Any, high: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@reads()
 def histc(input: Any, bins: int = 100, min: Any = 0, max: Any = 0, *, out: Any = None) -> Any:
     """How many elements lie in each of `bins` equal intervals from `min` to `max` (or of the data, if these are equal).
 
@@ -149,6 +150,7 @@ def histc(input: Any, bins: int = 100, min: Any = 0, max: Any = 0, *, out: Any =
     return result if out is None else write_out("histc", result, out)
 
 
+@reads()
 def histogram(
     input: Any, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False, out: Any = None
 ) -> Any:
@@ -189,6 +191,7 @@ def histogram(
 # --- searchsorted -----------------------------------------------------------------------------------------------------
 
 
+@reads()
 def searchsorted(
     sorted_sequence: Any,
     input: Any,
@@ -235,6 +238,7 @@ def searchsorted(
     return result if out is None else write_out(name, result, out)
 
 
+@reads()
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False, out: Any = None) -> Any:
     """The number of the bucket between `boundaries` that each value falls into: `searchsorted` the other way round.
 

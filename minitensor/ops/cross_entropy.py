@@ -16,6 +16,7 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg
 from .common import Array, array_of, folded, need_float, raw, shape_of, to_dtype, with_batch
+from .comparison import ne
 from .loss import reduced, reduction_of
 from .reduce import sum
 from .shape import reshape
@@ -170,8 +171,8 @@ def each_reduced(name: str, args: Any, flags: Any, *, reduction: str, ignore_ind
         return total
     if array_of(target).dtype.kind == "f":
         return div(total, float(shape_of(x)[1]))
-    count = (array_of(target) != ignore_index).sum(over)
-    return div(total, count.astype(array_of(total).dtype))
+    counted = to_dtype(ne(target, ignore_index), dtypes.of(array_of(total).dtype))
+    return div(total, sum(counted, over) if over else counted)
 
 
 def _cross_entropy_batch(args: Any, flags: Any, **params: Any) -> Any:

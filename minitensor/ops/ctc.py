@@ -24,7 +24,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
-from .common import Array, array_of, need_float, raw, shape_of
+from .common import Array, array_of, need_float, raw, reads, shape_of
 from .comparison import where
 from .functions import exp
 from .indexing import getitem
@@ -230,6 +230,7 @@ def _labels(name: str, targets: Array, lengths: Array) -> Array:
     return out
 
 
+@reads()
 def ctc_loss(
     log_probs: Any,
     targets: Any,

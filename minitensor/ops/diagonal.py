@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, array_of, axis, raw, shape_of, shifted, write_out
+from .common import Array, array_of, axis, raw, reads, shape_of, shifted, write_out
 from .shape import Shape, clone, reshape, scatter_view
 
 # --- diagonal and its transpose ---------------------------------------------------------------------------------------
@@ -108,6 +108,7 @@ def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) 
     return diagonal(A, offset, dim1, dim2)
 
 
+@reads()
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """`input` with `src` in the place of a diagonal; a copy.
 

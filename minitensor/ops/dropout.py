@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..generator import default_generator, memory_axes
 from .arithmetic import add, mul
-from .common import Array, need_float, raw, shape_of
+from .common import Array, draws_numbers, need_float, raw, shape_of
 
 _SELU_FLOOR = 1.7580993408473766  # how far below 0 the activation selu goes
 
@@ -22,8 +22,11 @@ def _masked(name: str, input: Any, shape: tuple[int, ...], p: float, train: bool
     need_float(name, input)
     if not train or p == 0:
         return input
-    if p == 1:
-        return mul(input, 0.0)
+    return mul(input, 0.0) if p == 1 else random_mask(input, shape, p, alpha)
+
+
+@draws_numbers
+def random_mask(input: Any, shape: tuple[int, ...], p: float, alpha: bool) -> Any:
     x = raw(input)
     mask: Array = np.empty_like(x, shape=shape)
     ordered = mask.transpose(memory_axes(mask))  # drawn in the order of the input's memory

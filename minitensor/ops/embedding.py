@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import Tensor, apply, wrap
 from ..op import OPS, Op, Result, Sample
 from .arithmetic import mul
-from .common import Array, array_of, raw, shape_of
+from .common import Array, array_of, elements, raw, reads, shape_of, to_dtype
 from .comparison import where
 from .indexing import getitem
 from .reduce import sum
@@ -66,7 +66,7 @@ def _embedding_batch(args: Any, flags: Any, *, padding: int, shared: bool) -> An
         return NotImplemented
     if not flags[0]:  # one table: the index may have any shape
         return apply(EMBEDDING, *args, padding=padding, shared=shared)
-    _need_in_range(array_of(args[1]), shape_of(args[0])[1])
+    _need_in_range(elements(args[1]), shape_of(args[0])[1])
     return OPS["index_select"].batch(args, flags, dim=0)  # type: ignore[misc]
 
 
@@ -127,7 +127,7 @@ EMBEDDING_VJP: Op = Op(
 )
 
 
-def _table(name: str, input: Any, weight: Any, padding_idx: int | None) -> tuple[Array, int]:
+def _table(name: str, input: Any, weight: Any, padding_idx: int | None) -> tuple[Any, int]:
     """The index and the padding, checked against a table (rows, dim)."""
     index = raw(input)
     if not isinstance(index, np.ndarray) or index.dtype.kind not in "iu":
@@ -135,7 +135,7 @@ def _table(name: str, input: Any, weight: Any, padding_idx: int | None) -> tuple
     shape = shape_of(weight)
     if len(shape) != 2:
         raise ShapeError(f"{name}: weight must have 2 axes, (rows, dim), but has shape {shape}")
-    index = index.astype(np.int64, copy=False)
+    index = to_dtype(input, dtypes.int64)
     if padding_idx is None:
         return index, -1
     if not -shape[0] <= padding_idx < shape[0]:
@@ -183,7 +183,7 @@ def embedding(
     """
     index, padding = _table("embedding", input, weight, padding_idx)
     if max_norm is not None:
-        _shorten("embedding", weight, index, max_norm, norm_type)
+        _shorten("embedding", weight, raw(index), max_norm, norm_type)
     return apply(EMBEDDING, weight, index, padding=padding, shared=bool(scale_grad_by_freq))
 
 
@@ -209,6 +209,7 @@ def _bags(name: str, index: Array, offsets: Any, include_last_offset: bool) -> t
     return np.repeat(np.arange(count), sizes), count
 
 
+@reads()
 def embedding_bag(
     input: Any,
     weight: Any,
@@ -239,6 +240,7 @@ def embedding_bag(
     """
     name = "embedding_bag"
     index, padding = _table(name, input, weight, padding_idx)
+    index = raw(index)
     if mode not in ("sum", "mean", "max"):
         raise ShapeError(f"{name}: mode {mode!r} is none of 'sum', 'mean' and 'max'")
     if per_sample_weights is not None:
@@ -287,6 +289,7 @@ def _largest(rows: Any, bags: Array, count: int) -> Any:
 # --- unit vectors -----------------------------------------------------------------------------------------------------
 
 
+@reads()
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """Each class index as a row of zeros with a 1 at that place: (*, num_classes), int64; no derivative.
 

@@ -19,7 +19,7 @@ from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, Pair, array_of, each, need_float, shape_of
+from .common import Array, Pair, array_of, draws_numbers, each, need_float, shape_of
 from .pool import MAX_POOL2D_GATHER, MAX_POOL2D_VJP, in_volume, inner_sizes, to_columns
 from .shape import reshape
 
@@ -76,6 +76,7 @@ FRACTIONAL_MAX_POOL2D = Op(
 )
 
 
+@draws_numbers
 def _fractional(
     name: str, axes: int, input: Any, kernel_size: Any, output_size: Any, output_ratio: Any, random_samples: Any
 ) -> tuple[Any, Any]:

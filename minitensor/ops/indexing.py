@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes, graph
-from ..errors import IndexRangeError, ShapeError
-from ..graph import Tensor, apply, apply_flat, assign, check_writable, snapshot, wrap
+from ..errors import GraphError, IndexRangeError, ShapeError
+from ..graph import Tensor, apply, apply_flat, assign, check_writable, snapshot, vmap_layer, wrap
 from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, reduce, scatter
 from . import shape as shapes
@@ -25,6 +25,13 @@ ALL = slice(None)
 # --- indices as users write them --------------------------------------------------------------------------------------
 
 
+class _InBatch(BaseException):
+    """An index that differs from one element of a vmap's batch to the next."""
+
+    def __init__(self, level: Any) -> None:
+        self.level = level
+
+
 def _part(index: Any) -> Any:
     """One part of an index: an int, slice, None, ..., or an array of int64 or bool."""
     if index is None or index is Ellipsis or type(index) is int:
@@ -36,6 +43,10 @@ def _part(index: Any) -> Any:
     if isinstance(index, range):
         index = list(index)
     a = raw(index)
+    if isinstance(index, Tensor) and (layer := vmap_layer(index)) is not None:
+        if a.dtype.kind == "b":
+            a.nonzero()  # raises: how much a mask takes differs from element to element
+        raise _InBatch(layer.level)
     if not isinstance(a, np.ndarray):
         if isinstance(a, (str, bytes)):
             raise TypeError(f"indexing: {index!r} is not an index; integers, slices, ..., None and tensors are")
@@ -303,6 +314,21 @@ def getitem(input: Any, index: Any) -> Any:
         return _pick(part, arrays, index)
     except IndexError as error:
         raise _explain("indexing", shape_of(input), error) from None
+    except _InBatch as batch:
+        return _getitem_by_batch(batch.level, input, index)
+
+
+def _getitem_by_batch(level: Any, input: Any, index: Any) -> Any:
+    """`input[index]` with an index of which each element of a batch has its own."""
+    parts = index if isinstance(index, tuple) else (index,)
+    last = parts[-1]
+    if all(isinstance(p, slice) and p == ALL for p in parts[:-1]) and isinstance(last, Tensor):
+        d = len(parts) - 1
+        if last.array.dtype.kind in "iu" and last.array.dtype != np.uint8 and d < len(shape_of(input)):
+            places = scatter.integers("indexing", last)
+            scatter.in_range("indexing", places, shape_of(input)[d], negative=True)
+            return apply(scatter.INDEX_SELECT, input, places, dim=d)
+    return level.each(getitem, (input, index), {})
 
 
 # --- setitem ----------------------------------------------------------------------------------------------------------
@@ -379,7 +405,7 @@ def setitem(input: Any, index: Any, value: Any) -> None:
             value = _fitted(given, shape_of(place))
             assign("assignment", place, value if isinstance(value, Tensor) else wrap(value))
         elif graph.records(place, given):
-            picked = shape_of(raw(place)[arrays])
+            picked = _picked(shape_of(place), arrays)
             before = snapshot(place)
             fixed = tuple([p if isinstance(p, slice) else p.copy() for p in arrays])
             assign("assignment", place, apply(SETITEM, before, _fitted(given, picked), index=fixed))
@@ -389,6 +415,18 @@ def setitem(input: Any, index: Any, value: Any) -> None:
             input.version.bump()
     except (ValueError, IndexError) as error:
         raise _explain("assignment", shape_of(input), error) from None
+    except _InBatch as batch:
+        if vmap_layer(input) is None:
+            raise GraphError(
+                "assignment: inside vmap a tensor made without the batch cannot be written at an index that has it; "
+                "make it from an input, as by zeros_like(x)"
+            ) from None
+        batch.level.each(setitem, (input, index, value), {})
+
+
+def _picked(shape: Shape, index: Parts) -> Shape:
+    """The shape of what an index takes out of a tensor."""
+    return np.broadcast_to(np.empty(()), shape)[index].shape
 
 
 def _fitted(value: Any, size: Shape) -> Any:
@@ -407,11 +445,13 @@ def put_at(name: str, input: Any, index: Any, values: Any, accumulate: bool) -> 
             arrays, basic = (basic if isinstance(basic, tuple) else (basic,)), None
         if basic is not None:
             raise IndexRangeError("the indices must be tensors")
-        picked = shape_of(raw(input)[arrays])
+        picked = _picked(shape_of(input), arrays)
         fixed = tuple([p.copy() if isinstance(p, np.ndarray) else p for p in arrays])
         value = _fitted(values, picked)
     except (ValueError, IndexError) as error:
         raise _explain(name, shape_of(input), error) from None
+    except _InBatch as batch:
+        return batch.level.each(put_at, (name, input, index, values, accumulate), {})
     if not accumulate:
         return apply(SETITEM, input, value, index=fixed)
     sums = apply(GETITEM_VJP, value, index=fixed, shape=shape_of(input))

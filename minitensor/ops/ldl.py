@@ -20,7 +20,7 @@ from .. import return_types
 from ..errors import DtypeError, GraphError, ShapeError
 from ..graph import apply, records
 from ..op import Op, Result, Sample
-from .common import Array, array_of, raw, shape_of, wrap_as, write_out
+from .common import Array, array_of, raw, reads, shape_of, wrap_as, write_out
 from .matrices import joint_batch, need_matrices, need_square, refuse
 
 # No choice of the pivot lets the elements grow faster than this one.
@@ -79,6 +79,7 @@ def _need_constants(name: str, x: Any) -> None:
         raise GraphError(f"{name}: the factors have no derivative; detach() the matrix, or use linalg.solve")
 
 
+@reads()
 def ldl_factor_ex(A: Any, *, hermitian: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """(LD, pivots, info): as `ldl_factor`; where a block of D is 0, `info` is its place from 1, else 0.
 
@@ -99,6 +100,7 @@ def ldl_factor_ex(A: Any, *, hermitian: bool = False, check_errors: bool = False
     return result if out is None else write_out("linalg.ldl_factor_ex", result, out)
 
 
+@reads()
 def ldl_factor(A: Any, *, hermitian: bool = False, out: Any = None) -> Any:
     """(LD, pivots): the factors of symmetric matrices in one matrix, D on its diagonal, for `ldl_solve`.
 
@@ -180,6 +182,7 @@ LDL_SOLVE = Op(
 )
 
 
+@reads()
 def ldl_solve(LD: Any, pivots: Any, B: Any, *, hermitian: bool = False, out: Any = None) -> Any:
     r"""The solution of A X = B given `ldl_factor` of A.
 

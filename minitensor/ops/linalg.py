@@ -17,7 +17,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, square, sub, zero
-from .common import Array, array_of, axes, axis, few, raw, shape_of, shifted, to_dtype, write_out
+from .common import Array, array_of, axes, axis, few, raw, reads, shape_of, shifted, to_dtype, write_out
 from .comparison import clamp, gt, where
 from .decomposition import EIGVALSH, SVDVALS
 from .einsum import diagonal_of
@@ -96,6 +96,7 @@ def _tolerances(name: str, x: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
     return a, r
 
 
+@reads()
 def pinv(A: Any, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, out: Any = None) -> Any:
     r"""The pseudo-inverse of matrices, by their singular values (for `hermitian`, by their eigenvalues).
 
@@ -126,6 +127,7 @@ def pinverse(input: Any, rcond: float = 1e-15) -> Any:
     return pinv(input, rtol=rcond)
 
 
+@reads()
 def lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> Any:
     r"""The X for which A X - B has the least squares, and of those the smallest: pinv(A) B.
 
@@ -165,6 +167,7 @@ def lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> An
     )
 
 
+@reads()
 def matrix_rank(
     A: Any, tol: Any = None, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, out: Any = None
 ) -> Any:
@@ -543,6 +546,7 @@ def tensorsolve(A: Any, B: Any, dims: Sequence[int] | None = None, *, out: Any =
 # --- covariances ------------------------------------------------------------------------------------------------------
 
 
+@reads()
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     r"""The covariances of variables, the rows, over observations, the columns.
 

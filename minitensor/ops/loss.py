@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..graph import apply
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, raw, shape_of
+from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, raw, reads, shape_of
 from .comparison import clamp, where
 from .functions import abs, exp, log, log1p, sigmoid
 from .reduce import mean, sum
@@ -232,6 +232,7 @@ BINARY_CROSS_ENTROPY = elementwise(
 )
 
 
+@reads()
 def binary_cross_entropy(
     input: Any,
     target: Any,
@@ -369,6 +370,7 @@ def kl_div(
     return reduced(loss, reduction)
 
 
+@reads()
 def poisson_nll_loss(
     input: Any,
     target: Any,
@@ -402,6 +404,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
+@reads()
 def gaussian_nll_loss(
     input: Any,
     target: Any,

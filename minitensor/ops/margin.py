@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import Array, array_of, need_float, promote_float, raw, shape_of
+from .common import Array, array_of, need_float, promote_float, raw, reads, shape_of
 from .comparison import clamp_min, minimum, where
 from .functions import relu, sqrt
 from .loss import floating, logsigmoid, need_same_shape, reduced, reduction_of
@@ -26,6 +26,7 @@ Shape = tuple[int, ...]
 # --- targets of -1 and 1 ----------------------------------------------------------------------------------------------
 
 
+@reads()
 def hinge_embedding_loss(
     input: Any,
     target: Any,
@@ -104,6 +105,7 @@ def soft_margin_loss(
     return reduced(neg(logsigmoid(mul(x, y))), reduction)
 
 
+@reads()
 def cosine_embedding_loss(
     input1: Any,
     input2: Any,
@@ -162,6 +164,7 @@ def _need_classes(name: str, target: Array, least: int, classes: int) -> None:
         raise IndexRangeError(f"{name}: class index {wrong[0]} is out of range for {classes} classes")
 
 
+@reads()
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -198,6 +201,7 @@ def multi_margin_loss(
     return reduced(reshape(loss, shape_of(input)[:-1]), reduction)
 
 
+@reads()
 def multilabel_margin_loss(
     input: Any,
     target: Any,

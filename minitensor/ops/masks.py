@@ -10,7 +10,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import apply, wrap
 from . import comparison, indexing
 from . import shape as shapes
-from .common import Array, array_of, raw, shape_of, write_out
+from .common import Array, array_of, raw, reads, shape_of, write_out
 from .scatter import same_dtype, scalar_of
 from .shape import Shape
 
@@ -59,6 +59,7 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("masked_select", result, out)
 
 
+@reads()
 def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     """`input` with the elements of `source`, one after the other, where `mask` is true; the first two broadcast.
 

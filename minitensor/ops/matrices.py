@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import DtypeError, LinAlgError, ShapeError
 from ..op import Sample
 from .arithmetic import mul
-from .common import Array, array_of, raw, shape_of
+from .common import Array, array_of, elements, shape_of
 from .comparison import where
 from .shape import reshape, transpose
 
@@ -61,7 +61,7 @@ def joint_batch(name: str, *shapes: Shape) -> Shape:
 
 def refuse(name: str, info: Any, shape: Shape, reason: Callable[[int], str]) -> None:
     """Raises LinAlgError for the first matrix of a batch whose `info` is not 0."""
-    found = raw(info)
+    found = elements(info)
     if not found.any():
         return
     place = tuple([int(i) for i in np.argwhere(found)[0]])

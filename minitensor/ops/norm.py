@@ -565,7 +565,7 @@ def instance_norm(
         ("running_var", running_var),
     ):
         _check_like(name, what, value, input, shape[1:2])
-    if array_of(input).size:
+    if array_of(input).size and not (running_mean is None and running_var is None):
         x = raw(input).reshape(*shape[:2], -1)
         _move(running_mean, x.mean(2).mean(0), momentum)
         _move(running_var, x.var(2, ddof=1).mean(0), momentum)

@@ -18,7 +18,7 @@ from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, mul, sub
-from .common import Array, array_of, axis, need_float, numpy_names, promote, raw, shape_of, shifted, write_out
+from .common import Array, array_of, axis, need_float, numpy_names, promote, raw, reads, shape_of, shifted, write_out
 from .comparison import isnan, logical_not, where
 from .reduce import CASES as REDUCED
 from .reduce import Axes, extreme_dx, need_elements, sum
@@ -348,6 +348,7 @@ def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, how: str, 
     return result if out is None else write_out(name, result, out)
 
 
+@reads()
 @numpy_names
 def quantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
@@ -367,6 +368,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False, out)
 
 
+@reads()
 @numpy_names
 def nanquantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None

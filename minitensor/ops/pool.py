@@ -25,7 +25,7 @@ from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph import apply
 from ..op import Op, Result, Sample
-from .common import Array, Pair, array_of, each, folded, need_float, raw, shape_of, wrap_as
+from .common import Array, Pair, array_of, each, folded, need_float, raw, reads, shape_of, wrap_as
 from .shape import reshape
 
 # --- what a pooling is told -------------------------------------------------------------------------------------------
@@ -322,6 +322,7 @@ def max_pool2d(
     return _max_pool(name, 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@reads()
 def max_pool3d(
     input: Any,
     kernel_size: Any,

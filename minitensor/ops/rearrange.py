@@ -14,7 +14,7 @@ from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
 from ..graph import apply, wrap
 from ..op import Op, Result, Sample
 from . import indexing, reduce, scatter
-from .common import Array, array_of, axis, few, numpy_names, promote, raw, shape_of, shifted, write_out
+from .common import Array, array_of, axis, elements, few, numpy_names, promote, raw, reads, shape_of, shifted, write_out
 from .shape import (
     Shape,
     cat,
@@ -456,7 +456,7 @@ def repeat(input: Any, *repeats: Any) -> Any:
     spread = [k for r, n in zip(times, padded, strict=True) for k in (r, n)]
     wide = expand(reshape(input, apart), spread)
     result = reshape(wide, [r * n for r, n in zip(times, padded, strict=True)])
-    return clone(result) if np.may_share_memory(raw(result), raw(input)) else result
+    return clone(result) if np.may_share_memory(elements(result), elements(input)) else result
 
 
 def tile(input: Any, *dims: Any) -> Any:
@@ -469,6 +469,7 @@ def tile(input: Any, *dims: Any) -> Any:
     return repeat(input, (1,) * (len(shape_of(input)) - len(times)) + times)
 
 
+@reads("repeats")
 @numpy_names
 def repeat_interleave(input: Any, repeats: Any = None, dim: Any = None, *, output_size: Any = None) -> Any:
     """Each slice along `dim` (without it, each element) so many times, or each its own number of times.

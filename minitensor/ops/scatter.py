@@ -14,7 +14,20 @@ from ..graph import apply
 from ..op import Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes
-from .common import Array, array_of, axis, numpy_names, raw, shape_of, shifted, to_dtype, with_batch, write_out
+from .common import (
+    Array,
+    array_of,
+    axis,
+    elements,
+    numpy_names,
+    raw,
+    reads,
+    shape_of,
+    shifted,
+    to_dtype,
+    with_batch,
+    write_out,
+)
 
 Shape = tuple[int, ...]
 
@@ -29,14 +42,13 @@ def integers(name: str, index: Any, *, vector: bool = False) -> Any:
         raise DtypeError(f"{name}: the index must be a tensor of int64 or int32, not {getattr(a, 'dtype', type(a))}")
     if vector and a.ndim > 1:
         raise ShapeError(f"{name}: the index must be a vector, not of shape {a.shape}")
-    if vector and a.ndim == 0:
-        return a.astype(np.int64).reshape(1)
-    return index if a.dtype == np.int64 else a.astype(np.int64)
+    whole = to_dtype(index, dtypes.int64)
+    return shapes.reshape(whole, (1,)) if vector and a.ndim == 0 else whole
 
 
 def in_range(name: str, index: Any, n: int, *, negative: bool = False) -> None:
     """Raises unless all of the index lies in 0..n-1, or from -n on where negative numbers count from the end."""
-    a = raw(index)
+    a = elements(index)
     least = -n if negative else 0
     if a.size and not (a.min() >= least and a.max() < n):
         bad = a[(a < least) | (a >= n)].flat[0]
@@ -234,6 +246,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
     return result if out is None else write_out("index_add", result, out)
 
 
+@reads("index")
 @numpy_names
 def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None) -> Any:
     """`input` with the slices of `source` in place of its own at the numbers `index` along `dim`.
@@ -251,6 +264,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None
     return result if out is None else write_out("index_copy", result, out)
 
 
+@reads("index")
 @numpy_names
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """`input` with one value in the slices at the numbers `index` along `dim`; negative ones count from the end.
@@ -439,6 +453,7 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) 
     return result if out is None else write_out("scatter_add", result, out)
 
 
+@reads("index")
 @numpy_names
 def scatter(
     input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: Any = None, out: Any = None
@@ -548,6 +563,7 @@ def _products(x: Any, index: Array, source: Any, dim: int) -> Any:
     return to_dtype(shapes.reshape(product, shape_of(x)), dtypes.of(array_of(x).dtype))
 
 
+@reads("index")
 @numpy_names
 def scatter_reduce(
     input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None
@@ -591,6 +607,7 @@ def _combine(x: Any, at: Any, source: Any, d: int, how: str, include_self: bool)
     return (arithmetic.div if array_of(x).dtype.kind == "f" else arithmetic.floor_divide)(total, terms)
 
 
+@reads("index")
 @numpy_names
 def index_reduce(
     input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True, out: Any = None
@@ -627,6 +644,7 @@ def index_put(input: Any, indices: Sequence[Any], values: Any, accumulate: bool 
     return indexing.put_at("index_put", input, tuple(indices), values, accumulate)
 
 
+@reads("index")
 def take(input: Any, index: Any, *, out: Any = None) -> Any:
     """The elements of `input`, in row-major order, at the integers `index`; negative ones count from the end.
 
@@ -640,6 +658,7 @@ def take(input: Any, index: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("take", result, out)
 
 
+@reads("index")
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """`input` with the elements of `source` at the places `index` of its row-major order, replaced or added.
 
@@ -686,8 +705,7 @@ def take_along_dim(input: Any, indices: Any, dim: Any = None, *, out: Any = None
         raise ShapeError(f"take_along_dim: {shape} and indices of {want} do not broadcast around axis {d}") from None
     if not shape:
         return gather(input, 0, np.zeros((), np.int64), out=out)
-    at = raw(places) if want == (*rest[:d], want[d], *rest[d + 1 :]) else None
-    if at is None or (at.size and at.min() < 0):
-        at = np.broadcast_to(raw(places), (*rest[:d], want[d], *rest[d + 1 :])) % max(shape[d], 1)
-        places = np.ascontiguousarray(at)
+    places = shapes.expand(places, (*rest[:d], want[d], *rest[d + 1 :]))
+    if elements(places).size and elements(places).min() < 0:
+        places = arithmetic.remainder(places, max(shape[d], 1))
     return gather(shapes.expand(input, (*rest[:d], shape[d], *rest[d + 1 :])), d, places, out=out)

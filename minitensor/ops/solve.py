@@ -20,7 +20,7 @@ from ..errors import ShapeError
 from ..graph import Tensor, apply, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, sub
-from .common import Array, array_of, raw, shape_of, shifted, wrap_as, write_out
+from .common import Array, array_of, raw, reads, shape_of, shifted, wrap_as, write_out
 from .matmul import matmul
 from .matrices import (
     SQUARES,
@@ -507,6 +507,7 @@ def lu(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     return result if out is None else write_out("linalg.lu", result, out)
 
 
+@reads()
 def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False, out: Any = None) -> Any:
     """(LU, pivots, info): as `lu_factor`; where a zero stands on the diagonal of U, `info` is its place from 1, else 0.
 
@@ -525,6 +526,7 @@ def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False, out:
     return result if out is None else write_out("linalg.lu_factor_ex", result, out)
 
 
+@reads()
 def lu_factor(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     """(LU, pivots): the triangles of `lu` in one matrix, and the row, counted from 1, that each row was exchanged with.
 
@@ -546,6 +548,7 @@ def _triangles(packed: Any) -> tuple[Any, Any]:
     return add(lower(narrow(packed, -1, 0, k), -1), ones), upper(narrow(packed, -2, 0, k))
 
 
+@reads()
 def lu_unpack(
     LU_data: Any, LU_pivots: Any, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None
 ) -> Any:
@@ -584,6 +587,7 @@ def _exchange(pivots: Array, m: int, dtype: Any) -> Array:
     return p.reshape(*pivots.shape[:-1], m, m)
 
 
+@reads()
 def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint: bool = False, out: Any = None) -> Any:
     r"""The solution of A X = B given `lu_factor` of A; of A^T X = B with `adjoint`, of X A = B with left=False.
 
@@ -612,6 +616,7 @@ def linalg_lu_solve(LU: Any, pivots: Any, B: Any, *, left: bool = True, adjoint:
     return result if out is None else write_out(name, result, out)
 
 
+@reads()
 def lu_solve(b: Any, LU_data: Any, LU_pivots: Any, *, out: Any = None) -> Any:
     """The solution of A X = b given `lu_factor` of A; see `linalg.lu_solve`, which takes b last.
 

@@ -12,7 +12,7 @@ from ..errors import GraphError, IndexRangeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from . import indexing
-from .common import Array, array_of, axis, numpy_names, raw, shape_of, shifted
+from .common import Array, array_of, axis, numpy_names, raw, reads, shape_of, shifted
 from .shape import Shape, reshape, scatter_view, sizes
 
 # --- views ------------------------------------------------------------------------------------------------------------
@@ -279,6 +279,7 @@ def as_strided_scatter(input: Any, src: Any, size: Any, stride: Any, storage_off
 # --- a part of a tensor replaced --------------------------------------------------------------------------------------
 
 
+@reads()
 @numpy_names
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     """`input` with `src` in the place of one slice of an axis; a copy.
@@ -294,6 +295,7 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     return scatter_view("select_scatter", input, src, indexing.GETITEM, index=(*(slice(None),) * d, int(index)))
 
 
+@reads()
 @numpy_names
 def slice_scatter(input: Any, src: Any, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Any:
     """`input` with `src` in the place of `input[start:end:step]` along an axis; a copy.

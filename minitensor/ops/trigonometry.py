@@ -15,7 +15,7 @@ from .. import _core
 from ..graph import apply, apply_one
 from ..op import Op
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import ONE, TWO, Array, array_of, draws, elementwise, promote_float, unary, wrap_as, write_out
+from .common import ONE, TWO, Array, array_of, draws, elementwise, promote_float, reads, unary, wrap_as, write_out
 from .comparison import eq, where
 from .functions import plain, rsqrt, sign
 
@@ -261,6 +261,7 @@ def sinc(input: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("sinc", result, out)
 
 
+@reads()
 def angle(input: Any, *, out: Any = None) -> Any:
     """The angle between a real number and the positive axis: 0, pi where it is negative, NaN where it is that.
 
