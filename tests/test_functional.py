@@ -277,3 +277,61 @@ def test_a_freed_graph_names_both_lines():
 def test_modes_that_are_accepted():
     with autograd.set_multithreading_enabled(False):
         assert autograd.is_grad_enabled()
+
+
+# --- gradcheck --------------------------------------------------------------------------------------------------------
+
+
+class Wrong(autograd.Function):
+    """x^2, of which one entry of the derivative is wrong."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * 2 * x * mt.tensor([1.0, 1.5, 1.0], dtype=F64)
+
+
+@pytest.mark.parametrize("options", [{}, {"fast_mode": True}, {"nondet_tol": 1e-9}])
+def test_gradcheck_names_the_entry_that_is_off(options):
+    x = t(1, 2, 3, grad=True)
+    with pytest.raises(
+        AssertionError, match=r"reverse mode, output 0, input 0: 1 of 9.*output\[1\].*input\[1\].* = 6, .* 4 "
+    ):
+        autograd.gradcheck(Wrong.apply, (x,), **options)
+    assert not autograd.gradcheck(Wrong.apply, (x,), raise_exception=False, **options)
+
+
+def test_gradcheck_in_every_way():
+    x, y = t([1, 2], [3, 4], grad=True), t(1, 2, grad=True)
+    f = lambda x, y: (x @ y, (x * y).sin())  # noqa: E731
+    every = {"check_forward_ad": True, "check_batched_grad": True, "check_batched_forward_grad": True}
+    for fast in (False, True):
+        assert autograd.gradcheck(f, (x, y), fast_mode=fast, **every)
+        assert autograd.gradgradcheck(f, (x, y), fast_mode=fast, check_fwd_over_rev=True, check_batched_grad=True)
+        assert autograd.gradgradcheck(f, (x, y), gen_non_contig_grad_outputs=True)
+    assert autograd.gradcheck(lambda x: x * 2, mt.zeros(0, dtype=F64, requires_grad=True), **every)
+    with pytest.raises(TypeError):
+        autograd.gradcheck(f, (x, y), check_everything=True)
+
+
+def test_gradcheck_notices_a_walk_that_varies():
+    class Noisy(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            calls.append(1)
+            return g * (2 + 1e-7 * len(calls))
+
+    calls = []
+    x = t(1, 2, grad=True)
+    with pytest.raises(AssertionError, match="second walk"):
+        autograd.gradcheck(Noisy.apply, (x,))
+    assert autograd.gradcheck(Noisy.apply, (x,), nondet_tol=1e-3)
