@@ -1444,6 +1444,7 @@ def _any_wants(tensors: list) -> bool:
 # --- reverse mode -----------------------------------------------------------------------------------------------------
 
 
+@cython.freelist(64)
 @cython.final
 @cython.cclass
 class _Pending:

@@ -267,8 +267,7 @@ class Tensor(Methods, metaclass=TensorType):
             raise TypeError(f"only a tensor with one element takes the format {spec!r}, not one of {self.array.shape}")
         return str(self)
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = graph.Tensor.__hash__  # of the object itself, though == compares the elements
 
     # --- the graph ----------------------------------------------------------------------------------------------------
 

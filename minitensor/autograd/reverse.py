@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import creation, graph
 from ..errors import DtypeError, GraphError, ShapeError
 from ..tensor import Tensor
@@ -28,7 +30,7 @@ def _seeds(outputs: Sequence[Tensor], grads: Any) -> list[Any]:
                 raise ShapeError(
                     f"backward: an output of shape {tuple(y.shape)} is no scalar; a gradient of that shape is needed"
                 )
-            g = creation.ones_like(y)
+            g = graph.wrap(np.ones(y.array.shape, y.array.dtype)) if y.layer is None else creation.ones_like(y)
         elif not isinstance(g, Tensor):
             raise TypeError(f"backward: the gradient must be a Tensor, not {type(g).__name__}")
         elif g.array.shape != y.array.shape:

@@ -222,11 +222,13 @@ class Module:
         return None
 
     def __getattr__(self, name: str) -> Any:
-        place = self._place_of(name)
-        if place is not None:
-            return self.__dict__[place][name]
+        own = self.__dict__
+        for place in _PLACES:
+            held = own.get(place)
+            if held is not None and name in held:
+                return held[name]
         message = f"{type(self).__name__!r} object has no attribute {name!r}"
-        if "_parameters" not in self.__dict__:
+        if "_parameters" not in own:
             message += "; call super().__init__() at the beginning of its __init__"
         raise AttributeError(message)
 
