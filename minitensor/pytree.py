@@ -30,18 +30,17 @@ def rebuild(tree: Any, values: Iterable[Any]) -> Any:
     >>> pytree.rebuild({"a": 1, "b": (2, 3)}, [10, 20, 30])
     {'a': 10, 'b': (20, 30)}
     """
-    source = iter(values)
+    return _build(tree, iter(values))
 
-    def build(branch: Any) -> Any:
-        if isinstance(branch, dict):
-            return type(branch)({key: build(part) for key, part in branch.items()})
-        if isinstance(branch, tuple) and hasattr(branch, "_fields"):
-            return type(branch)(*[build(part) for part in branch])
-        if isinstance(branch, (tuple, list)):
-            return type(branch)([build(part) for part in branch])
-        return next(source)
 
-    return build(tree)
+def _build(tree: Any, source: Iterator[Any]) -> Any:  # no function within: one that calls itself would keep the values
+    if isinstance(tree, dict):
+        return type(tree)({key: _build(part, source) for key, part in tree.items()})
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return type(tree)(*[_build(part, source) for part in tree])
+    if isinstance(tree, (tuple, list)):
+        return type(tree)([_build(part, source) for part in tree])
+    return next(source)
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:

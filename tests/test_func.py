@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import test_ops
@@ -425,3 +427,17 @@ def test_random_numbers_in_a_batch():
     assert sorted(set(slope.flatten().tolist())) == [0, 4]
     with pytest.raises(GraphError, match="normal_ cannot write"):
         vmap(lambda x: mt.zeros(300).normal_(), randomness="different")(x)
+
+
+@pytest.mark.parametrize("f", [grad(lambda x: (x * x).sum()), vmap(lambda x: x.sin()), jacrev(lambda x: x[:2] * x[:2])])
+def test_nothing_is_left_of_a_transform(f):
+    x = mt.rand(64, 64)[:, 0].contiguous() + 1
+    gc.collect()
+    gc.disable()
+    try:
+        f(x)
+        before = mt.cpu.memory_stats()["in_use"]
+        f(x)
+        assert mt.cpu.memory_stats()["in_use"] == before
+    finally:
+        gc.enable()
