@@ -16,7 +16,22 @@ if _find_spec("minitensor._core") is None:
         "run Python from another folder, or install it there: pip install -e ."
     )
 
-from . import autograd, cpu, datasets, errors, func, learn, linalg, nn, optim, random, return_types, special, utils
+from . import (
+    autograd,
+    cpu,
+    datasets,
+    errors,
+    func,
+    implicit,
+    learn,
+    linalg,
+    nn,
+    optim,
+    random,
+    return_types,
+    special,
+    utils,
+)
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -697,6 +712,7 @@ __all__ = [
     "hypot",
     "i0",
     "iinfo",
+    "implicit",
     "index_add",
     "index_copy",
     "index_fill",

@@ -10,7 +10,8 @@ layer on another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -203,6 +204,18 @@ def everywhere(x: Any) -> Any:
         return levels[-1].wrap(under(levels[-1].batched(x), levels[:-1])) if levels else x
 
     return under(x, graph.batch_levels())
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """While it is open, no vmap is: for what runs on the tensors beneath them all."""
+    levels = graph.batch_levels()
+    before = levels[:]
+    levels.clear()
+    try:
+        yield
+    finally:
+        levels[:] = before
 
 
 def aligned(args: Sequence[Any], flags: Sequence[bool]) -> list[Any]:

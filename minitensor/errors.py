@@ -46,3 +46,7 @@ class GraphError(RuntimeError):
 
 class LinAlgError(RuntimeError, np.linalg.LinAlgError):
     """A matrix that is singular, not positive definite, or whose decomposition does not converge."""
+
+
+class ConvergenceError(RuntimeError, ArithmeticError):
+    """An iteration that does not come to its end."""

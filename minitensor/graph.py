@@ -1869,11 +1869,11 @@ def _call_hooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
                 p.owned[index] = False  # a hook may have kept it
 
 
-def at_edge(node: Any, index: int) -> Any:
-    """A tensor without elements at a place in the graph, to differentiate by."""
+def at_edge(node: Any, index: int, like: Any = None) -> Any:
+    """A tensor at a place in the graph, to differentiate by: without elements, or with those of the array `like`."""
     if isinstance(node, AccumulateGrad):
         return node.variable
-    out: Tensor = _new(_NO_ELEMENTS)
+    out: Tensor = _new(_NO_ELEMENTS if like is None else like)
     out._node, out._index, out._wants = node, index, True
     return out
 

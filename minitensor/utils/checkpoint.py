@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
-from .. import creation, graph, random
+from .. import batching, creation, graph, random
 from ..autograd.function import Function
 from ..autograd.graph import saved_tensors_hooks
 from ..autograd.modes import enable_grad, no_grad
@@ -145,7 +145,7 @@ class Replayed:
             return x
 
         with ExitStack() as stack:
-            stack.enter_context(_outside_batches())
+            stack.enter_context(batching.outside())
             stack.enter_context(enable_grad())
             stack.enter_context(same_random_numbers(self.rng_state))
             stack.enter_context(self.context())
@@ -182,18 +182,6 @@ def same_random_numbers(state: Any) -> Iterator[None]:
         yield
     finally:
         random.set_rng_state(now)
-
-
-@contextmanager
-def _outside_batches() -> Iterator[None]:
-    """Apart from the vmaps that the walk back runs in: the values were made outside them."""
-    levels = graph.batch_levels()
-    before = levels[:]
-    levels.clear()
-    try:
-        yield
-    finally:
-        levels[:] = before
 
 
 def layered(values: Any) -> bool:
