@@ -69,12 +69,25 @@ struct ConvSizes {
   int64_t sh, sw, ph, pw, dh, dw, groups;
 };
 
-// A recurrent layer's way through time. Its steps stand in the order in which they are taken: step s
-// works on count[s] examples, whose rows are first[s], first[s] + stride, ...; the counts only grow
-// or only shrink, and are batch at most.
+// A recurrent layer's way through time. Its steps stand in the order in which they are taken: step
+// s works on count[s] examples, whose rows are first[s], first[s] + stride, ...; the counts only
+// grow or only shrink, and are batch at most.
 struct Sequence {
   int64_t steps, batch, n, stride;  // n: values of a state
   const int64_t *count, *first;
+};
+
+// Attention of l queries (e) to s keys (e) and values (v), for every element of a batch. Each
+// operand has its own strides along the batch's axes and from row to row; its last axis is
+// contiguous, the mask's too unless mask_col is 0. Where causal, query i sees the keys 0..i.
+struct AttentionSizes {
+  enum Operand { kY, kQ, kK, kV, kMask, kG, kDq, kDk, kDv, kOperands };
+  int64_t l, s, e, v, mask_col;
+  bool causal;
+  double scale;
+  int ndim;
+  int64_t count, size[kMaxDims];
+  int64_t row[kOperands], batch[kOperands][kMaxDims];
 };
 
 #define MT_KERNEL_TABLE(ROW)                                                                       \
@@ -214,13 +227,17 @@ struct Sequence {
   ROW(gru_cell, (T * out, const T* x, const T* y, const T* h, int64_t rows, int64_t n))            \
   ROW(gru_cell_dx, (T * dx, const T* g, const T* x, const T* y, const T* h, bool hidden,           \
                     int64_t rows, int64_t n))                                                      \
+  /* attention.cpp; the mask, to be added, or null; lse is (batch, l) */                           \
+  ROW(attention, (T * y, T * lse, const T* q, const T* k, const T* v, const T* mask,               \
+                  const AttentionSizes& s))                                                        \
+  ROW(attention_vjp, (T * dq, T * dk, T * dv, const T* g, const T* q, const T* k, const T* v,      \
+                      const T* mask, const T* y, const T* lse, const AttentionSizes& s))           \
   /* recurrent.cpp: y, cells are (rows, n), x and gates (rows, 4 n), 3 n for x of a GRU, n of an   \
    * RNN; h, c and their gradients are (batch, n), w is (gates n, n) */                            \
   ROW(lstm_layer, (T * y, T * hn, T * cn, T * gates, T * cells, const T* x, const T* h,            \
                    const T* c, const T* w, const Sequence& s))                                     \
-  ROW(lstm_layer_vjp,                                                                              \
-      (T * dx, T * dh, T * dc, const T* gy, const T* gh, const T* gc, const T* c, const T* w,      \
-       const T* gates, const T* cells, const Sequence& s))                                         \
+  ROW(lstm_layer_vjp, (T * dx, T * dh, T * dc, const T* gy, const T* gh, const T* gc, const T* c,  \
+                       const T* w, const T* gates, const T* cells, const Sequence& s))             \
   ROW(gru_layer, (T * y, T * hn, T * gates, const T* x, const T* h, const T* w, const T* b,        \
                   const Sequence& s))                                                              \
   ROW(gru_layer_vjp, (T * dx, T * dp, T * dh, const T* gy, const T* gh, const T* h, const T* w,    \

@@ -119,6 +119,7 @@ void bind_norm(py::module_& m);
 void bind_pool(py::module_& m);
 void bind_resample(py::module_& m);
 void bind_rnn(py::module_& m);
+void bind_attention(py::module_& m);
 void bind_recurrent(py::module_& m);
 
 }  // namespace mt

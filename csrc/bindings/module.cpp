@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_norm(m);
   mt::bind_pool(m);
   mt::bind_resample(m);
+  mt::bind_attention(m);
   mt::bind_rnn(m);
   mt::bind_recurrent(m);
 }

@@ -2,24 +2,33 @@ r"""Attention: every query's mean of the values, weighted by how well their keys
 
     forward    y = p v,   p = softmax(s),   s = scale * q k^T + mask
 
-A composition of matmul, softmax and matmul, whose derivatives of every order and mode follow from theirs. All of it
-goes through `_attend`.
-Source: Vaswani et al., "Attention is all you need", 2017.
+    backward   dv = p^T g,   ds = p * (g v^T - <g, y>),   dq = scale * ds k,   dk = scale * ds^T q
+
+The operator `attention` never has the matrix of scores: it keeps y and the logarithm of each row's sum, from which the
+backward, an operator too, makes the weights again. Where the weights themselves are asked for, dropped out of or masked
+by something that wants a gradient, it is a composition of matmul, softmax and matmul (`_attend`), from which the
+backward also has its own derivatives (`composite.py`).
+
+Kernel: csrc/kernels/attention.cpp.
+Sources: Vaswani et al., "Attention is all you need", 2017; Dao et al., "FlashAttention", 2022.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph import Tensor, apply
+from ..op import Op, Result, Sample, parts
 from .arithmetic import add, mul
 from .common import Array, array_of, need_float, raw, shape_of, to_dtype
 from .comparison import where
+from .composite import vjp_joint
 from .dropout import dropout
 from .matmul import linear, matmul
 from .reduce import mean
@@ -27,6 +36,180 @@ from .shape import cat, chunk, expand, permute, reshape, squeeze, transpose, uns
 from .softmax import SOFTMAX
 
 Shape = tuple[int, ...]
+
+
+# --- without the scores -----------------------------------------------------------------------------------------------
+
+
+def _weights(q: Array, k: Array, mask: Array | None, i: int, causal: bool, scale: float) -> tuple[Array, slice]:
+    """The scores of query i and the keys that it sees."""
+    keys = slice(i + 1 if causal else None)
+    x = scale * np.einsum("...e,...se->...s", q[..., i, :], k[..., keys, :])
+    if mask is not None:
+        x = x + np.broadcast_to(mask, (*mask.shape[:-2], q.shape[-2], k.shape[-2]))[..., i, keys]
+    return x, keys
+
+
+def _reference(q: Array, k: Array, v: Array, mask: Array | None, *, causal: bool, scale: float) -> Result:
+    batch = np.broadcast_shapes(*[x.shape[:-2] for x in (q, k, v, mask) if x is not None])
+    y, lse = np.zeros((*batch, q.shape[-2], v.shape[-1]), q.dtype), np.full((*batch, q.shape[-2]), np.inf, q.dtype)
+    for i in range(q.shape[-2]):
+        x, keys = _weights(q, k, mask, i, causal, scale)
+        m = x.max(-1, initial=-np.inf, keepdims=True)
+        alone = np.isneginf(m)
+        p = np.exp(x - np.where(alone, 0, m))
+        total = p.sum(-1, keepdims=True)
+        mean = np.einsum("...s,...sv->...v", p / np.where(alone, 1, total), v[..., keys, :])
+        y[..., i, :] = np.where(alone, 0, mean)
+        lse[..., i] = np.where(alone, np.inf, m + np.log(np.where(alone, 1, total)))[..., 0]
+    return y, (q, k, v, mask, y, lse)
+
+
+def _forward(q: Array, k: Array, v: Array, mask: Array | None, *, causal: bool, scale: float) -> Result:
+    y, lse = _core.attention(q, k, v, mask, causal, scale)
+    return y, (q, k, v, mask, y, lse)
+
+
+def _joint(_wanted: Any, g: Any, *saved: Any, **how: Any) -> Any:
+    return (*apply(ATTENTION_VJP, g, *saved, **how), None)
+
+
+def _samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for causal, mask, *shapes in (
+        (False, None, (3, 4), (5, 4), (5, 2)),
+        (True, None, (3, 4), (5, 4), (5, 2)),
+        (True, None, (5, 3), (2, 3), (2, 3)),
+        (False, (3, 5), (2, 3, 4), (2, 5, 4), (2, 5, 3)),
+        (False, (2, 1, 5), (2, 3, 4), (5, 4), (5, 3)),
+        (False, (3, 1), (2, 1, 3, 2), (3, 4, 2), (4, 2)),
+        (True, (2, 1, 4, 4), (2, 2, 4, 3), (2, 2, 4, 3), (2, 2, 4, 1)),
+        (False, None, (1, 1), (1, 1), (1, 1)),
+        (False, None, (2, 0, 3), (2, 4, 3), (2, 4, 3)),
+        (False, None, (2, 3), (0, 3), (0, 2)),
+        (False, None, (0, 2, 3), (0, 4, 3), (0, 4, 3)),
+        (False, None, (2, 0), (3, 0), (3, 2)),
+        (True, (17, 33), (17, 16), (33, 16), (33, 17)),
+        (True, None, (300, 5), (290, 5), (290, 3)),
+        (False, (1, 270), (140, 33), (270, 33), (270, 34)),
+    ):
+        args = [rng.standard_normal(shape) for shape in (*shapes, *([] if mask is None else [mask]))]
+        large = args[0].shape[-2] > 100
+        yield Sample((*args, *[None] * (4 - len(args))), {"causal": causal, "scale": 0.7}, large=large)
+    hidden = np.where(rng.random((3, 5)) < 0.4, -np.inf, 0.0)
+    hidden[1] = -np.inf
+    args = [rng.standard_normal(shape) for shape in ((2, 3, 4), (2, 5, 4), (2, 5, 2))]
+    yield Sample((*args, hidden), {"causal": False, "scale": 0.5})
+
+
+def _length(q: Array, k: Array, *_: Any, **__: Any) -> int:
+    return int(q.shape[-1] + k.shape[-2])
+
+
+def _batch(args: Any, flags: Any, **how: Any) -> Any:
+    ranks = [0 if x is None else len(shape_of(x)) - flag for x, flag in zip(args, flags, strict=True)]
+    lined_up = []
+    for x, flag, rank in zip(args, flags, ranks, strict=True):
+        if flag and rank < max(ranks):
+            size, *rest = shape_of(x)
+            x = reshape(x, (size, *[1] * (max(ranks) - rank), *rest))
+        lined_up.append(x)
+    return apply(ATTENTION, *lined_up, **how)
+
+
+ATTENTION = Op(
+    "attention",
+    _reference,
+    _forward,
+    (*parts(_joint, 3), None),
+    None,
+    _samples,
+    joint=_joint,
+    length=_length,
+    batch=_batch,
+)
+
+
+def _vjp_reference(g: Array, *args: Any, causal: bool, scale: float) -> Result:
+    q, k, v, mask, y, lse = args
+    batch = g.shape[:-2]
+    dq, dk, dv = [np.zeros((*batch, *x.shape[-2:]), q.dtype) for x in (q, k, v)]
+    delta = np.sum(g * y, -1, keepdims=True)
+    for i in range(q.shape[-2]):
+        x, keys = _weights(q, k, mask, i, causal, scale)
+        p = np.exp(x - lse[..., i, None])
+        ds = p * (np.einsum("...v,...sv->...s", g[..., i, :], v[..., keys, :]) - delta[..., i, :]) * scale
+        dq[..., i, :] = np.einsum("...s,...se->...e", ds, k[..., keys, :])
+        dk[..., keys, :] += ds[..., None] * q[..., i, None, :]
+        dv[..., keys, :] += p[..., None] * g[..., i, None, :]
+    return _back(dq, dk, dv, q, k, v), (g, *args)
+
+
+def _vjp_forward(g: Array, *args: Any, causal: bool, scale: float) -> Result:
+    q, k, v, mask, y, lse = args
+    dq, dk, dv = _core.attention_vjp(g, q, k, v, mask, y, lse, causal, scale)
+    return _back(dq, dk, dv, q, k, v), (g, *args)
+
+
+def _back(dq: Array, dk: Array, dv: Array, q: Array, k: Array, v: Array) -> tuple[Array, ...]:
+    """The gradients, summed over the axes that were broadcast."""
+    found = []
+    for d, x in ((dq, q), (dk, k), (dv, v)):
+        more = d.ndim - x.ndim
+        axes = tuple([i for i in range(d.ndim) if i < more or (x.shape[i - more] == 1 and d.shape[i] != 1)])
+        with np.errstate(invalid="ignore"):
+            found.append(d.sum(axes, keepdims=True).reshape(x.shape) if axes else d)
+    return tuple(found)
+
+
+def _vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    def of(sample: Sample) -> Sample:
+        def derive(*args: Any) -> tuple[Any, ...]:
+            return (*args[:5], *_reference(*args[1:5], **sample.params)[1][4:])
+
+        y, _ = _reference(*sample.args, **sample.params)
+        return Sample(derive(rng.standard_normal(y.shape), *sample.args), sample.params, derive, sample.large)
+
+    return map(of, _samples(rng))
+
+
+def _composed(q: Any, k: Any, v: Any, mask: Any, *, causal: bool, scale: float) -> Any:
+    """The same operator by way of the scores."""
+    if causal:
+        see = np.tri(shape_of(q)[-2], shape_of(k)[-2], dtype=bool)
+        mask = see if mask is None else where(see, mask, -math.inf)
+    return _attend(q, k, v, mask, 0.0, scale)[0]
+
+
+_vjp_joint = vjp_joint(_composed, 1, 4)
+ATTENTION_VJP = Op(
+    "attention_vjp",
+    _vjp_reference,
+    _vjp_forward,
+    (*parts(_vjp_joint, 4), None, None, None),
+    None,
+    _vjp_samples,
+    joint=_vjp_joint,
+    length=lambda g, q, k, *_, **__: int(q.shape[-1] + k.shape[-2] + q.shape[-2]),
+)
+
+
+def _fits(query: Any, mask: Any) -> bool:
+    """Whether the operator serves: not for other dtypes, nor for a mask that derivatives are taken by."""
+    settled = not isinstance(mask, Tensor) or (not mask.requires_grad and mask.layer is None)
+    return settled and array_of(query).dtype in (np.float32, np.float64)
+
+
+def _mean(query: Any, key: Any, value: Any, mask: Any, causal: bool, scale: float) -> Any:
+    """The operator; of bools in a mask it takes 0 for True and -inf for False."""
+    dtype = array_of(query).dtype
+    if mask is not None and array_of(mask).dtype.kind == "b":
+        mask = where(mask, np.zeros((), dtype), np.full((), -math.inf, dtype))
+    if mask is not None and len(shape_of(mask)) < 2:
+        mask = reshape(mask, (1, *(shape_of(mask) or (1,))))
+    return apply(ATTENTION, query, key, value, mask, causal=causal, scale=scale)
+
+
+# --- with them --------------------------------------------------------------------------------------------------------
 
 
 def _masked(scores: Any, mask: Any) -> tuple[Any, Any]:
@@ -93,7 +276,7 @@ def scaled_dot_product_attention(
 
         forward    y = p v,   p = softmax(scale * q k^T + mask) over the keys,   scale = 1 / sqrt(E) unless given
         backward   dv = p^T g,   ds = p * (g v^T - <g, y>),   dq = scale * ds k,   dk = scale * ds^T q
-        kernel     none: matmul, softmax, matmul
+        kernel     csrc/kernels/attention.cpp; with dropout, or a mask that wants a gradient, matmul, softmax, matmul
 
     Shapes: query (..., L, E), key (..., S, E), value (..., S, V); the result (..., L, V); the axes before broadcast.
     attn_mask broadcasts to (..., L, S): of bools, True where a key may be seen, or of numbers, which are added.
@@ -120,6 +303,12 @@ def scaled_dot_product_attention(
     if enable_gqa:
         if min(len(a), len(b), len(c)) < 3 or not b[-3] or a[-3] % b[-3] or not c[-3] or a[-3] % c[-3]:
             raise ShapeError(f"{given}: the queries' heads are no multiple of the others'")
+        if b[-3] == c[-3] != a[-3] and attn_mask is None and dropout_p == 0:  # a further axis, along which they repeat
+            wide = reshape(query, (*a[:-3], b[-3], a[-3] // b[-3], *a[-2:]))
+            y = scaled_dot_product_attention(
+                wide, unsqueeze(key, -3), unsqueeze(value, -3), None, 0.0, is_causal, scale
+            )
+            return reshape(y, (*shape_of(y)[:-4], a[-3], a[-2], c[-1]))
         key, value = _repeated(key, a[-3]), _repeated(value, a[-3])
         b, c = shape_of(key), shape_of(value)
     try:
@@ -127,14 +316,16 @@ def scaled_dot_product_attention(
         np.broadcast_shapes(scores[:-2], c[:-2])
     except ValueError:
         raise ShapeError(f"{given}: the axes before the last two do not broadcast") from None
-    if is_causal:
-        if attn_mask is not None:
+    if attn_mask is not None:
+        if is_causal:
             raise ShapeError(f"{name}: give either attn_mask or is_causal")
-        attn_mask = np.tri(a[-2], b[-2], dtype=bool)
-    elif attn_mask is not None:
         attn_mask = _check_mask(name, attn_mask, scores, kinds[0])
     if scale is None:
         scale = 1 / math.sqrt(a[-1]) if a[-1] else 1.0
+    if dropout_p == 0 and _fits(query, attn_mask):
+        return _mean(query, key, value, attn_mask, bool(is_causal), float(scale))
+    if is_causal:
+        attn_mask = np.tri(a[-2], b[-2], dtype=bool)
     return _attend(query, key, value, attn_mask, dropout_p, scale)[0]
 
 
@@ -275,9 +466,11 @@ def multi_head_attention_forward(
     if is_causal:
         mask = np.tri(length, shape_of(k)[2], dtype=bool)
 
-    drop = dropout_p if training else 0.0
-    alone_gets = math.nan if need_weights else 0.0
-    y, p = _attend(_in_heads(q, heads, None), k, v, mask, drop, 1 / math.sqrt(width // heads), alone_gets)
+    drop, q, scale = dropout_p if training else 0.0, _in_heads(q, heads, None), 1 / math.sqrt(width // heads)
+    if need_weights or drop > 0 or not _fits(q, mask):
+        y, p = _attend(q, k, v, mask, drop, scale, math.nan if need_weights else 0.0)
+    else:
+        y, p = _mean(q, k, v, mask, False, scale), None
     y = linear(reshape(permute(y, 2, 0, 1, 3), (length, n, width)), out_proj_weight, out_proj_bias)
     y = y if batched else squeeze(y, 1)
     if not need_weights:
