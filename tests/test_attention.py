@@ -127,6 +127,44 @@ def test_third_derivative():
     check_third(lambda x: (attention(x, x, x) ** 2).sum(), *RNG.standard_normal((2, 2, 3, 4)))
 
 
+@pytest.mark.parametrize("length", [5, 70, 600])
+def test_heads_as_they_lie(length):
+    """Heads cut out of one projection and transposed are read in place, and the results lie as they do."""
+    x = RNG.standard_normal((2, length, 3, 4, 8))
+    views = [mt.from_numpy(x)[:, :, i].transpose(1, 2).requires_grad_() for i in range(3)]
+    copies = [v.detach().clone(memory_format=mt.contiguous_format).requires_grad_() for v in views]
+    y, z = attention(*views, is_causal=True), attention(*copies, is_causal=True)
+    np.testing.assert_array_equal(y.detach().numpy(), z.detach().numpy())
+    arrays = [v.detach().numpy() for v in views]
+    want = by_numpy(*arrays, np.where(np.tri(length), 0, -np.inf))
+    np.testing.assert_allclose(z.detach().numpy(), want, rtol=1e-9, atol=1e-12)
+    assert y.transpose(1, 2).is_contiguous()
+    for a, b in zip(mt.autograd.grad((y**2).sum(), views), mt.autograd.grad((z**2).sum(), copies), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9, atol=1e-12)
+        assert a.shape == (2, 4, length, 8)
+
+
+def test_what_is_hidden_does_not_count():
+    """NaN in keys and values of the future reaches no query of the past, nor any gradient of theirs."""
+    q, k, v = (draw(2, 20, 4) for _ in range(3))
+    want = attention(q, k, v, is_causal=True).numpy()[:, :12]
+    k.numpy()[:, 12:], v.numpy()[:, 12:] = np.nan, np.inf
+    leaves = [x.requires_grad_() for x in (q, k, v)]
+    y = attention(*leaves, is_causal=True)[:, :12]
+    np.testing.assert_allclose(y.detach().numpy(), want, rtol=1e-12)
+    for g in mt.autograd.grad(y.sum(), leaves[:1]):
+        assert np.isfinite(g.numpy()[:, :12]).all()
+
+
+def test_far_scores():
+    """Scores far apart neither overflow nor leave the weights' sum at 0; blocks of keys are weighed against another."""
+    q, k = mt.full((1, 1), 1.0), mt.full((700, 1), -2000.0)
+    k[650] = 1000.0
+    v = mt.arange(700.0).reshape(700, 1)
+    assert attention(q, k, v, scale=1.0).item() == 650
+    assert attention(-q, k, v, scale=1.0).item() == pytest.approx((699 * 350 - 650) / 699, rel=1e-6)
+
+
 # --- several heads ----------------------------------------------------------------------------------------------------
 
 

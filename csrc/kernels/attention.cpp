@@ -103,15 +103,16 @@ void blocked(T* y0, T* lse, const T* q0, const T* k0, const T* v0, const T* mask
 // --- on tiles
 // -------------------------------------------------------------------------------------------------------
 
-constexpr int64_t kKeys = 256;      // of a block: the scores of a tile's rows stay in the L1 cache
-constexpr int64_t kQueries = 128;   // of a block of the backward
-constexpr int64_t kLeastRows = 64;  // of queries, for a chunk that packs its keys for itself
+constexpr int64_t kKeys = 256;  // of a block: the scores of a tile's rows stay in the L1 cache
+constexpr int64_t kRow = kKeys + 16;  // from one row of scores to the next: not a power of two
+constexpr int64_t kQueries = 128;     // of a block of the backward
+constexpr int64_t kLeastRows = 64;    // of queries, for a chunk that packs its keys for itself
 
-// A tile's rows of scores: row i begins kKeys further.
+// A tile's rows of scores.
 template <class T>
 struct Scores {
   const T* p;
-  T operator()(int i, int64_t k) const { return p[i * kKeys + k]; }
+  T operator()(int i, int64_t k) const { return p[i * kRow + k]; }
 };
 
 // c (h, n) = a (h, depth) b (depth, n) + d, b a panel of two vectors.
@@ -221,12 +222,22 @@ inline T scaled(T* p, int64_t n, int64_t width, T scale, Matrix<const T> mask) {
   return max<T>(best);
 }
 
+// e^x of a weight: 0 where it is below the least normal number, whose neighbours are slow.
+template <class T>
+inline Vec<T> weight(Vec<T> x) {
+  const Vec<T> least = splat<T>(sizeof(T) == 4 ? -87 : -708), most = splat<T>(Format<T>::high);
+  const Mask<T> none = x < least;
+  x = select<T>(none, least, x);
+  const Exponential<T> e = exponential<T>(select<T>(x > most, most, x));
+  return select<T>(none, Vec<T>{}, (e.minus_one + 1) * power_of_two<T>(e.n));
+}
+
 // p = exp(p - m) of a row; returns the sum.
 template <class T>
 inline T exponentials(T* p, int64_t width, T m) {
   Vec<T> total{};
   for (int64_t j = 0; j < width; j += kLanes<T>) {
-    const Vec<T> e = exp<T>(load(p + j) - m);
+    const Vec<T> e = weight<T>(load(p + j) - m);
     total += e;
     store(p + j, e);
   }
@@ -243,7 +254,7 @@ void some_queries(const Sizes& s, Matrix<T> y, T* lse, Matrix<const T> q, Matrix
   const T scale = static_cast<T>(s.scale);
   const bool several = keys > kKeys;
   Scratch<T> keys_t(padded<T>(most) * s.e), values(most * padded<T>(s.v));
-  Scratch<T> left(kPackRows<T> * s.e), p(kTileRows * kKeys), state(2 * (end - begin));
+  Scratch<T> left(kPackRows<T> * s.e), p(kTileRows * kRow), state(2 * (end - begin));
   T *m = state.p, *total = state.p + (end - begin);  // of each row so far
   for (int64_t i = 0; i < end - begin; ++i) m[i] = -INFINITY, total[i] = 0;
   for (int64_t first = 0; first < keys || first == 0; first += kKeys) {
@@ -259,16 +270,16 @@ void some_queries(const Sizes& s, Matrix<T> y, T* lse, Matrix<const T> q, Matrix
       pack<kPackRows<T>>(left.p, q.at(i0, 0), rows, s.e);
       for (int64_t j = 0; j < depth; j += W)
         tile_of<T>(rows, W, s.e, ByColumn<T>{left.p, kPackRows<T>}, keys_t.p + j * s.e,
-                   {p.p + j, kKeys, 1}, {});
+                   {p.p + j, kRow, 1}, {});
       T most[kTileRows];
       for (int i = 0; i < rows; ++i)
-        most[i] = scaled<T>(p.p + i * kKeys, max(0, min(depth, seen(s, i0 + i) - first)), depth,
+        most[i] = scaled<T>(p.p + i * kRow, max(0, min(depth, seen(s, i0 + i) - first)), depth,
                             scale, mask.at(i0 + i, first));
       for (int i = 0; i < rows; ++i) {
         const int64_t at = i0 + i - begin;
         const T before = m[at];
         if (most[i] > before || most[i] != most[i]) m[at] = most[i];
-        const T sum = exponentials<T>(p.p + i * kKeys, depth, m[at] == -INFINITY ? 0 : m[at]);
+        const T sum = exponentials<T>(p.p + i * kRow, depth, m[at] == -INFINITY ? 0 : m[at]);
         if (first > 0 && m[at] != -INFINITY) {
           const T shrink = exp<T>(splat(before - m[at]))[0];
           total[at] *= shrink;
@@ -284,9 +295,13 @@ void some_queries(const Sizes& s, Matrix<T> y, T* lse, Matrix<const T> q, Matrix
         const T inverse = alone ? 0 : 1 / total[at];
         T* row = y.at(i0 + i, 0).p;
         for (int64_t c = 0; c < s.v; ++c) row[c] = alone ? 0 : row[c] * inverse;
-        lse[i0 + i] = alone ? INFINITY : m[at] + scalar_log(total[at]);
       }
     }
+  }
+  for (int64_t i = 0; i < end - begin; i += kLanes<T>) {
+    const int lanes = min(kLanes<T>, end - begin - i);
+    const Vec<T> top = load_n(m + i, lanes), whole = top + log<T>(load_n<T>(total + i, lanes, 1));
+    store_n(lse + begin + i, select<T>(top == -INFINITY, splat<T>(INFINITY), whole), lanes);
   }
 }
 
@@ -323,7 +338,7 @@ void slope(T* p, T* d, int64_t n, int64_t width, T scale, Matrix<const T> mask, 
   constexpr int L = kLanes<T>;
   const Vec<T> lane = numbers<T>();
   const auto piece = [&](int64_t j, auto keep) {
-    const Vec<T> e = keep(exp<T>(masked<T>(load(p + j) * scale, mask, j, max(n, j)) - lse));
+    const Vec<T> e = keep(weight<T>(masked<T>(load(p + j) * scale, mask, j, max(n, j)) - lse));
     store(p + j, e);
     store(d + j, keep(e * (load(d + j) - delta) * scale));
   };
@@ -359,52 +374,65 @@ void some_keys(const Sizes& s, Matrix<T> dq, Matrix<T> dk, Matrix<T> dv, Matrix<
   Scratch<T> keys_t(padded<T>(most) * s.e), keys(most * padded<T>(s.e));
   Scratch<T> values_t(padded<T>(most) * s.v);
   Scratch<T> ups(queries * padded<T>(s.v)), asks(queries * padded<T>(s.e));
-  Scratch<T> left(kPackRows<T> * max(s.e, s.v)), p(queries * kKeys), d(queries * kKeys);
-  clear(dk.at(begin, 0), end - begin, s.e);
-  clear(dv.at(begin, 0), end - begin, s.v);
+  Scratch<T> left(kPackRows<T> * max(s.e, s.v)), p(queries * kRow), d(queries * kRow);
+  if (begin == end) clear(dq, s.l, s.e);
   for (int64_t first = begin; first < end; first += kKeys) {
     const int64_t block = min(kKeys, end - first);
+    int64_t done = 0;  // of its keys, which have a gradient already
     pack_rows(keys_t.p, k.at(first, 0), block, s.e);
     pack_cols(keys.p, k.at(first, 0), block, s.e);
     pack_rows(values_t.p, v.at(first, 0), block, s.v);
     for (int64_t q0 = 0; q0 < s.l; q0 += kQueries) {
       const int64_t q1 = min(s.l, q0 + kQueries), count = min(block, seen(s, q1 - 1) - first);
-      if (count <= 0) continue;
+      if (count <= 0) {
+        if (first == begin) clear(dq.at(q0, 0), q1 - q0, s.e);
+        continue;
+      }
       pack_cols(ups.p, g.at(q0, 0), q1 - q0, s.v);
       pack_cols(asks.p, q.at(q0, 0), q1 - q0, s.e);
       const int64_t tiles = ceil_div(q1 - q0, R);
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t i0 = q0 + cut(q1 - q0, tiles, t), i1 = q0 + cut(q1 - q0, tiles, t + 1);
         const int64_t depth = max(0, min(count, seen(s, i1 - 1) - first));
-        T *pp = p.p + (i0 - q0) * kKeys, *dd = d.p + (i0 - q0) * kKeys;
+        T *pp = p.p + (i0 - q0) * kRow, *dd = d.p + (i0 - q0) * kRow;
         const ByColumn<T> packed{left.p, kPackRows<T>};
         pack<kPackRows<T>>(left.p, q.at(i0, 0), i1 - i0, s.e);
         for (int64_t j = 0; j < depth; j += W)
-          tile_of<T>(i1 - i0, W, s.e, packed, keys_t.p + j * s.e, {pp + j, kKeys, 1}, {});
+          tile_of<T>(i1 - i0, W, s.e, packed, keys_t.p + j * s.e, {pp + j, kRow, 1}, {});
         pack<kPackRows<T>>(left.p, g.at(i0, 0), i1 - i0, s.v);
         for (int64_t j = 0; j < depth; j += W)
-          tile_of<T>(i1 - i0, W, s.v, packed, values_t.p + j * s.v, {dd + j, kKeys, 1}, {});
+          tile_of<T>(i1 - i0, W, s.v, packed, values_t.p + j * s.v, {dd + j, kRow, 1}, {});
         for (int64_t i = i0; i < i1; ++i) {
-          const int64_t row = (i - i0) * kKeys;
+          const int64_t row = (i - i0) * kRow;
           const int64_t n = max(0, min(depth, seen(s, i) - first));
           // The slabs below that this row is part of end R keys further at most.
           slope<T>(pp + row, dd + row, n, min(count, n + R), scale, mask.at(i, first), lse[i],
                    delta[i]);
         }
-        if (depth > 0)
-          add_product<T>(i1 - i0, s.e, depth, Scores<T>{dd}, keys.p, 0, block, dq.at(i0, 0), true);
+        if (depth > 0 || first == begin)
+          add_product<T>(i1 - i0, s.e, depth, Scores<T>{dd}, keys.p, 0, block, dq.at(i0, 0),
+                         first > begin);
       }
-      const int64_t slabs = ceil_div(count, R);
-      for (int64_t t = 0; t < slabs; ++t) {
-        const int64_t j0 = cut(count, slabs, t), j1 = cut(count, slabs, t + 1);
-        // The queries before the first of these keys do not see them.
-        const int64_t from = s.causal ? max(0, first + j0 - q0) : 0, depth = q1 - q0 - from;
-        add_product<T>(j1 - j0, s.v, depth, ByColumn<T>{p.p + from * kKeys + j0, kKeys}, ups.p,
-                       from, q1 - q0, dv.at(first + j0, 0), true);
-        add_product<T>(j1 - j0, s.e, depth, ByColumn<T>{d.p + from * kKeys + j0, kKeys}, asks.p,
-                       from, q1 - q0, dk.at(first + j0, 0), true);
-      }
+      const auto add_keys = [&](int64_t low, int64_t high, bool add) {
+        const int64_t slabs = ceil_div(high - low, R);
+        for (int64_t t = 0; t < slabs; ++t) {
+          const int64_t j0 = low + cut(high - low, slabs, t);
+          const int64_t j1 = low + cut(high - low, slabs, t + 1);
+          // The queries before the first of these keys do not see them.
+          const int64_t from = s.causal ? max(0, first + j0 - q0) : 0, depth = q1 - q0 - from;
+          const int64_t at = from * kRow + j0;
+          add_product<T>(j1 - j0, s.v, depth, ByColumn<T>{p.p + at, kRow}, ups.p, from, q1 - q0,
+                         dv.at(first + j0, 0), add);
+          add_product<T>(j1 - j0, s.e, depth, ByColumn<T>{d.p + at, kRow}, asks.p, from, q1 - q0,
+                         dk.at(first + j0, 0), add);
+        }
+      };
+      add_keys(0, done, true);
+      add_keys(done, count, false);
+      done = count;
     }
+    clear(dk.at(first + done, 0), block - done, s.e);
+    clear(dv.at(first + done, 0), block - done, s.v);
   }
 }
 
@@ -437,7 +465,6 @@ void vjp(T* dq, T* dk, T* dv, const T* g, const T* q, const T* k, const T* v, co
       const int64_t index = chunk / parts, part = chunk % parts;
       Matrix<T> to_q = head(s, Sizes::kDq, dq, index);
       if (parts > 1) to_q = {partial.p + (part * all + index * s.l) * s.e, s.e, 1};
-      clear(to_q, s.l, s.e);
       some_keys<T>(s, to_q, head(s, Sizes::kDk, dk, index), head(s, Sizes::kDv, dv, index),
                    head(s, Sizes::kG, g, index), head(s, Sizes::kQ, q, index),
                    head(s, Sizes::kK, k, index), head(s, Sizes::kV, v, index),
