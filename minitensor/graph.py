@@ -699,39 +699,57 @@ def apply_one(op: Any, a: Any) -> Any:
 def apply_flat(op: Any, *args: Any) -> Any:
     """`apply` with the parameters by position, after the arrays, in the order of `op.names`: see `Op.kernel`."""
     row: Row = _row(op)
+    out = _attempt(op, row, args)
+    if out is None:
+        n: cython.Py_ssize_t = len(row.rules)
+        return _apply(op, args[:n], _named(row, args, n))
+    return out
+
+
+def attempt(op: Any, *args: Any) -> Any:
+    """`apply_flat` where the operator's kernel takes the arguments as they are, else None.
+
+    What is wrong with arguments is found out after it, so that right ones need no check.
+    """
+    return _attempt(op, _row(op), args)
+
+
+@cython.cfunc
+def _attempt(op: Any, row: Row, args: tuple) -> Any:
+    if row.kernel is None or _reference:
+        return None
     n: cython.Py_ssize_t = len(row.rules)
     t: Tensor
     i: cython.Py_ssize_t
-    if row.kernel is not None and not _reference:
-        plain: cython.bint = True
-        on_tensors: cython.bint = False
-        wants: cython.bint = False
-        given: list = list(args)
-        for i in range(n):
-            a = args[i]
-            if isinstance(a, Tensor):
-                t = a
-                if t.base is not None:
-                    _refresh(t)
-                given[i] = t.array
-                on_tensors = True
-                wants, plain = wants or t._wants, plain and t.layer is None
-        if plain:
-            out = row.kernel(*given)
-            if out is not None:
-                if not on_tensors:
-                    return out
-                t = _new(out)
-                wants = wants and _recording() and _is_float(t.array)
-                if not (row.view or wants):
-                    return t
-                params: dict = _named(row, args, n)
-                if row.view:
-                    _link_view(op, args[0], params, t, 0)
-                if wants:
-                    _record(op, row, args, params, (t,), None)
-                return t
-    return _apply(op, args[:n], _named(row, args, n))
+    on_tensors: cython.bint = False
+    wants: cython.bint = False
+    given: list = list(args)
+    for i in range(n):
+        a = args[i]
+        if isinstance(a, Tensor):
+            t = a
+            if t.layer is not None:
+                return None
+            if t.base is not None:
+                _refresh(t)
+                if t.layer is not None:
+                    return None
+            given[i] = t.array
+            on_tensors = True
+            wants = wants or t._wants
+    out = row.kernel(*given)
+    if out is None or not on_tensors:
+        return out
+    t = _new(out)
+    wants = wants and _recording() and _is_float(t.array)
+    if not (row.view or wants):
+        return t
+    params: dict = _named(row, args, n)
+    if row.view:
+        _link_view(op, args[0], params, t, 0)
+    if wants:
+        _record(op, row, args, params, (t,), None)
+    return t
 
 
 @cython.cfunc

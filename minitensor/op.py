@@ -126,6 +126,8 @@ def _forward(kernel: Callable[..., Any], saves: tuple[int, ...], names: tuple[st
 
     def forward(*arrays: Array, **params: Any) -> Result:
         out = kernel(*arrays, *[params[name] for name in names])
+        if out is None:
+            raise TypeError(f"{kernel.__name__}: the kernel does not take {[np.shape(a) for a in arrays]}")
         saved = [arrays[i - SHAPE].shape if i >= SHAPE else out if i < 0 else arrays[i] for i in saves]
         return out, tuple(saved)
 

@@ -1,6 +1,6 @@
 // matmul: any layout of the last two axes with one of them contiguous goes to the kernel as it is,
 // others are copied.
-#include <pybind11/stl.h>  // std::optional
+#include <algorithm>
 
 #include "common.h"
 
@@ -37,38 +37,36 @@ Array with_unit_stride(const Array& x) {
   return f.row == 1 || f.col == 1 ? x : contiguous(x);
 }
 
+// c = a @ b, or a @ b^T where b is `turned`, and the bias added to each row; `bias_given` may be
+// null. None where the sizes do not fit: whoever called knows under which name to say so.
 template <class T>
-Array matmul(const Array& a_given, const Array& b_given, const std::optional<Array>& bias_given) {
+py::object matmul(const Array& a_given, const Array& b_given, bool turned, PyObject* bias_given) {
   const Array a = with_unit_stride<T>(a_given), b = with_unit_stride<T>(b_given);
-  const Face fa = face<T>(a), fb = face<T>(b);
-  if (fa.cols != fb.rows)
-    fail("matmul: " + describe(shape_of(a)) + " @ " + describe(shape_of(b)) + ": the inner sizes " +
-         std::to_string(fa.cols) + " and " + std::to_string(fb.rows) + " differ");
+  const Face fa = face<T>(a);
+  Face fb = face<T>(b);
+  if (turned) fb = {fb.cols, fb.rows, fb.col, fb.row};
+  if (fa.cols != fb.rows) return py::none();
   MatmulSizes s;
   s.m = fa.rows, s.n = fb.cols, s.k = fa.cols;
   s.a_row = fa.row, s.a_col = fa.col, s.b_row = fb.row, s.b_col = fb.col;
   const int na = a.ndim() - 2, nb = b.ndim() - 2, ndim = na > nb ? na : nb;
-  Shape shape(ndim + 2);
+  py::ssize_t shape[kMaxDims];
   shape[ndim] = s.m, shape[ndim + 1] = s.n;
   s.batch.ndim = ndim;
   s.batch.count = 1;
   for (int d = 0; d < ndim; ++d) {
     const int da = d - (ndim - na), db = d - (ndim - nb);
     const int64_t size_a = da < 0 ? 1 : a.shape(da), size_b = db < 0 ? 1 : b.shape(db);
-    if (size_a != size_b && size_a != 1 && size_b != 1)
-      fail("matmul: " + describe(shape_of(a)) + " @ " + describe(shape_of(b)) +
-           ": the batch sizes " + std::to_string(size_a) + " and " + std::to_string(size_b) +
-           " differ");
+    if (size_a != size_b && size_a != 1 && size_b != 1) return py::none();
     shape[d] = s.batch.size[d] = size_a == 1 ? size_b : size_a;
     s.batch.stride[1][d] = size_a == 1 ? 0 : a.strides(da) / static_cast<int64_t>(sizeof(T));
     s.batch.stride[2][d] = size_b == 1 ? 0 : b.strides(db) / static_cast<int64_t>(sizeof(T));
   }
-  Array c = empty<T>(shape);
+  Array c = empty<T>(ndim + 2, shape);
   for (int d = 0; d < ndim; ++d) s.batch.count *= shape[d];
-  const Array bias = bias_given ? contiguous(*bias_given) : c;
-  if (bias_given)
-    require(bias.ndim() == 1 && bias.size() == s.n,
-            "matmul: the bias does not have one value per column");
+  const Array bias = bias_given ? contiguous(py::reinterpret_borrow<Array>(bias_given))
+                                : py::reinterpret_borrow<Array>(c);
+  if (bias_given && (bias.ndim() != 1 || bias.size() != s.n)) return py::none();
   if (c.size() == 0) return c;
   // One b for all of the batch, and a's rows evenly spaced throughout: one product with more rows.
   bool one = ndim > 0 && s.m > 0;
@@ -81,27 +79,51 @@ Array matmul(const Array& a_given, const Array& b_given, const std::optional<Arr
   }
   T* pc = data<T>(c);
   const T *pa = data<T>(a), *pb = data<T>(b), *pbias = bias_given ? data<T>(bias) : nullptr;
-  without_gil([&] { active<T>().matmul(pc, pa, pb, pbias, s); });
+  const int64_t work = c.size() * std::min<int64_t>(s.k, kWithGil);
+  without_gil(work, [&] { active<T>().matmul(pc, pa, pb, pbias, s); });
   return c;
+}
+
+// The function that Python calls: two arrays and, unless it is None, a bias; None for other dtypes
+// and for arrays of fewer axes.
+PyObject* product(const char* name, bool turned, PyObject* const* arguments, Py_ssize_t given) {
+  try {
+    if (given != 2 && given != 3)
+      throw py::type_error(std::string(name) + ": takes two arrays and a bias");
+    PyObject* bias = given == 3 && arguments[2] != Py_None ? arguments[2] : nullptr;
+    for (int k = 0; k < (bias ? 3 : 2); ++k)
+      if (!py::isinstance<Array>(arguments[k])) Py_RETURN_NONE;
+    const auto a = py::reinterpret_borrow<Array>(arguments[0]);
+    const auto b = py::reinterpret_borrow<Array>(arguments[1]);
+    if (a.ndim() < 2 || b.ndim() < 2 || (turned && b.ndim() != 2)) Py_RETURN_NONE;
+    const auto run = [&](auto t) -> PyObject* {
+      using T = decltype(t);
+      if (!is<T>(b) || (bias && !is<T>(py::reinterpret_borrow<Array>(bias)))) Py_RETURN_NONE;
+      return matmul<T>(a, b, turned, bias).release().ptr();
+    };
+    if (is<float>(a)) return run(float{});
+    if (is<double>(a)) return run(double{});
+    Py_RETURN_NONE;
+  } catch (...) {
+    return raise_pending();
+  }
 }
 
 }  // namespace
 
 void bind_matmul(py::module_& m) {
-  m.def(
-      "matmul",
-      [](const Array& a, const Array& b, const std::optional<Array>& bias) {
-        require(a.ndim() >= 2 && b.ndim() >= 2, "matmul: expected at least two axes of each array");
-        return by_dtype(
-            "matmul",
-            [&](auto t) {
-              using T = decltype(t);
-              if (bias && !is<T>(*bias)) fail_dtype("matmul: the arrays' dtypes differ");
-              return matmul<T>(a, b, bias);
-            },
-            a, b);
-      },
-      py::arg("a"), py::arg("b"), py::arg("bias") = py::none());
+  def_fast(m, "matmul",
+           "matmul(a: numpy.ndarray, b: numpy.ndarray, bias: numpy.ndarray | None = None) -> "
+           "numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {
+             return product("matmul", false, arguments, given);
+           });
+  def_fast(m, "linear",
+           "linear(x: numpy.ndarray, weight: numpy.ndarray, bias: numpy.ndarray | None = None) -> "
+           "numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {
+             return product("linear", true, arguments, given);
+           });
 }
 
 }  // namespace mt

@@ -19,8 +19,8 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
-from ..op import Op, Result, Sample
+from ..graph import apply, apply_flat, attempt
+from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, mul
 from .common import Array, array_of, raw, shape_of, write_out
 from .comparison import where
@@ -36,18 +36,14 @@ def _matmul_reference(a: Array, b: Array) -> Result:
     return np.matmul(a, b), (a, b, a.shape, b.shape)
 
 
-def _matmul_forward(a: Array, b: Array) -> Result:
-    return _core.matmul(a, b), (a, b, a.shape, b.shape)
-
-
 def _matmul_da(g: Any, _a: Any, b: Any, a_shape: Shape, _b_shape: Shape) -> Any:
-    return sum_to(apply(MATMUL, g, transpose(b, -2, -1)), a_shape)
+    return sum_to(apply_flat(MATMUL, g, transpose(b, -2, -1)), a_shape)
 
 
 def _matmul_db(g: Any, a: Any, _b: Any, a_shape: Shape, b_shape: Shape) -> Any:
     if len(b_shape) == 2 and len(a_shape) > 2:  # one b for the whole batch: its rows are one long product
         a, g = _as_rows(a), _as_rows(g)
-    return sum_to(apply(MATMUL, transpose(a, -2, -1), g), b_shape)
+    return sum_to(apply_flat(MATMUL, transpose(a, -2, -1), g), b_shape)
 
 
 def _as_rows(x: Any) -> Any:
@@ -97,13 +93,15 @@ def _matmul_batch(args: Any, flags: Any) -> Any:
 MATMUL = Op(
     "matmul",
     _matmul_reference,
-    _matmul_forward,
+    None,
     (_matmul_da, _matmul_db),
     "multilinear",
     _matmul_samples,
     exact=True,
     length=_inner,
     batch=_matmul_batch,
+    kernel=_core.matmul,
+    saves=(0, 1, SHAPE, SHAPE + 1),
 )
 
 
@@ -140,6 +138,9 @@ def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
 
 
 def _product(name: str, input: Any, other: Any) -> Any:
+    result = attempt(MATMUL, input, other)
+    if result is not None:
+        return result
     a_shape, b_shape = shape_of(input), shape_of(other)
     if not a_shape or not b_shape:
         raise ShapeError(f"{name}: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number")
@@ -360,16 +361,12 @@ def _linear_reference(x: Array, weight: Array, bias: Array | None) -> Result:
     return y if bias is None else y + bias, (x, weight)
 
 
-def _linear_forward(x: Array, weight: Array, bias: Array | None) -> Result:
-    return _core.matmul(x, weight.T, bias), (x, weight)
-
-
 def _linear_dx(g: Any, _x: Any, weight: Any) -> Any:
-    return apply(MATMUL, g, weight)
+    return apply_flat(MATMUL, g, weight)
 
 
 def _linear_dweight(g: Any, x: Any, _weight: Any) -> Any:
-    return apply(MATMUL, transpose(_as_rows(g), 0, 1), _as_rows(x))
+    return apply_flat(MATMUL, transpose(_as_rows(g), 0, 1), _as_rows(x))
 
 
 def _linear_dbias(g: Any, _x: Any, _weight: Any) -> Any:
@@ -421,13 +418,15 @@ def _linear_batch(args: Any, flags: Any) -> Any:
 LINEAR = Op(
     "linear",
     _linear_reference,
-    _linear_forward,
+    None,
     (_linear_dx, _linear_dweight, _linear_dbias),
     _linear_jvp,
     _linear_samples,
     exact=True,
     length=_inner,
     batch=_linear_batch,
+    kernel=_core.linear,
+    saves=(0, 1),
 )
 
 
@@ -444,6 +443,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     >>> mt.nn.functional.linear(mt.tensor([[1.0, 2.0]]), mt.tensor([[3.0, 4.0]]), mt.tensor([0.5]))
     tensor([[11.5000]])
     """
+    result = attempt(LINEAR, input, weight, bias)
+    if result is not None:
+        return result
     x_shape, w_shape = shape_of(input), shape_of(weight)
     if len(w_shape) == 1:  # PyTorch's: a single output that gets no axis
         y = matmul(input, weight)
