@@ -1473,11 +1473,15 @@ class _Pending:
     owned = cython.declare(list, visibility="public")  # whether the walk may add into the gradient's memory
     leads = cython.declare(cython.bint, visibility="public")  # to an input that was asked for
 
-    def __init__(self) -> None:
-        self.edges = 0
-        self.grads = []
-        self.owned = []
-        self.leads = True
+
+@cython.cfunc
+def _pending() -> _Pending:
+    p: _Pending = _Pending.__new__(_Pending)
+    p.edges = 0
+    p.grads = []
+    p.owned = []
+    p.leads = True
+    return p
 
 
 @cython.cfunc
@@ -1489,7 +1493,7 @@ def _order(roots: list) -> tuple:
     node: Node
     for target in roots:
         if target not in pending:
-            pending[target] = _Pending()
+            pending[target] = _pending()
             stack.append(target)
     while stack:
         top = stack.pop()
@@ -1500,7 +1504,7 @@ def _order(roots: list) -> tuple:
             if target is None:
                 continue
             if target not in pending:
-                pending[target] = _Pending()
+                pending[target] = _pending()
                 stack.append(target)
             p = pending[target]
             p.edges += 1

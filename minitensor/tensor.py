@@ -69,6 +69,15 @@ def writing(name: str, function: Callable[..., Any] | None) -> Callable[..., Any
     return written
 
 
+_backward: Any = None  # autograd.backward, which is built on this module
+
+
+def set_backward(function: Any) -> None:
+    """Hands over what `Tensor.backward` calls."""
+    global _backward
+    _backward = function
+
+
 class TensorType(type):
     """What `Tensor(...)` does: PyTorch's old constructor, from sizes or data, always of the default dtype.
 
@@ -325,9 +334,7 @@ class Tensor(Methods, metaclass=TensorType):
         >>> x.grad
         tensor(6.)
         """
-        from .autograd.reverse import backward
-
-        backward(self, gradient, retain_graph, create_graph, inputs)
+        _backward(self, gradient, retain_graph, create_graph, inputs)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Switches on (or off) whether operators on this leaf are recorded."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import creation, graph
 from ..errors import DtypeError, GraphError, ShapeError
-from ..tensor import Tensor
+from ..tensor import Tensor, set_backward
 from .graph import GradientEdge
 from .modes import set_grad_enabled
 
@@ -83,6 +83,9 @@ def backward(
             for hook in list(x.after_hooks or ()):
                 with set_grad_enabled(create_graph):
                     hook(x)
+
+
+set_backward(backward)
 
 
 def grad(
