@@ -246,6 +246,8 @@ struct Image {
   bool worth(const ConvSizes& s) const { return plane() <= s.kh * s.kw * s.oh * s.ow + s.h * s.w; }
 };
 
+constexpr int64_t kWindowDepth = 1152;  // of k in one block of packed windows
+
 // A tile may read this far beyond the image; what it reads there is dropped.
 template <class T>
 constexpr int kSlack = 8 * kLanes<T>;
@@ -289,8 +291,8 @@ struct Correlation {
   int64_t y_plane, y_row, y_col;  // and the others
   int64_t image_step, y_step;     // from one image to the next, where several are done together
 
-  // Whether dropping sums costs less than packing.
-  bool direct() const { return m * (pitch - cols) < 8 * cols; }
+  // Whether dropping sums costs less than packing for a few slivers.
+  bool direct() const { return m <= 2 * kTileRows && m * (pitch - cols) < 8 * cols; }
   int64_t width() const { return direct() ? pitch : cols; }
   int64_t positions(int64_t images) const {
     return direct() ? (rows - 1) * pitch + cols : images * rows * cols;
@@ -333,34 +335,38 @@ struct Correlation {
 };
 
 // A sliver of n positions from `begin` on, `depth` terms deep: to[k * W + j] = image[offset[k] +
-// position j].
+// position j]. Whole vectors are written: what is too much, the next one overwrites.
 template <class T>
 void pack_windows(T* to, const T* image, const Correlation<T>& s, const int64_t* offset,
                   int64_t depth, int64_t begin, int n, bool exact) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
-  struct Run {
-    int at, count;
-    int64_t from;
-  } run[W];
-  int runs = 0;
+  int64_t from[W];
+  int at[W], count[W], pieces = 0;
   int64_t i = begin / s.cols, j = begin % s.cols;
-  for (int done = 0; done < n; ++i, j = 0) {
-    const int count = min(s.cols - j, n - done);
-    run[runs++] = {done, count, s.from(i) + j};
-    done += count;
+  for (int done = 0; done < n;) {
+    at[pieces] = done;
+    count[pieces] = min(L, min(s.cols - j, n - done));
+    from[pieces] = s.from(i) + j;
+    done += count[pieces];
+    j += count[pieces++];
+    if (j == s.cols) ++i, j = 0;
   }
-  // Whole vectors: what a run writes too much, the next one overwrites.
-  for (int64_t k = 0; k < depth; ++k) {
-    if (n < W)
-      for (int l = 0; l < W; l += L) store(to + k * W + l, Vec<T>{});
-    for (int r = 0; r < runs; ++r) {
-      const T* from = image + offset[k] + run[r].from;
-      T* out = to + k * W + run[r].at;
-      for (int l = 0; l < run[r].count; l += L)
-        store(out + l,
-              exact && run[r].count - l < L ? load_n(from + l, run[r].count - l) : load(from + l));
+  const auto copy = [&](auto number) {
+    for (int64_t k = 0; k < depth; ++k) {
+      T* out = to + k * W;
+      const T* in = image + offset[k];
+      if (n < W)
+        for (int l = 0; l < W; l += L) store(out + l, Vec<T>{});
+      for (int r = 0; r < number; ++r)
+        store(out + at[r], exact ? load_n(in + from[r], count[r]) : load(in + from[r]));
     }
-  }
+  };
+  if (pieces == 2 && !exact)
+    copy(Int<2>{});
+  else if (pieces == 3 && !exact)
+    copy(Int<3>{});
+  else
+    copy(pieces);
 }
 
 // The positions begin..end-1 and the slivers first..last-1 of the channels of one group. `exact`
@@ -391,7 +397,7 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
     }
     return;
   }
-  const int64_t depths = max(1, ceil_div(s.k, kDepth)), strips = ceil_div(end - begin, W);
+  const int64_t depths = max(1, ceil_div(s.k, kWindowDepth)), strips = ceil_div(end - begin, W);
   Scratch<T> panel(strips * W * ceil_div(s.k, depths) + W);
   for (int64_t block = 0; block < depths; ++block) {
     const int64_t k0 = cut(s.k, depths, block), depth = cut(s.k, depths, block + 1) - k0;
@@ -400,22 +406,32 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
       pack_windows(panel.p + q * W * depth, image, s, s.offset + k0, depth, p, min(W, end - p),
                    exact);
     }
-    for (int64_t t = first; t < last; ++t)
-      for (int64_t q = 0; q < strips; ++q) {
-        const int64_t i = sliver(s.m, t), p = begin + q * W;
-        const int h = sliver(s.m, t + 1) - i, n = min(W, end - p);
-        const T *a = s.a + (t * s.k + k0) * kPackRows<T>, *b = panel.p + q * W * depth,
-                *add = bias ? bias + i : bias;
-        T* out = y + i * s.y_plane;
-        if (s.contiguous(p, n)) {
-          const Matrix<T> c{out + s.to(p / s.cols) + p % s.cols, s.y_plane, 1};
-          packed_tile<T>(h, n, depth, a, b, c,
-                         block ? Matrix<const T>{c.p, c.row, 1} : Matrix<const T>{add, 1, 0});
-        } else {
-          packed_tile<T>(h, n, depth, a, b, {sums, W, 1}, {});
-          s.place(sums, W, h, p, n, out, add, block > 0);
+    for (int64_t t = first; t < last; ++t) {
+      const int64_t i = sliver(s.m, t);
+      const ByColumn<T> a{s.a + (t * s.k + k0) * kPackRows<T>, kPackRows<T>};
+      const T* add = bias ? bias + i : bias;
+      T* out = y + i * s.y_plane;
+      with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto h) {
+        constexpr int H = decltype(h)::value;
+        const auto run = [&](auto vectors, int64_t q, int n) {
+          constexpr int NV = decltype(vectors)::value;
+          const int64_t p = begin + q * W;
+          const Steps<T> b{panel.p + q * W * depth, W};
+          if (s.contiguous(p, n)) {
+            const Matrix<T> c{out + s.to(p / s.cols) + p % s.cols, s.y_plane, 1};
+            tile<H, NV, T>(depth, a, b, n, c,
+                           block ? Matrix<const T>{c.p, c.row, 1} : Matrix<const T>{add, 1, 0});
+          } else {
+            tile<H, NV, T>(depth, a, b, NV * L, {sums, W, 1}, {});
+            s.place(sums, W, H, p, n, out, add, block > 0);
+          }
+        };
+        for (int64_t q = 0; q < strips; ++q) {
+          const int n = min(W, end - begin - q * W);
+          n > L ? run(Int<2>{}, q, n) : run(Int<1>{}, q, n);
         }
-      }
+      });
+    }
   }
 }
 
@@ -427,19 +443,24 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
                    int64_t channels, int64_t groups) {
   constexpr int W = kTileCols<T>;
   bool direct = false, whole = true;
-  int64_t most = 1, work = 1;
+  int64_t most = 1, work = 1, deepest = 1;
   for (int64_t l = 0; l < count; ++l) {
     direct = direct || list[l].direct();
     whole = whole && list[l].pitch == list[l].cols;
     most = max(most, list[l].positions(1));
+    deepest = max(deepest, list[l].k);
     work += groups * list[l].m * list[l].k * list[l].rows * list[l].cols;
   }
   // Small images are packed several at a time, so that slivers are full and weights are used often.
   const int64_t together = direct ? 1 : min(images, ceil_div(8 * W, most));
   const int64_t batches = ceil_div(images, together);
-  const int64_t blocks = ceil_div(most * together, 8 * W);
-  const int64_t at_once = ceil_div(ceil_div(most * together, W), blocks) * W;  // positions
-  // Few blocks for all threads are cut across the channels too.
+  const int64_t strips = ceil_div(most * together, W);
+  const int64_t fit = max(2, min(8, kPanelBytes / sizeof(T) / (W * min(deepest, kWindowDepth))));
+  // More blocks than the caches ask for, where these are too few to share among the threads.
+  const int64_t wanted = ceil_div(kChunks / 2, batches * groups * count);
+  const int64_t enough = min(strips, min(wanted, work / count * together / kChunkWork));
+  const int64_t blocks = max(ceil_div(strips, fit), enough);
+  const int64_t at_once = ceil_div(strips, blocks) * W;  // positions
   const int64_t parts = min(ceil_div(4, blocks * batches * groups), slivers(list[0].m));
   const auto one = [&](int64_t batch) {
     const int64_t first = cut(images, batches, batch);

@@ -33,12 +33,17 @@ constexpr int tile_vectors(int rows) {
   return rows == 1 || 8 * (rows + 1) < kRegisters ? 8 : 4 * (rows + 1) < kRegisters ? 4 : 2;
 }
 
-constexpr int64_t kDepth = 256;           // of k in one block: a sliver of a stays in the L1 cache
-constexpr int64_t kPanelBytes = 1 << 19;  // of b in one block, which stays in the L2 cache
+constexpr int64_t kDepth = 256;  // of k in one block: a sliver of a stays in the L1 cache
+#if defined(__AVX512F__)
+constexpr int64_t kPanelBytes = 1 << 20;  // of b in one block, which stays in the L2 cache
+#else
+constexpr int64_t kPanelBytes = 1 << 18;
+#endif
 constexpr int64_t kFewRows = 128;         // of a
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kSmallBytes = 1 << 17;  // of b, which need no copy however often it is used
 constexpr int64_t kChunks = 16;           // enough to share among threads
+constexpr int64_t kSmallWork = 1 << 17;   // multiplications in one sweep over the tiles, no plan
 constexpr int64_t kChunkWork = 1 << 18;   // multiplications that are worth waking a thread for
 
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -62,6 +67,7 @@ struct Scratch {
 template <int N>
 struct Int {
   static constexpr int value = N;
+  constexpr operator int() const { return N; }
 };
 
 // f(Int<n>) for an n that is only known at run time, 1 <= n <= N.
@@ -261,7 +267,7 @@ inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, 
                                                 Matrix<const T> d, Ahead<T> next) {
   Vec<T> sum[H][NV] = {};
   int64_t k = 0;
-  if (depth >= 64) {
+  if (depth >= 128) {
     const int64_t pace = depth / 16, step = c.col == 1 ? c.row : 2 * c.col,
                   other = c.col == 1 ? kLanes<T> : c.col;
     for (const T* at = c.p; k < H * pace; at += step) {
@@ -316,23 +322,11 @@ void pack(T* to, Matrix<const T> from, int n, int64_t depth) {
 }
 
 // Where sliver t of a's m rows begins, and how many there are: as even as can be, so that 16 rows
-// are 8 + 8.
+// are 8 + 8; the higher ones first.
 inline int64_t slivers(int64_t m) { return ceil_div(m, kTileRows); }
-inline int64_t sliver(int64_t m, int64_t t) { return cut(m, slivers(m), t); }
-
-// A tile on packed slivers of a and b; n columns.
-template <class T>
-inline void packed_tile(int h, int n, int64_t depth, const T* a, const T* b, Matrix<T> c,
-                        Matrix<const T> d) {
-  with<kTileRows>(h, [&](auto rows) {
-    constexpr int H = decltype(rows)::value;
-    const ByColumn<T> left{a, kPackRows<T>};
-    const Steps<T> right{b, kTileCols<T>};
-    if (n > kLanes<T>)
-      tile<H, 2>(depth, left, right, n, c, d);
-    else
-      tile<H, 1>(depth, left, right, n, c, d);
-  });
+inline int64_t sliver(int64_t m, int64_t t) {
+  const int64_t count = slivers(m);
+  return t * (m / count) + min(t, m % count);
 }
 
 // --- products
@@ -383,24 +377,33 @@ void product_simd(const Product<T>& p) {
       pack<kTileCols<T>>(strip.p, p.b.at(0, j).transposed(), n, p.k);
       b = {strip.p, kTileCols<T>};
     }
-    for (int64_t t = 0; t < slivers(p.m); ++t) {
-      const int64_t i = sliver(p.m, t);
-      with<kTileRows>(sliver(p.m, t + 1) - i, [&](auto rows) {
+    // The higher slivers, then the lower ones.
+    const int64_t count = slivers(p.m), higher = p.m % count;
+    for (const bool high : {true, false}) {
+      const int64_t first = high ? 0 : higher, last = high ? higher : count;
+      if (first == last) continue;
+      with<kTileRows>(p.m / count + high, [&](auto rows) {
         constexpr int H = decltype(rows)::value;
-        const Matrix<T> c = p.c.at(i, j);
-        const Matrix<const T> d = p.d.at(i, j);
-        const auto run = [&](auto a) {
-          if (n > kTileCols<T>) {
-            if constexpr (tile_vectors(H) > 2) tile<H, tile_vectors(H)>(p.k, a, b, n, c, d);
-          } else if (n > L) {
-            tile<H, 2>(p.k, a, b, n, c, d);
-          } else {
-            tile<H, 1>(p.k, a, b, n, c, d);
+        const auto run = [&](auto vectors, auto left) {
+          for (int64_t t = first; t < last; ++t) {
+            const int64_t i = t * H + (high ? 0 : higher);
+            tile<H, decltype(vectors)::value, T>(p.k, left(p.a.at(i, 0)), b, n, p.c.at(i, j),
+                                                 p.d.at(i, j));
           }
         };
-        const Matrix<const T> a = p.a.at(i, 0);
-        if (a.row == 1) return run(ByColumn<T>{a.p, a.col});
-        run(EvenRows<T, H>(a.p, a.row));
+        const auto with_left = [&](auto vectors) {
+          if (p.a.row == 1)
+            run(vectors, [](Matrix<const T> a) { return ByColumn<T>{a.p, a.col}; });
+          else
+            run(vectors, [](Matrix<const T> a) { return EvenRows<T, H>(a.p, a.row); });
+        };
+        if (n > kTileCols<T>) {
+          if constexpr (tile_vectors(H) > 2) with_left(Int<tile_vectors(H)>{});
+        } else if (n > L) {
+          with_left(Int<2>{});
+        } else {
+          with_left(Int<1>{});
+        }
       });
     }
     j += n;
@@ -622,6 +625,13 @@ void product_fast(Product<T> p) {
               {p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)});
         });
   }
+  if (p.b.col == 1 && p.n <= kTileCols<T>)  // one strip of b: rows over threads
+    return for_ranges(p.m, ceil_div(kChunkWork, max(1, kTileRows * p.n * p.k)) * kTileRows,
+                      [&](int64_t from, int64_t to) {
+                        product_simd<T>({to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b,
+                                         p.d.at(from, 0)});
+                      });
+  if (p.b.col == 1 && p.m * p.n * p.k <= kSmallWork) return product_simd(p);
   product_tiles(p);
 }
 

@@ -11,8 +11,8 @@ template <class T>
 Product<T> item(const MatmulSizes& s, T* c, const T* a, const T* b, const T* bias, int64_t index) {
   c += index * s.m * s.n;
   for (int d = s.batch.ndim - 1; d >= 0; --d) {
-    const int64_t at = index % s.batch.size[d];
-    index /= s.batch.size[d];
+    const int64_t at = d ? index % s.batch.size[d] : index;
+    if (d) index /= s.batch.size[d];
     a += at * s.batch.stride[1][d];
     b += at * s.batch.stride[2][d];
   }
