@@ -40,6 +40,7 @@ constexpr int64_t kPanelBytes = 1 << 20;  // of b in one block, which stays in t
 constexpr int64_t kPanelBytes = 1 << 18;
 #endif
 constexpr int64_t kFewRows = 128;         // of a
+constexpr int64_t kLong = 512;            // of k, which several threads share where c is small
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kSmallBytes = 1 << 17;  // of b, which need no copy however often it is used
 constexpr int64_t kChunks = 16;           // enough to share among threads
@@ -379,7 +380,7 @@ void product_simd(const Product<T>& p) {
     }
     // The higher slivers, then the lower ones.
     const int64_t count = slivers(p.m), higher = p.m % count;
-    for (const bool high : {true, false}) {
+    for (int high = 1; high >= 0; --high) {
       const int64_t first = high ? 0 : higher, last = high ? higher : count;
       if (first == last) continue;
       with<kTileRows>(p.m / count + high, [&](auto rows) {
@@ -493,7 +494,7 @@ void product_tiles(const Product<T>& p) {
       const Strips<T> b{p.b.at(k0, j0), n, depth, pack_b ? panel.p : nullptr,
                         last ? panel.p : nullptr};
       if (pack_b)
-        for_ranges(count, max(4, ceil_div(kChunkWork / 16, max(1, W * depth))),
+        for_ranges(count, max(p.b.col == 1 ? 4 : 1, ceil_div(kChunkWork / 16, max(1, W * depth))),
                    [&](int64_t from, int64_t to) { b.pack_from(from, to); });
       else if (last)
         pack<W>(panel.p, b.b.at(0, n / W * W).transposed(), n % W, depth);
@@ -603,6 +604,30 @@ void product_rows(const Product<T>& p) {
     }
 }
 
+// c (m, n) = a (m, k) b (k, n) + d for a small c and a long k: stretches of k, a fixed number for
+// the sizes, have sums of their own.
+template <class T>
+void product_long(const Product<T>& p) {
+  const int64_t parts = min(8, p.k / kLong), size = p.m * p.n;
+  Scratch<T> sums(parts * size);
+  for_chunks(parts, [&](int64_t part) {
+    const int64_t from = cut(p.k, parts, part), to = cut(p.k, parts, part + 1);
+    product_simd<T>({p.m,
+                     p.n,
+                     to - from,
+                     {sums.p + part * size, p.n, 1},
+                     p.a.at(0, from),
+                     p.b.at(from, 0),
+                     {}});
+  });
+  for (int64_t i = 0; i < p.m; ++i)
+    for (int64_t j = 0; j < p.n; ++j) {
+      T sum = p.d.p ? *p.d.at(i, j).p : 0;
+      for (int64_t part = 0; part < parts; ++part) sum += sums.p[part * size + i * p.n + j];
+      *p.c.at(i, j).p = sum;
+    }
+}
+
 // The fastest of these for the sizes at hand.
 template <class T>
 void product_fast(Product<T> p) {
@@ -616,6 +641,8 @@ void product_fast(Product<T> p) {
   }
   if (p.n == 1 && p.a.col == 1 && p.b.row == 1) return product_dots(p);
   if (p.m <= 2 && p.b.col == 1 && p.c.col == 1 && p.n * p.k >= 1 << 16) return product_rows(p);
+  if (p.b.col == 1 && p.m * p.n <= 1 << 10 && p.k >= 2 * kLong && p.m * p.n * p.k >= kChunkWork)
+    return product_long(p);
   if (p.m <= kTileRows && p.b.col == 1) {  // b is used once: columns over threads, no copy
     const int64_t strip = tile_vectors(p.m) * kLanes<T>;
     const int64_t chunks = max(1, p.m * p.n * p.k / kChunkWork);
