@@ -7,8 +7,10 @@
 tensor([2., 4.])
 """
 
+from importlib import import_module as _import_module
 from importlib.util import find_spec as _find_spec
 from math import e, inf, nan, pi
+from typing import Any as _Any
 
 if _find_spec("minitensor._core") is None:
     raise ImportError(
@@ -19,11 +21,8 @@ if _find_spec("minitensor._core") is None:
 from . import (
     autograd,
     cpu,
-    datasets,
     errors,
     func,
-    implicit,
-    learn,
     linalg,
     nn,
     optim,
@@ -989,6 +988,20 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+# Parts that most programs do without, and whose imports take time: loaded when first asked for.
+_LATER = ("datasets", "implicit", "learn")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LATER:
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 # The functions that write into their first argument: Tensor's methods, or made as they are.
 _in_place_names = """

@@ -20,14 +20,16 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Array = np.ndarray[Any, np.dtype[Any]]
 Shape = int | Iterable[int]
 
 _DEFAULT_SEED: Final = 67280421310721
@@ -82,8 +84,17 @@ class Generator:
             raise ShapeError(f"Generator: the only device is 'cpu', not {str(device)!r}")
         self.device = "cpu"
         self._lock = threading.RLock()
-        self._bits = np.random.MT19937(0)
+        self._twister: np.random.MT19937 | None = None
         self.manual_seed(_DEFAULT_SEED)
+
+    @property
+    def _bits(self) -> np.random.MT19937:
+        """NumPy's Mersenne Twister, seeded when the first number is drawn: importing numpy.random takes a while."""
+        if self._twister is None:
+            twister = np.random.MT19937(0)
+            np.random.RandomState(twister).seed(self._seed % 2**32)
+            self._twister = twister
+        return self._twister
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream anew. A negative seed counts modulo 2^64; the low 32 bits decide.
@@ -95,7 +106,7 @@ class Generator:
             raise ShapeError(f"manual_seed: a seed has at most 64 bits, not {seed.bit_length()}")
         with self._lock:
             self._seed = seed % 2**64
-            np.random.RandomState(self._bits).seed(seed % 2**32)
+            self._twister = None
             self._spare: float | None = None  # the second normal of the last pair
         return self
 

@@ -175,3 +175,22 @@ def test_the_stub_is_up_to_date(tmp_path):
 def test_the_modules_are_compiled_where_they_say_so():
     assert _core.__file__.endswith(".so")
     assert graph.is_compiled() != graph.__file__.endswith(".py")
+
+
+def test_importing_loads_no_more_than_programs_need():
+    """Each of these takes a noticeable part of a tenth of a second."""
+    heavy = (
+        "numpy.random",
+        "numpy.polynomial",
+        "numpy.typing",
+        "scipy",
+        "matplotlib",
+        "tarfile",
+        "minitensor.datasets",
+    )
+    code = f"import sys, minitensor; print([m for m in {heavy} if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+    for name in ("datasets", "implicit", "learn"):
+        assert getattr(mt, name).__name__ == f"minitensor.{name}"
+        assert name in dir(mt)

@@ -423,7 +423,7 @@ def elementwise(
     )
 
 
-Samples = Callable[[np.random.Generator], Iterator[Sample]]
+Samples = Callable[["np.random.Generator"], Iterator[Sample]]  # quoted: numpy.random is imported when first used
 
 
 def draws(

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import polynomial
 
 from ..errors import GraphError, ShapeError
 from ..graph import apply, grad_enabled
@@ -59,7 +58,7 @@ def _cotangent_derivative(n: int) -> Array:
     """The polynomial P in c = cot u whose value is the n-th derivative of cot u: (c^k)' = -k c^(k-1) (1 + c^2)."""
     p = np.array([0.0, 1.0])
     for _ in range(n):
-        p = polynomial.polymul(polynomial.polyder(p), [-1.0, 0.0, -1.0])
+        p = np.polynomial.polynomial.polymul(np.polynomial.polynomial.polyder(p), [-1.0, 0.0, -1.0])
     return p
 
 
@@ -70,7 +69,7 @@ def _polygamma(n: int, x: Array) -> Array:
     factorial = float(math.factorial(n)) if n < 171 else math.inf
     right = sign * factorial * _hurwitz(np.asarray(n + 1.0), np.where(left, 1 - x, x))
     cotangent = 1 / np.tan(np.pi * _from_integer(np.where(left, x, 0.25)))
-    mirrored = -sign * right - np.pi ** (n + 1) * polynomial.polyval(cotangent, _cotangent_derivative(n))
+    mirrored = -sign * right - np.pi ** (n + 1) * np.polynomial.polynomial.polyval(cotangent, _cotangent_derivative(n))
     poles = (x <= 0) & (x == np.floor(x)) & np.isfinite(x)
     return np.where(poles, sign * np.inf, np.where(left, mirrored, right))
 
@@ -228,7 +227,11 @@ def _lgamma_reference(x: Array) -> Array:
         product = product * np.where(high, w, 1)
     low = w < 1.5
     z = np.where(low, w - 1, w - 2)
-    near = polynomial.polyval(z, _around_two()) + np.log(product) - np.where(low, np.log1p(np.where(low, z, 0)), 0)
+    near = (
+        np.polynomial.polynomial.polyval(z, _around_two())
+        + np.log(product)
+        - np.where(low, np.log1p(np.where(low, z, 0)), 0)
+    )
     # From there on the series of Stirling.
     v = np.where(y < 8.5, 8.5, y)
     far = (v - 0.5) * np.log(v) - v + 0.5 * math.log(2 * math.pi)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.polynomial import chebyshev
 
 from .. import _core
 from ..graph import apply, apply_one
@@ -91,7 +90,7 @@ _ERFCX = (
 def _erfcx_reference(x: Array) -> Any:
     t = np.asarray(x, np.float64)
     a = np.abs(t)
-    right = chebyshev.chebval(1 - 7.5 / (a + 3.75), _ERFCX) / (1 + 2 * a)
+    right = np.polynomial.chebyshev.chebval(1 - 7.5 / (a + 3.75), _ERFCX) / (1 + 2 * a)
     # e^(x^2) with x = h + r and h of few bits, so that h^2 is exact; infinite from 27 on.
     near = np.clip(t, -40, 0)
     h = np.round(near * 1024) / 1024
@@ -190,13 +189,13 @@ def _upper_tail(q: Array) -> Any:
     """z with ndtr(-z) = q, for q up to 1/10."""
     t = np.sqrt(-2 * np.log(q))
     place = np.log(t * t / (2.1 * 40)) / math.log(40 / 2.1)
-    return t * chebyshev.chebval(place, _TAIL)
+    return t * np.polynomial.chebyshev.chebval(place, _TAIL)
 
 
 def _erfinv(x: Array) -> Any:
     a = np.abs(x)
     inner = np.where(a <= 0.8, a, 0)
-    centre = inner * chebyshev.chebval(inner * inner / 0.32 - 1, _CENTRE)
+    centre = inner * np.polynomial.chebyshev.chebval(inner * inner / 0.32 - 1, _CENTRE)
     tail = _upper_tail(np.where((a > 0.8) & (a < 1), (1 - a) / 2, 0.1)) / _ROOT2
     out = np.where(a <= 0.8, centre, np.where(a < 1, tail, np.where(a == 1, np.inf, np.nan)))
     return np.copysign(out, x)
