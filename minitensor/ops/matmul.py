@@ -69,7 +69,12 @@ def _matmul_samples(rng: np.random.Generator) -> Iterator[Sample]:
         ((0, 2, 3), (3, 2)),
     ):
         yield Sample((rng.standard_normal(a), rng.standard_normal(b)))
-    for a, b in (((150, 400), (400, 130)), ((1, 700), (700, 900)), ((12, 40, 30), (12, 30, 50))):
+    for a, b in (
+        ((150, 400), (400, 130)),
+        ((1, 700), (700, 900)),
+        ((12, 40, 30), (12, 30, 50)),
+        ((16, 1200), (1200, 24)),
+    ):
         yield Sample((rng.standard_normal(a), rng.standard_normal(b)), large=True)
     yield Sample((rng.standard_normal((90, 200)).T, rng.standard_normal((300, 90)).T), large=True)
 
