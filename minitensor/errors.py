@@ -50,3 +50,7 @@ class LinAlgError(RuntimeError, np.linalg.LinAlgError):
 
 class ConvergenceError(RuntimeError, ArithmeticError):
     """An iteration that does not come to its end."""
+
+
+class TimesError(ShapeError, AssertionError):
+    """Times that are not in order."""

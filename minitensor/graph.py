@@ -1245,8 +1245,11 @@ def make_dual(level: Level, primal: Any, tangent: Any) -> Any:
     batch: Any = _batch((primal, tangent))
     if batch is not None:  # duals lie beneath
         return batch.through(lambda p, t: make_dual(level, p, t), primal, tangent)
-    out: Tensor = _shadow(primal)
-    out.layer = Dual(level, primal, tangent)
+    p: Tensor = primal
+    if p._node is None and p._wants and _recording():  # a leaf: what is made of the dual leads to it, not to the dual
+        p = _expand(p, p.array.shape)
+    out: Tensor = _shadow(p)
+    out.layer = Dual(level, p, tangent)
     return out
 
 

@@ -12,7 +12,8 @@ Only the solution counts, not the steps that led there: no step is stored, and a
     min, max       the value at the optimum, whose gradient is df/dtheta alone (J. Danskin, 1967)
 
 The rules are written with the library's operators, so derivatives of any order follow, in both modes and under vmap.
-A tensor that F uses without being among its arguments gets gradients too, but has no forward mode or vmap.
+A tensor that F uses without its being among the arguments has derivatives too, but no vmap, and no mixed ones of
+forward over reverse mode; GraphError says so.
 Linear systems up to 256 unknowns are solved directly, larger ones by GMRES (or, of a minimum, conjugate gradients),
 which needs products with A only.
 """
@@ -20,6 +21,7 @@ which needs products with A only.
 from __future__ import annotations
 
 import builtins
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -72,6 +74,25 @@ def _plain(x: Any) -> Any:
     return x.detach() if isinstance(x, Tensor) else x
 
 
+def _split(level: Any, x: Any) -> tuple[Any, Any]:
+    """(`x` without the tangent of a level of forward mode, that tangent or None), also beneath higher levels."""
+    layer: Any = x.layer
+    if not isinstance(layer, graph.Dual):
+        return x, None
+    if not layer.level.alive:
+        return _split(level, layer.primal)
+    if layer.level is level:
+        return layer.primal, layer.tangent
+    if layer.level.number < level.number:
+        return x, None
+    (p, dp), (t, dt) = _split(level, layer.primal), _split(level, layer.tangent)
+    if dp is not None and dt is not None:
+        dp = graph.make_dual(layer.level, dp, dt)
+    elif dt is not None:
+        dp = graph.make_dual(layer.level, creation.zeros_like(dt), dt)
+    return graph.make_dual(layer.level, p, t), dp
+
+
 # --- what a function uses beside its arguments ------------------------------------------------------------------------
 
 
@@ -93,10 +114,7 @@ def _captures(name: str, run: Callable[[], Any]) -> list[Any]:
     with batching.outside(), enable_grad():
         y = run()
         if y.layer is not None:
-            raise GraphError(
-                f"{name}: the function uses a tensor of forward mode or vmap that is not among its arguments; "
-                "pass it as theta"
-            )
+            raise GraphError(f"{name}: the function uses a tensor of vmap that is no argument of it; pass it as theta")
         if not y.requires_grad:
             return []
         again = _reached(run())
@@ -140,18 +158,18 @@ class _Gate(Function):
         return t
 
 
-def _pull(function: Callable[..., Any], x: Any, leaves: Sequence[Any], edges: Sequence[Any], u: Any) -> list[Any]:
-    """The gradients of <u, function(x, *leaves)>, at a fixed x, by the leaves and by the edges that lead out of it.
+def _pull(function: Callable[..., Any], args: Sequence[Any], edges: Sequence[Any], u: Any) -> list[Any]:
+    """The gradients of <u, function(*args)> by each of the arguments alone, and by the edges that lead out of it.
 
-    x and the leaves may themselves have been made from what lies behind the edges: that way is shut meanwhile.
+    An argument may itself have been made from another, or from what lies behind an edge: that way is shut meanwhile.
     """
     record, gate = graph.grad_enabled(), [False]
     with enable_grad():
-        own = [_Gate.apply(gate, v) if v.requires_grad else graph.as_leaf(v) for v in (x, *leaves)]
+        own = [_Gate.apply(gate, v) if v.requires_grad else graph.as_leaf(v) for v in args]
         y = function(*own)
     if not y.requires_grad:
-        return [None] * (len(leaves) + len(edges))
-    found = graph.differentiate([y], [u], [*own[1:], *edges], True, record, True)
+        return [None] * (len(args) + len(edges))
+    found = graph.differentiate([y], [u], [*own, *edges], True, record, True)
     gate[0] = True
     return found
 
@@ -175,12 +193,16 @@ class _Equations:
         plain = [_plain(x) for x in given]
         stand = [_plain(x) for x in self.leaves]
         self.edges: list[Any] = []
+        self.levels: list[Any] = []  # of the forward modes whose tangents reach F beside its arguments
 
         def run() -> Any:
-            return _pack(F(pytree.rebuild(x0, plain), *self.thetas(stand)))
+            return self.hidden(_pack(F(pytree.rebuild(x0, plain), *self.thetas(stand))))
 
         with batching.outside(), no_grad():
             y = run()
+            while isinstance(y.layer, graph.Dual) and y.layer.level.alive:
+                self.levels.append(y.layer.level)
+                y = run()
         size = sum(x.array.size for x in given)
         if y.array.size != size:
             raise ShapeError(f"{name}: the function gives {y.array.size} numbers for {size} unknowns")
@@ -195,7 +217,37 @@ class _Equations:
             self.like = pytree.rebuild(x0, given)
         if graph.grad_enabled() or y.layer is not None:
             self.edges = _captures(name, run)
+        if self.levels and graph.grad_enabled():  # does the value lead to all the leaves that the dual leads to?
+            with batching.outside(), enable_grad():
+                value, dual = run(), self.hiding([]).residual(_pack(pytree.rebuild(x0, plain)), *stand)
+            known = {id(x) for x in graph.leaves([value] if value.requires_grad else [])}
+            if dual.requires_grad and any(id(x) not in known for x in graph.leaves([dual])):
+                self.refuse_mixed()
         self.start = _pack(self.like)
+
+    def hidden(self, y: Any) -> Any:
+        """`y` without the tangents of the forward modes that reach F beside its arguments."""
+        for level in self.levels:
+            y = _split(level, y)[0]
+        return y
+
+    def hiding(self, levels: list[Any]) -> _Equations:
+        """The same equations, of which other tangents are hidden."""
+        other = copy.copy(self)
+        other.levels = levels
+        return other
+
+    def need_at_most(self, count: int) -> None:
+        """Refuses more hidden levels that are open: their tangents would be missing from this derivative."""
+        if sum(level.alive for level in self.levels) > count:
+            self.refuse_mixed()
+
+    def refuse_mixed(self) -> None:
+        """Raises for a derivative that would come out wrong."""
+        raise GraphError(
+            f"{self.name}: this mixed derivative goes through a tensor that the function uses without its being among "
+            "the arguments; pass it as theta"
+        )
 
     def thetas(self, leaves: Sequence[Any]) -> Any:
         """The user's arguments theta, with these tensors at their places."""
@@ -206,7 +258,7 @@ class _Equations:
 
     def residual(self, x: Any, *leaves: Any) -> Any:
         """F as a vector."""
-        return _pack(self.F(_unpack(self.like, x), *self.thetas(leaves))).to(x.dtype)
+        return self.hidden(_pack(self.F(_unpack(self.like, x), *self.thetas(leaves))).to(x.dtype))
 
 
 def _unknown(name: str, x: Any) -> Any:
@@ -236,15 +288,17 @@ class _Root(Function):
         """A^T r = -u, then B^T r."""
         x, *leaves = ctx.saved_tensors
         task = ctx.task
+        task.equations.need_at_most(0)
         with batching.outside():
             r = task.linear(x, leaves, -u, True)
-            return None, None, *_pull(task.equations.residual, x, leaves, task.equations.edges, r)
+            return None, None, *_pull(task.equations.residual, [x, *leaves], task.equations.edges, r)[1:]
 
     @staticmethod
     def jvp(ctx: Any, _task: Any, _x0: Any, *tangents: Any) -> Any:
         """A t = -B v."""
         x, *leaves = ctx.saved_tensors
         task = ctx.task
+        task.equations.need_at_most(1)
         moving = tangents[: len(leaves)]
         with batching.outside():
             moved = _push(lambda *ls: task.equations.residual(x, *ls), leaves, moving)
@@ -264,7 +318,22 @@ class _Task:
     def run(self) -> Any:
         """The solution, in the unknowns' form."""
         e = self.equations
-        return _unpack(e.like, _Root.apply(self, graph.outside(e.start), *e.leaves, *e.edges))
+        x = _Root.apply(self, graph.outside(e.start), *e.leaves, *e.edges)
+        for k in reversed(range(len(e.levels))):
+            x = self.moved(x, e.levels[:k], e.levels[k])
+        return _unpack(e.like, x)
+
+    def moved(self, x: Any, hidden: list[Any], level: Any) -> Any:
+        """x with the tangent that F has at a level beside its arguments: A t = -(what is left of F's tangent)."""
+        e = self.equations
+        left = _split(level, e.hiding(hidden).residual(x, *e.leaves))[1]
+        if left is None:
+            return x
+        below = [_split(level, v)[0] for v in (x, *e.leaves)]
+        task = _Task(e.hiding([*hidden, level]), self.solver, self.linear_solver)
+        with batching.outside():
+            t = task.linear(below[0], below[1:], -left, False)
+        return x + graph.make_dual(level, creation.zeros_like(below[0]), t)
 
     def solve(self, x0: Any, leaves: list[Any]) -> Any:
         """The solution as a vector outside the graph."""
@@ -934,7 +1003,7 @@ class _Value(Function):
     def backward(ctx: Any, u: Any) -> Any:
         z, *leaves = ctx.saved_tensors
         with batching.outside():
-            return None, None, None, *_pull(lambda *v: _Value.at(ctx, *v), z, leaves, ctx.e.edges, u)
+            return None, None, None, *_pull(lambda *v: _Value.at(ctx, *v), [z, *leaves], ctx.e.edges, u)[1:]
 
     @staticmethod
     def jvp(ctx: Any, _e: Any, _value: Any, _z: Any, *tangents: Any) -> Any:

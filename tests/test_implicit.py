@@ -178,10 +178,37 @@ def test_tensors_that_the_function_closes_over():
     assert layer.weight.grad.abs().sum() > 0
 
 
-def test_a_closure_over_forward_mode_or_vmap_is_refused():
-    for transform in (lambda f: jvp(f, (f64(2.0),), (f64(1.0),)), lambda f: vmap(f)(f64([2.0, 3.0]))):
-        with pytest.raises(RuntimeError, match="pass it as theta"):
-            transform(lambda t: implicit.root(lambda x: x**3 + x - t, f64(0.5)))
+def test_closures_in_forward_mode():
+    def closed(t):
+        return implicit.root(lambda x: x**3 + x - t, f64(0.5))
+
+    def half(t):  # x^3 + x = t s
+        return implicit.root(lambda x, s: x**3 + x - t * s, f64(0.5), t)
+
+    def slope(f):
+        return lambda t: jvp(f, (t,), (f64(1.0),))[1]
+
+    t = f64(2.0)
+    close(slope(closed)(t), 1 / 4)
+    close(slope(slope(closed))(t), -6 / 64)
+    close(slope(slope(slope(closed)))(t), -6 / 4**4 + 108 / 4**5)
+    close(grad(slope(closed))(t), -6 / 64)
+    close(slope(half)(f64(math.sqrt(2))), 2 * math.sqrt(2) / 4)
+    with pytest.raises(RuntimeError, match="pass it as theta"):
+        slope(grad(closed))(t)
+
+
+def test_a_closure_over_vmap_is_refused():
+    with pytest.raises(RuntimeError, match="pass it as theta"):
+        vmap(lambda t: implicit.root(lambda x: x**3 + x - t, f64(0.5)))(f64([2.0, 3.0]))
+
+
+def test_what_is_made_of_a_leafs_dual_leads_to_the_leaf():
+    x = f64(2.0, requires_grad=True)
+    with mt.autograd.forward_ad.dual_level():
+        y = mt.autograd.forward_ad.make_dual(x, f64(1.0)) ** 2
+    y.backward()
+    close(x.grad, 4.0)
 
 
 def test_a_thousand_unknowns_without_forming_the_matrix():
