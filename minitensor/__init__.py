@@ -25,11 +25,9 @@ from . import (
     func,
     linalg,
     nn,
-    ode,
     optim,
     random,
     return_types,
-    soft,
     special,
     utils,
 )
@@ -994,7 +992,7 @@ __all__ = [
 ]
 
 # Parts that most programs do without, and whose imports take time: loaded when first asked for.
-_LATER = ("datasets", "implicit", "learn")
+_LATER = ("datasets", "implicit", "learn", "ode", "soft")
 
 
 def __getattr__(name: str) -> _Any:
