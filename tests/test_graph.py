@@ -601,3 +601,15 @@ def test_hooks_after_accumulation_are_for_leaves():
         mt.ones(1).register_post_accumulate_grad_hook(print)
     with pytest.raises(RuntimeError, match="only a leaf"):
         (mt.ones(1, requires_grad=True) * 2).register_post_accumulate_grad_hook(print)
+
+
+def test_a_graph_without_saved_values_can_be_walked_twice():
+    x = mt.ones(3, requires_grad=True)
+    y = (x.reshape(1, 3) + 1.0).sum(1).mean()
+    y.backward()
+    y.backward()
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]
+    z = (x * x).sum()
+    z.backward()
+    with pytest.raises(RuntimeError, match="freed"):
+        z.backward()
