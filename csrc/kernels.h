@@ -27,6 +27,8 @@ struct Walk {
   int64_t stride[4][kMaxDims];
 };
 
+enum Comparison : int { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual };
+
 struct SgdStep {
   double lr, momentum, dampening, weight_decay;
   bool first, nesterov, maximize;  // first: there is no momentum yet
@@ -101,6 +103,7 @@ struct AttentionSizes {
   ROW(col2im, (T * x, const T* cols, const ConvSizes& s))                                          \
   /* copy.cpp */                                                                                   \
   ROW(copy, MT_UNARY_ARGS)                                                                         \
+  ROW(cat, (T * out, const T* const* x, const int64_t* width, int64_t count, int64_t outer))       \
   /* scatter.cpp: along the middle axis of x (outer, n, inner), by index (count) or, the last two, \
    * (outer, count, inner) */                                                                      \
   ROW(index_select, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n,            \
@@ -134,6 +137,15 @@ struct AttentionSizes {
   ROW(sqrt, MT_UNARY_ARGS)                                                                         \
   ROW(rsqrt, MT_UNARY_ARGS)                                                                        \
   ROW(sin, MT_UNARY_ARGS)                                                                          \
+  ROW(expm1, MT_UNARY_ARGS)                                                                        \
+  ROW(log1p, MT_UNARY_ARGS)                                                                        \
+  ROW(exp2, MT_UNARY_ARGS)                                                                         \
+  ROW(floor, MT_UNARY_ARGS)                                                                        \
+  ROW(ceil, MT_UNARY_ARGS)                                                                         \
+  ROW(trunc, MT_UNARY_ARGS)                                                                        \
+  ROW(round, MT_UNARY_ARGS)                                                                        \
+  ROW(log_sigmoid, MT_UNARY_ARGS)                                                                  \
+  ROW(compare, (uint8_t * out, const T* x, const T* y, int how, const Walk& walk))                 \
   ROW(cos, MT_UNARY_ARGS)                                                                          \
   ROW(erf, MT_UNARY_ARGS)                                                                          \
   ROW(erfc, MT_UNARY_ARGS)                                                                         \
@@ -170,7 +182,8 @@ struct AttentionSizes {
   ROW(minimum, MT_BINARY_ARGS)                                                                     \
   ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk))                 \
   ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk))        \
-  /* reduce.cpp: over the middle axis of x (outer, n, inner) */                                    \
+  /* reduce.cpp: over the middle axis of x (outer, n, inner); of squared_error over n elements */   \
+  ROW(squared_error, (T * loss, const T* x, const T* y, int64_t n))                                \
   ROW(sum, MT_REDUCE_ARGS)                                                                         \
   ROW(amax, MT_REDUCE_ARGS)                                                                        \
   ROW(amin, MT_REDUCE_ARGS)                                                                        \
@@ -178,6 +191,8 @@ struct AttentionSizes {
   ROW(first_equal,                                                                                 \
       (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
   /* moments.cpp, scan.cpp: likewise */                                                            \
+  ROW(cum_extreme, (int64_t * index, const T* x, int64_t outer, int64_t n, int64_t inner,          \
+                    bool least))                                                                   \
   ROW(var, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom))                \
   ROW(cumsum, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse))          \
   ROW(linear_scan,                                                                                 \
@@ -208,16 +223,18 @@ struct AttentionSizes {
    */                                                                                              \
   ROW(layer_norm, (T * y, T * mean, T * rstd, const T* x, const T* weight, const T* bias, T eps,   \
                    int64_t rows, int64_t n))                                                       \
-  ROW(layer_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean,             \
-                       const T* rstd, int64_t rows, int64_t n))                                    \
-  ROW(layer_norm_dweight,                                                                          \
-      (T * dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t rows, int64_t n))     \
+  ROW(layer_norm_vjp, (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight,            \
+                       const T* mean, const T* rstd, int64_t rows, int64_t n))                     \
   ROW(batch_norm, (T * y, T * mean, T * var, T * rstd, const T* x, const T* weight, const T* bias, \
                    T eps, int64_t outer, int64_t channels, int64_t inner))                         \
-  ROW(batch_norm_vjp, (T * dx, const T* g, const T* x, const T* weight, const T* mean,             \
-                       const T* rstd, int64_t outer, int64_t channels, int64_t inner))             \
-  ROW(batch_norm_dweight, (T * dw, const T* g, const T* x, const T* mean, const T* rstd,           \
-                           int64_t outer, int64_t channels, int64_t inner))                        \
+  ROW(batch_norm_vjp, (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight,            \
+                       const T* mean, const T* rstd, int64_t outer, int64_t channels,              \
+                       int64_t inner))                                                             \
+  ROW(group_norm, (T * y, T * mean, T * rstd, const T* x, const T* weight, const T* bias, T eps,   \
+                   int64_t examples, int64_t groups, int64_t channels, int64_t inner))             \
+  ROW(group_norm_vjp, (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight,            \
+                       const T* mean, const T* rstd, int64_t examples, int64_t groups,             \
+                       int64_t channels, int64_t inner))                                           \
   /* rnn.cpp: states (rows, n); x, y are 4 (LSTM) or 3 (GRU) gates of n values in a row */         \
   ROW(lstm_cell, (T * h, T * cn, const T* x, const T* c, int64_t rows, int64_t n))                 \
   ROW(lstm_cell_dx, (T * dx, const T* dh, const T* dc, const T* x, const T* c, const T* cn,        \

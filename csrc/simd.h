@@ -11,6 +11,11 @@
 #include <immintrin.h>
 #endif
 
+// Whether a * b + c is one instruction that rounds once.
+#if (defined(__FMA__) || defined(__aarch64__)) && defined(__OPTIMIZE__)
+#define MT_FMA 1
+#endif
+
 namespace mt::MT_ISA {
 namespace {
 
@@ -113,6 +118,17 @@ inline void store_n(T* p, Vec<T> v, int n) {
 #endif
 }
 
+template <class T>
+inline bool any(Mask<T> m) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0;
+#endif
+  uint64_t word[kVectorBytes / 8], all = 0;
+  std::memcpy(word, &m, sizeof m);
+  for (uint64_t w : word) all |= w;
+  return all != 0;
+}
+
 // a if a > b or a is NaN: NaN wins, as in NumPy's and PyTorch's maximum, whichever side it is on.
 template <class T>
 inline Vec<T> maximum(Vec<T> a, Vec<T> b) {
@@ -192,7 +208,13 @@ struct Format<float> {
   static constexpr float round = 0x1.8p23f;      // adding this leaves an integer in the last bits
   static constexpr float least = 0x1p-126f;      // the least number that is not a denormal
   static constexpr float low = -104, high = 89;  // exp is 0 below and infinite above
-  static constexpr int exp_terms = 7, log_terms = 4;
+  static constexpr int log_terms = 4;
+  // Minimax of (e^r - 1 - r) / r^2 for |r| <= (ln 2)/2, and of (sin r / r - 1) / r^2 in r^2 for
+  // |r| <= pi/2; errors below 1/8 ulp.
+  static constexpr float exp_p[] = {0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558f2p-5f, 0x1.123a2p-7f,
+                                    0x1.6a23dp-10f};
+  static constexpr float sin_p[] = {-0x1.55554cp-3f, 0x1.110ed4p-7f, -0x1.9f6feep-13f,
+                                    0x1.5dbceap-19f};
 };
 template <>
 struct Format<double> {
@@ -201,7 +223,21 @@ struct Format<double> {
   static constexpr double round = 0x1.8p52;
   static constexpr double least = 0x1p-1022;
   static constexpr double low = -746, high = 710;
-  static constexpr int exp_terms = 13, log_terms = 10;
+  static constexpr int log_terms = 10;
+  static constexpr double exp_p[] = {0.5,
+                                     0x1.555555555555bp-3,
+                                     0x1.5555555555503p-5,
+                                     0x1.111111110ec3fp-7,
+                                     0x1.6c16c16c305dbp-10,
+                                     0x1.a01a01b38a1a0p-13,
+                                     0x1.a01a01364ec3ap-16,
+                                     0x1.71ddf0027bf78p-19,
+                                     0x1.27e5b491ba198p-22,
+                                     0x1.af6c1dc159c73p-26,
+                                     0x1.1e3d093d800dbp-29};
+  static constexpr double sin_p[] = {
+      -0x1.5555555555555p-3,  0x1.11111111110c1p-7,  -0x1.a01a01a0148a1p-13, 0x1.71de3a5287079p-19,
+      -0x1.ae6454cafd318p-26, 0x1.6123cb11d167ep-33, -0x1.ae43176c3ddb7p-41, 0x1.8828f907769e7p-49};
 };
 
 template <class T>
@@ -229,74 +265,129 @@ inline Vec<T> power_of_two(Mask<T> n) {
   return from_bits<T>((n + Format<T>::bias) << Format<T>::mantissa);
 }
 
+// c[0] + c[1] x + ... by Horner's rule
+template <class T, int n>
+inline Vec<T> polynomial(const T (&c)[n], Vec<T> x) {
+  Vec<T> p = splat<T>(c[n - 1]);
+  for (int k = n - 2; k >= 0; --k) p = p * x + c[k];
+  return p;
+}
+
+// a / (b + c) for b = 1 or 2 and 0 <= c <= b, or -1 <= c < 0 with b = 2: the quotient, and a Newton
+// step by which the rounding of b + c is not lost. A division of the widest vectors takes as long
+// as 30 products; it begins with an approximate reciprocal there.
+template <class T>
+inline Vec<T> ratio(Vec<T> a, T b, Vec<T> c) {
+  const Vec<T> d = c + b;
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    Vec<T> r = (Vec<T>)_mm512_maskz_rcp14_ps(-1, (__m512)d);
+    r = r + r * (1 - d * r);
+    const Vec<T> q = a * r;
+    return q + r * ((a - q * b) - q * c);
+  }
+#endif
+#if defined(MT_FMA)
+  const Vec<T> q = a / d;
+  return q + (T(1.457) - d * T(0.5)) * ((a - q * b) - q * c);  // of the correction few bits matter
+#else
+  return a / d;
+#endif
+}
+
 // --- functions: within 2.5 ulp, right at NaN, infinities, denormals and where they overflow
 // -----------------------------
 
-// x = n ln 2 + r with |r| <= (ln 2)/2, and e^r - 1 by its Taylor series.
+// x = n ln 2 + r with |r| <= (ln 2)/2, and e^r - 1.
 template <class T>
 struct Exponential {
-  Mask<T> n;
-  Vec<T> minus_one;  // e^r - 1
+  Vec<T> n;
+  Mask<T> integer;  // n
+  Vec<T> minus_one;
+
+  explicit Exponential(Vec<T> x) {
+    using F = Format<T>;
+    const Vec<T> shifted = x * T(1.4426950408889634) + F::round;  // x / ln 2, rounded
+    n = shifted - F::round;
+    integer = bits<T>(shifted) - bits<T>(splat<T>(F::round));
+    const Vec<T> r = (x - n * F::ln2_high) - n * F::ln2_low;
+    minus_one = r * r * polynomial(F::exp_p, r) + r;
+  }
+
+  // v 2^n, for n of a little more than twice the normal range
+  Vec<T> scale(Vec<T> v) const {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+      return (Vec<T>)_mm512_maskz_scalef_ps(-1, (__m512)v, (__m512)n);
+    else
+      return (Vec<T>)_mm512_maskz_scalef_pd(-1, (__m512d)v, (__m512d)n);
+#else
+    // In two factors: the first keeps the product normal, the second rounds it once.
+    const Mask<T> half = integer >> 1;
+    return v * power_of_two<T>(half) * power_of_two<T>(integer - half);
+#endif
+  }
 };
 
 template <class T>
-inline Exponential<T> exponential(Vec<T> x) {
-  using F = Format<T>;
-  static constexpr T inverse_factorial[] = {1,
-                                            1,
-                                            T(1.0 / 2),
-                                            T(1.0 / 6),
-                                            T(1.0 / 24),
-                                            T(1.0 / 120),
-                                            T(1.0 / 720),
-                                            T(1.0 / 5040),
-                                            T(1.0 / 40320),
-                                            T(1.0 / 362880),
-                                            T(1.0 / 3628800),
-                                            T(1.0 / 39916800),
-                                            T(1.0 / 479001600),
-                                            T(1.0 / 6227020800)};
-  const Vec<T> shifted = x * T(1.4426950408889634) + F::round;  // x / ln 2, rounded to an integer
-  const Vec<T> n = shifted - F::round;
-  const Vec<T> r = (x - n * F::ln2_high) - n * F::ln2_low;
-  Vec<T> p = splat<T>(inverse_factorial[F::exp_terms]);
-  for (int k = F::exp_terms - 1; k >= 2; --k) p = p * r + inverse_factorial[k];
-  return {bits<T>(shifted) - bits<T>(splat<T>(F::round)), r * r * p + r};
+inline Vec<T> at_least(Vec<T> x, T low) {
+  return select<T>(x < low, splat<T>(low), x);
+}
+template <class T>
+inline Vec<T> at_most(Vec<T> x, T high) {
+  return select<T>(x > high, splat<T>(high), x);
 }
 
 template <class T>
 inline Vec<T> exp(Vec<T> x) {
   using F = Format<T>;
-  x = select<T>(x < F::low, splat<T>(F::low), x);
-  x = select<T>(x > F::high, splat<T>(F::high), x);
-  const Exponential<T> e = exponential<T>(x);
-  // 2^n in two factors: the first keeps the product normal, the second rounds it once.
-  const Mask<T> half = e.n >> 1;
-  return (e.minus_one + 1) * power_of_two<T>(half) * power_of_two<T>(e.n - half);
+  const Exponential<T> e(at_most<T>(at_least<T>(x, F::low), F::high));
+  return e.scale(e.minus_one + 1);
+}
+
+// e^x for x <= 0 or NaN
+template <class T>
+inline Vec<T> exp_negative(Vec<T> x) {
+  const Exponential<T> e(at_least<T>(x, Format<T>::low));
+  return e.scale(e.minus_one + 1);
+}
+
+// 2^x, for which 2^x = 2^n e^(r ln 2) with the nearest integer n
+template <class T>
+inline Vec<T> exp2(Vec<T> x) {
+  using F = Format<T>;
+  x = at_most<T>(at_least<T>(x, T(-F::bias - F::mantissa - 2)), T(F::bias + 2));
+  const Vec<T> n = (x + F::round) - F::round, y = (x - n) * T(0.69314718055994531);
+  Exponential<T> e(y);  // whose own n may be +-1 at the ends
+  e.n += n;
+  e.integer += bits<T>(n + F::round) - bits<T>(splat<T>(F::round));
+  return e.scale(e.minus_one + 1);
 }
 
 // e^x - 1, accurate around 0.
 template <class T>
-inline Vec<T> expm1(Vec<T> x) {
-  using F = Format<T>;
-  x = select<T>(x < F::low / 2, splat<T>(F::low / 2), x);
-  x = select<T>(x > F::high, splat<T>(F::high), x);
-  const Exponential<T> e = exponential<T>(x);
-  const Vec<T> s = power_of_two<T>(e.n - 1);  // half of 2^n, which may itself overflow
+inline Vec<T> expm1_of(const Exponential<T>& e) {
+  const Vec<T> s = power_of_two<T>(e.integer - 1);  // half of 2^n, which may itself overflow
   return (s * e.minus_one + (s - T(0.5))) * 2;
 }
+template <class T>
+inline Vec<T> expm1(Vec<T> x) {
+  using F = Format<T>;
+  return expm1_of(Exponential<T>(at_most<T>(at_least<T>(x, F::low / 2), F::high)));
+}
 
+// With t = e^(-2|x|) - 1
 template <class T>
 inline Vec<T> tanh(Vec<T> x) {
-  const Vec<T> t = expm1<T>(abs<T>(x) * -2);
-  return copysign<T>(-t / (t + 2), x);
+  const Vec<T> t = expm1_of(Exponential<T>(at_least<T>(abs<T>(x) * -2, Format<T>::low / 2)));
+  return copysign<T>(ratio<T>(t, 2, t), x);
 }
 
 // 1 / (1 + e^-x), as e^x / (1 + e^x) where x < 0, so that it is accurate down to the denormals.
 template <class T>
 inline Vec<T> sigmoid(Vec<T> x) {
-  const Vec<T> e = exp<T>(-abs<T>(x));
-  return select<T>(x < 0, e, splat<T>(1)) / (e + 1);
+  const Vec<T> e = exp_negative<T>(-abs<T>(x));
+  return ratio<T>(select<T>(x < 0, e, splat<T>(1)), 1, e);
 }
 
 // x = 2^n m with m in [sqrt(1/2), sqrt(2)); ln m = 2 artanh s, s = (m - 1)/(m + 1), by its series.
@@ -309,7 +400,7 @@ inline Vec<T> log(Vec<T> x) {
   const Mask<T> root = bits<T>(splat<T>(T(0.70710678118654752)));
   const Mask<T> n = (bits<T>(y) - root) >> F::mantissa;
   const Vec<T> f = from_bits<T>(bits<T>(y) - (n << F::mantissa)) - 1;
-  const Vec<T> s = f / (f + 2), s2 = s * s;
+  const Vec<T> s = ratio<T>(f, 2, f), s2 = s * s;
   Vec<T> p = splat<T>(T(2) / (2 * F::log_terms + 1));
   for (int k = F::log_terms - 1; k >= 1; --k) p = p * s2 + T(2) / (2 * k + 1);
   // ln m = f - s (f - R), R = s^2 p; with f - s f = f - f^2/2 + s f^2/2 the large part f is exact.
@@ -352,6 +443,103 @@ inline Vec<T> erf(Vec<T> x) {
     q = q * a - 3.414835238821515e-04f;
     return copysign<T>(select<T>(a < 1, p * a + a, 1 - exp<T>(q)), x);
   }
+}
+
+// --- sine and cosine
+// ----------------------------------------------------------------------------------------------------
+
+// sin x with x = n pi + r, or cos x with x = (n + 1/2) pi + r: (-1)^n sin r or -(-1)^n sin r, for
+// |r| <= pi/2 and |x| < 2^20. Of pi three parts, so that x - n pi is right to the last bits.
+template <class T>
+inline Vec<T> sine(Vec<T> x, bool cosine) {
+  using F = Format<T>;
+  const T half = cosine ? T(0.5) : T(0);
+  const Vec<T> shifted = (x * T(0.31830988618379067) - half) + F::round;
+  const Vec<T> n = (shifted - F::round) + half;
+  constexpr double high = 0x1.921fb544p+1, middle = 0x1.0b4611a4p-33, low = 0x1.13198a2e03707p-64;
+  Vec<T> r;
+  if constexpr (sizeof(T) == 8) {
+    r = ((x - n * high) - n * middle) - n * low;  // the first two products are exact
+  } else {
+#if defined(MT_FMA)
+    r = ((x - n * 0x1.921fb4p+1f) - n * 0x1.4442dp-23f) -
+        n * 0x1.84698ap-47f;  // all positive: -0 stays
+#else                         // in double precision, half a vector at a time
+    typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
+    Half x_half[2], n_half[2];
+    std::memcpy(x_half, &x, sizeof x);
+    std::memcpy(n_half, &n, sizeof n);
+    for (int k = 0; k < 2; ++k) {
+      const Vec<double> wide = __builtin_convertvector(n_half[k], Vec<double>);
+      const Vec<double> rest =
+          (__builtin_convertvector(x_half[k], Vec<double>) - wide * high) - wide * (middle + low);
+      x_half[k] = __builtin_convertvector(rest, Half);
+    }
+    std::memcpy(&r, x_half, sizeof r);
+#endif
+  }
+  const Vec<T> r2 = r * r;
+  const Vec<T> y = r + r * (r2 * polynomial(F::sin_p, r2));
+  const Mask<T> odd = (bits<T>(shifted) + int(cosine)) << (8 * sizeof(T) - 1);
+  return copysign<T>(y, from_bits<T>(bits<T>(r) ^ odd));  // and not y's own sign: 0 has r's
+}
+
+inline float scalar_sin(float x) { return __builtin_sinf(x); }
+inline double scalar_sin(double x) { return __builtin_sin(x); }
+inline float scalar_cos(float x) { return __builtin_cosf(x); }
+inline double scalar_cos(double x) { return __builtin_cos(x); }
+
+// Lanes that are large, infinite or NaN take the C library's: in memory and out of the way.
+template <class T>
+__attribute__((noinline, cold)) void far_sine(T* y, const T* x, bool cosine) {
+  for (int i = 0; i < kLanes<T>; ++i)
+    if (!(x[i] < (1 << 20) && x[i] > -(1 << 20)))
+      y[i] = cosine ? scalar_cos(x[i]) : scalar_sin(x[i]);
+}
+template <class T>
+inline Vec<T> sine_anywhere(Vec<T> x, bool cosine) {
+  Vec<T> y = sine<T>(x, cosine);
+  if (__builtin_expect(any<T>(~(abs<T>(x) < T(1 << 20))), 0)) {
+    T from[kLanes<T>], to[kLanes<T>];
+    store(from, x);
+    store(to, y);
+    far_sine(to, from, cosine);
+    y = load(to);
+  }
+  return y;
+}
+template <class T>
+inline Vec<T> sin(Vec<T> x) {
+  return sine_anywhere<T>(x, false);
+}
+template <class T>
+inline Vec<T> cos(Vec<T> x) {
+  return sine_anywhere<T>(x, true);
+}
+
+// --- to whole numbers
+// ---------------------------------------------------------------------------------------------------
+
+// The nearest whole number, of two the even one; what is too large for a fraction, and NaN, as it
+// is.
+template <class T>
+inline Vec<T> round(Vec<T> x) {
+  const T large = T(int64_t{1} << Format<T>::mantissa);
+  const Vec<T> y = copysign<T>((abs<T>(x) + large) - large, x);
+  return select<T>(abs<T>(x) < large, y, x);
+}
+template <class T>
+inline Vec<T> floor(Vec<T> x) {
+  const Vec<T> y = round<T>(x);
+  return select<T>(y > x, y - 1, y);
+}
+template <class T>
+inline Vec<T> ceil(Vec<T> x) {
+  return -floor<T>(-x);
+}
+template <class T>
+inline Vec<T> trunc(Vec<T> x) {
+  return copysign<T>(floor<T>(abs<T>(x)), x);
 }
 
 }  // namespace

@@ -553,6 +553,8 @@ def outside(x: Tensor) -> Any:
 # --- the few operators that the graph itself needs --------------------------------------------------------------------
 
 _add: Any = None  # add(a, b)
+_add_into: Any = None  # add_into(have, more): have += more, of arrays
+_copy: Any = None  # copy(array)
 _sum_to: Any = None  # sum_to(g, shape): sums over broadcast axes
 _expand: Any = None  # expand(x, shape)
 _view_write: Any = None  # the operator view_write(base, value, *, chain): base with the view's values replaced
@@ -563,12 +565,22 @@ _same: Any = None  # the operator same(x): the identity
 
 
 def set_algebra(
-    add: Any, sum_to: Any, expand: Any, view_write: Op, promote: Any, promote_float: Any, cast: Any, same: Op
+    add: Any,
+    add_into: Any,
+    copy: Any,
+    sum_to: Any,
+    expand: Any,
+    view_write: Op,
+    promote: Any,
+    promote_float: Any,
+    cast: Any,
+    same: Op,
 ) -> None:
     """Hands the graph what it needs of the operators: to add gradients, to write through views, to promote dtypes."""
-    global _add, _sum_to, _expand, _view_write, _promote, _promote_float, _cast, _same
-    _add, _sum_to, _expand, _view_write = add, sum_to, expand, view_write
-    _promote, _promote_float, _cast, _same = promote, promote_float, cast, same
+    global _add, _add_into, _copy, _sum_to, _expand, _view_write, _promote, _promote_float, _cast, _same
+    _add, _add_into, _copy, _sum_to, _expand, _view_write = add, add_into, copy, sum_to, expand, view_write
+    _promote, _promote_float, _cast = promote, promote_float, cast
+    _same = same
 
 
 _NO_PARAMS: dict = {}
@@ -1071,6 +1083,31 @@ def records(*values: Any) -> bool:
     return False
 
 
+def with_gradients(name: str, tensors: Any) -> list[Any]:
+    """Those of the tensors that have a gradient and can be written, as (tensor, its array, its gradient's array)."""
+    found: list = []
+    t: Tensor
+    g: Tensor
+    for x in tensors:
+        if x.leaf_grad is None:
+            continue
+        check_writable(name, x)
+        t, g = x, x.leaf_grad
+        found.append((t, t.array, g.array))
+    return found
+
+
+def written(tensors: Any) -> None:
+    """Marks a write of each tensor, by the line of the user's program that is running."""
+    place: Any = _here()
+    t: Tensor
+    v: Version
+    for t in tensors:
+        v = t.version
+        v.value += 1
+        v.place = place
+
+
 def check_writable(name: str, x: Any) -> None:
     """Raises if `x` cannot be written: no tensor, a leaf of the graph, or memory that several elements share."""
     if not isinstance(x, Tensor):
@@ -1544,7 +1581,7 @@ def _collect(p: _Pending, index: int, count: int, g: Any, owned: bool, record: b
         p.grads[index] = g
         p.owned[index] = owned
     elif p.owned[index] and not record:
-        np.add(have, g, out=have)
+        _add_into(have, g)
     else:
         p.grads[index] = _add(have, g)
         p.owned[index] = True
@@ -1846,7 +1883,7 @@ def _result(g: Any, owned: bool, on_tensors: bool) -> Any:
     """A gradient as the tensor that a user gets: never memory that something else also holds."""
     if g is None or on_tensors:
         return g
-    return _new(g if owned else g.copy())
+    return _new(g if owned else _copy(g))
 
 
 @cython.cfunc
@@ -1856,14 +1893,14 @@ def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
     if have is None:
         if on_tensors:
             fresh: Tensor = _shadow(g)
-            fresh.array, fresh.version = fresh.array.copy(), Version()
+            fresh.array, fresh.version = _copy(fresh.array), Version()
             t.leaf_grad = fresh
         else:
             t.leaf_grad = _result(g, owned, False)
     elif on_tensors:
         t.leaf_grad = _add(have, g)
     else:
-        np.add(have.array, g, out=have.array)
+        _add_into(have.array, g)
         have.version.bump()
     if t.after_hooks is not None:
         for hook in list(t.after_hooks):

@@ -777,5 +777,14 @@ def _cast(x: Any, dtype: Any) -> Any:
 graph.set_tensor_class(Tensor)
 _CORE = frozenset(wrap(np.empty(0)).__dict__)
 graph.set_algebra(
-    arithmetic.add, reduce.sum_to, shapes.expand, shapes.VIEW_WRITE, promote, promote_float, _cast, shapes.CLONE
+    arithmetic.add,
+    arithmetic.add_into,
+    shapes.copy_of,
+    reduce.sum_to,
+    shapes.expand,
+    shapes.VIEW_WRITE,
+    promote,
+    promote_float,
+    _cast,
+    shapes.CLONE,
 )

@@ -98,6 +98,10 @@ Array empty<float>(int ndim, const py::ssize_t* shape) {
   return empty(descriptor<float>(), sizeof(float), ndim, shape);
 }
 template <>
+Array empty<bool>(int ndim, const py::ssize_t* shape) {
+  return empty(descriptor<bool>(), sizeof(bool), ndim, shape);
+}
+template <>
 Array empty<double>(int ndim, const py::ssize_t* shape) {
   return empty(descriptor<double>(), sizeof(double), ndim, shape);
 }
@@ -106,11 +110,7 @@ Array contiguous(const Array& x) {
   constexpr int wanted =
       py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   if ((x.flags() & wanted) == wanted) return x;
-  if (x.dtype().flags()) fail_dtype("the kernels take arrays of plain numbers");  // not of objects
-  Array y = empty(x.dtype(), shape_of(x));
-  if (py::detail::npy_api::get().PyArray_CopyInto_(y.ptr(), x.ptr()) < 0)
-    throw py::error_already_set();
-  return y;
+  return copied(x);
 }
 
 void check_middle(const char* op, const Array& x, int64_t outer, int64_t n, int64_t inner) {

@@ -31,6 +31,9 @@ Array empty(int ndim, const py::ssize_t* shape);
 // x itself if it is C-contiguous and aligned, else a copy that is, in the pool's memory.
 Array contiguous(const Array& x);
 
+// A C-contiguous copy in the pool's memory.
+Array copied(const Array& x);
+
 Shape shape_of(const Array& x);
 std::string describe(const Shape& shape);  // "(3, 4)"
 
@@ -104,6 +107,8 @@ void without_gil(int64_t count, F&& f) {
   else
     without_gil(f);
 }
+
+void pool_numpy_memory();
 
 void bind_runtime(py::module_& m);
 void bind_elementwise(py::module_& m);

@@ -107,13 +107,13 @@ void plan(const char* name, const View* in, int n, Walk& walk, Sizes& shape) {
 }
 
 // kernel(table, out, inputs, walk) on n operands, the first of which hold Ts.
-template <class T, int n, class Kernel>
+template <class T, int n, class Out = T, class Kernel>
 Array run_views(const char* name, const Kernel& kernel, const View* in) {
   Walk walk;
   Sizes shape;
   if (!plan_row(in, n, walk, shape)) plan(name, in, n, walk, shape);
-  Array out = empty<T>(shape.ndim, shape.n);
-  T* to = data<T>(out);
+  Array out = empty<Out>(shape.ndim, shape.n);
+  Out* to = data<Out>(out);
   const T* from[n];
   for (int k = 0; k < n; ++k) from[k] = static_cast<const T*>(in[k].data);
   without_gil(walk.count, [&] { kernel(active<T>(), to, from, walk); });
@@ -141,7 +141,7 @@ Array run(const char* name, const Kernel& kernel, const Arrays&... arrays) {
 }
 
 // n arrays or Python numbers, the arrays all of T; a number is taken as a T.
-template <class T, int n, class Kernel>
+template <class T, int n, class Out, class Kernel>
 PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const* arguments) {
   py::object held[n];
   T number[n];
@@ -159,11 +159,11 @@ PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const*
       in[k] = view(py::reinterpret_borrow<Array>(x), held[k]);
     }
   }
-  return run_views<T, n>(name, kernel, in).release().ptr();
+  return run_views<T, n, Out>(name, kernel, in).release().ptr();
 }
 
-// The function that Python calls for an operator of n operands.
-template <int n, class Kernel>
+// The function that Python calls for an operator of n operands. Out is bool where it gives bools.
+template <int n, class Out = void, class Kernel>
 PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* arguments,
                    Py_ssize_t given) {
   try {
@@ -178,8 +178,10 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
       if (dtype != nullptr && d != dtype) Py_RETURN_NONE;
       dtype = d;
     }
-    if (dtype == descriptor<float>()) return run_arguments<float, n>(name, kernel, arguments);
-    if (dtype == descriptor<double>()) return run_arguments<double, n>(name, kernel, arguments);
+    if (dtype == descriptor<float>())
+      return run_arguments<float, n, std::conditional_t<std::is_void_v<Out>, float, Out>>(name, kernel, arguments);
+    if (dtype == descriptor<double>())
+      return run_arguments<double, n, std::conditional_t<std::is_void_v<Out>, double, Out>>(name, kernel, arguments);
     Py_RETURN_NONE;
   } catch (...) {
     return raise_pending();
@@ -205,10 +207,91 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
              return run_call<2>(#name, f, arguments, given);                                \
            })
 
+#define MT_COMPARE(name, how)                                                             \
+  def_fast(m, #name, #name "(x: numpy.ndarray, y: numpy.ndarray) -> numpy.ndarray",       \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                  \
+             const auto f = [](auto& k, bool* out, auto** in, auto& walk) {               \
+               k.compare(reinterpret_cast<uint8_t*>(out), in[0], in[1], how, walk);       \
+             };                                                                           \
+             return run_call<2, bool>(#name, f, arguments, given);                        \
+           })
+
+// Elements of 4 or 8 bytes are copied as floats or doubles, whatever they are.
+template <class T>
+void copy_as(const View& x, Array& y) {
+  Walk walk;
+  Sizes shape;
+  if (!plan_row(&x, 1, walk, shape)) plan("copy", &x, 1, walk, shape);
+  T* to = static_cast<T*>(y.mutable_data());
+  const T* from = static_cast<const T*>(x.data);
+  const auto call = [&] { active<T>().copy(to, from, walk); };
+  if (walk.count < kWithGil)
+    call();
+  else
+    without_gil(call);
+}
+
+// have += more, in the memory of `have`: whether the kernel could.
+template <class T>
+bool add_to(const Array& have, const Array& more) {
+  if (!is<T>(have) || !is<T>(more) || !have.writeable()) return false;
+  py::object held[2];
+  const View in[2] = {view(have, held[0]), view(more, held[1])};
+  if (!in[0].contiguous || held[0]) return false;
+  Walk walk;
+  Sizes shape;
+  if (!plan_row(in, 2, walk, shape)) plan("add_into", in, 2, walk, shape);
+  if (shape.ndim != in[0].ndim || !std::equal(shape.n, shape.n + shape.ndim, in[0].shape))
+    return false;
+  T* to = static_cast<T*>(const_cast<void*>(in[0].data));
+  const T* from = static_cast<const T*>(in[1].data);
+  const auto call = [&] { active<T>().add(to, to, from, walk); };
+  if (walk.count < kWithGil)
+    call();
+  else
+    without_gil(call);
+  return true;
+}
+
 }  // namespace
 
+Array copied(const Array& x) {
+  if (x.dtype().flags() || x.ndim() >= kMaxDims)  // holds objects
+    fail_dtype("the kernels take arrays of plain numbers");
+  Array y = empty(x.dtype(), shape_of(x));
+  py::object held;
+  const py::ssize_t size = x.itemsize();
+  bool whole = size == 4 || size == 8;
+  const auto* a = py::detail::array_proxy(x.ptr());
+  whole = whole && a->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  for (int d = 0; d < a->nd; ++d) whole = whole && a->strides[d] % size == 0;
+  if (!whole) {
+    if (py::detail::npy_api::get().PyArray_CopyInto_(y.ptr(), x.ptr()) < 0)
+      throw py::error_already_set();
+  } else if (y.size() > 0) {
+    const View v = view(x, held);
+    size == 4 ? copy_as<float>(v, y) : copy_as<double>(v, y);
+  }
+  return y;
+}
+
 void bind_elementwise(py::module_& m) {
-  MT_UNARY(copy);
+  def_fast(m, "copy", "copy(x: numpy.ndarray) -> numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             try {
+               if (given != 1 || !py::isinstance<Array>(arguments[0]))
+                 throw py::type_error("copy: takes one array");
+               return copied(py::reinterpret_borrow<Array>(arguments[0])).release().ptr();
+             } catch (...) {
+               return raise_pending();
+             }
+           });
+  m.def(
+      "add_into",
+      [](const Array& have, const Array& more) {
+        return add_to<float>(have, more) || add_to<double>(have, more);
+      },
+      py::arg("have"), py::arg("more"));
   MT_BINARY(add, "x", "y");
   MT_BINARY(sub, "x", "y");
   MT_BINARY(mul, "x", "y");
@@ -233,6 +316,20 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(log);
   MT_UNARY(sqrt);
   MT_UNARY(rsqrt);
+  MT_UNARY(expm1);
+  MT_UNARY(log1p);
+  MT_UNARY(exp2);
+  MT_UNARY(floor);
+  MT_UNARY(ceil);
+  MT_UNARY(trunc);
+  MT_UNARY(round);
+  MT_UNARY(log_sigmoid);
+  MT_COMPARE(eq, kEqual);
+  MT_COMPARE(ne, kNotEqual);
+  MT_COMPARE(lt, kLess);
+  MT_COMPARE(le, kLessEqual);
+  MT_COMPARE(gt, kGreater);
+  MT_COMPARE(ge, kGreaterEqual);
   MT_UNARY(sin);
   MT_UNARY(cos);
   MT_UNARY(erf);

@@ -48,6 +48,19 @@ void same_shape(const char* op, const Array& g, const Array& x) {
     fail(std::string(op) + ": g " + describe(shape_of(g)) + " and x " + describe(shape_of(x)) +
          " differ in shape");
 }
+
+void need_groups(const char* op, const Channels& c, int64_t groups) {
+  if (groups < 1 || c.channels % groups != 0)
+    fail(std::string(op) + ": " + std::to_string(c.channels) + " channels are not " +
+         std::to_string(groups) + " groups");
+}
+
+template <class T>
+struct Gradients {
+  Array dx, dw, db;
+  Gradients(const Shape& input, const Shape& weights)
+      : dx(empty<T>(input)), dw(empty<T>(weights)), db(empty<T>(weights)) {}
+};
 }  // namespace
 
 void bind_norm(py::module_& m) {
@@ -75,10 +88,11 @@ void bind_norm(py::module_& m) {
             x);
       },
       py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("n"), py::arg("eps"));
+  // -> (dx, dw, db): all, or without `weights` dx alone, or without `input` the other two
   m.def(
       "layer_norm_vjp",
       [](const Array& g, const Array& x, const std::optional<Array>& weight, const Array& mean,
-         const Array& rstd, int64_t n) {
+         const Array& rstd, int64_t n, bool input, bool weights) {
         const char* op = "layer_norm_vjp";
         const Rows r(op, x, n);
         same_shape(op, g, x);
@@ -89,39 +103,20 @@ void bind_norm(py::module_& m) {
               const Array gs = contiguous(g), from = contiguous(x);
               const auto w = optional<T>(op, weight, n), ms = optional<T>(op, mean, r.rows),
                          rs = optional<T>(op, rstd, r.rows);
-              Array dx = empty<T>(shape_of(x));
-              T* pdx = data<T>(dx);
+              Gradients<T> made(input ? shape_of(x) : Shape{0}, {weights ? n : 0});
+              T *pdx = input ? data<T>(made.dx) : nullptr, *pdw = weights ? data<T>(made.dw) : nullptr,
+                *pdb = weights ? data<T>(made.db) : nullptr;
               const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
               const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);
-              without_gil([&] { active<T>().layer_norm_vjp(pdx, pg, px, pw, pm, pr, r.rows, n); });
-              return dx;
+              without_gil([&] {
+                active<T>().layer_norm_vjp(pdx, pdw, pdb, pg, px, pw, pm, pr, r.rows, n);
+              });
+              return py::make_tuple(made.dx, made.dw, made.db);
             },
             g, x);
       },
-      py::arg("g"), py::arg("x"), py::arg("weight"), py::arg("mean"), py::arg("rstd"),
-      py::arg("n"));
-  m.def(
-      "layer_norm_dweight",
-      [](const Array& g, const Array& x, const Array& mean, const Array& rstd, int64_t n) {
-        const char* op = "layer_norm_dweight";
-        const Rows r(op, x, n);
-        same_shape(op, g, x);
-        return by_dtype(
-            op,
-            [&](auto t) {
-              using T = decltype(t);
-              const Array gs = contiguous(g), from = contiguous(x);
-              const auto ms = optional<T>(op, mean, r.rows), rs = optional<T>(op, rstd, r.rows);
-              Array dw = empty<T>({n});
-              T* pdw = data<T>(dw);
-              const T *pg = data<T>(gs), *px = data<T>(from), *pm = pointer<T>(ms),
-                      *pr = pointer<T>(rs);
-              without_gil([&] { active<T>().layer_norm_dweight(pdw, pg, px, pm, pr, r.rows, n); });
-              return dw;
-            },
-            g, x);
-      },
-      py::arg("g"), py::arg("x"), py::arg("mean"), py::arg("rstd"), py::arg("n"));
+      py::arg("g"), py::arg("x"), py::arg("weight"), py::arg("mean"), py::arg("rstd"), py::arg("n"),
+      py::arg("input") = true, py::arg("weights") = true);
   // -> (y, mean, rstd, var), the last three of shape (C,)
   m.def(
       "batch_norm",
@@ -149,10 +144,11 @@ void bind_norm(py::module_& m) {
             x);
       },
       py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("eps"));
+  // -> (dx, dw, db), as layer_norm_vjp
   m.def(
       "batch_norm_vjp",
       [](const Array& g, const Array& x, const std::optional<Array>& weight, const Array& mean,
-         const Array& rstd) {
+         const Array& rstd, bool input, bool weights) {
         const char* op = "batch_norm_vjp";
         const Channels c(op, x);
         same_shape(op, g, x);
@@ -164,43 +160,80 @@ void bind_norm(py::module_& m) {
               const auto w = optional<T>(op, weight, c.channels),
                          ms = optional<T>(op, mean, c.channels),
                          rs = optional<T>(op, rstd, c.channels);
-              Array dx = empty<T>(shape_of(x));
-              T* pdx = data<T>(dx);
+              Gradients<T> made(input ? shape_of(x) : Shape{0}, {weights ? c.channels : 0});
+              T *pdx = input ? data<T>(made.dx) : nullptr, *pdw = weights ? data<T>(made.dw) : nullptr,
+                *pdb = weights ? data<T>(made.db) : nullptr;
               const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
               const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);
               without_gil([&] {
-                active<T>().batch_norm_vjp(pdx, pg, px, pw, pm, pr, c.outer, c.channels, c.inner);
+                active<T>().batch_norm_vjp(pdx, pdw, pdb, pg, px, pw, pm, pr, c.outer, c.channels,
+                                           c.inner);
               });
-              return dx;
+              return py::make_tuple(made.dx, made.dw, made.db);
             },
             g, x);
       },
-      py::arg("g"), py::arg("x"), py::arg("weight"), py::arg("mean"), py::arg("rstd"));
+      py::arg("g"), py::arg("x"), py::arg("weight"), py::arg("mean"), py::arg("rstd"),
+      py::arg("input") = true, py::arg("weights") = true);
+  // -> (y, mean, rstd), the last two of shape (N * groups,)
   m.def(
-      "batch_norm_dweight",
-      [](const Array& g, const Array& x, const Array& mean, const Array& rstd) {
-        const char* op = "batch_norm_dweight";
+      "group_norm",
+      [](const Array& x, const std::optional<Array>& weight, const std::optional<Array>& bias,
+         int64_t groups, double eps) {
+        const char* op = "group_norm";
+        const Channels c(op, x);
+        need_groups(op, c, groups);
+        return by_dtype(
+            op,
+            [&](auto t) {
+              using T = decltype(t);
+              const Array from = contiguous(x);
+              const auto w = optional<T>(op, weight, c.channels),
+                         b = optional<T>(op, bias, c.channels);
+              const int64_t rows = c.outer * groups;
+              Array y = empty<T>(shape_of(x)), mean = empty<T>({rows}), rstd = empty<T>({rows});
+              T *py_ = data<T>(y), *pm = data<T>(mean), *pr = data<T>(rstd);
+              const T *px = data<T>(from), *pw = pointer<T>(w), *pb = pointer<T>(b);
+              without_gil([&] {
+                active<T>().group_norm(py_, pm, pr, px, pw, pb, static_cast<T>(eps), c.outer,
+                                       groups, c.channels / groups, c.inner);
+              });
+              return py::make_tuple(y, mean, rstd);
+            },
+            x);
+      },
+      py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("groups"), py::arg("eps"));
+  // -> (dx, dw, db)
+  m.def(
+      "group_norm_vjp",
+      [](const Array& g, const Array& x, const std::optional<Array>& weight, const Array& mean,
+         const Array& rstd, int64_t groups) {
+        const char* op = "group_norm_vjp";
         const Channels c(op, x);
         same_shape(op, g, x);
+        need_groups(op, c, groups);
         return by_dtype(
             op,
             [&](auto t) {
               using T = decltype(t);
               const Array gs = contiguous(g), from = contiguous(x);
-              const auto ms = optional<T>(op, mean, c.channels),
-                         rs = optional<T>(op, rstd, c.channels);
-              Array dw = empty<T>({c.channels});
-              T* pdw = data<T>(dw);
-              const T *pg = data<T>(gs), *px = data<T>(from), *pm = pointer<T>(ms),
-                      *pr = pointer<T>(rs);
+              const auto w = optional<T>(op, weight, c.channels),
+                         ms = optional<T>(op, mean, c.outer * groups),
+                         rs = optional<T>(op, rstd, c.outer * groups);
+              Gradients<T> made(shape_of(x), {c.channels});
+              T *pdx = data<T>(made.dx), *pdw = data<T>(made.dw), *pdb = data<T>(made.db);
+              const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
+              const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);
               without_gil([&] {
-                active<T>().batch_norm_dweight(pdw, pg, px, pm, pr, c.outer, c.channels, c.inner);
+                active<T>().group_norm_vjp(pdx, pdw, pdb, pg, px, pw, pm, pr, c.outer, groups,
+                                           c.channels / groups, c.inner);
               });
-              return dw;
+              return py::make_tuple(made.dx, made.dw, made.db);
             },
             g, x);
       },
-      py::arg("g"), py::arg("x"), py::arg("mean"), py::arg("rstd"));
+      py::arg("g"), py::arg("x"), py::arg("weight"), py::arg("mean"), py::arg("rstd"),
+      py::arg("groups"));
 }
 
 }  // namespace mt

@@ -1,4 +1,8 @@
 // Optimizer steps, in place: the arrays must be contiguous and of one dtype and size.
+#include <pybind11/stl.h>
+
+#include <cmath>
+
 #include "common.h"
 
 namespace mt {
@@ -25,6 +29,44 @@ T* optional(const char* name, const Array& p, const py::object& given) {
   Array array = py::reinterpret_borrow<Array>(given);
   need_like(name, p, array, true);
   return data<T>(array);
+}
+
+// The data of n arrays in a list, if they can all be updated by one kernel call each: of T, contiguous
+// and of the sizes given (of the first list: any). Empty if not.
+template <class T>
+std::vector<T*> pointers(const py::list& arrays, std::vector<int64_t>& sizes, bool written) {
+  constexpr int wanted =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  const bool first = sizes.empty();
+  std::vector<T*> found;
+  for (size_t k = 0; k < arrays.size(); ++k) {
+    PyObject* item = PyList_GET_ITEM(arrays.ptr(), k);
+    if (!py::isinstance<Array>(item)) return {};
+    const auto x = py::reinterpret_borrow<Array>(item);
+    if (!is<T>(x) || (x.flags() & wanted) != wanted || (written && !x.writeable())) return {};
+    if (first)
+      sizes.push_back(x.size());
+    else if (k >= sizes.size() || sizes[k] != x.size())
+      return {};
+    found.push_back(static_cast<T*>(const_cast<void*>(x.data())));
+  }
+  if (found.size() != sizes.size()) return {};
+  return found;
+}
+
+// As `pointers`, of what there may be none of: all null.
+template <class T>
+std::vector<T*> pointers_or_null(const py::object& arrays, std::vector<int64_t>& sizes) {
+  if (arrays.is_none()) return std::vector<T*>(sizes.size(), nullptr);
+  return pointers<T>(py::cast<py::list>(arrays), sizes, true);
+}
+
+// f(float{}) or f(double{}) by the dtype of the first array; false if there is none or another.
+template <class F>
+bool by_first(const py::list& arrays, const F& f) {
+  if (arrays.empty() || !py::isinstance<Array>(arrays[0])) return false;
+  const auto x = py::reinterpret_borrow<Array>(arrays[0]);
+  return is<float>(x) ? f(float{}) : is<double>(x) ? f(double{}) : false;
 }
 
 }  // namespace
@@ -72,6 +114,67 @@ void bind_optim(py::module_& m) {
       },
       py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("largest"), py::kw_only(),
       py::arg("step"), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"),
+      py::arg("weight_decay"), py::arg("decoupled"), py::arg("maximize"));
+  // All parameters of a group in one call; false, and nothing is written, where the kernel cannot.
+  m.def(
+      "sgd_steps",
+      [](const py::list& p, const py::list& g, const py::object& b, const std::vector<bool>& first,
+         double lr, double momentum, double dampening, double weight_decay, bool nesterov,
+         bool maximize) {
+        return by_first(p, [&](auto t) {
+          using T = decltype(t);
+          std::vector<int64_t> sizes;
+          const auto to = pointers<T>(p, sizes, true), from = pointers<T>(g, sizes, false),
+                     velocity = pointers_or_null<T>(b, sizes);
+          if (to.empty() || from.empty() || velocity.empty() || first.size() != to.size())
+            return false;
+          without_gil([&] {
+            for (size_t k = 0; k < to.size(); ++k) {
+              const SgdStep s = {lr,       momentum, dampening, weight_decay,
+                                 first[k], nesterov, maximize};
+              active<T>().sgd_step(to[k], velocity[k], from[k], sizes[k], s);
+            }
+          });
+          return true;
+        });
+      },
+      py::arg("p"), py::arg("g"), py::arg("b"), py::arg("first"), py::kw_only(), py::arg("lr"),
+      py::arg("momentum"), py::arg("dampening"), py::arg("weight_decay"), py::arg("nesterov"),
+      py::arg("maximize"));
+  // The same; `step` has for each parameter the array of its step's number, which goes up by 1.
+  m.def(
+      "adam_steps",
+      [](const py::list& p, const py::list& g, const py::list& mean, const py::list& square,
+         const py::object& largest, const py::list& step, double lr, double beta1, double beta2,
+         double eps, double weight_decay, bool decoupled, bool maximize) {
+        return by_first(p, [&](auto t) {
+          using T = decltype(t);
+          std::vector<int64_t> sizes, ones(p.size(), 1);
+          const auto to = pointers<T>(p, sizes, true), from = pointers<T>(g, sizes, false),
+                     pm = pointers<T>(mean, sizes, true), pv = pointers<T>(square, sizes, true),
+                     pl = pointers_or_null<T>(largest, sizes);
+          const auto numbers = pointers<float>(step, ones, true);
+          const auto doubles = numbers.empty() ? pointers<double>(step, ones, true)
+                                               : std::vector<double*>(p.size(), nullptr);
+          if (to.empty() || from.empty() || pm.empty() || pv.empty() || pl.empty() ||
+              doubles.empty())
+            return false;
+          without_gil([&] {
+            double last = 0, power1 = 0, power2 = 0;
+            for (size_t k = 0; k < to.size(); ++k) {
+              const double n = doubles[k] == nullptr ? *numbers[k] += 1 : *doubles[k] += 1;
+              if (n != last) power1 = std::pow(beta1, n), power2 = std::pow(beta2, n);
+              last = n;
+              const AdamStep s = {lr,         beta1,        beta2,     eps,     1 - power1,
+                                  1 - power2, weight_decay, decoupled, maximize};
+              active<T>().adam_step(to[k], pm[k], pv[k], pl[k], from[k], sizes[k], s);
+            }
+          });
+          return true;
+        });
+      },
+      py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("largest"), py::arg("step"),
+      py::kw_only(), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"),
       py::arg("weight_decay"), py::arg("decoupled"), py::arg("maximize"));
 }
 

@@ -138,6 +138,27 @@ void bind_reduce(py::module_& m) {
     return reduce<T>([](auto& k, auto... a) { k.amin(a...); }, x, reduced);
   });
   m.def(
+      "squared_error",
+      [](const Array& x, const Array& y) {
+        if (shape_of(x) != shape_of(y))
+          fail("squared_error: x " + describe(shape_of(x)) + " and y " + describe(shape_of(y)) +
+               " differ in shape");
+        return by_dtype(
+            "squared_error",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array a = contiguous(x), b = contiguous(y);
+              Array loss = empty<T>(Shape{});
+              T* to = data<T>(loss);
+              const T *px = data<T>(a), *py_ = data<T>(b);
+              const int64_t n = a.size();
+              without_gil([&] { active<T>().squared_error(to, px, py_, n); });
+              return loss;
+            },
+            x, y);
+      },
+      py::arg("x"), py::arg("y"));
+  m.def(
       "var",
       [](const Array& x, int64_t outer, int64_t n, int64_t inner, double freedom) {
         need_sizes("var", x, outer, n, inner);
@@ -173,6 +194,24 @@ void bind_reduce(py::module_& m) {
             x);
       },
       py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
+  m.def(
+      "cum_extreme",
+      [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool least) {
+        check_middle("cum_extreme", x, outer, n, inner);
+        return by_dtype(
+            "cum_extreme",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array in = contiguous(x);
+              Array index = empty<int64_t>(shape_of(x));
+              int64_t* to = data<int64_t>(index);
+              const T* px = data<T>(in);
+              without_gil([&] { active<T>().cum_extreme(to, px, outer, n, inner, least); });
+              return index;
+            },
+            x);
+      },
+      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("least"));
   m.def(
       "linear_scan",
       [](const Array& a, const Array& b, int64_t outer, int64_t n, int64_t inner, bool reverse) {

@@ -141,9 +141,68 @@ Array expand(const Array& x, const py::tuple& sizes) {
   return Array(x.dtype(), shape, strides, x.data(), x);
 }
 
+// The arrays joined along `dim`; None where they are not all of one dtype of 4 or 8 bytes.
+PyObject* cat(PyObject* const* arguments, Py_ssize_t given) {
+  const py::ssize_t dim = given > 1 ? PyLong_AsSsize_t(arguments[0]) : -1;
+  if (dim < 0) {
+    PyErr_Clear();
+    Py_RETURN_NONE;
+  }
+  std::vector<Array> parts;
+  Shape shape;
+  for (Py_ssize_t k = 1; k < given; ++k) {
+    if (!py::isinstance<Array>(arguments[k])) Py_RETURN_NONE;
+    const auto x = py::reinterpret_borrow<Array>(arguments[k]);
+    const auto* a = py::detail::array_proxy(x.ptr());
+    if (k == 1) {
+      if ((x.itemsize() != 4 && x.itemsize() != 8) || x.dtype().flags() || dim >= x.ndim())
+        Py_RETURN_NONE;
+      shape = shape_of(x);
+    } else {
+      if (a->descr != py::detail::array_proxy(arguments[1])->descr) Py_RETURN_NONE;
+      if (a->nd != static_cast<int>(shape.size())) Py_RETURN_NONE;
+      for (int d = 0; d < a->nd; ++d)
+        if (d != dim && a->dimensions[d] != shape[d]) Py_RETURN_NONE;
+      shape[dim] += a->dimensions[dim];
+    }
+    parts.push_back(contiguous(x));
+  }
+  Array out = empty(parts[0].dtype(), shape);
+  int64_t outer = 1, inner = 1;
+  for (size_t d = 0; d < shape.size(); ++d)
+    (static_cast<py::ssize_t>(d) < dim ? outer : inner) *= d == static_cast<size_t>(dim) ? 1 : shape[d];
+  std::vector<int64_t> width;
+  std::vector<const void*> from;
+  for (const Array& x : parts) {
+    width.push_back(x.shape(dim) * inner);
+    from.push_back(x.data());
+  }
+  const auto run = [&](auto t) {
+    using T = decltype(t);
+    T* to = static_cast<T*>(out.mutable_data());
+    const int64_t count = static_cast<int64_t>(parts.size());
+    const T* const* at = reinterpret_cast<const T* const*>(from.data());
+    const auto call = [&] { active<T>().cat(to, at, width.data(), count, outer); };
+    if (out.size() < 4096)
+      call();
+    else
+      without_gil(call);
+  };
+  out.itemsize() == 4 ? run(float{}) : run(double{});
+  return out.release().ptr();
+}
+
 }  // namespace
 
 void bind_scatter(py::module_& m) {
+  def_fast(m, "cat", "cat(dim: int, *x: numpy.ndarray) -> numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             try {
+               return cat(arguments, given);
+             } catch (...) {
+               return raise_pending();
+             }
+           });
   m.def("index_select", index_select, py::arg("x"), py::arg("index"), py::arg("dim"));
   m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"));
   m.def("gather", gather, py::arg("x"), py::arg("index"), py::arg("dim"));

@@ -228,8 +228,8 @@ inline Vec<T> weight(Vec<T> x) {
   const Vec<T> least = splat<T>(sizeof(T) == 4 ? -87 : -708), most = splat<T>(Format<T>::high);
   const Mask<T> none = x < least;
   x = select<T>(none, least, x);
-  const Exponential<T> e = exponential<T>(select<T>(x > most, most, x));
-  return select<T>(none, Vec<T>{}, (e.minus_one + 1) * power_of_two<T>(e.n));
+  const Exponential<T> e(select<T>(x > most, most, x));
+  return select<T>(none, Vec<T>{}, (e.minus_one + 1) * power_of_two<T>(e.integer));
 }
 
 // p = exp(p - m) of a row; returns the sum.

@@ -7,20 +7,54 @@ namespace {
 // Rows and columns of a tile: its lines stay in the first-level cache.
 constexpr int64_t kTile = 32;
 
+// Four vectors of four numbers, transposed.
+template <class T>
+struct FourOf {
+  typedef T type __attribute__((vector_size(4 * sizeof(T))));
+  typedef decltype(type{} < type{}) index;
+};
+
+// out[0..3][0..3] = x[0..3][0..3] transposed; rows of x are x_step apart, of out out_step.
+template <class T>
+inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step) {
+  using V = typename FourOf<T>::type;
+  using I = typename FourOf<T>::index;
+  V a[4];
+  for (int k = 0; k < 4; ++k) std::memcpy(&a[k], x + k * x_step, sizeof(V));
+#if defined(__clang__)
+  const V p = __builtin_shufflevector(a[0], a[1], 0, 4, 1, 5);
+  const V q = __builtin_shufflevector(a[2], a[3], 0, 4, 1, 5);
+  const V r = __builtin_shufflevector(a[0], a[1], 2, 6, 3, 7);
+  const V s = __builtin_shufflevector(a[2], a[3], 2, 6, 3, 7);
+  const V b[4] = {
+      __builtin_shufflevector(p, q, 0, 1, 4, 5), __builtin_shufflevector(p, q, 2, 3, 6, 7),
+      __builtin_shufflevector(r, s, 0, 1, 4, 5), __builtin_shufflevector(r, s, 2, 3, 6, 7)};
+#else
+  const V p = __builtin_shuffle(a[0], a[1], I{0, 4, 1, 5});
+  const V q = __builtin_shuffle(a[2], a[3], I{0, 4, 1, 5});
+  const V r = __builtin_shuffle(a[0], a[1], I{2, 6, 3, 7});
+  const V s = __builtin_shuffle(a[2], a[3], I{2, 6, 3, 7});
+  const V b[4] = {__builtin_shuffle(p, q, I{0, 1, 4, 5}), __builtin_shuffle(p, q, I{2, 3, 6, 7}),
+                  __builtin_shuffle(r, s, I{0, 1, 4, 5}), __builtin_shuffle(r, s, I{2, 3, 6, 7})};
+#endif
+  for (int k = 0; k < 4; ++k) std::memcpy(out + k * out_step, &b[k], sizeof(V));
+}
+
 // Rows first to last of out (rows, cols), contiguous, from x with stride 1 down the rows: tile by
-// tile, line by line.
+// tile, four by four.
 template <class T>
 void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t first, int64_t last) {
-  for (int64_t r = first; r < last; r += kTile)
-    for (int64_t c = 0; c < cols; c += kTile) {
-      const int64_t r_end = r + kTile < last ? r + kTile : last,
-                    c_end = c + kTile < cols ? c + kTile : cols;
-      T tile[kTile][kTile];
-      for (int64_t j = c; j < c_end; ++j)
-        for (int64_t i = r; i < r_end; ++i) tile[i - r][j - c] = x[j * col_stride + i];
-      for (int64_t i = r; i < r_end; ++i)
-        std::memcpy(out + i * cols + c, tile[i - r], (c_end - c) * sizeof(T));
+  for (int64_t c = 0; c < cols; c += kTile) {
+    const int64_t c_end = c + kTile < cols ? c + kTile : cols;
+    for (int64_t r = first; r < last; r += 4) {
+      int64_t j = c;
+      if (r + 4 <= last)
+        for (; j + 4 <= c_end; j += 4)
+          turn_four(out + r * cols + j, cols, x + j * col_stride + r, col_stride);
+      for (; j < c_end; ++j)
+        for (int64_t i = r; i < r + 4 && i < last; ++i) out[i * cols + j] = x[j * col_stride + i];
     }
+  }
 }
 
 // out = x. Where the last two axes are a transposed matrix, each such matrix is copied by tiles.
@@ -50,8 +84,33 @@ void copy(T* out, const T* x, const Walk& walk) {
              });
 }
 
+// out (outer, width[0] + width[1] + ...) = the x[k] (outer, width[k]) side by side.
+template <class T>
+void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t outer) {
+  int64_t total = 0;
+  for (int64_t k = 0; k < count; ++k) total += width[k];
+  if (outer * total == 0) return;
+  // A row at a time, or long rows in pieces; a thread takes kGrain elements.
+  const int64_t pieces = (total + kGrain - 1) / kGrain, piece = (total + pieces - 1) / pieces;
+  for_ranges(outer * pieces, total < kGrain ? kGrain / total : 1, [&](int64_t first, int64_t last) {
+    for (int64_t p = first; p < last; ++p) {
+      const int64_t row = p / pieces, begin = p % pieces * piece;
+      const int64_t end = begin + piece < total ? begin + piece : total;
+      int64_t at = 0;  // where x[k] begins in the row
+      for (int64_t k = 0; k < count && at < end; at += width[k++]) {
+        const int64_t from = begin > at ? begin - at : 0;
+        const int64_t to = end - at < width[k] ? end - at : width[k];
+        if (from < to)
+          std::memcpy(out + row * total + at + from, x[k] + row * width[k] + from,
+                      (to - from) * sizeof(T));
+      }
+    }
+  });
+}
+
 }  // namespace
 
 MT_KERNEL(copy, copy)
+MT_KERNEL(cat, cat)
 
 }  // namespace mt::MT_ISA

@@ -99,19 +99,34 @@ inline Mask<T> lanes(const Operand<uint8_t, kLanes<T>>& x, int64_t i, int n = kL
   return as_mask<T>(x.at + i * x.step, n);
 }
 
-template <class T, class F, class... Operands>
-inline void inner_loop(T* out, int64_t n, const F& f, const Operands&... x) {
+// The output: numbers, or what a comparison gives as bytes of 0 and 1.
+template <class T>
+inline void put(T* out, Vec<T> v, int n) {
+  if (n == kLanes<T>)
+    store(out, v);
+  else
+    store_n(out, v, n);
+}
+template <class T>
+inline void put(uint8_t* out, Mask<T> m, int n) {
+  typedef uint8_t Bytes __attribute__((vector_size(kLanes<T>)));
+  const Bytes bytes = __builtin_convertvector(m, Bytes) & 1;
+  std::memcpy(out, &bytes, n);
+}
+
+template <class T, class Out, class F, class... Operands>
+inline void inner_loop(Out* out, int64_t n, const F& f, const Operands&... x) {
   int64_t i = 0;
-  for (; i + kLanes<T> <= n; i += kLanes<T>) store(out + i, f(lanes<T>(x, i)...));
+  for (; i + kLanes<T> <= n; i += kLanes<T>) put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
   if (i < n) {
     const int rest = static_cast<int>(n - i);
-    store_n(out + i, f(lanes<T>(x, i, rest)...), rest);
+    put<T>(out + i, f(lanes<T>(x, i, rest)...), rest);
   }
 }
 
 // out = f(x, ...): f takes and gives vectors of kLanes<T>.
-template <class T, class F, class... In>
-inline void elementwise(const Walk& walk, const F& f, T* out, const In*... in) {
+template <class T, class Out, class F, class... In>
+inline void elementwise(const Walk& walk, const F& f, Out* out, const In*... in) {
   constexpr int kInputs = sizeof...(In);
   const int last = walk.ndim - 1;
   const bool long_rows = walk.ndim == 1 || walk.size[last] >= kLongRow;

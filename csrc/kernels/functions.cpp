@@ -11,10 +11,6 @@ inline Vec<T> sign_of(Vec<T> x) {
   return select<T>(x > 0, splat<T>(1), select<T>(x < 0, splat<T>(-1), Vec<T>{}));
 }
 
-inline float sine(float x) { return __builtin_sinf(x); }
-inline double sine(double x) { return __builtin_sin(x); }
-inline float cosine(float x) { return __builtin_cosf(x); }
-inline double cosine(double x) { return __builtin_cos(x); }
 inline float complement(float x) { return __builtin_erfcf(x); }
 inline double complement(double x) { return __builtin_erfc(x); }
 
@@ -24,8 +20,15 @@ MT_UNARY(exp, exp<T>(x))
 MT_UNARY(log, log<T>(x))
 MT_UNARY(sqrt, sqrt<T>(x))
 MT_UNARY(rsqrt, 1 / sqrt<T>(x))
-MT_UNARY(sin, per_lane<T>([](T s) { return sine(s); }, x))
-MT_UNARY(cos, per_lane<T>([](T s) { return cosine(s); }, x))
+MT_UNARY(expm1, expm1<T>(x))
+MT_UNARY(log1p, log1p<T>(x))
+MT_UNARY(exp2, exp2<T>(x))
+MT_UNARY(sin, sin<T>(x))
+MT_UNARY(cos, cos<T>(x))
+MT_UNARY(floor, floor<T>(x))
+MT_UNARY(ceil, ceil<T>(x))
+MT_UNARY(trunc, trunc<T>(x))
+MT_UNARY(round, round<T>(x))
 MT_UNARY(erf, erf<T>(x))
 MT_UNARY(erfc, per_lane<T>([](T s) { return complement(s); }, x))
 
@@ -80,11 +83,33 @@ MT_BINARY(silu_vjp, x* silu_slope<T>(y))  // x is g
 // sqrt(2 pi)
 template <class T>
 inline Vec<T> normal_cdf(Vec<T> x) {
-  return (erf<T>(x * T(0.70710678118654752)) + 1) * T(0.5);
+  if constexpr (sizeof(T) == 8) {
+    return (erf<T>(x * T(0.70710678118654752)) + 1) * T(0.5);
+  } else {
+    // P(-|x|) = 2^t, t a polynomial in |x| fitted up to 6: the error is below 1e-8, and where x < 0
+    // nothing cancels.
+    static constexpr T c[] = {-1,
+                              -0x1.26aedep+0f,
+                              -0x1.d639dp-2f,
+                              -0x1.ae1f06p-5f,
+                              0x1.cfb2bap-8f,
+                              -0x1.31e9a6p-13f,
+                              -0x1.7ed466p-13f,
+                              0x1.43f956p-15f,
+                              -0x1.740ec2p-19f};
+    static constexpr T power[] = {0x1.000002p+0f, 0x1.62e428p-1f, 0x1.ebf918p-3f,
+                                  0x1.c6b6e4p-5f, 0x1.3d0c52p-7f, 0x1.5c08e6p-10f};  // of 2^f
+    const T round = Format<T>::round;
+    const Vec<T> t = at_least<T>(polynomial(c, at_most<T>(abs<T>(x), T(13))), T(-126));
+    const Vec<T> shifted = t + round;
+    const Vec<T> tail = polynomial(power, t - (shifted - round)) *
+                        power_of_two<T>(bits<T>(shifted) - bits<T>(splat<T>(round)));
+    return select<T>(x > 0, 1 - tail, tail);
+  }
 }
 template <class T>
 inline Vec<T> normal_pdf(Vec<T> x) {
-  return exp<T>(x * x * T(-0.5)) * T(0.39894228040143268);
+  return exp_negative<T>(x * x * T(-0.5)) * T(0.39894228040143268);
 }
 MT_UNARY(gelu, x* normal_cdf<T>(x))
 MT_BINARY(gelu_vjp, x*(normal_cdf<T>(y) + y * normal_pdf<T>(y)))  // x is g
@@ -121,7 +146,8 @@ template <class T>
 void softplus(T* out, const T* x0, T beta, T threshold, const Walk& walk) {
   const auto f = [=](Vec<T> x) {
     const Vec<T> z = x * beta;
-    const Vec<T> soft = (select<T>(z < 0, Vec<T>{}, z) + log1p<T>(exp<T>(-abs<T>(z)))) / beta;
+    const Vec<T> soft =
+        (select<T>(z < 0, Vec<T>{}, z) + log1p<T>(exp_negative<T>(-abs<T>(z)))) / beta;
     return select<T>(z > threshold, x, soft);
   };
   elementwise<T>(walk, f, out, x0);
@@ -134,6 +160,10 @@ void softplus_vjp(T* dx, const T* g0, const T* x0, T beta, T threshold, const Wa
   };
   elementwise<T>(walk, f, dx, g0, x0);
 }
+
+// y = ln s(x) = min(x, 0) - ln(1 + e^-|x|)
+MT_UNARY(log_sigmoid, select<T>(x < 0, x, select<T>(x == x, Vec<T>{}, x)) -
+                          log1p<T>(exp_negative<T>(-abs<T>(x))))
 
 // y = positive x, or negative (exp(rate x) - 1) where x <= 0: elu, selu and celu
 template <class T>
@@ -155,8 +185,9 @@ void elu_vjp(T* dx, const T* g0, const T* x0, T positive, T negative, T rate, co
 // or the same divided by e^2x where x > 0
 template <class T>
 inline Vec<T> tanh_softplus(Vec<T> x) {
-  const Vec<T> e = exp<T>(-abs<T>(x)), n = e * (e + 2);
-  return select<T>(x > 0, 1 + 2 * e, n) / select<T>(x > 0, 1 + 2 * e * (1 + e), n + 2);
+  const Vec<T> e = exp_negative<T>(-abs<T>(x)), n = e * (e + 2);
+  const Vec<T> top = select<T>(x > 0, 1 + 2 * e, n);
+  return top / (top + select<T>(x > 0, 2 * e * e, splat<T>(2)));
 }
 template <class T>
 inline Vec<T> mish_slope(Vec<T> x) {
@@ -221,6 +252,24 @@ void maximum_vjp(T* dx, const T* g0, const T* x0, const T* y0, const Walk& walk)
   elementwise<T>(walk, f, dx, g0, x0, y0);
 }
 
+// 1 where x and y compare so, else 0
+template <class T>
+void compare(uint8_t* out, const T* x0, const T* y0, int how, const Walk& walk) {
+  const auto run = [&](auto f) { elementwise<T>(walk, f, out, x0, y0); };
+  if (how == kEqual)
+    run([](Vec<T> x, Vec<T> y) -> Mask<T> { return x == y; });
+  else if (how == kNotEqual)
+    run([](Vec<T> x, Vec<T> y) -> Mask<T> { return x != y; });
+  else if (how == kLess)
+    run([](Vec<T> x, Vec<T> y) -> Mask<T> { return x < y; });
+  else if (how == kLessEqual)
+    run([](Vec<T> x, Vec<T> y) -> Mask<T> { return x <= y; });
+  else if (how == kGreater)
+    run([](Vec<T> x, Vec<T> y) -> Mask<T> { return x > y; });
+  else
+    run([](Vec<T> x, Vec<T> y) -> Mask<T> { return x >= y; });
+}
+
 // x where the condition holds, else y
 template <class T>
 void where(T* out, const T* x0, const T* y0, const uint8_t* condition, const Walk& walk) {
@@ -272,6 +321,15 @@ MT_KERNEL(clamp_vjp, clamp_vjp)
 MT_KERNEL(maximum, maximum)
 MT_KERNEL(minimum, minimum)
 MT_KERNEL(maximum_vjp, maximum_vjp)
+MT_KERNEL(expm1, expm1)
+MT_KERNEL(log1p, log1p)
+MT_KERNEL(exp2, exp2)
+MT_KERNEL(floor, floor)
+MT_KERNEL(ceil, ceil)
+MT_KERNEL(trunc, trunc)
+MT_KERNEL(round, round)
+MT_KERNEL(log_sigmoid, log_sigmoid)
+MT_KERNEL(compare, compare)
 MT_KERNEL(where, where)
 
 }  // namespace mt::MT_ISA

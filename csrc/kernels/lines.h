@@ -10,6 +10,20 @@
 namespace mt::MT_ISA {
 namespace {
 
+// totals[k] = the sum of what f(place, count, way) adds to way[k], in kWays sums that do not wait
+// for each other; step(i) is the i-th of n places.
+constexpr int kWays = 4;
+
+template <class T, int kTotals, class F>
+inline void in_ways(Vec<T> (&totals)[kTotals], int64_t n, const F& f) {
+  Vec<T> way[kWays][kTotals] = {};
+  int64_t i = 0;
+  for (; i + kWays <= n; i += kWays)
+    for (int w = 0; w < kWays; ++w) f(i + w, way[w]);
+  for (; i < n; ++i) f(i, way[0]);
+  for (int k = 0; k < kTotals; ++k) totals[k] += (way[0][k] + way[1][k]) + (way[2][k] + way[3][k]);
+}
+
 template <class T>
 struct Along {
   int64_t n;
@@ -19,6 +33,13 @@ struct Along {
     int64_t j = 0;
     for (; j + kLanes<T> <= n; j += kLanes<T>) f(j, kLanes<T>);
     if (j < n) f(j, static_cast<int>(n - j));
+  }
+  // f(place, count, totals) adds to the totals.
+  template <int kTotals, class F>
+  void add_up(Vec<T> (&totals)[kTotals], const F& f) const {
+    const int64_t whole = n / kLanes<T>;
+    in_ways<T>(totals, whole, [&](int64_t i, auto& way) { f(i * kLanes<T>, kLanes<T>, way); });
+    if (const int rest = static_cast<int>(n % kLanes<T>)) f(whole * kLanes<T>, rest, totals);
   }
   Vec<T> sum(Vec<T> v) const { return splat<T>(MT_ISA::sum<T>(v)); }
   Vec<T> highest(Vec<T> v) const { return splat<T>(MT_ISA::max<T>(v)); }
@@ -35,6 +56,13 @@ struct Across {
     else
       for (int64_t j = 0; j < n; ++j) f(j * inner, count);
   }
+  template <int kTotals, class F>
+  void add_up(Vec<T> (&totals)[kTotals], const F& f) const {
+    if (count == kLanes<T>)
+      in_ways<T>(totals, n, [&](int64_t j, auto& way) { f(j * inner, kLanes<T>, way); });
+    else
+      in_ways<T>(totals, n, [&](int64_t j, auto& way) { f(j * inner, count, way); });
+  }
   Vec<T> sum(Vec<T> v) const { return v; }
   Vec<T> highest(Vec<T> v) const { return v; }
 };
@@ -49,8 +77,44 @@ struct Rows {
     for (int64_t i = 0; i < rows; ++i)
       row.each([&](int64_t j, int count) { f(i * stride + j, count); });
   }
+  template <int kTotals, class F>
+  void add_up(Vec<T> (&totals)[kTotals], const F& f) const {
+    for (int64_t i = 0; i < rows; ++i)
+      row.add_up(totals, [&](int64_t j, int count, auto& way) { f(i * stride + j, count, way); });
+  }
   Vec<T> sum(Vec<T> v) const { return row.sum(v); }
 };
+
+// Rows of fewer than three vectors, of which most work would be across the lanes: f(y, x..., rows)
+// gets blocks of them transposed, (1, n, rows) with many rows side by side. Whether it did.
+template <class T>
+constexpr int64_t kNarrow = 3 * kLanes<T>;  // columns
+constexpr int64_t kTogether = 64;           // rows
+
+template <class T, int kInputs, class F>
+bool narrow_rows(bool threads, T* y, const T* const (&in)[kInputs], int64_t outer, int64_t n,
+                 int64_t inner, const F& f) {
+  if (inner != 1 || n >= kNarrow<T> || n < 2 || outer < kLanes<T>) return false;
+  const int64_t blocks = (outer + kTogether - 1) / kTogether;
+  const int64_t grain = threads ? 1 + (1 << 13) / (n * kTogether) : blocks;
+  for_ranges(blocks, grain, [&](int64_t begin, int64_t end) {
+    T turned[kInputs + 1][kNarrow<T> * kTogether];
+    for (int64_t b = begin; b < end; ++b) {
+      const int64_t row = b * kTogether;
+      const int64_t rows = outer - row < kTogether ? outer - row : kTogether;
+      for (int k = 0; k < kInputs; ++k)
+        for (int64_t i = 0; i < rows; ++i)
+          for (int64_t j = 0; j < n; ++j) turned[k + 1][j * rows + i] = in[k][(row + i) * n + j];
+      if constexpr (kInputs == 1)
+        f(turned[0], turned[1], rows);
+      else
+        f(turned[0], turned[1], turned[2], rows);
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < n; ++j) y[(row + i) * n + j] = turned[0][j * rows + i];
+    }
+  });
+  return true;
+}
 
 // f(line, place, row, count): line at x + place is the rows `row` to `row + count` of the (outer,
 // inner) that there are.
@@ -101,7 +165,8 @@ template <class T, class Line>
 inline Vec<T> sum_exp(const Line& line, const T* x, Vec<T> m) {
   const T low = -__builtin_inf();
   Vec<T> total{};
-  line.each([&](int64_t j, int count) { total += exp<T>(load_n<T>(x + j, count, low) - m); });
+  line.each(
+      [&](int64_t j, int count) { total += exp_negative<T>(load_n<T>(x + j, count, low) - m); });
   return line.sum(total);
 }
 

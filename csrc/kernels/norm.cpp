@@ -1,7 +1,9 @@
-// Layer norm over rows of n, batch norm over the channels of x (outer, channels, inner).
+// Layer norm over rows of n, batch norm over the channels of x (outer, channels, inner), group norm
+// over groups of neighbouring channels of each example.
 #include <cmath>
 
 #include "../kernels.h"
+#include "../runtime/memory.h"
 #include "lines.h"
 
 namespace mt::MT_ISA {
@@ -36,43 +38,51 @@ struct Moments {
   Vec<T> mean, var, rstd;
 };
 
+template <class T, class Line>
+inline Moments<T> moments(const Line& line, const T* x, T eps, int64_t n) {
+  const T size = static_cast<T>(n);
+  Vec<T> total[1] = {}, squares[1] = {};
+  line.add_up(total, [&](int64_t j, int count, auto& way) { way[0] += load_n<T>(x + j, count); });
+  const Vec<T> mean = line.sum(total[0]) / size;
+  line.add_up(squares, [&](int64_t j, int count, auto& way) {
+    const Vec<T> d = first<T>(load_n<T>(x + j, count) - mean, count);
+    way[0] += d * d;
+  });
+  const Vec<T> var = line.sum(squares[0]) / size;
+  return {mean, var, 1 / sqrt<T>(var + eps)};
+}
+
 template <class T, class Line, class Weight, class Bias>
 inline Moments<T> normalise(const Line& line, T* y, const T* x, Weight weight, Bias bias, T eps,
                             int64_t n) {
-  const T size = static_cast<T>(n);
-  Vec<T> total{}, squares{};
-  line.each([&](int64_t j, int count) { total += load_n<T>(x + j, count); });
-  const Vec<T> mean = line.sum(total) / size;
+  const Moments<T> m = moments(line, x, eps, n);
   line.each([&](int64_t j, int count) {
-    const Vec<T> d = first<T>(load_n<T>(x + j, count) - mean, count);
-    squares += d * d;
-  });
-  const Vec<T> var = line.sum(squares) / size;
-  const Vec<T> rstd = 1 / sqrt<T>(var + eps);
-  line.each([&](int64_t j, int count) {
-    const Vec<T> d = (load_n<T>(x + j, count) - mean) * rstd;
+    const Vec<T> d = (load_n<T>(x + j, count) - m.mean) * m.rstd;
     store_n<T>(y + j, d * weight(j, count) + bias(j, count), count);
   });
-  return {mean, var, rstd};
+  return m;
 }
 
 // With h = g * w and z = (x - mean) * rstd, where dz_i/dx_j = rstd (1[i=j] - 1/n - z_i z_j / n):
-//   dx = rstd * (h - sum h / n - z * sum(h * z) / n)
-template <class T, class Line, class Weight>
-inline void normalise_vjp(const Line& line, T* dx, const T* g, const T* x, Weight weight,
-                          Vec<T> mean, Vec<T> rstd, int64_t n) {
-  Vec<T> total{}, along{};
-  line.each([&](int64_t j, int count) {
-    const Vec<T> h = load_n<T>(g + j, count) * weight(j, count);
-    total += h;
-    along += h * ((load_n<T>(x + j, count) - mean) * rstd);
+//   dx = rstd * (h - sum h / n - z * sum(h * z) / n),   dw = sum g z,   db = sum g
+// where a weight counts for the whole line (batch norm): the sums of h are then w times dw and db.
+template <class T, class Line>
+inline void normalise_vjp(const Line& line, T* dx, Vec<T>& dw, Vec<T>& db, const T* g, const T* x,
+                          Vec<T> weight, Vec<T> mean, Vec<T> rstd, int64_t n) {
+  Vec<T> total[2] = {};
+  line.add_up(total, [&](int64_t j, int count, auto& way) {
+    const Vec<T> h = load_n<T>(g + j, count);
+    way[0] += h;
+    way[1] += h * ((load_n<T>(x + j, count) - mean) * rstd);
   });
+  db = line.sum(total[0]);
+  dw = line.sum(total[1]);
+  if (dx == nullptr) return;
   const T size = static_cast<T>(n);
-  const Vec<T> a = line.sum(total) / size, c = line.sum(along) / size;
+  const Vec<T> a = db * weight / size, c = dw * weight / size;
   line.each([&](int64_t j, int count) {
-    const Vec<T> h = load_n<T>(g + j, count) * weight(j, count);
     const Vec<T> z = (load_n<T>(x + j, count) - mean) * rstd;
-    store_n<T>(dx + j, rstd * (h - a - z * c), count);
+    store_n<T>(dx + j, rstd * (load_n<T>(g + j, count) * weight - a - z * c), count);
   });
 }
 
@@ -119,51 +129,59 @@ void layer_fast(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bi
 }
 
 // forward was y = z * w + b, z = (x - mean) * rstd:  dx = rstd * (h - mean(h) - z * mean(h * z)),
-// h = g * w
+// h = g * w;  dw_j = sum_i g_ij z_ij,  db_j = sum_i g_ij.  In one walk over the rows, which come
+// from memory once; dx, or dw and db, may be null. Pieces of the rows have sums of their own.
 template <class T>
-void layer_vjp(T* dx, const T* g, const T* x, const T* weight, const T* mean, const T* rstd,
-               int64_t rows, int64_t n) {
-  for_lines<T>(true, rows, n, 1, [&](const auto& line, int64_t at, int64_t row, int) {
-    normalise_vjp(
-        line, dx + at, g + at, x + at,
-        [&](int64_t j, int count) {
-          return weight == nullptr ? splat<T>(1) : load_n<T>(weight + j, count);
-        },
-        splat<T>(mean[row]), splat<T>(rstd[row]), n);
-  });
-}
-
-// forward was y = z * w + b:  dw_j = sum_i g_ij z_ij.  Blocks of columns, so that the order of the
-// sum is the rows'.
-template <class T>
-void layer_dweight(T* dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t rows,
-                   int64_t n) {
-  constexpr int kVectors = 8;
-  constexpr int64_t kBlock = kVectors * kLanes<T>;
-  const int64_t blocks = (n + kBlock - 1) / kBlock;
-  for_ranges(blocks, 1 + (1 << 14) / (kBlock * rows + 1), [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin * kBlock; j < end * kBlock && j < n; j += kBlock) {
-      Vec<T> total[kVectors] = {};
-      const auto add = [&](int64_t i, int v, int count) {
-        const int64_t at = i * n + j + v * kLanes<T>;
-        const Vec<T> z = (load_n<T>(x + at, count) - mean[i]) * rstd[i];
-        total[v] += load_n<T>(g + at, count) * z;
-      };
-      const int64_t left = n - j < kBlock ? n - j : kBlock;
-      const int full = static_cast<int>(left / kLanes<T>);
-      const int tail = static_cast<int>(left % kLanes<T>);
-      for (int64_t i = 0; i < rows; ++i) {
-        if (full == kVectors) {
-          for (int v = 0; v < kVectors; ++v) add(i, v, kLanes<T>);
-        } else {
-          for (int v = 0; v < full; ++v) add(i, v, kLanes<T>);
-          if (tail) add(i, full, tail);
+void layer_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, const T* mean,
+               const T* rstd, int64_t rows, int64_t n) {
+  constexpr int64_t kMostPieces = 32;
+  const bool sums = dw != nullptr;
+  int64_t each = 1 + (1 << 14) / (n + 1);
+  if (sums && (rows + each - 1) / each > kMostPieces) each = (rows + kMostPieces - 1) / kMostPieces;
+  const int64_t pieces = rows > 0 ? (rows + each - 1) / each : 0;
+  T* const partial =
+      sums ? static_cast<T*>(scratch((pieces > 0 ? pieces : 1) * 2 * n * sizeof(T) + 1)) : nullptr;
+  for_chunks(pieces, [&](int64_t p) {
+    T* const sum_gz = partial + p * 2 * n;
+    T* const sum_g = sum_gz + n;
+    const Along<T> line{n};
+    if (sums) std::memset(sum_gz, 0, 2 * n * sizeof(T));
+    for (int64_t i = p * each; i < (p + 1) * each && i < rows; ++i) {
+      const T *gs = g + i * n, *xs = x + i * n;
+      const Vec<T> m = splat<T>(mean[i]), r = splat<T>(rstd[i]);
+      Vec<T> total[2] = {};
+      const auto walk = [&](int64_t j, int count, auto& way) {
+        const Vec<T> v = load_n<T>(gs + j, count);
+        const Vec<T> z = (load_n<T>(xs + j, count) - m) * r;
+        const Vec<T> h = weight == nullptr ? v : v * load_n<T>(weight + j, count);
+        way[0] += h;
+        way[1] += h * z;
+        if (sums) {
+          store_n<T>(sum_gz + j, load_n<T>(sum_gz + j, count) + v * z, count);
+          store_n<T>(sum_g + j, load_n<T>(sum_g + j, count) + v, count);
         }
-      }
-      for (int v = 0; v < full; ++v) store<T>(dw + j + v * kLanes<T>, total[v]);
-      if (tail) store_n<T>(dw + j + full * kLanes<T>, total[full], tail);
+      };
+      line.add_up(total, walk);
+      if (dx == nullptr) continue;
+      const T size = static_cast<T>(n);
+      const Vec<T> a = line.sum(total[0]) / size, c = line.sum(total[1]) / size;
+      line.each([&](int64_t j, int count) {
+        const Vec<T> v = load_n<T>(gs + j, count);
+        const Vec<T> z = (load_n<T>(xs + j, count) - m) * r;
+        const Vec<T> h = weight == nullptr ? v : v * load_n<T>(weight + j, count);
+        store_n<T>(dx + i * n + j, r * (h - a - z * c), count);
+      });
     }
   });
+  if (!sums) return;
+  // The pieces joined in pairs, so that the error grows with the logarithm of their number.
+  for (int64_t step = 1; step < pieces; step *= 2)
+    for (int64_t p = 0; p + step < pieces; p += 2 * step)
+      for (int64_t j = 0; j < 2 * n; ++j) partial[p * 2 * n + j] += partial[(p + step) * 2 * n + j];
+  if (pieces == 0) std::memset(partial, 0, 2 * n * sizeof(T));
+  std::memcpy(dw, partial, n * sizeof(T));
+  if (db != nullptr) std::memcpy(db, partial + n, n * sizeof(T));
+  release(partial);
 }
 
 // --- batch norm: x (outer, channels, inner); weight, bias, mean, var, rstd (channels) ------------
@@ -235,40 +253,130 @@ void batch_fast(T* y, T* mean, T* var, T* rstd, const T* x, const T* weight, con
 
 // As layer_vjp, over each channel.
 template <class T>
-void batch_vjp(T* dx, const T* g, const T* x, const T* weight, const T* mean, const T* rstd,
-               int64_t outer, int64_t channels, int64_t inner) {
+void batch_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, const T* mean,
+               const T* rstd, int64_t outer, int64_t channels, int64_t inner) {
   for_channels<T>(true, outer, channels, inner, [&](const auto& line, int64_t c, int count) {
-    const Vec<T> w = of_channels<T>(weight, c, count, inner > 1, 1);
-    normalise_vjp(
-        line, dx + c * inner, g + c * inner, x + c * inner, [&](int64_t, int) { return w; },
-        of_channels<T>(mean, c, count, inner > 1, 0), of_channels<T>(rstd, c, count, inner > 1, 0),
-        outer * inner);
+    Vec<T> w, b;
+    normalise_vjp(line, dx == nullptr ? nullptr : dx + c * inner, w, b, g + c * inner,
+                  x + c * inner, of_channels<T>(weight, c, count, inner > 1, 1),
+                  of_channels<T>(mean, c, count, inner > 1, 0),
+                  of_channels<T>(rstd, c, count, inner > 1, 0), outer * inner);
+    if (dw != nullptr) store_n<T>(dw + c, w, count);
+    if (db != nullptr) store_n<T>(db + c, b, count);
   });
 }
 
-// forward was y = z * w + b:  dw = sum g z over each channel
+// --- group norm: x (examples, groups, channels, inner); weight, bias (groups, channels) or
+// nullptr; mean, rstd (examples, groups)
+// ---------------------------------------------------------------------
+
+// f(line, place, channel, count) for the channels of a group: each a line of inner values, or
+// (inner = 1) one line of them all, in which the channel moves with the place.
+template <class T, class F>
+inline void for_group(int64_t channels, int64_t inner, const F& f) {
+  if (inner == 1)
+    f(Along<T>{channels}, int64_t{0}, int64_t{0});
+  else
+    for (int64_t c = 0; c < channels; ++c) f(Along<T>{inner}, c * inner, c);
+}
+
 template <class T>
-void batch_dweight(T* dw, const T* g, const T* x, const T* mean, const T* rstd, int64_t outer,
-                   int64_t channels, int64_t inner) {
-  for_channels<T>(true, outer, channels, inner, [&](const auto& line, int64_t c, int count) {
-    const Vec<T> m = of_channels<T>(mean, c, count, inner > 1, 0);
-    const Vec<T> r = of_channels<T>(rstd, c, count, inner > 1, 0);
-    Vec<T> total{};
-    line.each([&](int64_t j, int count) {
-      const Vec<T> z = (load_n<T>(x + c * inner + j, count) - m) * r;
-      total += load_n<T>(g + c * inner + j, count) * z;
-    });
-    store_n<T>(dw + c, line.sum(total), count);
+void group(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps,
+           int64_t examples, int64_t groups, int64_t channels, int64_t inner) {
+  const int64_t n = channels * inner;
+  if (n == 0) return;
+  for_ranges(examples * groups, 1 + (1 << 14) / n, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const T* from = x + i * n;
+      T* to = y + i * n;
+      const int64_t first = i % groups * channels;
+      const Moments<T> m = moments(Along<T>{n}, from, eps, n);
+      mean[i] = m.mean[0];
+      rstd[i] = m.rstd[0];
+      for_group<T>(channels, inner, [&](const auto& line, int64_t at, int64_t c) {
+        const Vec<T> one = splat<T>(weight == nullptr ? T(1) : weight[first + c]),
+                     other = splat<T>(bias == nullptr ? T(0) : bias[first + c]);
+        line.each([&](int64_t j, int count) {
+          const bool moves = inner == 1;
+          const Vec<T> w = moves && weight != nullptr ? load_n<T>(weight + first + j, count) : one;
+          const Vec<T> b = moves && bias != nullptr ? load_n<T>(bias + first + j, count) : other;
+          const Vec<T> z = (load_n<T>(from + at + j, count) - m.mean) * m.rstd;
+          store_n<T>(to + at + j, z * w + b, count);
+        });
+      });
+    }
   });
+}
+
+// forward was y = z * w + b:  dx = rstd * (h - mean(h) - z * mean(h * z)), h = g * w;  dw and db,
+// the sums of g z and g, of each example apart at first
+template <class T>
+void group_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, const T* mean,
+               const T* rstd, int64_t examples, int64_t groups, int64_t channels, int64_t inner) {
+  const int64_t n = channels * inner, all = groups * channels;
+  T* const partial = static_cast<T*>(scratch(2 * examples * all * sizeof(T) + 1));
+  std::memset(partial, 0, 2 * examples * all * sizeof(T));
+  if (n > 0)
+    for_ranges(examples * groups, 1 + (1 << 14) / n, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const T *gs = g + i * n, *xs = x + i * n;
+        const int64_t first = i % groups * channels;
+        T* const sum_gz = partial + 2 * (i / groups * all + first);
+        T* const sum_g = sum_gz + channels;
+        const Vec<T> m = splat<T>(mean[i]), r = splat<T>(rstd[i]);
+        if (inner == 1)
+          for (int64_t c = 0; c < channels; ++c) {
+            sum_g[c] = gs[c];
+            sum_gz[c] = gs[c] * ((xs[c] - mean[i]) * rstd[i]);
+          }
+        else
+          for (int64_t c = 0; c < channels; ++c) {
+            Vec<T> w, b;
+            normalise_vjp(Along<T>{inner}, static_cast<T*>(nullptr), w, b, gs + c * inner,
+                          xs + c * inner, splat<T>(1), m, r, inner);
+            sum_gz[c] = w[0];
+            sum_g[c] = b[0];
+          }
+        T total = 0, along = 0;
+        for (int64_t c = 0; c < channels; ++c) {
+          const T w = weight == nullptr ? T(1) : weight[first + c];
+          total += w * sum_g[c];
+          along += w * sum_gz[c];
+        }
+        const Vec<T> a = splat<T>(total / T(n)), c = splat<T>(along / T(n));
+        for_group<T>(channels, inner, [&](const auto& line, int64_t at, int64_t channel) {
+          const Vec<T> one = splat<T>(weight == nullptr ? T(1) : weight[first + channel]);
+          line.each([&](int64_t j, int count) {
+            const Vec<T> w =
+                inner == 1 && weight != nullptr ? load_n<T>(weight + first + j, count) : one;
+            const Vec<T> z = (load_n<T>(xs + at + j, count) - m) * r;
+            store_n<T>(dx + i * n + at + j, r * (load_n<T>(gs + at + j, count) * w - a - z * c),
+                       count);
+          });
+        });
+      }
+    });
+  for (int64_t k = 0; k < groups; ++k)
+    for (int64_t c = 0; c < channels; ++c) {
+      T w = 0, b = 0;
+      for (int64_t i = 0; i < examples; ++i) {
+        const T* at = partial + 2 * (i * all + k * channels);
+        w += at[c];
+        b += at[channels + c];
+      }
+      dw[k * channels + c] = w;
+      db[k * channels + c] = b;
+    }
+  release(partial);
 }
 
 }  // namespace
 
 MT_RUNGS(layer_norm, layer_naive, layer_naive, layer_simd, layer_fast)
 MT_KERNEL(layer_norm_vjp, layer_vjp)
-MT_KERNEL(layer_norm_dweight, layer_dweight)
 MT_RUNGS(batch_norm, batch_naive, batch_naive, batch_simd, batch_fast)
 MT_KERNEL(batch_norm_vjp, batch_vjp)
-MT_KERNEL(batch_norm_dweight, batch_dweight)
+MT_KERNEL(group_norm, group)
+MT_KERNEL(group_norm_vjp, group_vjp)
 
 }  // namespace mt::MT_ISA

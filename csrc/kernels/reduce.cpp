@@ -45,29 +45,44 @@ struct Min {
   static T lanes(Vec<T> v) { return min<T>(v); }
 };
 
-// x[0] .. x[n-1], down to one vector.
-template <class T, class Op>
-Vec<T> row(const T* x, int64_t n) {
+// take(0, kLanes) .. take(n - rest, rest), down to one vector; take(i, count) gives the `count`
+// elements at i, and Op::start for the rest of the lanes.
+template <class T, class Op, class Take>
+Vec<T> row_of(int64_t begin, int64_t n, const Take& take) {
   constexpr int64_t kLeaf = kLeafVectors * kLanes<T>;
   if (n > kLeaf) {
     const int64_t half = (n / kLeaf + 1) / 2 * kLeaf;
-    return Op::join(row<T, Op>(x, half), row<T, Op>(x + half, n - half));
+    return Op::join(row_of<T, Op>(begin, half, take), row_of<T, Op>(begin + half, n - half, take));
+  }
+  if (n >= kLanes<T> && n < kWays * kLanes<T>) {  // a short row
+    Vec<T> v = take(begin, kLanes<T>);
+    int64_t i = kLanes<T>;
+    for (; i + kLanes<T> <= n; i += kLanes<T>) v = Op::join(v, take(begin + i, kLanes<T>));
+    return i < n ? Op::join(v, take(begin + i, static_cast<int>(n - i))) : v;
   }
   Vec<T> way[kWays];
   for (Vec<T>& v : way) v = splat<T>(Op::start);
   int64_t i = 0;
   for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
-    for (int k = 0; k < kWays; ++k) way[k] = Op::join(way[k], load(x + i + k * kLanes<T>));
+    for (int k = 0; k < kWays; ++k)
+      way[k] = Op::join(way[k], take(begin + i + k * kLanes<T>, kLanes<T>));
   for (int k = 0; k < kWays; ++k)  // fewer than kWays vectors are left
     if (i + kLanes<T> <= n) {
-      way[k] = Op::join(way[k], load(x + i));
+      way[k] = Op::join(way[k], take(begin + i, kLanes<T>));
       i += kLanes<T>;
     }
-  if (i < n)
-    way[kWays - 1] = Op::join(way[kWays - 1], load_n(x + i, static_cast<int>(n - i), Op::start));
+  if (i < n) way[kWays - 1] = Op::join(way[kWays - 1], take(begin + i, static_cast<int>(n - i)));
   for (int half = kWays / 2; half > 0; half /= 2)
     for (int k = 0; k < half; ++k) way[k] = Op::join(way[k], way[k + half]);
   return way[0];
+}
+
+// x[0] .. x[n-1], down to one vector.
+template <class T, class Op>
+Vec<T> row(const T* x, int64_t n) {
+  return row_of<T, Op>(0, n, [x](int64_t i, int count) {
+    return count == kLanes<T> ? load(x + i) : load_n(x + i, count, Op::start);
+  });
 }
 
 // y[i] = join(y[i], x[i]) for `width` columns.
@@ -78,6 +93,23 @@ inline void join_row(T* y, const T* x, int64_t width) {
   if (i < width) {
     const int rest = static_cast<int>(width - i);
     store_n(y + i, Op::join(load_n(y + i, rest), load_n(x + i, rest)), rest);
+  }
+}
+
+// y[i] = join(y[i], the i-th of four rows of x, `stride` apart) for `width` columns.
+template <class T, class Op>
+inline void join_four(T* y, const T* x, int64_t stride, int64_t width) {
+  const auto four = [&](int64_t i, const auto& take) {
+    return Op::join(Op::join(take(x + i), take(x + i + stride)),
+                    Op::join(take(x + i + 2 * stride), take(x + i + 3 * stride)));
+  };
+  int64_t i = 0;
+  for (; i + kLanes<T> <= width; i += kLanes<T>)
+    store(y + i, Op::join(load(y + i), four(i, [](const T* p) { return load(p); })));
+  if (i < width) {
+    const int rest = static_cast<int>(width - i);
+    const Vec<T> v = four(i, [rest](const T* p) { return load_n(p, rest); });
+    store_n(y + i, Op::join(load_n(y + i, rest), v), rest);
   }
 }
 
@@ -93,7 +125,9 @@ void columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width) {
     return;
   }
   std::memcpy(y, x, width * sizeof(T));
-  for (int64_t j = 1; j < n; ++j) join_row<T, Op>(y, x + j * stride, width);
+  int64_t j = 1;
+  for (; j + 4 <= n; j += 4) join_four<T, Op>(y, x + j * stride, stride, width);
+  for (; j < n; ++j) join_row<T, Op>(y, x + j * stride, width);
 }
 
 // y (width) = the n >= 1 rows of x, `inner` apart; y and x begin at the same column.
@@ -161,6 +195,25 @@ void sum_axis(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
   reduce<T, Sum<T>>(y, x, outer, n, inner);
 }
 
+// loss = sum_i (x_i - y_i)^2
+template <class T>
+void squared_error(T* loss, const T* x, const T* y, int64_t n) {
+  const int64_t pieces = max_of((n + kChunk - 1) / kChunk, 1);
+  T* const partial = pieces > 1 ? static_cast<T*>(scratch(pieces * sizeof(T))) : loss;
+  for_chunks(pieces, [&](int64_t p) {
+    const auto take = [x, y](int64_t i, int count) {
+      const Vec<T> d = count == kLanes<T> ? load(x + i) - load(y + i)
+                                          : load_n(x + i, count) - load_n(y + i, count);
+      return d * d;
+    };
+    const int64_t begin = p * kChunk;
+    partial[p] = sum<T>(row_of<T, Sum<T>>(begin, min_of(kChunk, n - begin), take));
+  });
+  if (pieces == 1) return;
+  *loss = sum<T>(row<T, Sum<T>>(partial, pieces));
+  release(partial);
+}
+
 // y_oi = prod_j x_oji
 template <class T>
 void prod(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
@@ -222,6 +275,7 @@ void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int6
 }  // namespace
 
 MT_KERNEL(sum, sum_axis)
+MT_KERNEL(squared_error, squared_error)
 MT_KERNEL(prod, prod)
 MT_KERNEL(amax, amax)
 MT_KERNEL(amin, amin)

@@ -86,8 +86,32 @@ void linear_scan(T* s, const T* a, const T* b, int64_t outer, int64_t n, int64_t
   });
 }
 
+// index_i = the last j <= i with x_j the largest (or the least) of x_0 .. x_i; NaN counts as such
+template <class T, bool least>
+void cum_extreme_of(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  for_strips(outer, n, inner, [&](int64_t o, int64_t column, int64_t width) {
+    const T* from = x + o * n * inner + column;
+    int64_t* to = index + o * n * inner + column;
+    T best[kStrip];
+    int64_t at[kStrip] = {};
+    std::memcpy(best, from, width * sizeof(T));
+    for (int64_t j = 0; j < n; ++j)
+      for (int64_t i = 0; i < width; ++i) {
+        const T v = from[j * inner + i];
+        const bool better = (least ? v <= best[i] : v >= best[i]) | (v != v);
+        best[i] = better ? v : best[i];
+        to[j * inner + i] = at[i] = better ? j : at[i];
+      }
+  });
+}
+template <class T>
+void cum_extreme(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least) {
+  (least ? cum_extreme_of<T, true> : cum_extreme_of<T, false>)(index, x, outer, n, inner);
+}
+
 }  // namespace
 
+MT_KERNEL(cum_extreme, cum_extreme)
 MT_KERNEL(cumsum, cumsum)
 MT_KERNEL(linear_scan, linear_scan)
 

@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <new>
 #include <vector>
@@ -49,7 +51,7 @@ class Pool {
     return *pool;
   }
 
-  void* allocate(size_t bytes) {
+  void* allocate(size_t bytes, bool zeroed) {
     const int c = class_of(bytes);
     if (c >= kClasses) return nullptr;
     const size_t size = class_bytes(c);
@@ -80,6 +82,8 @@ class Pool {
     void* block = reinterpret_cast<char*>(header) + kAlign;
     ASAN_POISON_MEMORY_REGION(header + 1, kAlign - sizeof(Header) + size);
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+    // What the system maps is zero.
+    if (zeroed && !(fresh && size >= kHuge)) std::memset(block, 0, bytes);
     return block;
   }
 
@@ -102,7 +106,10 @@ class Pool {
   void trim() {
     std::lock_guard<std::mutex> lock(mutex_);
     for (auto& blocks : free_) {
-      for (Header* header : blocks) to_system(header);
+      for (Header* header : blocks) {
+        ASAN_UNPOISON_MEMORY_REGION(header, sizeof(Header) + kAlign);
+        to_system(header);
+      }
       blocks.clear();
     }
     stats_.kept = 0;
@@ -129,20 +136,39 @@ class Pool {
                    [] { get().mutex_.unlock(); });
   }
 
+  // Large blocks are mapped, from the start of a huge page; the header in front moves the data off it
+  // by one line.
   static Header* from_system(size_t size) {
-    const size_t total = size + kAlign;
-    const bool large = total >= kHuge;
     void* p = nullptr;
-    // A header in front moves the data off a page's start by one line; whole huge pages are asked
-    // for all the same.
-    if (posix_memalign(&p, large ? kHuge : kAlign, total) != 0) return nullptr;
+    if (size < kHuge)
+      return posix_memalign(&p, kAlign, size + kAlign) == 0 ? static_cast<Header*>(p) : nullptr;
+    const size_t total = mapped(size);
+    if (total < size) return nullptr;
+    p = mmap(nullptr, total + kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return nullptr;
+    char* const at = static_cast<char*>(p);
+    const size_t front = -reinterpret_cast<uintptr_t>(at) & (kHuge - 1);
+    if (front > 0) munmap(at, front);
+    if (front < kHuge) munmap(at + front + total, kHuge - front);
 #ifdef MADV_HUGEPAGE
-    if (large) madvise(p, total & ~(kHuge - 1), MADV_HUGEPAGE);
+    madvise(at + front, total & ~(kHuge - 1), MADV_HUGEPAGE);
 #endif
-    return static_cast<Header*>(p);
+    return reinterpret_cast<Header*>(at + front);
   }
 
-  static void to_system(Header* header) { std::free(header); }
+  static void to_system(Header* header) {
+    const size_t size = class_bytes(header->size_class);
+    if (size < kHuge)
+      std::free(header);
+    else
+      munmap(header, mapped(size));
+  }
+
+  // Bytes of the pages that hold a large block and its header.
+  static size_t mapped(size_t size) {
+    static const size_t page = sysconf(_SC_PAGESIZE);
+    return (size + kAlign + page - 1) & ~(page - 1);
+  }
 
   std::mutex mutex_;
   std::vector<Header*> free_[kClasses];
@@ -152,7 +178,8 @@ class Pool {
 
 }  // namespace
 
-void* allocate(size_t bytes) { return Pool::get().allocate(bytes); }
+void* allocate(size_t bytes) { return Pool::get().allocate(bytes, false); }
+void* allocate_zeroed(size_t bytes) { return Pool::get().allocate(bytes, true); }
 void* scratch(size_t bytes) {
   void* block = allocate(bytes);
   if (block == nullptr) throw std::bad_alloc();

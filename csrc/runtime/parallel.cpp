@@ -35,6 +35,14 @@ struct Job {
   void (*body)(void*, int64_t) = nullptr;
   void* context = nullptr;
   int64_t chunks = 0;
+  int shares = 0;
+};
+
+// The chunks that one thread begins with: a thread that works on the same share of every array finds
+// it in its own cache. When its share is drawn it goes on with the others'.
+struct alignas(64) Share {
+  std::atomic<int64_t> next{0};
+  int64_t end = 0;
 };
 
 // One job at a time. `gate` packs the job's number and how many workers have joined it: (number <<
@@ -55,8 +63,11 @@ class Pool {
     }
     inside_ = true;
     grow();
-    job_ = {body, context, chunks};
-    next_.store(0, std::memory_order_relaxed);
+    job_ = {body, context, chunks, limit_ < chunks ? int(limit_) : int(chunks)};
+    for (int k = 0; k < job_.shares; ++k) {
+      shares_[k].next.store(chunks * k / job_.shares, std::memory_order_relaxed);
+      shares_[k].end = chunks * (k + 1) / job_.shares;
+    }
     finished_.store(0, std::memory_order_relaxed);
     const uint64_t number = (gate_.load(std::memory_order_relaxed) >> 16) + 1;
     gate_.store(number << 16 | kOpen, std::memory_order_seq_cst);
@@ -64,7 +75,7 @@ class Pool {
       std::lock_guard<std::mutex> lock(sleep_);
       wake_.notify_all();
     }
-    draw(job_);
+    draw(job_, 0);
     const uint64_t joined = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & kCount;
     for (int spins = 0; finished_.load(std::memory_order_acquire) < joined; ++spins) {
       if (spins < kSpins)
@@ -114,15 +125,18 @@ class Pool {
     }
   }
 
-  void draw(const Job& job) {
-    for (;;) {
-      const int64_t c = next_.fetch_add(1, std::memory_order_relaxed);
-      if (c >= job.chunks) return;
-      try {
-        job.body(job.context, c);
-      } catch (...) {
-        std::lock_guard<std::mutex> lock(sleep_);
-        error_ = std::current_exception();
+  void draw(const Job& job, int first) {
+    for (int k = 0; k < job.shares; ++k) {
+      Share& share = shares_[(first + k) % job.shares];
+      for (;;) {
+        const int64_t c = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (c >= share.end) break;
+        try {
+          job.body(job.context, c);
+        } catch (...) {
+          std::lock_guard<std::mutex> lock(sleep_);
+          error_ = std::current_exception();
+        }
       }
     }
   }
@@ -148,7 +162,7 @@ class Pool {
       while (joinable(gate, seen, id)) {
         if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
         seen = gate >> 16;
-        draw(job_);
+        draw(job_, id + 1);
         finished_.fetch_add(1, std::memory_order_release);
         break;
       }
@@ -166,7 +180,7 @@ class Pool {
   Job job_;                   // written by the owner while the gate is closed
   std::exception_ptr error_;  // of any chunk; guarded by sleep_ until the workers are done
   alignas(64) std::atomic<uint64_t> gate_{0};
-  alignas(64) std::atomic<int64_t> next_{0};
+  Share shares_[kMost];       // likewise, but for `next`
   alignas(64) std::atomic<uint64_t> finished_{0};
   static thread_local bool inside_;
 };

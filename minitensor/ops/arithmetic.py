@@ -90,6 +90,13 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 
 # --- sub --------------------------------------------------------------------------------------------------------------
 
+
+def add_into(have: Array, more: Array) -> None:
+    """Adds an array to another, in the other's memory."""
+    if not _core.add_into(have, more):
+        np.add(have, more, out=have)
+
+
 SUB = elementwise(
     "sub",
     reference=np.subtract,

@@ -14,7 +14,18 @@ import numpy as np
 
 from .. import dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
-from ..graph import Tensor, apply, apply_one, apply_two, assign, batch_levels, check_writable, vmap_layer, wrap
+from ..graph import (
+    Tensor,
+    apply,
+    apply_one,
+    apply_two,
+    assign,
+    batch_levels,
+    check_writable,
+    uses_reference,
+    vmap_layer,
+    wrap,
+)
 from ..op import OPS, Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -366,6 +377,22 @@ def _number(value: Any, dtype: np.dtype[Any]) -> Array:
         return np.asarray(value, dtype)
     except OverflowError:
         raise DtypeError(f"{value!r} does not fit into {dtype}") from None
+
+
+def together(kernel: Callable[..., Any], rules: tuple[Callable[..., Any] | None, ...]) -> Callable[..., Any]:
+    """The joint rule of an operator with a kernel that makes the gradients of all arguments in one walk.
+
+    `kernel(g, *saved, **params)` gives what the rules give. It runs for a first derivative of several arguments; the
+    rules remain the definition, and serve every order.
+    """
+
+    def joint(wanted: tuple[bool, ...], g: Any, *saved: Any, **params: Any) -> Any:
+        if isinstance(g, np.ndarray) and not uses_reference() and sum(wanted) > 1:
+            return kernel(g, *saved, **params)
+        pairs = zip(rules, wanted, strict=True)
+        return tuple([rule(g, *saved, **params) if rule is not None and want else None for rule, want in pairs])
+
+    return joint
 
 
 # --- elementwise operators --------------------------------------------------------------------------------------------

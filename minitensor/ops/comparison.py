@@ -34,20 +34,20 @@ from .common import (
 # --- comparisons ------------------------------------------------------------------------------------------------------
 
 
-def _predicate(name: str, reference: Callable[..., Any], arguments: int) -> Op:
+def _predicate(name: str, reference: Callable[..., Any], arguments: int, kernel: Any = None) -> Op:
     """The row of an operator that gives bools, and so has no derivative."""
     shapes = TWO if arguments == 2 else ONE
     return elementwise(
-        name, reference=reference, kernel=None, rules=(None,) * arguments, saves="", samples=draws(*shapes)
+        name, reference=reference, kernel=kernel, rules=(None,) * arguments, saves="", samples=draws(*shapes)
     )
 
 
-EQ = _predicate("eq", np.equal, 2)
-NE = _predicate("ne", np.not_equal, 2)
-LT = _predicate("lt", np.less, 2)
-LE = _predicate("le", np.less_equal, 2)
-GT = _predicate("gt", np.greater, 2)
-GE = _predicate("ge", np.greater_equal, 2)
+EQ = _predicate("eq", np.equal, 2, _core.eq)
+NE = _predicate("ne", np.not_equal, 2, _core.ne)
+LT = _predicate("lt", np.less, 2, _core.lt)
+LE = _predicate("le", np.less_equal, 2, _core.le)
+GT = _predicate("gt", np.greater, 2, _core.gt)
+GE = _predicate("ge", np.greater_equal, 2, _core.ge)
 
 
 def eq(input: Any, other: Any, *, out: Any = None) -> Any:

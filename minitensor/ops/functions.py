@@ -148,16 +148,17 @@ def plain(
     saves: str,
     low: float = -2.0,
     high: float = 2.0,
+    kernel: Callable[..., Any] | None = None,
 ) -> Op:
-    """The row of a function of one number that NumPy computes well enough."""
+    """The row of a function of one number that NumPy computes well enough, unless a kernel is given."""
     return elementwise(
-        name, reference=reference, kernel=None, rules=(rule,), saves=saves, samples=draws(*ONE, low=low, high=high)
+        name, reference=reference, kernel=kernel, rules=(rule,), saves=saves, samples=draws(*ONE, low=low, high=high)
     )
 
 
-EXPM1 = plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out")
-EXP2 = plain("exp2", np.exp2, lambda g, out: mul(mul(g, out), math.log(2)), "out")
-LOG1P = plain("log1p", np.log1p, lambda g, x: div(g, add(x, 1)), "x", -0.5, 2)
+EXPM1 = plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out", kernel=_core.expm1)
+EXP2 = plain("exp2", np.exp2, lambda g, out: mul(mul(g, out), math.log(2)), "out", kernel=_core.exp2)
+LOG1P = plain("log1p", np.log1p, lambda g, x: div(g, add(x, 1)), "x", -0.5, 2, _core.log1p)
 LOG2 = plain("log2", np.log2, lambda g, x: div(g, mul(x, math.log(2))), "x", 0.5, 3)
 LOG10 = plain("log10", np.log10, lambda g, x: div(g, mul(x, math.log(10))), "x", 0.5, 3)
 

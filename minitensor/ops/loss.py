@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import ShapeError
 from ..graph import apply
+from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, raw, reads, shape_of
+from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, raw, reads, shape_of, together, with_batch
 from .comparison import clamp, where
 from .functions import abs, exp, log, log1p, sigmoid
 from .reduce import mean, sum
+from .reduce import mean as average
 from .shape import unsqueeze
 
 # --- what all losses share --------------------------------------------------------------------------------------------
@@ -71,6 +75,58 @@ def _pair(name: str, input: Any, target: Any) -> list[Any]:
 # --- regression -------------------------------------------------------------------------------------------------------
 
 
+def _squared_error_reference(x: Array, y: Array, *, mean: bool) -> Result:
+    total = np.square(x - y).sum(dtype=x.dtype)
+    return np.asarray(total / x.size if mean else total, x.dtype), (x, y)
+
+
+def _squared_error_forward(x: Array, y: Array, *, mean: bool) -> Result:
+    total = _core.squared_error(x, y)
+    return (_core.div(total, float(x.size)) if mean else total), (x, y)
+
+
+def _squared_error_dx(g: Any, x: Any, y: Any, *, mean: bool) -> Any:
+    return mul(sub(x, y), mul(g, 2 / raw(x).size if mean else 2))
+
+
+def _squared_error_dy(g: Any, x: Any, y: Any, *, mean: bool) -> Any:
+    return _squared_error_dx(g, y, x, mean=mean)
+
+
+def _squared_error_joint(g: Array, x: Array, y: Array, *, mean: bool) -> tuple[Any, Any]:
+    dx = _squared_error_dx(g, x, y, mean=mean)
+    return dx, neg(dx)
+
+
+def _squared_error_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((2, 3), (), (1,), (33,), (67,)):
+        yield Sample((rng.standard_normal(shape), rng.standard_normal(shape)), {"mean": shape != (2, 3)})
+    x, y = rng.standard_normal((2, 300, 700))
+    yield Sample((x, y), {"mean": True}, large=True)
+
+
+def _squared_error_batch(args: Any, flags: Any, *, mean: bool) -> Any:
+    x, y = with_batch(args, flags)
+    over = tuple(range(1, len(shape_of(x))))
+    each = square(sub(x, y))
+    if not over:
+        return each
+    return average(each, over) if mean else sum(each, over)
+
+
+SQUARED_ERROR = Op(
+    "squared_error",
+    _squared_error_reference,
+    _squared_error_forward,
+    (_squared_error_dx, _squared_error_dy),
+    None,
+    _squared_error_samples,
+    length=lambda x, y, *, mean: x.size,
+    batch=_squared_error_batch,
+    joint=together(_squared_error_joint, (_squared_error_dx, _squared_error_dy)),
+)
+
+
 def mse_loss(
     input: Any,
     target: Any,
@@ -93,6 +149,8 @@ def mse_loss(
     name = "mse_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
     x, y = _pair(name, input, target)
+    if weight is None and reduction != "none" and shape_of(x) == shape_of(y) and raw(x).size:
+        return apply(SQUARED_ERROR, x, y, mean=reduction == "mean")
     return _averaged(name, square(sub(x, y)), weight, reduction)
 
 
@@ -142,10 +200,17 @@ def _huber(d: Array, *, delta: float) -> Array:
     return np.where(a < delta, 0.5 * d * d, delta * (a - 0.5 * delta)).astype(d.dtype)
 
 
+def _huber_kernel(d: Array, *, delta: float) -> Array:
+    # with c = min(|d|, delta) both cases are c (|d| - c / 2)
+    a = _core.abs(d)
+    c = _core.clamp(a, 0.0, delta)
+    return _core.mul(c, _core.sub(a, _core.mul(c, 0.5)))
+
+
 HUBER = elementwise(
     "huber",
     reference=_huber,
-    kernel=None,
+    kernel=_huber_kernel,
     rules=(lambda g, d, *, delta: mul(g, clamp(d, -delta, delta)),),
     saves="x",
     samples=draws(*ONE, delta=0.7),
@@ -222,10 +287,16 @@ def _bce_dy(g: Any, x: Any, _y: Any) -> Any:
     return mul(g, sub(clamp(log1p(neg(x)), -100), clamp(log(x), -100)))
 
 
+def _bce_kernel(x: Array, y: Array) -> Array:
+    yes = _core.mul(y, _core.clamp(_core.log(x), -100.0, math.inf))
+    no = _core.mul(_core.sub(1.0, y), _core.clamp(_core.log1p(_core.neg(x)), -100.0, math.inf))
+    return _core.neg(_core.add(yes, no))
+
+
 BINARY_CROSS_ENTROPY = elementwise(
     "binary_cross_entropy",
     reference=_bce,
-    kernel=None,
+    kernel=_bce_kernel,
     rules=(_bce_dx, _bce_dy),
     saves="x y",
     samples=draws(*TWO, low=0.05, high=0.95),
@@ -270,7 +341,7 @@ def _log_sigmoid(x: Array) -> Array:
 LOG_SIGMOID = elementwise(
     "log_sigmoid",
     reference=_log_sigmoid,
-    kernel=None,
+    kernel=_core.log_sigmoid,
     rules=(lambda g, x: mul(g, sigmoid(neg(x))),),
     saves="x",
     samples=draws(*ONE),

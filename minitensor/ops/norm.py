@@ -27,7 +27,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
-from .common import Array, array_of, few, need_float, raw, shape_of, with_batch
+from .common import Array, array_of, few, folded, need_float, raw, shape_of, together, with_batch
 from .functions import pow, rsqrt
 from .moments import var
 from .reduce import mean, sum_to
@@ -106,6 +106,14 @@ def _dweight(g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps
 
 def _dbias(g: Any, _x: Any, _weight: Any, _m: Any, _rstd: Any, *, axes: Axes, **_: Any) -> Any:
     return _gathered(g, axes)
+
+
+def _joint(g: Array, x: Array, weight: Any, m: Array, rstd: Array, *, axes: Axes, eps: float, **_: Any) -> Any:
+    if not _is_layer(x.ndim, axes):
+        return (*_core.batch_norm_vjp(g, x, weight, m, rstd), None, None)
+    dx, dw, db = _core.layer_norm_vjp(g, x, weight, m, rstd, _rows(x, axes))
+    shape = _spread(x.shape, axes)
+    return (dx, dw, db) if len(shape) == 1 else (dx, dw.reshape(shape), db.reshape(shape))
 
 
 def _jvp(tangents: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any) -> Any:
@@ -189,6 +197,7 @@ LAYER_NORM = Op(
     _layer_norm_samples,
     length=_count,
     batch=_layer_norm_batch,
+    joint=together(_joint, (_dx, _dweight, _dbias)),
 )
 
 
@@ -267,6 +276,7 @@ BATCH_NORM = Op(
     _batch_norm_samples,
     length=_count,
     batch=_batch_norm_batch,
+    joint=together(_joint, (_dx, _dweight, _dbias, None, None)),
 )
 
 
@@ -288,9 +298,9 @@ def _norm_vjp_forward(
     g: Array, x: Array, weight: Array | None, m: Array, rstd: Array, *, axes: Axes, eps: float
 ) -> Result:
     if _is_layer(x.ndim, axes):
-        dx = _core.layer_norm_vjp(g, x, weight, m, rstd, _rows(x, axes))
+        dx, *_ = _core.layer_norm_vjp(g, x, weight, m, rstd, _rows(x, axes), weights=False)
     else:
-        dx = _core.batch_norm_vjp(g, x, weight, m, rstd)
+        dx, *_ = _core.batch_norm_vjp(g, x, weight, m, rstd, weights=False)
     return dx, (g, x, weight, m, rstd)
 
 
@@ -373,10 +383,10 @@ def _norm_dweight_reference(g: Array, x: Array, m: Array, rstd: Array, *, axes: 
 
 def _norm_dweight_forward(g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float) -> Result:
     if _is_layer(x.ndim, axes):
-        dw = _core.layer_norm_dweight(g, x, m, rstd, _rows(x, axes))
+        _, dw, _ = _core.layer_norm_vjp(g, x, None, m, rstd, _rows(x, axes), input=False)
         dw = dw.reshape(_spread(x.shape, axes))
     else:
-        dw = _core.batch_norm_dweight(g, x, m, rstd)
+        _, dw, _ = _core.batch_norm_vjp(g, x, None, m, rstd, input=False)
     return dw, (g, x, m, rstd)
 
 
@@ -410,6 +420,73 @@ NORM_DWEIGHT = Op(
     None,
     _norm_dweight_samples,
     length=_all,
+)
+
+
+# --- group norm ---------------------------------------------------------------------------------------
+
+
+def _by_rows(x: Any, groups: int) -> Any:
+    """x (N, C, ...) as (N, groups, values of a group), of which layer norm is the group norm."""
+    shape = shape_of(x)
+    return reshape(x, (shape[0], groups, math.prod(shape[1:]) // groups))
+
+
+def _group_reference(x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float) -> Result:
+    z, saved = _reference(_by_rows(x, groups), None, None, axes=(2,), eps=eps)
+    return _affine(z.reshape(x.shape), weight, bias), (x, weight, *saved[2:])
+
+
+def _group_forward(x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float) -> Result:
+    y, m, rstd = _core.group_norm(x, weight, bias, groups, eps)
+    return y, (x, weight, m, rstd)
+
+
+def _group_dx(g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, groups: int, eps: float) -> Any:
+    h = _by_rows(_affine(g, weight, None), groups)
+    dx = apply(NORM_VJP, h, _by_rows(x, groups), None, m, rstd, axes=(2,), eps=eps)
+    return reshape(dx, shape_of(x))
+
+
+def _group_dweight(g: Any, x: Any, _weight: Any, _m: Any, _rstd: Any, *, groups: int, eps: float) -> Any:
+    z = reshape(_normalised(_by_rows(x, groups), (2,), eps), shape_of(x))
+    return _gathered(mul(g, z), _CHANNELS)
+
+
+def _group_dbias(g: Any, _x: Any, _weight: Any, _m: Any, _rstd: Any, *, groups: int, eps: float) -> Any:
+    return _gathered(g, _CHANNELS)
+
+
+_CHANNELS = (0,)  # axes that are not the last ones: weights belong to axis 1
+
+
+def _group_joint(g: Array, x: Array, weight: Any, m: Array, rstd: Array, *, groups: int, eps: float) -> Any:
+    return _core.group_norm_vjp(g, x, weight, m, rstd, groups)
+
+
+def _group_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, groups in (((2, 4, 3), 2), ((3, 6, 2, 2), 3), ((2, 4, 5), 4), ((3, 4), 2), ((2, 68), 2), ((0, 4, 2), 2)):
+        x = rng.standard_normal(shape)
+        yield Sample((x, *_weights(rng, x, _CHANNELS)), {"groups": groups, "eps": 1e-5})
+    yield Sample((rng.standard_normal((2, 4, 3)), None, None), {"groups": 2, "eps": 0.1})
+    x = rng.standard_normal((5, 12, 31, 33))
+    yield Sample((x, *_weights(rng, x, _CHANNELS)), {"groups": 4, "eps": 1e-5}, large=True)
+
+
+def _group_count(x: Array, *_: Any, groups: int, **__: Any) -> int:
+    return int(4 * max(math.prod(x.shape[1:]) // groups, x.size // max(x.shape[1], 1)))
+
+
+GROUP_NORM = Op(
+    "group_norm",
+    _group_reference,
+    _group_forward,
+    (_group_dx, _group_dweight, _group_dbias),
+    None,
+    _group_samples,
+    length=_group_count,
+    batch=folded("group_norm"),
+    joint=together(_group_joint, (_group_dx, _group_dweight, _group_dbias)),
 )
 
 
@@ -506,14 +583,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     _check_like(name, "bias", bias, input, shape[1:2])
     if array_of(input).size == num_groups:
         raise ShapeError(f"{name}: every group needs more than one value, got an input of shape {shape}")
-    return _by_groups(input, num_groups, weight, bias, eps)
-
-
-def _by_groups(input: Any, groups: int, weight: Any, bias: Any, eps: float) -> Any:
-    """Each example's groups of channels normalised by themselves, then scaled and shifted by channel."""
-    shape = shape_of(input)
-    rows = reshape(input, (shape[0], groups, math.prod(shape[1:]) // max(groups, 1)))
-    return _affine(reshape(apply(LAYER_NORM, rows, None, None, axes=(2,), eps=float(eps)), shape), weight, bias)
+    return apply(GROUP_NORM, input, weight, bias, groups=num_groups, eps=float(eps))
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
@@ -569,7 +639,7 @@ def instance_norm(
         x = raw(input).reshape(*shape[:2], -1)
         _move(running_mean, x.mean(2).mean(0), momentum)
         _move(running_var, x.var(2, ddof=1).mean(0), momentum)
-    return _by_groups(input, shape[1], weight, bias, eps)
+    return apply(GROUP_NORM, input, weight, bias, groups=shape[1], eps=float(eps))
 
 
 def _move(running: Any, now: Array, momentum: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import return_types
+from .. import _core, return_types
 from ..errors import DtypeError
 from ..graph import apply
 from ..op import Op, Result
@@ -36,16 +36,16 @@ from .functions import exp2, sign
 # --- rounding: constant in steps --------------------------------------------------------------------------------------
 
 
-def _rounding(name: str, reference: Callable[..., Any]) -> Op:
+def _rounding(name: str, reference: Callable[..., Any], kernel: Callable[..., Any]) -> Op:
     return elementwise(
-        name, reference=reference, kernel=None, rules=(lambda g: zero(g),), saves="", samples=draws(*ONE)
+        name, reference=reference, kernel=kernel, rules=(lambda g: zero(g),), saves="", samples=draws(*ONE)
     )
 
 
-FLOOR = _rounding("floor", np.floor)
-CEIL = _rounding("ceil", np.ceil)
-TRUNC = _rounding("trunc", np.trunc)
-ROUND = _rounding("round", np.round)
+FLOOR = _rounding("floor", np.floor, _core.floor)
+CEIL = _rounding("ceil", np.ceil, _core.ceil)
+TRUNC = _rounding("trunc", np.trunc, _core.trunc)
+ROUND = _rounding("round", np.round, _core.round)
 
 
 def _rounded(op: Op, input: Any) -> Any:

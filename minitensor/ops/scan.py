@@ -283,11 +283,14 @@ def _last_extreme(name: str, numpy: Any) -> Op:
         places = np.arange(x.shape[dim]).reshape([-1 if d == dim else 1 for d in range(x.ndim)])
         return np.maximum.accumulate(np.where(here, places, 0), dim), ()
 
+    def forward(x: Array, *, dim: int) -> Result:
+        return _core.cum_extreme(x, *around(x.shape, dim), numpy is np.minimum), ()
+
     def samples(rng: np.random.Generator) -> Iterator[Sample]:
         for shape, dim in CASES:
             yield Sample((rng.integers(0, 3, shape).astype(np.float64),), {"dim": dim})
 
-    return Op(name, reference, None, (None,), None, samples, batch=shifted(name, "dim"))
+    return Op(name, reference, forward, (None,), None, samples, batch=shifted(name, "dim"))
 
 
 CUMMAX_INDEX = _last_extreme("cummax_index", np.maximum)

@@ -419,6 +419,13 @@ def _cat_reference(*xs: Array, dim: int) -> Result:
     return np.concatenate(xs, dim), (list(accumulate([x.shape[dim] for x in xs], initial=0)),)
 
 
+def _cat_forward(*xs: Array, dim: int) -> Result:
+    out = _core.cat(dim, *xs)
+    if out is None:
+        return _cat_reference(*xs, dim=dim)
+    return out, (list(accumulate([x.shape[dim] for x in xs], initial=0)),)
+
+
 def _cat_dx(g: Any, ends: list[int], *, position: int, dim: int) -> Any:
     return narrow(g, dim, ends[position], ends[position + 1] - ends[position])
 
@@ -431,7 +438,7 @@ def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CAT = Op(
     "cat",
     _cat_reference,
-    None,
+    _cat_forward,
     (_cat_dx,),
     "linear",
     _cat_samples,
@@ -651,8 +658,17 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
 # --- copies -----------------------------------------------------------------------------------------------------------
 
 
+def copy_of(x: Array) -> Array:
+    """An array's elements in row-major order in memory of their own."""
+    return _core.copy(x)
+
+
 def _clone_reference(x: Array) -> Result:
     return x.copy("K"), ()
+
+
+def _clone_forward(x: Array) -> Result:
+    return (_core.copy(x) if x.flags.c_contiguous else x.copy("K")), ()
 
 
 def _clone_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -661,7 +677,14 @@ def _clone_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 CLONE = Op(
-    "clone", _clone_reference, None, (lambda g: g,), "linear", _clone_samples, exact=True, batch=shifted("clone")
+    "clone",
+    _clone_reference,
+    _clone_forward,
+    (lambda g: g,),
+    "linear",
+    _clone_samples,
+    exact=True,
+    batch=shifted("clone"),
 )
 
 
@@ -722,6 +745,10 @@ def _flip_reference(x: Array, *, dims: Shape) -> Result:
     return np.flip(x, dims).copy(), ()
 
 
+def _flip_forward(x: Array, *, dims: Shape) -> Result:
+    return _core.copy(np.flip(x, dims)), ()
+
+
 def _flip_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dims": (1,)})
     yield Sample((rng.standard_normal((2, 3)),), {"dims": (0, 1)})
@@ -730,7 +757,7 @@ def _flip_samples(rng: np.random.Generator) -> Iterator[Sample]:
 FLIP = Op(
     "flip",
     _flip_reference,
-    None,
+    _flip_forward,
     (lambda g, *, dims: flip(g, dims),),
     "linear",
     _flip_samples,

@@ -75,6 +75,28 @@ class Adam(ByFormula):
         names = ("exp_avg", "exp_avg_sq", *(("max_exp_avg_sq",) if group["amsgrad"] else ()))
         return {name: zeros_of(p) for name in names}
 
+    def _update_together(self, ready: list[Any], group: dict[str, Any]) -> bool:
+        states = [self.state[p] for p, _, _ in ready]
+        for (p, _, _), s in zip(ready, states, strict=True):
+            if not s:
+                s.update({"step": scalar(0.0), **self._begin(p, group)})
+        beta1, beta2 = group["betas"]
+        return _core.adam_steps(
+            [x for _, x, _ in ready],
+            [g for _, _, g in ready],
+            [s["exp_avg"].array for s in states],
+            [s["exp_avg_sq"].array for s in states],
+            [s["max_exp_avg_sq"].array for s in states] if group["amsgrad"] else None,
+            [s["step"].array for s in states],
+            lr=float(group["lr"]),
+            beta1=float(beta1),
+            beta2=float(beta2),
+            eps=float(group["eps"]),
+            weight_decay=float(group["weight_decay"]),
+            decoupled=bool(group["decoupled_weight_decay"]),
+            maximize=bool(group["maximize"]),
+        )
+
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
             state.update({"step": scalar(0.0), **self._begin(p, group)})

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd import enable_grad, no_grad
 from ..errors import ShapeError
-from ..graph import RemovableHandle, check_writable, uses_reference, wrap
+from ..graph import RemovableHandle, uses_reference, with_gradients, wrap, written
 from ..graph import Tensor as Core
 from ..nn.parameter import clear_grad
 from ..ops import comparison, functions
@@ -165,14 +165,21 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             with enable_grad() if group.get("differentiable") else no_grad():
-                for p in group["params"]:
-                    if p.grad is not None:
-                        check_writable(self._name, p)
-                        g = p.grad.array
-                        g = g if g.flags.c_contiguous else g.copy()
-                        self._update(p, g, self.state[p], group)
-                        p.version.bump()
+                self._update_all(with_gradients(self._name, group["params"]), group)
         return loss
+
+    def _update_all(self, ready: list[Any], group: dict[str, Any]) -> None:
+        """Changes the parameters in `ready`, a list of (parameter, its array, its gradient's array)."""
+        try:
+            if group.get("differentiable") or uses_reference() or not self._update_together(ready, group):
+                for p, _, g in ready:
+                    self._update(p, g if g.flags.c_contiguous else g.copy(), self.state[p], group)
+        finally:
+            written([p for p, _, _ in ready])
+
+    def _update_together(self, ready: list[Any], group: dict[str, Any]) -> bool:
+        """The same in one kernel call; False, with nothing changed, where there is none for them."""
+        return False
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         raise NotImplementedError(f"{self._name} defines neither step nor _update")

@@ -70,6 +70,33 @@ class SGD(ByFormula):
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"momentum_buffer": zeros_of(p)} if group["momentum"] != 0 else {}
 
+    def _update_together(self, ready: list[Any], group: dict[str, Any]) -> bool:
+        buffers, first, states = None, [False] * len(ready), []
+        if group["momentum"] != 0:
+            states = [self.state[p] for p, _, _ in ready]
+            first = [s.get("momentum_buffer") is None for s in states]
+            for (p, _, _), s, new in zip(ready, states, first, strict=True):
+                if new:
+                    s.update(self._begin(p, group))
+            buffers = [s["momentum_buffer"].array for s in states]
+        done = _core.sgd_steps(
+            [x for _, x, _ in ready],
+            [g for _, _, g in ready],
+            buffers,
+            first,
+            lr=float(group["lr"]),
+            momentum=float(group["momentum"]),
+            dampening=float(group["dampening"]),
+            weight_decay=float(group["weight_decay"]),
+            nesterov=bool(group["nesterov"]),
+            maximize=bool(group["maximize"]),
+        )
+        if not done:
+            for s, new in zip(states, first, strict=False):
+                if new:
+                    s.clear()
+        return done
+
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         first = state.get("momentum_buffer") is None
         if first:

@@ -1,0 +1,123 @@
+"""The pool: pages that stay warm, NumPy's arrays in it, and what is counted."""
+
+import gc
+import resource
+
+import numpy as np
+import pytest
+
+import minitensor as mt
+
+
+def faults(run, times):
+    """The pages that the process first touched while it ran."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        run()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def training_step():
+    mt.manual_seed(0)
+    model = mt.nn.Sequential(
+        mt.nn.Conv2d(3, 16, 3, padding=1),
+        mt.nn.BatchNorm2d(16),
+        mt.nn.ReLU(),
+        mt.nn.MaxPool2d(2),
+        mt.nn.Flatten(),
+        mt.nn.Linear(16 * 16 * 16, 256),
+        mt.nn.LayerNorm(256),
+        mt.nn.GELU(),
+        mt.nn.Linear(256, 10),
+    )
+    optimizer = mt.optim.Adam(model.parameters())
+    x, y = mt.randn(32, 3, 32, 32), mt.randint(0, 10, (32,))
+
+    def step():
+        optimizer.zero_grad()
+        mt.nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+    return step
+
+
+def elementwise_step():
+    x, y = mt.randn(500, 500, requires_grad=True), mt.randn(500, 500, requires_grad=True)
+
+    def step():
+        x.grad = y.grad = None
+        z = mt.cat([(x + y).sin(), x.t().contiguous()], 1)
+        (z.sum(0) * z[0]).sum().backward()
+
+    return step
+
+
+@pytest.mark.parametrize("make", [training_step, elementwise_step])
+def test_steady_loop_makes_no_page_fault(make):
+    step = make()
+    faults(step, 5)
+    gc.disable()
+    try:
+        # Interpreter and C library may touch a few pages; one fresh array of a step would touch hundreds in 20 rounds.
+        assert min(faults(step, 20) for _ in range(3)) < 20
+    finally:
+        gc.enable()
+
+
+def test_steady_loop_takes_all_its_blocks_from_the_pool():
+    step = training_step()
+    for _ in range(3):
+        step()
+    before = mt.cpu.memory_stats()
+    for _ in range(5):
+        step()
+    after = mt.cpu.memory_stats()
+    assert after["requests"] > before["requests"]
+    assert after["fresh"] == before["fresh"]
+
+
+def test_numpy_arrays_live_in_the_pool():
+    before = mt.cpu.memory_stats()["in_use"]
+    x = np.empty(1 << 20, np.uint8)
+    assert mt.cpu.memory_stats()["in_use"] - before >= 1 << 20
+    del x
+    assert mt.cpu.memory_stats()["in_use"] == before
+
+
+def test_zeros_are_zero_in_used_memory():
+    for _ in range(3):
+        x = np.ones(300_000)
+        del x
+        z = np.zeros(300_000)
+        assert not z.any()
+        z += 1
+        del z
+
+
+@pytest.mark.parametrize("sizes", [(10, 100_000), (100_000, 10), (100_000, 200_000), (200_000, 100_000), (100_000, 0)])
+def test_numpy_arrays_change_their_size(sizes):
+    before, after = sizes
+    x = np.arange(before, dtype=np.float64)
+    x.resize(after, refcheck=False)
+    kept = min(before, after)
+    assert x.shape == (after,)
+    np.testing.assert_array_equal(x[:kept], np.arange(kept))
+    assert not x[kept:].any()
+
+
+def test_numpy_arrays_of_unknown_length():
+    np.testing.assert_array_equal(np.fromiter(iter(range(50_000)), np.int64), np.arange(50_000))
+
+
+def test_numpy_arrays_without_elements():
+    before = mt.cpu.memory_stats()["in_use"]
+    for shape in ((0, 1_000_000), (1_000_000, 0), (0,)):
+        x = np.zeros(shape)
+        assert x.size == 0
+        del x
+    assert mt.cpu.memory_stats()["in_use"] == before
+
+
+def test_more_memory_than_there_is_raises():
+    with pytest.raises(MemoryError):
+        np.empty(1 << 60, np.uint8)
