@@ -1,5 +1,6 @@
 """Seeing what a network does."""
 
 from . import plot
+from .counting import Count, count
 
-__all__ = ["plot"]
+__all__ = ["Count", "count", "plot"]
