@@ -121,6 +121,8 @@ def draw(path: str, rows: list[tuple[Any, ...]]) -> None:
     left.set(xlabel="outputs m", ylabel="multiplications", title=f"A chain of {k} maps of size d = {d}: equal at m = d")
     for i, name in ((1, "from the input"), (2, "from the output"), (3, "with the zeros")):
         right.loglog([r[0] for r in rows], [r[i] for r in rows], "o-", label=name)
+    right.set_xticks([r[0] for r in rows], [str(r[0]) for r in rows])
+    right.set_xticks([], minor=True)
     right.set(xlabel="hidden neurons H", ylabel="multiplications", title="A hidden layer, 10 inputs")
     for axes in (left, right):
         axes.legend(frameon=False)

@@ -147,7 +147,7 @@ def draw(path: str, paths: dict[str, list[float]]) -> None:
     for (name, way), colour in zip(paths.items(), (plot.BLUE, plot.VERMILION), strict=True):
         grid[1][2].plot(way, color=colour, label=name)
     grid[1][2].axhline(0.37, color="grey", lw=0.8)
-    grid[1][2].set(title="a threshold learned through a branch", xlabel="step", ylabel="threshold")
+    grid[1][2].set(title="a learned threshold", xlabel="step", ylabel="threshold")
     grid[1][2].legend(frameon=False)
     fig.savefig(path)
     print("picture:", path)

@@ -1,0 +1,70 @@
+"""The programs in examples/ run, and their tables say what they should."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def run(name: str, *args: str) -> str:
+    done = subprocess.run([sys.executable, EXAMPLES / name, *args], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["cost_of_modes.py", "implicit.py", "influence.py", "ode.py", "soft.py"])
+def test_each_says_what_it_covers(name):
+    text = run(name, "--help")
+    assert re.search(r"\b(DP|TIPS|TD)-\w+", text)
+
+
+def test_implicit():
+    text = run("implicit.py", "--steps", "10", "100")
+    assert "x, dx/dtheta, by differences                   [1] [0.25] [0.25]" in text
+    few, many = re.findall(r"^ +(?:10|100) +\S+ +\S+ +(\d+) +(\d+)$", text, re.M)
+    assert int(many[0]) == 10 * int(few[0])  # the unrolled steps are kept
+    assert many[1] == few[1]  # the solution alone
+
+
+def test_cost_of_modes(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("cost_of_modes.py", "--picture", str(tmp_path / "cost.png"))
+    rows = [list(map(int, line.split())) for line in re.findall(r"^[ \d]+$", text, re.M) if len(line.split()) == 11]
+    assert len(rows) == 19
+    assert all(r[3::2] == r[4::2] for r in rows)
+    assert (tmp_path / "cost.png").exists()
+
+
+def test_soft(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("soft.py", "--picture", str(tmp_path / "soft.png"))
+    assert "{'soft, sigma = 0.05': 0.365, 'hard': 0.8}" in text
+    assert (tmp_path / "soft.png").exists()
+
+
+def test_ode(tmp_path):
+    pytest.importorskip("matplotlib")
+    text = run("ode.py", "--steps", "30", "--picture", str(tmp_path / "ode.png"))
+    for line in re.findall(r"^  (?:euler|rk4|leapfrog) +N = .*$", text, re.M):
+        steps, parts, _, slope, kept, fewer, least = map(float, line.split("=")[1].split()[1:])
+        assert abs(parts - steps) < 1e-12
+        assert abs(slope - steps) < 1e-8
+        assert least < fewer < kept
+    assert (tmp_path / "ode.png").exists()
+
+
+def test_influence(tmp_path):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("sklearn")
+    text = run("influence.py", "--train", "200", "--left-out", "6", "--picture", str(tmp_path / "influence.png"))
+    for line in re.findall(r"^  \d   .*$", text, re.M):
+        _, _, _, *rest = map(float, line.split())
+        assert rest[:2] == pytest.approx(rest[2:], abs=2e-6)  # the bracketed form is the refitted one
+    assert float(re.findall(r"correlation .*: (\S+)", text)[0]) > 0.9
+    assert (tmp_path / "influence.png").exists()
