@@ -145,7 +145,7 @@ struct AttentionSizes {
   ROW(trunc, MT_UNARY_ARGS)                                                                        \
   ROW(round, MT_UNARY_ARGS)                                                                        \
   ROW(log_sigmoid, MT_UNARY_ARGS)                                                                  \
-  ROW(compare, (uint8_t * out, const T* x, const T* y, int how, const Walk& walk))                 \
+  ROW(compare, (uint8_t* out, const T* x, const T* y, int how, const Walk& walk))                  \
   ROW(cos, MT_UNARY_ARGS)                                                                          \
   ROW(erf, MT_UNARY_ARGS)                                                                          \
   ROW(erfc, MT_UNARY_ARGS)                                                                         \
@@ -182,7 +182,7 @@ struct AttentionSizes {
   ROW(minimum, MT_BINARY_ARGS)                                                                     \
   ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk))                 \
   ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk))        \
-  /* reduce.cpp: over the middle axis of x (outer, n, inner); of squared_error over n elements */   \
+  /* reduce.cpp: over the middle axis of x (outer, n, inner); of squared_error over n elements */  \
   ROW(squared_error, (T * loss, const T* x, const T* y, int64_t n))                                \
   ROW(sum, MT_REDUCE_ARGS)                                                                         \
   ROW(amax, MT_REDUCE_ARGS)                                                                        \
@@ -191,8 +191,8 @@ struct AttentionSizes {
   ROW(first_equal,                                                                                 \
       (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
   /* moments.cpp, scan.cpp: likewise */                                                            \
-  ROW(cum_extreme, (int64_t * index, const T* x, int64_t outer, int64_t n, int64_t inner,          \
-                    bool least))                                                                   \
+  ROW(cum_extreme,                                                                                 \
+      (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))           \
   ROW(var, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom))                \
   ROW(cumsum, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse))          \
   ROW(linear_scan,                                                                                 \
@@ -227,14 +227,14 @@ struct AttentionSizes {
                        const T* mean, const T* rstd, int64_t rows, int64_t n))                     \
   ROW(batch_norm, (T * y, T * mean, T * var, T * rstd, const T* x, const T* weight, const T* bias, \
                    T eps, int64_t outer, int64_t channels, int64_t inner))                         \
-  ROW(batch_norm_vjp, (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight,            \
-                       const T* mean, const T* rstd, int64_t outer, int64_t channels,              \
-                       int64_t inner))                                                             \
+  ROW(batch_norm_vjp,                                                                              \
+      (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight, const T* mean,             \
+       const T* rstd, int64_t outer, int64_t channels, int64_t inner))                             \
   ROW(group_norm, (T * y, T * mean, T * rstd, const T* x, const T* weight, const T* bias, T eps,   \
                    int64_t examples, int64_t groups, int64_t channels, int64_t inner))             \
-  ROW(group_norm_vjp, (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight,            \
-                       const T* mean, const T* rstd, int64_t examples, int64_t groups,             \
-                       int64_t channels, int64_t inner))                                           \
+  ROW(group_norm_vjp,                                                                              \
+      (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight, const T* mean,             \
+       const T* rstd, int64_t examples, int64_t groups, int64_t channels, int64_t inner))          \
   /* rnn.cpp: states (rows, n); x, y are 4 (LSTM) or 3 (GRU) gates of n values in a row */         \
   ROW(lstm_cell, (T * h, T * cn, const T* x, const T* c, int64_t rows, int64_t n))                 \
   ROW(lstm_cell_dx, (T * dx, const T* dh, const T* dc, const T* x, const T* c, const T* cn,        \

@@ -456,8 +456,9 @@ def signature(name: str):
         if part in "*/":
             only = only or part == "*"
             continue
-        parameter, kind = PLACES.match(part).groups()
-        found.append((parameter, kind, only))
+        parameter, kind = PLACES.match(part.lstrip("*")).groups()
+        several = (f"{parameter}1", f"{parameter}2") if part[0] == "*" else (parameter,)
+        found += [(p, kind, only) for p in several]
     return found
 
 

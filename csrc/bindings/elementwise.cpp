@@ -179,9 +179,11 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
       dtype = d;
     }
     if (dtype == descriptor<float>())
-      return run_arguments<float, n, std::conditional_t<std::is_void_v<Out>, float, Out>>(name, kernel, arguments);
+      return run_arguments<float, n, std::conditional_t<std::is_void_v<Out>, float, Out>>(
+          name, kernel, arguments);
     if (dtype == descriptor<double>())
-      return run_arguments<double, n, std::conditional_t<std::is_void_v<Out>, double, Out>>(name, kernel, arguments);
+      return run_arguments<double, n, std::conditional_t<std::is_void_v<Out>, double, Out>>(
+          name, kernel, arguments);
     Py_RETURN_NONE;
   } catch (...) {
     return raise_pending();
@@ -198,22 +200,23 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
              };                                                             \
              return run_call<1>(#name, f, arguments, given);                \
            })
-#define MT_BINARY(name, x, y)                                                               \
-  def_fast(m, #name, #name "(" x ": numpy.ndarray, " y ": numpy.ndarray) -> numpy.ndarray", \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                    \
-             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {                 \
-               k.name(out, in[0], in[1], walk);                                             \
-             };                                                                             \
-             return run_call<2>(#name, f, arguments, given);                                \
+#define MT_BINARY(name, x, y)                                                                     \
+  def_fast(m, #name,                                                                              \
+           #name "(" x ": numpy.ndarray | float, " y ": numpy.ndarray | float) -> numpy.ndarray", \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                          \
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {                       \
+               k.name(out, in[0], in[1], walk);                                                   \
+             };                                                                                   \
+             return run_call<2>(#name, f, arguments, given);                                      \
            })
 
-#define MT_COMPARE(name, how)                                                             \
-  def_fast(m, #name, #name "(x: numpy.ndarray, y: numpy.ndarray) -> numpy.ndarray",       \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                  \
-             const auto f = [](auto& k, bool* out, auto** in, auto& walk) {               \
-               k.compare(reinterpret_cast<uint8_t*>(out), in[0], in[1], how, walk);       \
-             };                                                                           \
-             return run_call<2, bool>(#name, f, arguments, given);                        \
+#define MT_COMPARE(name, how)                                                       \
+  def_fast(m, #name, #name "(x: numpy.ndarray, y: numpy.ndarray) -> numpy.ndarray", \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {            \
+             const auto f = [](auto& k, bool* out, auto** in, auto& walk) {         \
+               k.compare(reinterpret_cast<uint8_t*>(out), in[0], in[1], how, walk); \
+             };                                                                     \
+             return run_call<2, bool>(#name, f, arguments, given);                  \
            })
 
 // Elements of 4 or 8 bytes are copied as floats or doubles, whatever they are.

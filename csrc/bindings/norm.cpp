@@ -104,7 +104,8 @@ void bind_norm(py::module_& m) {
               const auto w = optional<T>(op, weight, n), ms = optional<T>(op, mean, r.rows),
                          rs = optional<T>(op, rstd, r.rows);
               Gradients<T> made(input ? shape_of(x) : Shape{0}, {weights ? n : 0});
-              T *pdx = input ? data<T>(made.dx) : nullptr, *pdw = weights ? data<T>(made.dw) : nullptr,
+              T *pdx = input ? data<T>(made.dx) : nullptr,
+                *pdw = weights ? data<T>(made.dw) : nullptr,
                 *pdb = weights ? data<T>(made.db) : nullptr;
               const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
               const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);
@@ -161,7 +162,8 @@ void bind_norm(py::module_& m) {
                          ms = optional<T>(op, mean, c.channels),
                          rs = optional<T>(op, rstd, c.channels);
               Gradients<T> made(input ? shape_of(x) : Shape{0}, {weights ? c.channels : 0});
-              T *pdx = input ? data<T>(made.dx) : nullptr, *pdw = weights ? data<T>(made.dw) : nullptr,
+              T *pdx = input ? data<T>(made.dx) : nullptr,
+                *pdw = weights ? data<T>(made.dw) : nullptr,
                 *pdb = weights ? data<T>(made.db) : nullptr;
               const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
               const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);

@@ -31,8 +31,8 @@ T* optional(const char* name, const Array& p, const py::object& given) {
   return data<T>(array);
 }
 
-// The data of n arrays in a list, if they can all be updated by one kernel call each: of T, contiguous
-// and of the sizes given (of the first list: any). Empty if not.
+// The data of n arrays in a list, if they can all be updated by one kernel call each: of T,
+// contiguous and of the sizes given (of the first list: any). Empty if not.
 template <class T>
 std::vector<T*> pointers(const py::list& arrays, std::vector<int64_t>& sizes, bool written) {
   constexpr int wanted =

@@ -170,7 +170,8 @@ PyObject* cat(PyObject* const* arguments, Py_ssize_t given) {
   Array out = empty(parts[0].dtype(), shape);
   int64_t outer = 1, inner = 1;
   for (size_t d = 0; d < shape.size(); ++d)
-    (static_cast<py::ssize_t>(d) < dim ? outer : inner) *= d == static_cast<size_t>(dim) ? 1 : shape[d];
+    (static_cast<py::ssize_t>(d) < dim ? outer : inner) *=
+        d == static_cast<size_t>(dim) ? 1 : shape[d];
   std::vector<int64_t> width;
   std::vector<const void*> from;
   for (const Array& x : parts) {

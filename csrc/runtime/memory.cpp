@@ -136,8 +136,8 @@ class Pool {
                    [] { get().mutex_.unlock(); });
   }
 
-  // Large blocks are mapped, from the start of a huge page; the header in front moves the data off it
-  // by one line.
+  // Large blocks are mapped, from the start of a huge page; the header in front moves the data off
+  // it by one line.
   static Header* from_system(size_t size) {
     void* p = nullptr;
     if (size < kHuge)

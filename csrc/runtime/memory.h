@@ -17,9 +17,9 @@ struct MemoryStats {
 
 void* allocate(size_t bytes);  // nullptr if the system has no more
 void* allocate_zeroed(size_t bytes);
-void* scratch(size_t bytes);   // the same for a kernel's working memory; throws std::bad_alloc
-void release(void* block);     // a block of allocate() or scratch()
-void trim();                   // gives every kept block back to the system
+void* scratch(size_t bytes);  // the same for a kernel's working memory; throws std::bad_alloc
+void release(void* block);    // a block of allocate() or scratch()
+void trim();                  // gives every kept block back to the system
 void set_kept_limit(int64_t bytes);
 MemoryStats memory_stats();
 void reset_peak();

@@ -38,8 +38,8 @@ struct Job {
   int shares = 0;
 };
 
-// The chunks that one thread begins with: a thread that works on the same share of every array finds
-// it in its own cache. When its share is drawn it goes on with the others'.
+// The chunks that one thread begins with: a thread that works on the same share of every array
+// finds it in its own cache. When its share is drawn it goes on with the others'.
 struct alignas(64) Share {
   std::atomic<int64_t> next{0};
   int64_t end = 0;
@@ -180,7 +180,7 @@ class Pool {
   Job job_;                   // written by the owner while the gate is closed
   std::exception_ptr error_;  // of any chunk; guarded by sleep_ until the workers are done
   alignas(64) std::atomic<uint64_t> gate_{0};
-  Share shares_[kMost];       // likewise, but for `next`
+  Share shares_[kMost];  // likewise, but for `next`
   alignas(64) std::atomic<uint64_t> finished_{0};
   static thread_local bool inside_;
 };

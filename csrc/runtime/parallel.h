@@ -1,6 +1,6 @@
 // Threads. Work is cut into chunks that depend on the problem alone; the caller and the workers
-// draw them, each from its own share first, so any number of threads gives the same bits, and the caller never
-// waits for a worker that has not begun.
+// draw them, each from its own share first, so any number of threads gives the same bits, and the
+// caller never waits for a worker that has not begun.
 #pragma once
 
 #include <cstdint>

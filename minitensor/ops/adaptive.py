@@ -53,7 +53,7 @@ def _sizes(name: str, axes: int, input: Any, output_size: Any) -> tuple[tuple[in
 def _adaptive_avg_pool(name: str, axes: int, input: Any, output_size: Any) -> Any:
     """adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d."""
     have, want = _sizes(name, axes, input, output_size)
-    if set(want) == {1} and math.prod(have):  # one window: no tables
+    if set(want) == {1} and all(have):  # one window: no tables
         return reduce.mean(input, tuple(range(-axes, 0)), True)
     return mean(input, [adaptive_windows(n, out) for n, out in zip(have, want, strict=True)])
 
