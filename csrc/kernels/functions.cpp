@@ -102,8 +102,9 @@ inline Vec<T> normal_cdf(Vec<T> x) {
     const T round = Format<T>::round;
     const Vec<T> t = at_least<T>(polynomial(c, at_most<T>(abs<T>(x), T(13))), T(-126));
     const Vec<T> shifted = t + round;
-    const Vec<T> tail = polynomial(power, t - (shifted - round)) *
-                        power_of_two<T>(bits<T>(shifted) - bits<T>(splat<T>(round)));
+    const Vec<T> small = polynomial(power, t - (shifted - round)) *
+                         power_of_two<T>(bits<T>(shifted) - bits<T>(splat<T>(round)));
+    const Vec<T> tail = select<T>(t <= T(-126), splat<T>(0), small);  // beyond the normal range
     return select<T>(x > 0, 1 - tail, tail);
   }
 }
