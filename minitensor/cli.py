@@ -1,4 +1,4 @@
-"""The command `minitensor`: train a network on real pictures, and say what the engine runs on.
+"""The command `minitensor`: train a network on real pictures, measure the engine, and say what it runs on.
 
 It exits with 0 if all went well, 1 if something was wrong (said in one line), 2 for options that it
 does not know, 130 if it was interrupted.
@@ -32,6 +32,12 @@ on this machine and otherwise downloaded.
 An interrupted run (Ctrl-C) goes on with --resume, and ends with the very same numbers.
 """
 
+BENCH = """\
+Times the kernels that a course climbs, from the textbook's loops to the default, against what this
+machine can do, and draws ladder.png. Then times minitensor beside those of PyTorch, NumPy and JAX
+that are installed, each in a process of its own (some minutes; --filter and --rounds shorten it).
+"""
+
 EXAMPLES = """\
 examples:
   minitensor train digits                      1,797 digits of 8x8 pixels, some seconds
@@ -58,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"minitensor {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     _add_train(commands)
+    _add_bench(commands)
     info = commands.add_parser("info", help="what the engine runs on here")
     info.set_defaults(run=_info)
     return parser
@@ -230,6 +237,45 @@ def _command(arguments: argparse.Namespace) -> str:
     if arguments.out:
         parts += ["--out", str(arguments.out)]
     return " ".join(parts)
+
+
+# --- bench ----------------------------------------------------------------------------------------
+
+
+def _add_bench(commands: Any) -> None:
+    from .bench.compare import add_options
+    from .bench.peers import TITLES
+
+    bench = commands.add_parser(
+        "bench",
+        help="measure the kernels, and other libraries beside them",
+        description=BENCH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    bench.add_argument("what", nargs="?", choices=("ladder", "compare"), help="only one of the two")
+    add_options(bench, default_peers=",".join(TITLES))
+    bench.add_argument(
+        "--out", metavar="DIR", type=Path, default=Path("."), help="the folder for ladder.png (this one)"
+    )
+    bench.set_defaults(run=_bench)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from .bench import compare, ladder
+
+    shared = ["--threads", str(arguments.threads), "--seconds", str(arguments.seconds)]
+    if arguments.what != "compare":
+        try:
+            arguments.out.mkdir(parents=True, exist_ok=True)
+            ladder.main([*shared, "--picture", str(arguments.out / "ladder.png")])
+        except OSError as error:
+            return _fail(error)
+    if arguments.what == "ladder":
+        return 0
+    print()
+    chosen = ["--filter", arguments.filter, "--peers", ",".join(arguments.peers), "--rounds", str(arguments.rounds)]
+    return compare.main([*shared, *chosen])
 
 
 # --- info -----------------------------------------------------------------------------------------

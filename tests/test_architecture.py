@@ -40,7 +40,7 @@ FLOORS = [
     {"autograd", "func", "linalg", "special"},
     {"nn", "optim", "utils", "implicit", "ode", "soft"},
     {"training"},
-    {"keras", "learn", "datasets", "train", "cli"},
+    {"bench", "keras", "learn", "datasets", "train", "cli"},
     {"__init__", "__main__"},
 ]
 MAY_IMPORT_CORE = {"ops", "optim", "cpu"}

@@ -1,7 +1,8 @@
 """What is timed: small programs in PyTorch's names, run with `mt` being minitensor or torch.
 
 A case is a function of the module that prepares its inputs and returns what to time. Its name begins with its family,
-which `compare.py --filter` selects.
+which `compare.py --filter` selects. Where `mt` stands for a library with other names (peers.py), it may have ways of
+its own to run a function, `prepared`, and to differentiate it, `differentiated`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from models import INFERENCE, STEPS
+from .models import INFERENCE, STEPS
 
 CASES: dict[str, Callable[[Any], Callable[[], Any]]] = {}
 Shape = tuple[int, ...]
@@ -20,16 +21,20 @@ def forward(name: str, shapes: list[Shape], run: Callable[..., Any], dtype: str 
 
     def make(mt: Any) -> Callable[[], Any]:
         xs = [mt.randn(*shape, dtype=getattr(mt, dtype)) for shape in shapes]
+        if hasattr(mt, "prepared"):
+            return mt.prepared(run, xs)  # type: ignore[no-any-return]
         return lambda: run(mt, *xs)
 
     CASES[name] = make
 
 
-def train(name: str, shapes: list[Shape], run: Callable[..., Any], constant: int = -1) -> None:
-    """A case that times forward and backward; the argument at position `constant`, if any, needs no gradient."""
+def train(name: str, shapes: list[Shape], run: Callable[..., Any]) -> None:
+    """A case that times forward and backward, by every argument."""
 
     def make(mt: Any) -> Callable[[], Any]:
-        xs = [mt.randn(*shape).requires_grad_(i != constant) for i, shape in enumerate(shapes)]
+        if hasattr(mt, "differentiated"):
+            return mt.differentiated(run, [mt.randn(*shape) for shape in shapes])  # type: ignore[no-any-return]
+        xs = [mt.randn(*shape).requires_grad_() for shape in shapes]
         with mt.no_grad():
             g = mt.randn(tuple(run(mt, *xs).shape))
 
@@ -159,7 +164,7 @@ for dims in (None, 0, 1):
         f"reduction sum 1000x1000 over {dims}", [(1000, 1000)], lambda mt, x, d=dims: x.sum() if d is None else x.sum(d)
     )
 forward("reduction mean 64x64x32x32 over 0,2,3", [(64, 64, 32, 32)], lambda mt, x: x.mean((0, 2, 3)))
-forward("reduction max 1000x1000 over 1", [(1000, 1000)], lambda mt, x: x.max(1)[0])
+forward("reduction max 1000x1000 over 1", [(1000, 1000)], lambda mt, x: mt.max(x, 1)[0])
 forward("reduction argmax 1000x1000 over 1", [(1000, 1000)], lambda mt, x: x.argmax(1))
 forward("reduction var 1000x1000 over 1", [(1000, 1000)], lambda mt, x: x.var(1))
 forward("reduction cumsum 1000x1000 over 1", [(1000, 1000)], lambda mt, x: x.cumsum(1))
