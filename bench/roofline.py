@@ -1,9 +1,9 @@
 """The roofline: what each operator does with this machine's arithmetic and memory.
 
 The roof is measured here. Its flat part is a loop of independent fused multiply-adds in registers, compiled with the C
-compiler for the instruction set in force (without one, the best product of matrices stands for it, and the output says
-so). Its slopes are NumPy's copy of large arrays, in memory, and of small ones, in the caches. An operator's intensity is
-the formula's multiplications and additions for each byte of its arguments and result, counted once.
+compiler for the instruction set in force (without one, the best product of matrices stands for it, and the output
+says so). Its slopes are NumPy's copy of large arrays, in memory, and of small ones, in the caches. An operator's
+intensity is the formula's multiplications and additions for each byte of its arguments and result, counted once.
 """
 
 from __future__ import annotations
@@ -61,28 +61,21 @@ def measured(
 
 def draw(rows: Sequence[dict[str, Any]], roof: dict[str, Any], path: Path, title: str) -> None:
     """Intensity to the right, FLOP/s upwards; what has no arithmetic is left out. Needs matplotlib."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     rows = [row for row in rows if row["intensity"] > 0]
     figure = Figure(figsize=(9, 6), layout="constrained")
     panel = figure.subplots()
+    panel.set_prop_cycle(color=colormaps["tab20"].colors)
     low = min(0.05, *(row["intensity"] / 2 for row in rows))
     high = max(1000.0, *(row["intensity"] * 2 for row in rows))
-    for name, style in (("memory", "-"), ("cache", "--")):
+    for name, what, style in (("memory", "memory", "-"), ("cache", "caches", "--")):
         corner = min(max(roof["flops"] / roof[name], low), high)
         xs = [low, corner, high]
-        panel.plot(xs, [min(roof["flops"], x * roof[name]) / 1e9 for x in xs], style, color="black", linewidth=1.2)
-        at = (low * 1.1, low * 1.1 * roof[name] / 1e9)
-        words = f"{'memory' if name == 'memory' else 'caches'}: {roof[name] / 1e9:.0f} GB/s"
-        panel.annotate(words, at, xytext=(2, 12), textcoords="offset points", fontsize=8)
-    panel.annotate(
-        f"arithmetic: {roof['flops'] / 1e9:.0f} GFLOP/s",
-        (high, roof["flops"] / 1e9),
-        xytext=(-4, 5),
-        textcoords="offset points",
-        ha="right",
-        fontsize=8,
-    )
+        ys = [min(roof["flops"], x * roof[name]) / 1e9 for x in xs]
+        words = f"{roof['flops'] / 1e9:.0f} GFLOP/s; {what}: {roof[name] / 1e9:.0f} GB/s"
+        panel.plot(xs, ys, style, color="black", linewidth=1.2, label=words)
     for i, row in enumerate(rows):
         y = row["flops"] / 1e9
         (point,) = panel.plot(

@@ -165,33 +165,41 @@ def threaded(program: programs.Program, count: int, seconds: float) -> dict[str,
 
 
 def draw(sweeps: Sequence[dict[str, Any]], threads: Sequence[dict[str, Any]], path: Path, title: str) -> None:
-    """A panel for each variable, both axes logarithmic; threads as speed-ups. Needs matplotlib."""
+    """A panel for each variable, both axes logarithmic, and bars of what threads gain. Needs matplotlib."""
     from matplotlib.figure import Figure
 
-    panels = list(dict.fromkeys(row["by"] for row in sweeps)) + ["threads"] * bool(threads)
-    figure = Figure(figsize=(5.4 * len(panels), 5.8), layout="constrained")
+    variables = list(dict.fromkeys(row["by"] for row in sweeps)) + ["threads"] * bool(threads)
+    columns = min(2, len(variables))
+    height = -(-len(variables) // columns)
+    figure = Figure(figsize=(8.2 * columns, 4.6 * height), layout="constrained")
     figure.suptitle(title, fontsize=10)
-    for panel, variable in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        if variable == "threads":
-            for row in threads:
-                gains = [row["seconds"][0] / time for time in row["seconds"]]
-                panel.plot(row["sizes"], gains, "o-", label=row["name"])
-            most = threads[0]["sizes"]
-            panel.plot(most, most, "--", color="black", linewidth=1, label="ideal")
-            panel.set(xlabel="threads", ylabel="times as fast as on one", xticks=most, ylim=(0, None))
-        else:
-            for row in (row for row in sweeps if row["by"] == variable):
-                panel.plot(
-                    row["sizes"],
-                    [time * 1e6 for time in row["seconds"]],
-                    "o-",
-                    markersize=4,
-                    label=f"{row['name']}: {row['exponent']:.2f}",
-                )
-            panel.set(xscale="log", yscale="log", xlabel=variable, ylabel="us")
+    panels = figure.subplots(height, columns, squeeze=False).ravel()
+    for panel in panels[len(variables) :]:
+        panel.set_axis_off()
+    for panel, variable in zip(panels, variables, strict=False):
         panel.grid(alpha=0.25)
-        panel.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), frameon=False)
-    figure.savefig(path, dpi=130)
+        if variable == "threads":
+            gains = [row["seconds"][0] / row["seconds"][-1] for row in threads]
+            panel.barh([row["name"] for row in threads], gains, color="#6497b1")
+            most = threads[0]["sizes"][-1]
+            panel.axvline(most, color="black", linestyle="--", linewidth=1)
+            panel.invert_yaxis()
+            panel.tick_params(axis="y", labelsize=8)
+            panel.set(xlabel=f"times as fast on {most} threads as on one", xlim=(0, most * 1.08))
+            continue
+        for row in (row for row in sweeps if row["by"] == variable):
+            times = [time * 1e6 for time in row["seconds"]]
+            panel.plot(row["sizes"], times, "o-", markersize=4, label=f"{row['name']}: {row['exponent']:.2f}")
+        panel.set(xscale="log", yscale="log", xlabel=variable, ylabel="us")
+        panel.legend(
+            title="and the fitted exponent",
+            fontsize=8,
+            title_fontsize=8,
+            loc="upper left",
+            frameon=False,
+            bbox_to_anchor=(1.0, 1.0),
+        )
+    figure.savefig(path, dpi=110)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -217,15 +225,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(top)
     sweeps, threads = [], []
     if chosen:
-        print("| program | by | from | to | us | us | exponent | predicted |\n|---|---|---|---|---|---|---|---|")
+        print(
+            "| program | by | from | to | us, from | us, to | exponent | predicted |\n|---|---|---|---|---|---|---|---|"
+        )
     with ladder.threads(options.threads):
         for sweep in chosen:
             row = swept(sweep, options.points, options.seconds)
             sweeps.append(row)
-            ends = f"{row['sizes'][0]} | {row['sizes'][-1]} | {row['seconds'][0] * 1e6:.1f} | {row['seconds'][-1] * 1e6:.1f}"
-            print(
-                f"| {sweep.name} | {sweep.variable} | {ends} | {row['exponent']:.2f} | {sweep.expected:g} |", flush=True
-            )
+            sizes, times = row["sizes"], [f"{time * 1e6:.1f}" for time in row["seconds"]]
+            ends = f"{sizes[0]} | {sizes[-1]} | {times[0]} | {times[-1]}"
+            slope = f"{row['exponent']:.2f} | {sweep.expected:g}"
+            print(f"| {sweep.name} | {sweep.variable} | {ends} | {slope} |", flush=True)
     if on_threads:
         print("\n| program | one thread, us | threads | times as fast |\n|---|---|---|---|")
     for program in on_threads:

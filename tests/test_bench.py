@@ -227,3 +227,75 @@ def test_the_command_runs_both(tmp_path: Path, capfd: Any, monkeypatch: pytest.M
     assert mt.get_num_threads() == threads
     assert main(["bench", "compare", *arguments]) == 0
     assert "layer_norm" not in capfd.readouterr().out
+
+
+# --- roofline, scaling, accuracy --------------------------------------------------------------------------------------
+
+
+def program(name: str) -> Any:
+    """A program of bench/ as a module."""
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "bench" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks its module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_roofline_has_every_operator(tmp_path: Path) -> None:
+    said = run("roofline.py", "--scale", "1", "--copy", "1", *QUICK, "--json", "out.json", folder=tmp_path)
+    kept = json.loads((tmp_path / "out.json").read_text())
+    assert f"GFLOP/s: {kept['roof']['how']}" in said
+    _, *rows = table(said)
+    assert len(rows) == len(programs.ladder()) + len(programs.others())
+    intensities = [row["intensity"] for row in kept["rows"]]
+    assert intensities == sorted(intensities)
+    row = kept["rows"][-1]
+    assert row["flops"] / row["bytes"] == pytest.approx(row["intensity"])
+    assert row["share"] == pytest.approx(
+        max(row["flops"] / kept["roof"]["flops"], row["bytes"] / kept["roof"]["memory"])
+    )
+    assert (tmp_path / "roofline.png").exists() == there("matplotlib")
+
+
+def test_an_exponent_is_the_slope_of_a_power_law() -> None:
+    exponent = program("scaling").exponent
+    assert exponent([1, 2, 4, 8], [5, 20, 80, 320]) == 2.0
+    assert exponent([10, 1000], [7, 7]) == 0.0
+    assert exponent([1, 2, 4], [1, 4, 4]) == 1.0  # the middle point lies a factor off the line and does not turn it
+
+
+def test_scaling_prints_exponents_and_threads(tmp_path: Path) -> None:
+    arguments = ["--filter", "matmul|chain|batch", "--points", "2", "--threads", "2", "--json", "out.json"]
+    said = run("scaling.py", *arguments, *QUICK, folder=tmp_path)
+    kept = json.loads((tmp_path / "out.json").read_text())
+    assert [row["by"] for row in kept["sweeps"]] == ["size", "depth"]
+    assert [row["sizes"] for row in kept["sweeps"]] == [[16, 32], [16, 64]]
+    first = kept["sweeps"][0]
+    assert first["exponent"] == pytest.approx(math.log2(first["seconds"][1] / first["seconds"][0]), abs=1e-3)
+    assert all(row["sizes"] == [1, 2] for row in kept["threads"])
+    assert "| matmul n x n | size | 16 | 32 |" in said
+    assert (tmp_path / "scaling.png").exists() == there("matplotlib")
+
+
+def test_an_ulp() -> None:
+    ulps = program("accuracy").ulps
+    one = np.float32(1)
+    after = np.nextafter(one, np.float32(2))
+    assert list(ulps(np.array([after, one]), np.array([1.0, 1.0]), True)) == [1.0, 0.0]
+    assert list(ulps(np.float32([1.0, 4.0]), np.array([1.0 + 2.0**-24, 4.0]), True)) == [0.5, 0.0]
+    root = ulps(np.float32([2.0**-23, 8.0]), np.array([0.0, 8.0]), False)  # the root of the mean square is 5.7
+    assert list(root) == [0.25, 0.0]
+
+
+def test_accuracy_of_every_kernel(tmp_path: Path) -> None:
+    arguments = ["--size", "1", "--threads", "1", "--json", "out.json"]
+    head, *rows = table(run("accuracy.py", *arguments, folder=tmp_path))
+    kernels = program("accuracy").KERNELS
+    assert head[1:3] == ["minitensor, largest", "mean"]
+    assert there("torch") == ("PyTorch, largest" in head)
+    if there("scipy"):
+        assert [row[0] for row in rows] == list(kernels)
+    for row in json.loads((tmp_path / "out.json").read_text())["rows"]:
+        assert 0 <= row["minitensor"]["mean"] <= row["minitensor"]["largest"] < 100, row["kernel"]

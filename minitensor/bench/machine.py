@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import math
 import os
 import platform
 import shlex
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -74,10 +76,25 @@ def peak(isa: str, threads: int) -> tuple[float, str]:
     loop = _compiled(isa)
     if loop is None:
         return _best_product(isa, threads), "the best product of 512x512 and 1024x1024 matrices; no C compiler is here"
-    n = 4_000_000
-    lanes = TARGETS[isa][0] // 4
-    seconds = _together([lambda: loop(n, 0.999, 0.001)] * threads)
-    return 2.0 * CHAINS * lanes * n * threads / seconds, f"a loop of independent FMAs in registers, {isa}"
+    return 2.0 * CHAINS * TARGETS[isa][0] / 4 * _iterations(loop, threads), f"independent FMAs in registers, {isa}"
+
+
+def _iterations(loop: Callable[[int, float, float], float], threads: int) -> float:
+    """Turns of the loop a second, of all threads together; by the time that each has had on a core."""
+    n, least = 4_000_000, [math.inf] * threads
+
+    def work(i: int) -> None:
+        for _ in range(10):
+            start = time.thread_time()
+            loop(n, 0.999, 0.001)
+            least[i] = min(least[i], time.thread_time() - start)
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(n / seconds for seconds in least)
 
 
 def _compiled(isa: str) -> Callable[[int, float, float], float] | None:
