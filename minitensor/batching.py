@@ -207,6 +207,18 @@ def everywhere(x: Any) -> Any:
 
 
 @contextmanager
+def inside(level: BatchLevel) -> Iterator[None]:
+    """While it is open, so is the vmap again that `outside` has hidden."""
+    levels = graph.batch_levels()
+    before = levels[:]
+    levels[:] = [x for x in before if x is not level] + [level]
+    try:
+        yield
+    finally:
+        levels[:] = before
+
+
+@contextmanager
 def outside() -> Iterator[None]:
     """While it is open, no vmap is: for what runs on the tensors beneath them all."""
     levels = graph.batch_levels()

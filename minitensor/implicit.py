@@ -12,8 +12,8 @@ Only the solution counts, not the steps that led there: no step is stored, and a
     min, max       the value at the optimum, whose gradient is df/dtheta alone (J. Danskin, 1967)
 
 The rules are written with the library's operators, so derivatives of any order follow, in both modes and under vmap.
-A tensor that F uses without its being among the arguments has derivatives too, but no vmap, and no mixed ones of
-forward over reverse mode; GraphError says so.
+A tensor that F uses without its being among the arguments has derivatives too, but no mixed ones of forward over
+reverse mode, and no vmap of minima and of a solver of the user's; GraphError says so.
 Linear systems up to 256 unknowns are solved directly, larger ones by GMRES (or, of a minimum, conjugate gradients),
 which needs products with A only.
 """
@@ -113,8 +113,6 @@ def _captures(name: str, run: Callable[[], Any]) -> list[Any]:
     """Tensors in the graph that a function uses beside its arguments: where two runs of it meet."""
     with batching.outside(), enable_grad():
         y = run()
-        if y.layer is not None:
-            raise GraphError(f"{name}: the function uses a tensor of vmap that is no argument of it; pass it as theta")
         if not y.requires_grad:
             return []
         again = _reached(run())
@@ -198,8 +196,11 @@ class _Equations:
         def run() -> Any:
             return self.hidden(_pack(F(pytree.rebuild(x0, plain), *self.thetas(stand))))
 
+        self.batch: Any = None  # the vmap whose batch reaches F beside its arguments
         with batching.outside(), no_grad():
             y = run()
+            if isinstance(y.layer, batching.Batched):
+                self.batch = y.layer.level
             while isinstance(y.layer, graph.Dual) and y.layer.level.alive:
                 self.levels.append(y.layer.level)
                 y = run()
@@ -215,7 +216,7 @@ class _Equations:
             given = [x.to(dtype) for x in given]
             plain = [x.to(dtype) for x in plain]
             self.like = pytree.rebuild(x0, given)
-        if graph.grad_enabled() or y.layer is not None:
+        if graph.grad_enabled() and self.batch is None:
             self.edges = _captures(name, run)
         if self.levels and graph.grad_enabled():  # does the value lead to all the leaves that the dual leads to?
             with batching.outside(), enable_grad():
@@ -308,8 +309,11 @@ class _Root(Function):
 class _Task:
     """Equations, how they are solved, and how the linear systems of the derivatives are."""
 
-    def __init__(self, equations: _Equations, solver: Callable[..., Any], linear_solver: Any) -> None:
+    def __init__(
+        self, equations: _Equations, solver: Callable[..., Any], linear_solver: Any, general: bool = False
+    ) -> None:
         self.equations, self.solver, self.linear_solver = equations, solver, linear_solver
+        self.general = general  # whether the solver knows nothing of the equations but their residual
         if not (linear_solver is None or callable(linear_solver) or linear_solver in ("direct", "gmres", "cg")):
             raise ValueError(
                 f"{equations.name}: linear_solver must be 'direct', 'gmres', 'cg' or a function, not {linear_solver!r}"
@@ -318,10 +322,33 @@ class _Task:
     def run(self) -> Any:
         """The solution, in the unknowns' form."""
         e = self.equations
+        if e.batch is not None:
+            return self.together(e.batch)
         x = _Root.apply(self, graph.outside(e.start), *e.leaves, *e.edges)
         for k in reversed(range(len(e.levels))):
             x = self.moved(x, e.levels[:k], e.levels[k])
         return _unpack(e.like, x)
+
+    def together(self, level: Any) -> Any:
+        """The solution where a batch reaches F beside its arguments: the whole batch as one system of equations."""
+        e = self.equations
+        if not self.general:
+            raise GraphError(f"{e.name}: the function uses a tensor of vmap that is no argument; pass it as theta")
+        below = [level.beneath(v) for v in e.leaves]
+
+        def rows(v: Any) -> Any:
+            return level.wrap(shapes.reshape(v, (level.size, -1)))
+
+        def every(x: Any, *leaves: Any) -> Any:
+            given = [v if b is None else level.wrap(v) for v, b in zip(leaves, below, strict=True)]
+            with batching.inside(level):
+                y = e.residual(rows(x), *given)
+            return shapes.reshape(level.batched(y), (-1,))
+
+        leaves = [v if b is None else b for v, b in zip(e.leaves, below, strict=True)]
+        start = shapes.reshape(level.batched(e.start), (-1,))
+        equations = _Equations(e.name, every, start, tuple(leaves), e.symmetric)
+        return _unpack(e.like, rows(_Task(equations, self.solver, self.linear_solver, True).run()))
 
     def moved(self, x: Any, hidden: list[Any], level: Any) -> Any:
         """x with the tangent that F has at a level beside its arguments: A t = -(what is left of F's tangent)."""
@@ -731,7 +758,8 @@ def root(
     (tensor(1., grad_fn=<ReshapeBackward0>), (tensor(0.2500),))
     """
     named = {"newton": lambda e, x, ls: _newton(e, x, ls, tol, max_iter)}
-    return _Task(_Equations("root", F, x0, theta, False), _chosen("root", solver, named, F), linear_solver).run()
+    equations = _Equations("root", F, x0, theta, False)
+    return _Task(equations, _chosen("root", solver, named, F), linear_solver, not callable(solver)).run()
 
 
 def fixed_point(
@@ -760,7 +788,7 @@ def fixed_point(
         "newton": lambda e, x, ls: _newton(e, x, ls, tol, max_iter),
     }
     equations = _Equations("fixed_point", F, x0, theta, False)
-    return _Task(equations, _chosen("fixed_point", solver, named, f), linear_solver).run()
+    return _Task(equations, _chosen("fixed_point", solver, named, f), linear_solver, not callable(solver)).run()
 
 
 class Optimum(NamedTuple):

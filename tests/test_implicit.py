@@ -198,9 +198,21 @@ def test_closures_in_forward_mode():
         slope(grad(closed))(t)
 
 
-def test_a_closure_over_vmap_is_refused():
-    with pytest.raises(RuntimeError, match="pass it as theta"):
-        vmap(lambda t: implicit.root(lambda x: x**3 + x - t, f64(0.5)))(f64([2.0, 3.0]))
+def test_closures_under_vmap():
+    def closed(t):
+        return implicit.root(lambda x: x**3 + x - t, f64(0.5))
+
+    t = f64([2.0, 10.0])
+    close(vmap(closed)(t), [1, 2])
+    close(vmap(grad(closed))(t), [1 / 4, 1 / 13])
+    close(jacfwd(lambda t: implicit.root(lambda x: x**3 + x - t, f64([0.5, 0.5])))(t), np.diag([1 / 4, 1 / 13]))
+    close(jacfwd(jacfwd(closed))(t[0]), -6 / 64)
+    product = lambda t, s: implicit.root(lambda x, s: x**3 + x - t * s, f64(0.5), s)  # noqa: E731
+    close(vmap(lambda t: vmap(lambda s: product(t, s))(f64([1.0, 5.0])))(f64([2.0, 2.0])), [[1, 2], [1, 2]])
+    with pytest.raises(RuntimeError, match="vmap"):
+        vmap(lambda t: implicit.minimize(lambda x: (x - t) ** 2, f64(0.5)))(t)
+    with pytest.raises(RuntimeError, match="used after it"):
+        jacrev(vmap(closed))(t)
 
 
 def test_what_is_made_of_a_leafs_dual_leads_to_the_leaf():
