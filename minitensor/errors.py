@@ -11,6 +11,10 @@ class DtypeError(RuntimeError, TypeError):
     """A dtype that an operator does not take."""
 
 
+class ArgumentError(RuntimeError, ValueError, TypeError):
+    """An argument, or what a function returned, of another form than a transform takes."""
+
+
 class NoTensorError(DtypeError):
     """Something else where a function takes a tensor. The message begins with the function's name.
 
@@ -34,6 +38,17 @@ class ComplexError(NotImplementedError, DtypeError):
 
 class IndexRangeError(IndexError, RuntimeError):
     """An index, axis or class outside its range."""
+
+
+class ArgumentRangeError(ArgumentError, IndexRangeError):
+    """An axis for vmap, or the number of an argument, outside its range."""
+
+
+class MissingKeyError(KeyError, RuntimeError):
+    """A name that a module does not have, or one of its own that was not given."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class OutOfMemoryError(RuntimeError, MemoryError):

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import batching, creation, graph, pytree
 from .autograd.modes import enable_grad
-from .errors import DtypeError, GraphError, IndexRangeError, ShapeError
+from .errors import ArgumentError, ArgumentRangeError, DtypeError, GraphError, MissingKeyError, ShapeError
 from .ops import shape as shapes
 from .tensor import Tensor
 
@@ -39,10 +39,12 @@ __all__ = [
 
 def _chosen(name: str, args: Sequence[Any], argnums: int | Sequence[int]) -> tuple[int, ...]:
     """The positions of the arguments to differentiate by."""
-    places = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    places = (argnums,) if isinstance(argnums, int) else argnums
+    if not isinstance(places, (tuple, list)) or not places or not all(isinstance(n, int) for n in places):
+        raise ArgumentError(f"{name}: argnums must be an integer or a tuple of them, not {argnums!r}")
     for n in places:
         if not -len(args) <= n < len(args):
-            raise IndexRangeError(f"{name}: argnums {argnums} for a function called with {len(args)} arguments")
+            raise ArgumentRangeError(f"{name}: argnums {argnums} for a function called with {len(args)} arguments")
     found = tuple([n % len(args) for n in places])
     if len(set(found)) != len(found):
         raise ShapeError(f"{name}: argnums {argnums} names an argument twice")
@@ -53,7 +55,7 @@ def _tensors(name: str, what: str, tree: Any) -> list[Any]:
     found = list(pytree.leaves(tree))
     for x in found:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: {what} must be tensors or trees of them, not {type(x).__name__}")
+            raise ArgumentError(f"{name}: {what} must be tensors or trees of them, not {type(x).__name__}")
     return found
 
 
@@ -78,7 +80,7 @@ class _Reverse:
         self.aux = None
         if has_aux:
             if not (isinstance(out, tuple) and len(out) == 2):
-                raise TypeError(f"{name}: with has_aux the function returns (output, aux)")
+                raise ArgumentError(f"{name}: with has_aux the function returns (output, aux)")
             out, self.aux = out
         self.out = out
         self.outputs = _tensors(name, "the outputs", out)
@@ -212,7 +214,9 @@ def jvp(
     (tensor(0.), tensor(2.))
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple) or len(primals) != len(tangents):
-        raise TypeError("jvp: primals and tangents must be tuples of one length")
+        raise ArgumentError("jvp: primals and tangents must be tuples of one length")
+    if not primals:
+        raise ArgumentError("jvp: no primals to differentiate by")
     xs, ts = _tensors("jvp", "primals", primals), _tensors("jvp", "tangents", tangents)
     if len(xs) != len(ts):
         raise ShapeError(f"jvp: {len(ts)} tangents for {len(xs)} primals")
@@ -254,6 +258,8 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
 
     def jvp_fn(*tangents: Any) -> Any:
         given = _tensors("linearize", "the tangents", tangents)
+        if len(given) != len(run.variables):
+            raise ArgumentError(f"linearize: {len(given)} tangents for {len(run.variables)} primals")
         for t, x in zip(given, run.variables, strict=True):
             if t.array.shape != x.array.shape:
                 raise ShapeError(f"linearize: a tangent of shape {tuple(t.shape)} for a primal of {tuple(x.shape)}")
@@ -290,9 +296,9 @@ def vmap(
     tensor([3., 3.])
     """
     if randomness not in ("error", "same", "different"):
-        raise ValueError(f"vmap: randomness must be 'error', 'same' or 'different', not {randomness!r}")
+        raise ArgumentError(f"vmap: randomness must be 'error', 'same' or 'different', not {randomness!r}")
     if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"vmap: chunk_size must be at least 1, not {chunk_size}")
+        raise ArgumentError(f"vmap: chunk_size must be at least 1, not {chunk_size}")
 
     @functools.wraps(func)
     def batched(*args: Any, **kwargs: Any) -> Any:
@@ -323,20 +329,20 @@ def _batch_size(given: list[Any], axes: list[Any]) -> tuple[int, list[int | None
     for x, d in zip(given, axes, strict=True):
         if not isinstance(x, Tensor) or d is None:
             if d is not None and d != 0:
-                raise ValueError(f"vmap: in_dims has {d} for an input that is no tensor, but a {type(x).__name__}")
+                raise ArgumentError(f"vmap: in_dims has {d} for an input that is no tensor, but a {type(x).__name__}")
             places.append(None)
             continue
         if not isinstance(d, int):
-            raise TypeError(f"vmap: in_dims must be integers or None, not {d!r}")
+            raise ArgumentError(f"vmap: in_dims must be integers or None, not {d!r}")
         ndim = x.array.ndim
         if not -ndim <= d < ndim:
-            raise IndexRangeError(f"vmap: in_dims {d} for an input of shape {tuple(x.shape)}")
+            raise ArgumentRangeError(f"vmap: in_dims {d} for an input of shape {tuple(x.shape)}")
         places.append(d % ndim)
         if size is not None and x.array.shape[d] != size:
             raise ShapeError(f"vmap: the inputs' batches differ in size: {size} and {x.array.shape[d]}")
         size = x.array.shape[d]
     if size is None:
-        raise ValueError("vmap: no input has a batch axis")
+        raise ArgumentError("vmap: no input has a batch axis")
     return size, places
 
 
@@ -364,10 +370,10 @@ def _run_batch(
                 results.append(None)
                 continue
             if not isinstance(y, Tensor):
-                raise TypeError(f"vmap: the function must return tensors, not {type(y).__name__}")
+                raise ArgumentError(f"vmap: the function must return tensors, not {type(y).__name__}")
             if d is None:
                 if level.beneath(y) is not None:
-                    raise ValueError("vmap: out_dims is None for an output that differs from example to example")
+                    raise ArgumentError("vmap: out_dims is None for an output that differs from example to example")
                 results.append(y)
             else:
                 whole = level.batched(y)
@@ -499,7 +505,7 @@ def _owner(module: Any, name: str) -> tuple[Any, str]:
     *path, last = name.split(".")
     for part in path:
         if part not in module._modules:
-            raise KeyError(f"functional_call: {name!r} names nothing in {type(module).__name__}")
+            raise MissingKeyError(f"functional_call: {name!r} names nothing in {type(module).__name__}")
         module = module._modules[part]
     return module, last
 
@@ -530,7 +536,7 @@ def _replaced(module: Any, values: dict[str, Any], tie_weights: bool) -> Iterato
                     table[last] = value
                     break
             else:
-                raise KeyError(f"functional_call: {name!r} is neither a parameter nor a buffer")
+                raise MissingKeyError(f"functional_call: {name!r} is neither a parameter nor a buffer")
         yield
     finally:
         for table, last, value in reversed(before):
@@ -561,12 +567,12 @@ def functional_call(
     for part in dicts:
         for name in part:
             if name in values:
-                raise ValueError(f"functional_call: {name!r} is in two of the dicts")
+                raise ArgumentError(f"functional_call: {name!r} is in two of the dicts")
         values.update(part)
     if strict:
         needed = {name for name, _ in [*module.named_parameters(), *module.named_buffers()]}
         if needed - set(values):
-            raise KeyError(f"functional_call: missing {sorted(needed - set(values))}")
+            raise MissingKeyError(f"functional_call: missing {sorted(needed - set(values))}")
     given = () if args is None else args if isinstance(args, tuple) else (args,)
     with _replaced(module, values, tie_weights):
         return module(*given, **(kwargs or {}))
@@ -580,11 +586,11 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str,
     minitensor.Size([3, 1, 2])
     """
     if not models:
-        raise ValueError("stack_module_state: no models")
+        raise ArgumentError("stack_module_state: no models")
     if any(type(m) is not type(models[0]) for m in models):
-        raise TypeError("stack_module_state: the models must be of one class")
+        raise ArgumentError("stack_module_state: the models must be of one class")
     if len({m.training for m in models}) > 1:
-        raise ValueError("stack_module_state: the models must all be in train mode, or all in eval mode")
+        raise ArgumentError("stack_module_state: the models must all be in train mode, or all in eval mode")
 
     def stacked(tables: list[dict[str, Any]], leaf: bool) -> dict[str, Any]:
         out = {}

@@ -402,6 +402,7 @@ class Tensor:
     base = cython.declare(object, visibility="readonly")  # the tensor that this is a view of, or None
     chain = cython.declare(object, visibility="readonly")  # (chain of what it views, op, params, output)
     inferred = cython.declare(cython.bint, visibility="readonly")
+    aside = cython.declare(cython.bint, visibility="readonly")  # a view, made under no_grad, of what wants gradients
     _node = cython.declare(object)
     _index = cython.declare(cython.longlong)
     _wants = cython.declare(cython.bint)
@@ -425,6 +426,7 @@ class Tensor:
         self.base = None
         self.chain = None
         self.inferred = False
+        self.aside = False
         self._node = None
         self._index = 0
         self._wants = False
@@ -836,7 +838,10 @@ def _link_view(op: Any, x: Any, params: dict, out: Tensor, output: int) -> Any:
         return
     out.version = t.version
     out.inferred = t.inferred
-    if _recording() or t.layer is not None:
+    out.aside = t.aside
+    if not (_recording() or t.layer is not None):
+        out.aside = t.aside or t._wants
+    else:
         base: Tensor = t if t.base is None else t.base
         out.base = base
         out._of = base.array
@@ -1016,7 +1021,7 @@ def _refresh(view: Tensor) -> Any:
         fresh: Tensor = replay(view.chain, base)
     finally:
         set_grad_enabled(on)
-    view._node, view._index, view._wants = fresh._node, fresh._index, fresh._wants
+    _move(view, fresh)
     view.layer = _settled(fresh.layer, view)
 
 
@@ -1051,7 +1056,8 @@ def become(name: str, x: Any, function: Callable[[Any], Any]) -> Any:
     finally:
         set_grad_enabled(on)
     t.array, t.base, t.chain, t._seen, t._of = view.array, view.base, view.chain, view._seen, view._of
-    t._node, t._index, t._wants, t.layer = view._node, view._index, view._wants, view.layer
+    _move(t, view)
+    t.layer = view.layer
     return x
 
 
@@ -1124,6 +1130,11 @@ def check_writable(name: str, x: Any) -> None:
                 f"{name}: {what} that requires gradients cannot be written in place; "
                 "use no_grad() around the write, or an operator that makes a new tensor"
             )
+    if x.aside and _recording():
+        raise GraphError(
+            f"{name}: a view made under no_grad, of a tensor that requires gradients, cannot be written outside it; "
+            "make the view outside no_grad, or write under it too"
+        )
     if x.inferred and not _modes.inference:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
     array = x.array
@@ -1184,7 +1195,7 @@ def assign(name: str, x: Any, value: Any) -> None:
     if base is not None:
         t._seen = t.version.value
     if recorded or layered:
-        t._node, t._index, t._wants = v._node, v._index, v._wants
+        _move(t, v)
         t.layer = _settled(v.layer, t)
 
 
@@ -1198,7 +1209,7 @@ def adopt(name: str, x: Any, value: Any) -> None:
     _rebase(name, t, v, t.layer is not None or v.layer is not None)
     if t.base is not None:
         t._seen = t.version.value
-    t._node, t._index, t._wants = v._node, v._index, v._wants
+    _move(t, v)
     t.layer = _settled(v.layer, t)
 
 
@@ -1215,8 +1226,21 @@ def _rebase(name: str, t: Tensor, v: Tensor, layered: cython.bint) -> Any:
         else:
             whole = _new(base.array)
             _record(_view_write, _row(_view_write), (_shadow(base), v), params, (whole,), ())
-        base._node, base._index, base._wants = whole._node, whole._index, whole._wants
+        _move(base, whole)
         base.layer = _settled(whole.layer, base)
+
+
+@cython.cfunc
+def _move(t: Tensor, to: Tensor) -> Any:
+    """Puts `t` at the place of `to` in the graph; if it retains its gradient, that of its new place."""
+    old: Node = t._node
+    if old is not None and old.hooks is not None and old is not to._node:
+        for hook in list(old.hooks.get(t._index, ())):
+            if getattr(hook, "retains", None) is t:
+                old.hooks[t._index].remove(hook)
+                if to._node is not None:
+                    add_hook(to, hook)
+    t._node, t._index, t._wants = to._node, to._index, to._wants
 
 
 @cython.cfunc
@@ -1484,17 +1508,20 @@ def _transpose_vjp(op: Any, rules: Any, live: list, tangents: list, outs: tuple,
                 pulled.append(w)
                 along.append(tangents[i])
         wanted = [c for c in cotangents if c.requires_grad]
-        found = iter(differentiate(pulled, along, wanted, True, on or _any_wants(along), True) if pulled else [])
+        record = _any_wants(along) or (on and _any_wants(values))
+        found = iter(differentiate(pulled, along, wanted, True, record, True) if pulled else [])
     finally:
         set_grad_enabled(on)
     result = tuple([next(found, None) if c.requires_grad else None for c in cotangents])
+    for u in cotangents:
+        u._wants = False  # nobody differentiates by it again
     return result if len(outs) > 1 else result[0]
 
 
 @cython.cfunc
 def _any_wants(tensors: list) -> bool:
     for t in tensors:
-        if t.requires_grad:
+        if isinstance(t, Tensor) and t.requires_grad:
             return True
     return False
 
@@ -1511,7 +1538,8 @@ class _Pending:
     edges = cython.declare(cython.longlong, visibility="public")
     grads = cython.declare(list, visibility="public")
     owned = cython.declare(list, visibility="public")  # whether the walk may add into the gradient's memory
-    leads = cython.declare(cython.bint, visibility="public")  # to an input that was asked for
+    leads = cython.declare(cython.bint, visibility="public")  # to an input that was asked for, or is one
+    through = cython.declare(cython.bint, visibility="public")  # some of its own inputs lead to one
 
 
 @cython.cfunc
@@ -1520,7 +1548,7 @@ def _pending() -> _Pending:
     p.edges = 0
     p.grads = []
     p.owned = []
-    p.leads = True
+    p.leads = p.through = True
     return p
 
 
@@ -1638,7 +1666,7 @@ def leaves(outputs: Sequence[Any]) -> list[Any]:
     if batch is not None:
         return leaves([batch.level.batched(y) for y in outputs])
     roots: list = [_origin(y) for y in outputs if y.requires_grad]
-    return [x for x in _order(roots)[1] if isinstance(x, Tensor)]
+    return [x for x in _order(roots)[1] if isinstance(x, Tensor) and x.requires_grad]
 
 
 def differentiate(
@@ -1683,13 +1711,14 @@ def differentiate(
             wanted.setdefault(_origin(x), []).append((x.index, i))
         for target in reversed(order):
             p = pending[target]
-            p.leads = target in wanted
-            if not p.leads and isinstance(target, Node):
+            p.through = False
+            if isinstance(target, Node):
                 node = target
                 for o in node.inputs:
                     if o is not None and pending[o].leads:
-                        p.leads = True
+                        p.through = True
                         break
+            p.leads = p.through or target in wanted
 
     for i in range(len(outputs)):
         y = outputs[i]
@@ -1717,14 +1746,16 @@ def differentiate(
                     for output, position in wanted[target]:
                         if output < len(p.grads):
                             results[position] = _result(p.grads[output], p.owned[output], on_tensors)
-                _step(node, p, pending, retain, on_tensors, inputs is not None, place)
+                if p.through:
+                    _step(node, p, pending, retain, on_tensors, inputs is not None, place)
                 continue
             t = target
             g = p.grads[0]
             if t.leaf_hooks is not None:
                 g = _run_hooks(t.leaf_hooks, g, on_tensors)
             if inputs is None:
-                _accumulate(t, g, p.owned[0], on_tensors)
+                if t._wants:  # switched off since it was used otherwise
+                    _accumulate(t, g, p.owned[0], on_tensors)
             else:
                 for _, position in wanted.get(target, ()):
                     results[position] = _result(g, p.owned[0], on_tensors)
@@ -1914,6 +1945,8 @@ def _run_hooks(hooks: Any, g: Any, on_tensors: bool) -> Any:
         x = g if on_tensors else _new(g)
         y = hook(x)
         if y is not None:
+            if not isinstance(y, Tensor):
+                raise TypeError(f"a hook returned a {type(y).__name__} where a gradient, a Tensor, or None belongs")
             if y.array.shape != x.array.shape:
                 raise ShapeError(f"a hook returned a gradient of shape {y.array.shape} for one of {x.array.shape}")
             g = y if on_tensors else y.array
@@ -1951,5 +1984,8 @@ def add_hook(x: Tensor, hook: Callable[[Any], Any]) -> list[Any]:
         if node.hooks is None:
             node.hooks = {}
         hooks = node.hooks.setdefault(x.index, [])
-    hooks.append(hook)
+    at = len(hooks)
+    while at > 0 and hasattr(hooks[at - 1], "retains") and not hasattr(hook, "retains"):
+        at -= 1  # what a tensor retains is what all of its hooks have made of the gradient
+    hooks.insert(at, hook)
     return hooks

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from .errors import ArgumentError
+
 
 def is_node(tree: Any) -> bool:
     """Whether `tree` has branches."""
@@ -54,8 +56,8 @@ def spread(name: str, value: Any, tree: Any) -> list[Any]:
         parts = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
         keys = set(tree) if isinstance(tree, dict) else set(range(len(tree)))
         if isinstance(value, dict) != isinstance(tree, dict) or {key for key, _ in parts} != keys:
-            raise ValueError(f"{name} {value!r} does not have the form of what it is for")
+            raise ArgumentError(f"{name} {value!r} does not have the form of what it is for")
         return [v for key, part in parts for v in spread(name, part, tree[key])]
     if is_node(value):
-        raise ValueError(f"{name} {value!r} has branches where there is one value")
+        raise ArgumentError(f"{name} {value!r} has branches where there is one value")
     return [value for _ in leaves(tree)]

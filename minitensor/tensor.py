@@ -226,6 +226,13 @@ class Tensor(Methods, metaclass=TensorType):
         """Whether the tensor was made in inference mode."""
         return bool(self.inferred)
 
+    @property
+    def _base(self) -> Any:
+        return self.base
+
+    def _is_view(self) -> bool:
+        return self.base is not None
+
     def is_same_size(self, other: Tensor) -> bool:
         """Whether `other` has the same shape."""
         return bool(self.array.shape == shape_of(other))
@@ -290,6 +297,8 @@ class Tensor(Methods, metaclass=TensorType):
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"grad must be a Tensor or None, not {type(value).__name__}")
+            if value is self:
+                raise GraphError("grad: a tensor cannot be its own gradient")
             if value.array.shape != self.array.shape or value.array.dtype != self.array.dtype:
                 raise ShapeError(
                     f"grad: {tuple(value.shape)} {value.dtype.name} is not the gradient of "
@@ -304,6 +313,8 @@ class Tensor(Methods, metaclass=TensorType):
 
     @property
     def _version(self) -> int:
+        if self.inferred:
+            raise GraphError("_version: writes into a tensor made in inference_mode are not counted")
         return int(self.version.value)
 
     @property
@@ -314,6 +325,8 @@ class Tensor(Methods, metaclass=TensorType):
 
     @data.setter
     def data(self, value: Any) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"data must be a Tensor, not {type(value).__name__}")
         self.replace(value.array)
 
     def backward(
@@ -342,7 +355,9 @@ class Tensor(Methods, metaclass=TensorType):
         return self
 
     def detach_(self) -> Tensor:
-        """Takes this tensor out of the graph."""
+        """Takes this tensor out of the graph. A view cannot leave alone: its base would still follow it."""
+        if self.base is not None:
+            raise GraphError("detach_: a view cannot be detached in place; use detach()")
         self.unlink()
         return self
 

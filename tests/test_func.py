@@ -441,3 +441,37 @@ def test_nothing_is_left_of_a_transform(f):
         assert mt.cpu.memory_stats()["in_use"] == before
     finally:
         gc.enable()
+
+
+def test_forward_mode_without_a_rule_leaves_no_graph_behind():
+    q = t(0.5, -1.0, 2.0, 0.25).reshape(1, 2, 2)
+    attention = mt.nn.functional.scaled_dot_product_attention
+    _, moved = jvp(lambda x: attention(x, x, x), (q,), (mt.ones_like(q),))
+    assert not moved.requires_grad
+    again = grad(lambda x: jvp(lambda y: attention(y, y, y), (x,), (mt.ones_like(x),))[1].sum())(q)
+    assert not again.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda x: grad(mt.sum, argnums=())(x), "argnums"),
+        (lambda x: grad(mt.sum, argnums="a")(x), "argnums"),
+        (lambda x: grad(mt.sum, argnums=1)(x), "1 arguments"),
+        (lambda x: grad(lambda x: x.sum(), has_aux=True)(x), "has_aux"),
+        (lambda x: grad(lambda x: 3.0)(x), "not float"),
+        (lambda x: grad(lambda x: x)(2.0), "not float"),
+        (lambda x: jvp(mt.sin, x, x), "tuples"),
+        (lambda x: jvp(lambda: x, (), ()), "no primals"),
+        (lambda x: linearize(mt.mul, x, x)[1](x), "1 tangents for 2 primals"),
+        (lambda x: vmap(lambda a: 3)(x), "must return tensors"),
+        (lambda x: vmap(lambda a: a, in_dims=3)(x), "in_dims 3"),
+        (lambda x: vmap(lambda a: a, in_dims=(0, 0))(x), "in_dims"),
+        (lambda x: vmap(lambda a: a, randomness="some")(x), "randomness"),
+        (lambda x: stack_module_state([]), "no models"),
+    ],
+)
+def test_misuse_raises_what_pytorch_and_what_python_would(call, match):
+    with pytest.raises(RuntimeError, match=match) as caught:
+        call(t(1.0, 2.0))
+    assert isinstance(caught.value, (TypeError, ValueError))

@@ -613,3 +613,140 @@ def test_a_graph_without_saved_values_can_be_walked_twice():
     z.backward()
     with pytest.raises(RuntimeError, match="freed"):
         z.backward()
+
+
+# --- what is easily mistaken ------------------------------------------------------------------------------------------
+
+
+def test_a_node_beyond_which_nothing_is_asked_for_keeps_what_it_saved():
+    x = leaf(1.0, 2.0)
+    h = x * x
+    (g,) = mt.autograd.grad((h * h).sum(), h)
+    h.sum().backward()  # the node of h itself was not walked through
+    assert g.tolist() == [2, 8]
+    assert x.grad.tolist() == [2, 4]
+
+
+def test_a_leaf_switched_off_after_its_use_gets_no_gradient():
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    y = (x * w).sum()
+    x.requires_grad_(False)
+    y.backward()
+    assert x.grad is None
+    assert w.grad.tolist() == [1, 2]
+
+
+def test_what_is_retained_is_what_all_hooks_have_made_of_the_gradient():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    h.register_hook(lambda g: g * 2)
+    h.retain_grad()
+    h.register_hook(lambda g: g * 10)
+    h.sum().backward()
+    assert h.grad.tolist() == [20, 20]
+
+
+def test_retained_gradients_follow_a_tensor_that_is_written():
+    x = leaf(1.0, 2.0)
+    h = x * 2
+    h.retain_grad()
+    seen = []
+    h.register_hook(lambda g: seen.append(g.tolist()))  # a hook stays where it was put
+    h.mul_(3)
+    assert h.retains_grad
+    (h * h).sum().backward()
+    assert h.grad.tolist() == [12, 24]
+    assert seen == [[36, 72]]
+    assert x.grad.tolist() == [72, 144]
+    b = x * 1
+    b.retain_grad()
+    b[0] = 5.0
+    (b * b).sum().backward()
+    assert b.grad.tolist() == [10, 4]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [lambda v: v.mul_(2), lambda v: v[0].zero_(), lambda v: v.copy_(mt.ones(2, 1))],
+    ids=["itself", "a view of it", "copy_"],
+)
+def test_a_view_made_under_no_grad_is_not_written_outside_it(write):
+    x = leaf(1.0, 2.0)
+    for h in (x, x * 1):
+        with mt.no_grad():
+            v = h.view(2, 1)
+        with pytest.raises(GraphError, match="view made under no_grad"):
+            write(v)
+        assert h.tolist() == [1, 2]
+        with mt.no_grad():
+            v.mul_(1)
+        v.detach().mul_(1)
+
+
+def test_enable_grad_does_nothing_in_inference_mode():
+    x = leaf(1.0, 2.0)
+    with mt.inference_mode():
+        with mt.enable_grad():
+            assert not (x * 2).requires_grad
+        y = x * 2
+    with pytest.raises(GraphError, match="_version"):
+        _ = y._version
+    assert (x * 2).requires_grad
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "match"),
+    [
+        (lambda x: setattr(x, "grad", x), GraphError, "its own gradient"),
+        (lambda x: setattr(x, "data", 3), TypeError, "must be a Tensor, not int"),
+        (lambda x: (x * 1)[:1].detach_(), GraphError, "a view"),
+        (lambda x: _with_hook(x).sum().backward(), TypeError, "a hook returned a int"),
+    ],
+    ids=["own gradient", "data", "detach_", "hook"],
+)
+def test_what_is_refused(act, error, match):
+    with pytest.raises(error, match=match):
+        act(leaf(1.0, 2.0))
+
+
+def _with_hook(x):
+    h = x * 1
+    h.register_hook(lambda g: 3)
+    return h
+
+
+def test_a_gradient_of_another_dtype_is_converted():
+    x = leaf(1.0, 2.0)
+    (x * x).backward(mt.tensor([True, False]))
+    assert x.grad.tolist() == [2, 0]
+    assert x.grad.dtype == mt.float64
+
+
+def test_views_know_that_they_are():
+    h = leaf(1.0, 2.0) * 1
+    assert h[:1]._is_view()
+    assert h[:1]._base is h
+    assert not h._is_view()
+    assert h._base is None
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu", "hardtanh", "hardsigmoid", "hardshrink", "softshrink"])
+def test_the_gradient_of_what_is_straight_in_pieces_has_the_gradient_zero(name):
+    x = leaf(-4.0, 0.25, 2.0)
+    (g,) = mt.autograd.grad(getattr(mt.nn.functional, name)(x).sum(), x, create_graph=True)
+    assert mt.autograd.grad(g.sum(), x)[0].tolist() == [0, 0, 0]
+
+
+def test_levels_of_forward_mode_opened_and_closed_by_hand():
+    level = forward_ad.enter_dual_level()
+    x = forward_ad.make_dual(mt.tensor(3.0), mt.tensor(1.0))
+    assert forward_ad.unpack_dual(x * x).tangent.item() == 6
+    with pytest.raises(GraphError, match="already"):
+        forward_ad.make_dual(x, mt.tensor(1.0))
+    with pytest.raises(TypeError, match="not float"):
+        forward_ad.make_dual(mt.tensor(1.0), 2.0)
+    forward_ad.exit_dual_level(level=level)
+    assert forward_ad.unpack_dual(x).tangent is None
+    for again in ({}, {"level": level}):
+        with pytest.raises(GraphError, match="exit_dual_level"):
+            forward_ad.exit_dual_level(**again)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import graph
-from ..errors import GraphError, ShapeError
+from ..errors import DtypeError, GraphError, ShapeError
 from ..tensor import Tensor
 
 _levels: list[graph.Level] = []
@@ -28,13 +28,27 @@ class dual_level:
     """
 
     def __enter__(self) -> graph.Level:
-        self.level = graph.Level()
-        _levels.append(self.level)
+        self.level = enter_dual_level()
         return self.level
 
     def __exit__(self, *error: object) -> None:
-        _levels.remove(self.level)
-        self.level.close()
+        exit_dual_level(level=self.level)
+
+
+def enter_dual_level() -> graph.Level:
+    """Opens a level, which `exit_dual_level` closes: where a `with dual_level()` does not fit."""
+    level = graph.Level()
+    _levels.append(level)
+    return level
+
+
+def exit_dual_level(*, level: graph.Level | None = None) -> None:
+    """Closes a level, the innermost if none is given: its tangents count for nothing from then on."""
+    level = _current("exit_dual_level", level)
+    if level not in _levels:
+        raise GraphError("exit_dual_level: that level is closed already")
+    _levels.remove(level)
+    level.close()
 
 
 def _current(name: str, level: graph.Level | None) -> graph.Level:
@@ -47,6 +61,9 @@ def _current(name: str, level: graph.Level | None) -> graph.Level:
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: graph.Level | None = None) -> Tensor:
     """`tensor` with the derivative `tangent`, of its shape and dtype."""
+    for x in (tensor, tangent):
+        if not isinstance(x, Tensor):
+            raise DtypeError(f"make_dual: a value and its tangent are Tensors, not {type(x).__name__}")
     if tensor.array.dtype.kind != "f":
         raise ShapeError(f"make_dual: expected a floating dtype, got {tensor.dtype.name}")
     if tangent.array.shape != tensor.array.shape or tangent.array.dtype != tensor.array.dtype:
@@ -54,10 +71,15 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: graph.Level | None = No
             f"make_dual: a tangent of {tuple(tangent.shape)} {tangent.dtype.name} for a tensor of "
             f"{tuple(tensor.shape)} {tensor.dtype.name}"
         )
-    out: Tensor = graph.make_dual(_current("make_dual", level), tensor, tangent)
+    at = _current("make_dual", level)
+    if graph.unpack_dual(at, tensor)[1] is not None:
+        raise GraphError("make_dual: the tensor has a tangent at this level already")
+    out: Tensor = graph.make_dual(at, tensor, tangent)
     return out
 
 
 def unpack_dual(tensor: Tensor, *, level: graph.Level | None = None) -> UnpackedDualTensor:
-    """The value and the derivative of a dual tensor; (tensor, None) for one that is not dual."""
+    """The value and the derivative of a dual tensor; (tensor, None) where it is not dual or no level is open."""
+    if level is None and not _levels:
+        return UnpackedDualTensor(tensor, None)
     return UnpackedDualTensor(*graph.unpack_dual(_current("unpack_dual", level), tensor))

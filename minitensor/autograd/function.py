@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import batching, creation, dtypes, graph
-from ..errors import GraphError, ShapeError
+from ..errors import DtypeError, GraphError, ShapeError
 from ..op import Op, part_of
 from ..ops import shape as shapes
 from ..ops.common import to_dtype
@@ -199,7 +199,7 @@ def _pull(_wanted: Any, g: Any, *saved: Any, call: _Call) -> tuple[Any, ...]:
             out.append(None)
             continue
         if not isinstance(d, Tensor):
-            raise TypeError(f"function {name}Backward: gradient {i} must be a tensor or None, not {type(d).__name__}")
+            raise DtypeError(f"function {name}Backward: gradient {i} must be a tensor or None, not {type(d).__name__}")
         if d.array.shape != shape:
             if not _reduces(d.array.shape, shape):
                 raise ShapeError(

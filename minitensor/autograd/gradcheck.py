@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import creation, graph
-from ..errors import GraphError
+from ..errors import ArgumentError, GraphError
 from ..tensor import Tensor
 from . import forward_ad
 from .modes import enable_grad, no_grad
@@ -197,7 +197,7 @@ def gradcheck(
     values = _tuple(inputs)
     places = [i for i, x in enumerate(values) if isinstance(x, Tensor) and x.requires_grad]
     if not places:
-        raise GraphError("gradcheck: no input requires gradients")
+        raise ArgumentError("gradcheck: no input requires gradients")
     xs = [values[i] for i in places]
     for x in xs:
         if x.array.dtype != np.float64:

@@ -88,10 +88,10 @@ class no_grad(_Bare):
 
 
 class enable_grad(_Bare):
-    """Operators inside are recorded, also within no_grad. A context manager and a decorator."""
+    """Operators inside are recorded, also within no_grad, not in inference mode. A context manager and a decorator."""
 
     def _enter(self) -> None:
-        graph.set_grad_enabled(True)
+        graph.set_grad_enabled(not graph.inference_enabled())
 
 
 class set_grad_enabled(_Mode):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import creation, graph
-from ..errors import DtypeError, GraphError, ShapeError
+from ..errors import GraphError, ShapeError
 from ..tensor import Tensor, set_backward
 from .graph import GradientEdge
 from .modes import set_grad_enabled
@@ -36,8 +36,6 @@ def _seeds(outputs: Sequence[Tensor], grads: Any) -> list[Any]:
         elif g.array.shape != y.array.shape:
             raise ShapeError(f"backward: a gradient of shape {tuple(g.shape)} for an output of shape {tuple(y.shape)}")
         elif g.array.dtype != y.array.dtype:
-            if g.array.dtype.kind != "f":
-                raise DtypeError(f"backward: a {g.dtype.name} gradient for a {y.dtype.name} output")
             g = g.to(y.dtype)
         seeds.append(g)
     return seeds

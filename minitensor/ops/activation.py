@@ -19,7 +19,7 @@ from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
 from ..graph import apply
 from ..op import Op, Sample
-from .arithmetic import add, div, mul, square, sub
+from .arithmetic import add, div, mul, square, sub, zero
 from .common import (
     ONE,
     TWO,
@@ -167,7 +167,7 @@ LEAKY_RELU_VJP: Op = elementwise(
     "leaky_relu_vjp",
     reference=lambda g, x, *, slope: np.where(x > 0, g, g * slope).astype(g.dtype),
     kernel=lambda g, x, *, slope: _core.leaky_relu_vjp(g, x, slope),
-    rules=(lambda h, x, *, slope: apply(LEAKY_RELU_VJP, h, x, slope=slope), None),
+    rules=(lambda h, x, *, slope: apply(LEAKY_RELU_VJP, h, x, slope=slope), lambda h, _x, **_: zero(h)),
     saves="y",
     samples=draws(*TWO, away=0.1, slope=0.1),
 )
@@ -466,7 +466,7 @@ HARDTANH_VJP: Op = elementwise(
     "hardtanh_vjp",
     reference=lambda g, x, *, low, high: _inside(g, x, low, high),
     kernel=lambda g, x, *, low, high: _core.hardtanh_vjp(g, x, low, high),
-    rules=(lambda h, x, *, low, high: apply(HARDTANH_VJP, h, x, low=low, high=high), None),
+    rules=(lambda h, x, *, low, high: apply(HARDTANH_VJP, h, x, low=low, high=high), lambda h, _x, **_: zero(h)),
     saves="y",
     samples=_each_hardtanh(TWO),
 )
@@ -519,7 +519,7 @@ HARDSIGMOID_VJP: Op = elementwise(
     "hardsigmoid_vjp",
     reference=lambda g, x: _inside(g / 6, x, -3, 3),
     kernel=_core.hardsigmoid_vjp,
-    rules=(lambda h, x: apply(HARDSIGMOID_VJP, h, x), None),
+    rules=(lambda h, x: apply(HARDSIGMOID_VJP, h, x), lambda h, _x: zero(h)),
     saves="y",
     samples=draws(*TWO, low=-5, high=5),
 )
@@ -592,7 +592,7 @@ HARDSHRINK_VJP: Op = elementwise(
     "hardshrink_vjp",
     reference=lambda g, x, *, width: np.where(np.abs(x) <= width, 0, np.where(np.isnan(x), x, g)).astype(g.dtype),
     kernel=None,
-    rules=(lambda h, x, *, width: apply(HARDSHRINK_VJP, h, x, width=width), None),
+    rules=(lambda h, x, *, width: apply(HARDSHRINK_VJP, h, x, width=width), lambda h, _x, **_: zero(h)),
     saves="y",
     samples=draws(*TWO, width=0.5),
 )

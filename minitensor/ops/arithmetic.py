@@ -172,8 +172,8 @@ DIV = elementwise(
     "div",
     reference=np.divide,
     kernel=_core.div,
-    rules=(lambda g, y, _out: div(g, y), lambda g, y, out: neg(div(mul(g, out), y))),
-    saves="y out",
+    rules=(lambda g, _x, y: div(g, y), lambda g, x, y: neg(div(mul(g, div(x, y)), y))),  # out may be written in place
+    saves="x y",
     samples=draws(*TWO, away=0.5),
 )
 

@@ -450,7 +450,7 @@ RELU_VJP: Op = elementwise(
     "relu_vjp",
     reference=lambda g, y: np.where(y <= 0, 0, g).astype(g.dtype),
     kernel=_core.relu_vjp,
-    rules=(lambda h, y: apply(RELU_VJP, h, y), None),
+    rules=(lambda h, y: apply(RELU_VJP, h, y), lambda h, _y: zero(h)),
     saves="y",
     samples=draws(*TWO),
     exact=True,
