@@ -750,3 +750,12 @@ def test_levels_of_forward_mode_opened_and_closed_by_hand():
     for again in ({}, {"level": level}):
         with pytest.raises(GraphError, match="exit_dual_level"):
             forward_ad.exit_dual_level(**again)
+
+
+def test_a_quotient_may_be_written_in_place():
+    x, y = leaf(1.0, 6.0), leaf(2.0, 3.0)
+    h = x / y
+    h.mul_(2)
+    h.sum().backward()
+    assert x.grad.tolist() == [1, 2 / 3]
+    np.testing.assert_allclose(y.grad.array, [-0.5, -12 / 9], rtol=1e-15)
