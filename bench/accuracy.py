@@ -238,6 +238,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         module, path = options.serve
         serve(module, names, options.size, options.threads, path)
         return 0
+    if options.size < 1 or options.threads < 1:
+        parser.error("--size and --threads are 1 or more")
     if not names:
         parser.error(f"no kernel contains {options.filter!r}")
     from minitensor.bench import machine

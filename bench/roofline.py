@@ -17,7 +17,7 @@ from typing import Any
 
 import minitensor as mt
 from minitensor.bench import ladder, machine, programs
-from minitensor.bench.compare import positive, selected
+from minitensor.bench.compare import duration, positive, selected
 
 LARGE, SMALL = 512 << 20, 1 << 20  # bytes of a copy in memory (beyond most caches), and in a core's cache
 
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--filter", default="", help="only operators whose name contains this, or one of these: a|b")
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, help="of the kernels (all cores)")
-    parser.add_argument("--seconds", type=float, default=0.3, help="how long each operator is timed (0.3)")
+    parser.add_argument("--seconds", type=duration, default=0.3, help="how long each operator is timed (0.3)")
     parser.add_argument("--scale", type=positive, default=4, help="the size of the operators (4)")
     parser.add_argument("--copy", type=positive, default=LARGE >> 20, metavar="MB", help=f"of the copy ({LARGE >> 20})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")

@@ -19,7 +19,7 @@ from typing import Any
 import minitensor as mt
 from minitensor.bench import ladder, machine, models, programs
 from minitensor.bench.clock import best_time
-from minitensor.bench.compare import positive, selected
+from minitensor.bench.compare import duration, positive, selected
 
 F = mt.nn.functional
 Make = Callable[[int], Callable[[], object]]
@@ -208,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--filter", default="", help="only lines whose name contains this, or one of these: a|b")
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, help="of the kernels (all cores)")
-    parser.add_argument("--seconds", type=float, default=0.2, help="how long each point is timed (0.2)")
+    parser.add_argument("--seconds", type=duration, default=0.2, help="how long each point is timed (0.2)")
     parser.add_argument("--points", type=positive, default=99, help="only so many of the sizes, from the smallest")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument("--picture", type=Path, default=Path("scaling.png"), metavar="FILE", help="(scaling.png)")

@@ -172,6 +172,7 @@ def test_the_layer_over_numpy_computes_what_the_cases_ask() -> None:
         (["--filter", "no such case"], "no case contains 'no such case'"),
         (["--peers", "tensorflow"], "tensorflow: not one of minitensor, torch, numpy, jax"),
         (["--threads", "0"], "'0' is not a whole number of 1 or more"),
+        (["--seconds", "0"], "'0' is not a number of seconds above 0"),
     ],
 )
 def test_compare_refuses(arguments: list[str], said: str, capsys: Any) -> None:

@@ -199,13 +199,23 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def duration(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
 def add_options(parser: argparse.ArgumentParser, *, default_peers: str) -> None:
     """The options that `compare.py` and `minitensor bench` share."""
     parser.add_argument("--filter", default="", help="only cases whose name contains this, or one of these: a|b")
     parser.add_argument("--peers", type=_names, default=_names(default_peers), help=f"of {', '.join(peers.TITLES)}")
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, help="of each peer (all cores)")
     parser.add_argument("--rounds", type=positive, default=5, help="how often each is timed; the best counts (5)")
-    parser.add_argument("--seconds", type=float, default=0.15, help="how long each is timed in a round (0.15)")
+    parser.add_argument("--seconds", type=duration, default=0.15, help="how long each is timed in a round (0.15)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

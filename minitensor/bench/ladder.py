@@ -14,7 +14,7 @@ from typing import Any
 import minitensor as mt
 
 from . import machine, programs
-from .compare import positive, selected
+from .compare import duration, positive, selected
 
 COLOURS = {"reference": "#9e9e9e", "naive": "#b3cde3", "blocked": "#6497b1", "simd": "#005b96", "fast": "#f28e2b"}
 
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").replace("\n", " "), allow_abbrev=False)
     parser.add_argument("--filter", default="", help="only operators whose name contains this, or one of these: a|b")
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, help="of the kernels (all cores)")
-    parser.add_argument("--seconds", type=float, default=0.3, help="how long each rung is timed (0.3)")
+    parser.add_argument("--seconds", type=duration, default=0.3, help="how long each rung is timed (0.3)")
     parser.add_argument("--scale", type=positive, default=4, help="the size of the operators (4)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument("--picture", type=Path, default=Path("ladder.png"), metavar="FILE", help="(ladder.png)")
