@@ -190,7 +190,7 @@ def test_importing_loads_no_more_than_programs_need():
     )
     code = f"import sys, minitensor; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert run.stdout.splitlines()[-1] == "[]"  # an editable install may print before
     for name in ("datasets", "implicit", "learn", "ode", "soft"):
         assert getattr(mt, name).__name__ == f"minitensor.{name}"
         assert name in dir(mt)
