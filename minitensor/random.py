@@ -15,8 +15,9 @@ from . import dtypes, generator
 from .device import check as check_device
 from .errors import DtypeError, ShapeError
 from .generator import memory_axes
-from .graph import assign, check_writable, wrap
+from .graph import assign, check_writable, records, wrap
 from .ops.common import draws_numbers, raw
+from .ops.indexing import setitem
 from .ops.shape import new_sizes
 
 __all__ = [
@@ -375,7 +376,10 @@ def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
     check_writable(name, x)
     made = np.empty_like(x.array)
     _fill(made, generator, draw)
-    assign(name, x, wrap(made))
+    if records(x):
+        setitem(x, ..., wrap(made))  # x stays where it is in the graph, with the gradient 0
+    else:
+        assign(name, x, wrap(made))
     return x
 
 

@@ -759,3 +759,25 @@ def test_a_quotient_may_be_written_in_place():
     h.sum().backward()
     assert x.grad.tolist() == [1, 2 / 3]
     np.testing.assert_allclose(y.grad.array, [-0.5, -12 / 9], rtol=1e-15)
+
+
+def test_random_numbers_written_into_the_graph_have_the_gradient_zero():
+    x = leaf(1.0, 2.0)
+    for write in (mt.Tensor.normal_, mt.Tensor.uniform_):
+        x.grad = None
+        h = x * 2
+        write(h)
+        assert h.requires_grad
+        (h * h).sum().backward()
+        assert x.grad.tolist() == [0, 0]
+
+
+def test_a_copied_parameter_has_no_gradient_and_a_copied_leaf_its_own():
+    x, w = leaf(1.0, 2.0), mt.nn.Parameter(mt.ones(2))
+    (x * w).sum().backward()
+    assert copy.deepcopy(x).grad.tolist() == [1, 1]
+    assert copy.deepcopy(x).grad is not x.grad
+    twin = copy.deepcopy({"a": w, "b": w})
+    assert twin["a"] is twin["b"]
+    assert twin["a"].grad is None
+    assert w.grad.tolist() == [1, 2]

@@ -44,6 +44,13 @@ class Parameter(Tensor):
         out: Parameter = _owned(cls, data, requires_grad)
         return out
 
+    def __deepcopy__(self, memo: Any) -> Any:
+        known = id(self) in memo
+        made = super().__deepcopy__(memo)
+        if not known:
+            made.leaf_grad = None  # a copied module begins without gradients
+        return made
+
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return f"Parameter containing:\n{tensor_str(self)}"
 
