@@ -26,9 +26,10 @@ from . import batching, creation, graph, pytree
 from .autograd.function import Function
 from .autograd.modes import enable_grad, no_grad
 from .errors import ConvergenceError, DtypeError, ShapeError, TimesError
-from .implicit import _pack, _pull, _unpack, root
+from .implicit import _pull, root
 from .ops import shape as shapes
 from .ops.common import elements
+from .solvers import _pack, _unpack
 from .tensor import Tensor
 from .utils.checkpoint import layered
 from .utils.invertible import invertible_sequential

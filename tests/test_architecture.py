@@ -38,7 +38,7 @@ FLOORS = [
         "settings",
     },
     {"autograd", "func", "linalg", "special"},
-    {"nn", "optim", "utils", "implicit", "ode", "soft"},
+    {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers"},
     {"training"},
     {"bench", "keras", "learn", "datasets", "train", "cli"},
     {"__init__", "__main__"},
