@@ -33,7 +33,8 @@ Allocator small;  // NumPy's own
 // without elements is freed as one byte whatever was asked for.
 std::mutex held_mutex;
 std::unordered_map<void*, size_t>& held() {
-  static auto* const blocks = new std::unordered_map<void*, size_t>;  // arrays may outlive what is static
+  static auto* const blocks =
+      new std::unordered_map<void*, size_t>;  // never freed: arrays may live on
   return *blocks;
 }
 
