@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 
 import minitensor as mt
 from minitensor import _core
+from minitensor.methods import Methods
 from minitensor.op import OPS
 
 EXAMPLES = int(os.environ.get("MINITENSOR_FUZZ", "20"))
@@ -234,10 +235,14 @@ def functions():
                 continue
             seen.add(id(f))
             yield pytest.param(name, f, False, id=f"{space}.{name}")
-    for name, f in sorted(vars(mt.Tensor).items()):
+    methods = {
+        name: f for cls in reversed(mt.Tensor.__mro__) if issubclass(cls, Methods) for name, f in vars(cls).items()
+    }
+    for name, f in sorted(methods.items()):
         if (
             callable(f)
             and name not in LEAVE
+            and (name[0] != "_" or name.startswith("__"))
             and not (name.startswith("__") and name in vars(object))
             and id(f) not in seen
         ):
