@@ -138,7 +138,8 @@ def test_heads_as_they_lie(length):
     arrays = [v.detach().numpy() for v in views]
     want = by_numpy(*arrays, np.where(np.tri(length), 0, -np.inf))
     np.testing.assert_allclose(z.detach().numpy(), want, rtol=1e-9, atol=1e-12)
-    assert y.transpose(1, 2).is_contiguous()
+    if mt.cpu.isa() != "reference":  # NumPy lays its results out in row-major order
+        assert y.transpose(1, 2).is_contiguous()
     for a, b in zip(mt.autograd.grad((y**2).sum(), views), mt.autograd.grad((z**2).sum(), copies), strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-9, atol=1e-12)
         assert a.shape == (2, 4, length, 8)
