@@ -107,11 +107,6 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
              return reduction(#name, f, arguments, given);                                      \
            })
 
-void need_sizes(const char* name, const Array& x, int64_t outer, int64_t n, int64_t inner) {
-  if (outer < 0 || n < 0 || inner < 0 || outer * n * inner != x.size())
-    fail(std::string(name) + ": outer, n and inner are not the sizes of " + describe(shape_of(x)));
-}
-
 }  // namespace
 
 void bind_reduce(py::module_& m) {
@@ -161,7 +156,7 @@ void bind_reduce(py::module_& m) {
   m.def(
       "var",
       [](const Array& x, int64_t outer, int64_t n, int64_t inner, double freedom) {
-        need_sizes("var", x, outer, n, inner);
+        check_middle("var", x, outer, n, inner);
         return by_dtype(
             "var",
             [&](auto t) {
@@ -179,7 +174,7 @@ void bind_reduce(py::module_& m) {
   m.def(
       "cumsum",
       [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
-        need_sizes("cumsum", x, outer, n, inner);
+        check_middle("cumsum", x, outer, n, inner);
         return by_dtype(
             "cumsum",
             [&](auto t) {
@@ -215,7 +210,7 @@ void bind_reduce(py::module_& m) {
   m.def(
       "linear_scan",
       [](const Array& a, const Array& b, int64_t outer, int64_t n, int64_t inner, bool reverse) {
-        need_sizes("linear_scan", a, outer, n, inner);
+        check_middle("linear_scan", a, outer, n, inner);
         if (shape_of(a) != shape_of(b))
           fail("linear_scan: a " + describe(shape_of(a)) + " and b " + describe(shape_of(b)) +
                " differ in shape");
