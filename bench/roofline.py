@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import minitensor as mt
+from minitensor.arguments import positive
 from minitensor.bench import ladder, machine, programs
-from minitensor.bench.compare import duration, positive, selected
+from minitensor.bench.compare import duration, selected
 
 LARGE, SMALL = 512 << 20, 1 << 20  # bytes of a copy in memory (beyond most caches), and in a core's cache
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import minitensor as mt
+from minitensor.arguments import positive
 from minitensor.bench import ladder, machine, models, programs
 from minitensor.bench.clock import best_time
-from minitensor.bench.compare import duration, positive, selected
+from minitensor.bench.compare import duration, selected
 
 F = mt.nn.functional
 Make = Callable[[int], Callable[[], object]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import math
 import platform
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import cpu, graph
+from .arguments import above_zero, positive
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ def _add_train(commands: Any) -> None:
     described = "; ".join(f"{name}: {line}" for name, line in zip(MODELS, lines, strict=True))
     train.add_argument("--model", choices=tuple(MODELS), help=f"the network ({described})")
     train.add_argument(
-        "--epochs", metavar="N", type=_positive, help="how often every picture is seen (digits: 20, mnist: 3)"
+        "--epochs", metavar="N", type=positive, help="how often every picture is seen (digits: 20, mnist: 3)"
     )
     train.add_argument(
-        "--batch-size", metavar="N", type=_positive, help="pictures for each step of the weights (digits: 32)"
+        "--batch-size", metavar="N", type=positive, help="pictures for each step of the weights (digits: 32)"
     )
-    train.add_argument("--lr", metavar="X", type=_rate, help="the learning rate at the start (digits: 0.003)")
+    train.add_argument("--lr", metavar="X", type=above_zero, help="the learning rate at the start (digits: 0.003)")
     train.add_argument("--seed", metavar="N", type=_seed, help="decides the split, the first weights and the order (0)")
-    train.add_argument("--threads", metavar="N", type=_positive, help="changes the time, and no digit of a result")
+    train.add_argument("--threads", metavar="N", type=positive, help="changes the time, and no digit of a result")
     train.add_argument(
         "--kernels",
         choices=cpu.RUNGS[1:],
@@ -111,26 +111,10 @@ def _add_train(commands: Any) -> None:
     train.set_defaults(run=_train)
 
 
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
-
-
 def _seed(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
     return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return rate
 
 
 def _fail(error: BaseException | str) -> int:

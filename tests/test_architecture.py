@@ -20,7 +20,7 @@ PACKAGE = ROOT / "minitensor"
 
 # The floors of the house, from the ground up: a module imports only from its own floor or from below.
 FLOORS = [
-    {"errors", "version", "return_types", "pytree", "_cython", "_core"},
+    {"arguments", "errors", "version", "return_types", "pytree", "_cython", "_core"},
     {"dtypes", "device", "op", "generator"},
     {"graph"},
     {"ops"},

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..arguments import above_zero, positive
 from . import peers
 from .cases import CASES
 
@@ -193,20 +194,8 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
-
-
 def duration(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
+    return above_zero(text, "a number of seconds")
 
 
 def add_options(parser: argparse.ArgumentParser, *, default_peers: str) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import minitensor as mt
 
+from ..arguments import positive
 from . import machine, programs
-from .compare import duration, positive, selected
+from .compare import duration, selected
 
 COLOURS = {"reference": "#9e9e9e", "naive": "#b3cde3", "blocked": "#6497b1", "simd": "#005b96", "fast": "#f28e2b"}
 
