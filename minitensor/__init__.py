@@ -992,7 +992,7 @@ __all__ = [
 ]
 
 # Parts that most programs do without, and whose imports take time: loaded when first asked for.
-_LATER = ("datasets", "implicit", "learn", "ode", "soft")
+_LATER = ("datasets", "implicit", "learn", "models", "ode", "soft", "text")
 
 
 def __getattr__(name: str) -> _Any:

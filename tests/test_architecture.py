@@ -40,7 +40,7 @@ FLOORS = [
     {"autograd", "func", "linalg", "special"},
     {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers"},
     {"training"},
-    {"bench", "keras", "learn", "datasets", "train", "cli"},
+    {"bench", "keras", "learn", "datasets", "models", "text", "train", "cli"},
     {"__init__", "__main__"},
 ]
 MAY_IMPORT_CORE = {"ops", "optim", "cpu"}
@@ -191,6 +191,6 @@ def test_importing_loads_no_more_than_programs_need():
     code = f"import sys, minitensor; print([m for m in {heavy} if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines()[-1] == "[]"  # an editable install may print before
-    for name in ("datasets", "implicit", "learn", "ode", "soft"):
+    for name in ("datasets", "implicit", "learn", "models", "ode", "soft", "text"):
         assert getattr(mt, name).__name__ == f"minitensor.{name}"
         assert name in dir(mt)

@@ -1,0 +1,5 @@
+"""Published networks, with their own sizes and the names of their published weights."""
+
+from .gpt2 import GPT2, GPT2Config
+
+__all__ = ["GPT2", "GPT2Config"]
