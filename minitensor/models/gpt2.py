@@ -163,7 +163,7 @@ class GPT2(nn.Module):
     >>> _ = mt.manual_seed(0)
     >>> model = GPT2(GPT2Config(vocab_size=65, n_positions=32, n_embd=24, n_layer=2, n_head=3))
     >>> model(mt.tensor([[1, 2, 3]])).shape
-    Size([1, 3, 65])
+    minitensor.Size([1, 3, 65])
     >>> len(model.generate([1, 2, 3], 4))
     7
     """
