@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DtypeError, GraphError, OutOfMemoryError, ShapeError
-from .op import SHAPE, Op
+from .op import SHAPE, SHAPES, Op
 
 try:
     import cython
@@ -39,7 +39,7 @@ _ndarray = cython.declare(object, np.ndarray)
 _F32 = cython.declare(object, np.dtype("float32"))
 _F64 = cython.declare(object, np.dtype("float64"))
 _SHAPE = cython.declare(cython.longlong, SHAPE)
-_getframe = cython.declare(object, sys._getframe)
+_SHAPES = cython.declare(cython.longlong, SHAPES)
 _reference = cython.declare(cython.bint, False)
 _inferring = cython.declare(cython.longlong, 0)  # how many threads are in inference mode
 _paused = cython.declare(cython.longlong, 0)  # how many threads do not record
@@ -164,22 +164,13 @@ def uses_reference() -> bool:
 # --- where in the user's program --------------------------------------------------------------------------------------
 
 # Of the Python files: an editable installation has the compiled graph elsewhere.
-_package = os.path.dirname(os.path.abspath(str(sys.modules[Op.__module__].__file__))) + os.sep
-_ours: dict[str, bool] = {}
+_package = cython.declare(object, os.path.dirname(os.path.abspath(str(sys.modules[Op.__module__].__file__))) + os.sep)
 
 
+@cython.cfunc
 def _here() -> Any:
     """The innermost place outside this package, as (code, instruction): cheap to take, read only for an error."""
-    frame: Any = _getframe(0)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        ours = _ours.get(name)
-        if ours is None:
-            ours = _ours[name] = name.startswith(_package)
-        if not ours:
-            return frame.f_code, frame.f_lasti
-        frame = frame.f_back
-    return None
+    return _place(_package)
 
 
 def _describe(place: Any) -> str:
@@ -564,6 +555,7 @@ _promote: Any = None  # promote(name, a, b): both in their common dtype
 _promote_float: Any = None  # promote_float(name, a): in a floating dtype
 _cast: Any = None  # cast(a, dtype)
 _same: Any = None  # the operator same(x): the identity
+_place = cython.declare(object, None)  # place(folder): the innermost (code, instruction) outside it
 
 
 def set_algebra(
@@ -577,12 +569,13 @@ def set_algebra(
     promote_float: Any,
     cast: Any,
     same: Op,
+    place: Any,
 ) -> None:
     """Hands the graph what it needs of the operators: to add gradients, to write through views, to promote dtypes."""
-    global _add, _add_into, _copy, _sum_to, _expand, _view_write, _promote, _promote_float, _cast, _same
+    global _add, _add_into, _copy, _sum_to, _expand, _view_write, _promote, _promote_float, _cast, _same, _place
     _add, _add_into, _copy, _sum_to, _expand, _view_write = add, add_into, copy, sum_to, expand, view_write
     _promote, _promote_float, _cast = promote, promote_float, cast
-    _same = same
+    _same, _place = same, place
 
 
 _NO_PARAMS: dict = {}
@@ -766,6 +759,36 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
     return t
 
 
+def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
+    """`attempt` for an operator on any number of tensors, which come as a list or a tuple."""
+    row: Row = _row(op)
+    if row.kernel is None or _reference or not isinstance(tensors, (list, tuple)):
+        return None
+    arrays: list = []
+    on_tensors: cython.bint = False
+    wants: cython.bint = False
+    t: Tensor
+    for a in tensors:
+        if isinstance(a, Tensor):
+            t = a
+            if t.base is not None:
+                _refresh(t)
+            if t.layer is not None:
+                return None
+            arrays.append(t.array)
+            on_tensors = True
+            wants = wants or t._wants
+        else:
+            arrays.append(a)
+    out = row.kernel(arrays, *params)
+    if out is None or not on_tensors:
+        return out
+    t = _new(out)
+    if wants and _recording() and _is_float(t.array):
+        _record(op, row, tuple(tensors), _named(row, params, 0), (t,), None)
+    return t
+
+
 @cython.cfunc
 def _named(row: Row, args: tuple, n: cython.Py_ssize_t) -> dict:
     """The parameters, which come after n arrays, by name."""
@@ -932,7 +955,7 @@ def _record(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved: An
         node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
     for j in range(len(outs)):
         t = outs[j]
-        if _is_float(t.array):
+        if saved is None or _is_float(t.array):  # of what a kernel gave, it was asked before
             t._node = node
             t._index = j
             t._wants = True
@@ -955,7 +978,10 @@ def _holds_arrays(kept: Sequence[Any]) -> cython.bint:
 @cython.cfunc
 def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
     """The value that a role of Op.saves stands for, as a saved value."""
-    if role >= _SHAPE:
+    if role >= _SHAPES:
+        if role == _SHAPES:
+            shapes = [a.array.shape if isinstance(a, Tensor) else a.shape for a in args]
+            return _saved(tuple(shapes), _CONSTANT, None, None)
         a = args[role - _SHAPE]
         return _saved(a.array.shape if isinstance(a, Tensor) else a.shape, _CONSTANT, None, None)
     a = outs[0] if role < 0 else args[role]

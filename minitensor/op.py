@@ -11,6 +11,7 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 Result = tuple[Any, tuple[Any, ...]]  # (output or tuple of outputs, saved values)
 SHAPE = 100  # in Op.saves: the shape of argument i is SHAPE + i
+SHAPES = 99  # in Op.saves: the shapes of all arguments
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class Op:
 
     `kernel` is the short way that `graph.apply_flat` takes for small tensors: `kernel(*arrays, *parameters)`, by
     position, the parameters in the order of `names`, gives the bare output, or None where it does not take them. The
-    saved values are then those of `saves`: argument i for i, the output for -1, the shape of argument i for SHAPE + i.
-    With a kernel, `forward` need not be given.
+    saved values are then those of `saves`: argument i for i, the output for -1, the shape of argument i for SHAPE + i,
+    all shapes for SHAPES. With a kernel, `forward` need not be given. A variadic operator's kernel takes the arrays as
+    one list.
     """
 
     name: str
@@ -87,7 +89,7 @@ class Op:
         if self.custom:
             return
         if self.forward is None and self.kernel is not None:
-            object.__setattr__(self, "forward", _forward(self.kernel, self.saves, self.names))
+            object.__setattr__(self, "forward", _forward(self.kernel, self.saves, self.names, self.variadic))
         if self.name in OPS:
             raise ValueError(f"operator {self.name} is defined twice")
         OPS[self.name] = self
@@ -121,17 +123,26 @@ def _find(name: str) -> Op:
     return OPS[name]
 
 
-def _forward(kernel: Callable[..., Any], saves: tuple[int, ...], names: tuple[str, ...]) -> Callable[..., Result]:
+def _forward(
+    kernel: Callable[..., Any], saves: tuple[int, ...], names: tuple[str, ...], variadic: bool
+) -> Callable[..., Result]:
     """The kernel with its output's saved values beside it, as `Op.forward` has them."""
 
     def forward(*arrays: Array, **params: Any) -> Result:
-        out = kernel(*arrays, *[params[name] for name in names])
+        given = [params[name] for name in names]
+        out = kernel(list(arrays), *given) if variadic else kernel(*arrays, *given)
         if out is None:
             raise TypeError(f"{kernel.__name__}: the kernel does not take {[np.shape(a) for a in arrays]}")
-        saved = [arrays[i - SHAPE].shape if i >= SHAPE else out if i < 0 else arrays[i] for i in saves]
-        return out, tuple(saved)
+        return out, tuple([_role(i, arrays, out) for i in saves])
 
     return forward
+
+
+def _role(i: int, arrays: tuple[Array, ...], out: Any) -> Any:
+    """What an entry of `Op.saves` stands for."""
+    if i == SHAPES:
+        return tuple([a.shape for a in arrays])
+    return arrays[i - SHAPE].shape if i >= SHAPE else out if i < 0 else arrays[i]
 
 
 def _used(rule: Callable[..., Any] | None) -> int:

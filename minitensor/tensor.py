@@ -802,4 +802,5 @@ graph.set_algebra(
     promote_float,
     _cast,
     shapes.CLONE,
+    shapes.place,
 )

@@ -141,69 +141,121 @@ Array expand(const Array& x, const py::tuple& sizes) {
   return Array(x.dtype(), shape, strides, x.data(), x);
 }
 
-// The arrays joined along `dim`; None where they are not all of one dtype of 4 or 8 bytes.
-PyObject* cat(PyObject* const* arguments, Py_ssize_t given) {
-  const py::ssize_t dim = given > 1 ? PyLong_AsSsize_t(arguments[0]) : -1;
-  if (dim < 0) {
+// The arrays joined along an axis, or `stacked` along a new one; None where they do not fit or are
+// not all of one dtype of 4 or 8 bytes.
+PyObject* join(bool stacked, PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 2 || !PyList_Check(arguments[0]) || !PyLong_Check(arguments[1])) Py_RETURN_NONE;
+  PyObject* const parts = arguments[0];
+  const Py_ssize_t count = PyList_GET_SIZE(parts);
+  for (Py_ssize_t k = 0; k < count; ++k)
+    if (!py::isinstance<Array>(PyList_GET_ITEM(parts, k))) Py_RETURN_NONE;
+  if (count == 0) Py_RETURN_NONE;
+  const auto part = [&](Py_ssize_t k) {
+    return py::reinterpret_borrow<Array>(PyList_GET_ITEM(parts, k));
+  };
+  const Array first = part(0);
+  const auto* like = py::detail::array_proxy(first.ptr());
+  const int ndim = like->nd + stacked;
+  py::ssize_t dim = PyLong_AsSsize_t(arguments[1]);
+  if (dim < 0 && !PyErr_Occurred()) dim += ndim;
+  if (dim < 0 || dim >= ndim || ndim > kMaxDims) {
     PyErr_Clear();
     Py_RETURN_NONE;
   }
-  std::vector<Array> parts;
-  Shape shape;
-  for (Py_ssize_t k = 1; k < given; ++k) {
-    if (!py::isinstance<Array>(arguments[k])) Py_RETURN_NONE;
-    const auto x = py::reinterpret_borrow<Array>(arguments[k]);
-    const auto* a = py::detail::array_proxy(x.ptr());
-    if (k == 1) {
-      if ((x.itemsize() != 4 && x.itemsize() != 8) || x.dtype().flags() || dim >= x.ndim())
-        Py_RETURN_NONE;
-      shape = shape_of(x);
-    } else {
-      if (a->descr != py::detail::array_proxy(arguments[1])->descr) Py_RETURN_NONE;
-      if (a->nd != static_cast<int>(shape.size())) Py_RETURN_NONE;
-      for (int d = 0; d < a->nd; ++d)
-        if (d != dim && a->dimensions[d] != shape[d]) Py_RETURN_NONE;
-      shape[dim] += a->dimensions[dim];
-    }
-    parts.push_back(contiguous(x));
+  const py::dtype dtype = first.dtype();
+  const py::ssize_t item = dtype.itemsize();
+  if ((item != 4 && item != 8) || dtype.flags()) Py_RETURN_NONE;
+  Shape shape(like->dimensions, like->dimensions + like->nd);
+  if (stacked) shape.insert(shape.begin() + dim, count);
+  for (Py_ssize_t k = 1; k < count; ++k) {
+    const auto* a = py::detail::array_proxy(PyList_GET_ITEM(parts, k));
+    if (a->descr != like->descr || a->nd != like->nd) Py_RETURN_NONE;
+    for (int d = 0; d < a->nd; ++d)
+      if ((stacked || d != dim) && a->dimensions[d] != like->dimensions[d]) Py_RETURN_NONE;
+    if (!stacked) shape[dim] += a->dimensions[dim];
   }
-  Array out = empty(parts[0].dtype(), shape);
   int64_t outer = 1, inner = 1;
-  for (size_t d = 0; d < shape.size(); ++d)
-    (static_cast<py::ssize_t>(d) < dim ? outer : inner) *=
-        d == static_cast<size_t>(dim) ? 1 : shape[d];
-  std::vector<int64_t> width;
-  std::vector<const void*> from;
-  for (const Array& x : parts) {
-    width.push_back(x.shape(dim) * inner);
-    from.push_back(x.data());
+  for (int d = 0; d < dim; ++d) outer *= shape[d];
+  for (int d = dim + 1; d < ndim; ++d) inner *= shape[d];
+  std::vector<int64_t> width(count);
+  std::vector<const void*> from(count);
+  std::vector<Array> held;
+  for (Py_ssize_t k = 0; k < count; ++k) {
+    const Array x = part(k), y = contiguous(x);
+    if (y.ptr() != x.ptr()) held.push_back(y);
+    width[k] = stacked ? inner : y.shape(dim) * inner;
+    from[k] = y.data();
   }
+  Array out = empty(dtype, shape);
   const auto run = [&](auto t) {
     using T = decltype(t);
     T* to = static_cast<T*>(out.mutable_data());
-    const int64_t count = static_cast<int64_t>(parts.size());
     const T* const* at = reinterpret_cast<const T* const*>(from.data());
-    const auto call = [&] { active<T>().cat(to, at, width.data(), count, outer); };
-    if (out.size() < 4096)
-      call();
-    else
-      without_gil(call);
+    without_gil(out.size(), [&] { active<T>().cat(to, at, width.data(), count, outer); });
   };
-  out.itemsize() == 4 ? run(float{}) : run(double{});
+  item == 4 ? run(float{}) : run(double{});
   return out.release().ptr();
+}
+
+// x under another shape, of which one size may be -1: a view where x is contiguous, else a copy
+// where NumPy needs one. None where the sizes do not fit.
+PyObject* reshape(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 2 || !py::isinstance<Array>(arguments[0]) || !PyTuple_Check(arguments[1]))
+    Py_RETURN_NONE;
+  const auto* x = py::detail::array_proxy(arguments[0]);
+  const Py_ssize_t ndim = PyTuple_GET_SIZE(arguments[1]);
+  if (ndim > kMaxDims) Py_RETURN_NONE;
+  py::ssize_t shape[kMaxDims], count = 1, known = 1, hole = -1;
+  for (int d = 0; d < x->nd; ++d) count *= x->dimensions[d];
+  for (Py_ssize_t d = 0; d < ndim; ++d) {
+    PyObject* const size = PyTuple_GET_ITEM(arguments[1], d);
+    if (!PyLong_CheckExact(size)) Py_RETURN_NONE;
+    shape[d] = PyLong_AsSsize_t(size);
+    if (shape[d] == -1 && !PyErr_Occurred() && hole < 0) {
+      hole = d;
+    } else if (shape[d] < 0 || __builtin_mul_overflow(known, shape[d], &known)) {
+      PyErr_Clear();
+      Py_RETURN_NONE;
+    }
+  }
+  if (hole < 0 ? known != count : known == 0 || count % known) Py_RETURN_NONE;
+  if (hole >= 0) shape[hole] = count / known;
+  const auto& api = py::detail::npy_api::get();
+  if (!(x->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_)) {
+    py::detail::npy_api::PyArray_Dims sizes{shape, static_cast<int>(ndim)};
+    return api.PyArray_Newshape_(arguments[0], &sizes, 0);
+  }
+  Py_INCREF(x->descr);  // which the view takes over
+  PyObject* const view = api.PyArray_NewFromDescr_(
+      api.PyArray_Type_, x->descr, static_cast<int>(ndim), shape, nullptr, x->data,
+      x->flags & ~py::detail::npy_api::NPY_ARRAY_OWNDATA_, nullptr);
+  if (view == nullptr) return nullptr;
+  Py_INCREF(arguments[0]);  // likewise, also where it fails
+  if (api.PyArray_SetBaseObject_(view, arguments[0]) < 0) {
+    Py_DECREF(view);
+    return nullptr;
+  }
+  return view;
 }
 
 }  // namespace
 
 void bind_scatter(py::module_& m) {
-  def_fast(m, "cat", "cat(dim: int, *x: numpy.ndarray) -> numpy.ndarray",
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
-             try {
-               return cat(arguments, given);
-             } catch (...) {
-               return raise_pending();
-             }
-           });
+#define MT_MOVE(name, signature, call)                                                \
+  def_fast(m, name, name signature,                                                   \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* { \
+             try {                                                                    \
+               return call;                                                           \
+             } catch (...) {                                                          \
+               return raise_pending();                                                \
+             }                                                                        \
+           })
+  MT_MOVE("cat", "(x: list[numpy.ndarray], dim: int) -> numpy.ndarray",
+          join(false, arguments, given));
+  MT_MOVE("stack", "(x: list[numpy.ndarray], dim: int) -> numpy.ndarray",
+          join(true, arguments, given));
+  MT_MOVE("reshape", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
+          reshape(arguments, given));
   m.def("index_select", index_select, py::arg("x"), py::arg("index"), py::arg("dim"));
   m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"));
   m.def("gather", gather, py::arg("x"), py::arg("index"), py::arg("dim"));

@@ -7,34 +7,30 @@ namespace mt {
 
 namespace {
 
-// (outer, n, inner) of an array around an axis counted from the front; an array without axes has
-// one of size 1.
+// (outer, n, inner) of an array around an axis, of which an array without axes has one of size 1.
 struct Lines {
   int64_t outer = 1, n = 1, inner = 1;
 
-  Lines(const char* op, const Array& x, PyObject* axis) {
-    const Py_ssize_t dim = PyNumber_AsSsize_t(axis, PyExc_IndexError);
-    if (dim == -1 && PyErr_Occurred()) throw py::error_already_set();
-    if (dim < 0 || dim >= std::max<py::ssize_t>(x.ndim(), 1))
-      fail_index(std::string(op) + ": axis " + std::to_string(dim) + " is out of range");
+  Lines(const Array& x, py::ssize_t dim) {
     for (py::ssize_t d = 0; d < x.ndim(); ++d)
       (d < dim ? outer : d == dim ? n : inner) *= x.shape(d);
   }
 };
 
 // y = kernel(table, y, arrays..., outer, n, inner), of the arrays' common shape and dtype; None for
-// another dtype. Python gives the arrays, then the axis.
-template <int arrays, class Kernel>
+// another dtype or if there is no such axis. Python gives the arrays, then the axis.
+template <int arrays, class Kernel>  // one or two
 PyObject* along(const char* op, const Kernel& kernel, PyObject* const* arguments,
                 Py_ssize_t given) {
   try {
     if (given != arrays + 1)
       throw py::type_error(std::string(op) + ": takes " + std::to_string(arrays) +
                            " arrays and an axis");
-    Array in[arrays];
-    for (int k = 0; k < arrays; ++k) {
+    for (int k = 0; k < arrays; ++k)
       if (!py::isinstance<Array>(arguments[k])) Py_RETURN_NONE;
-      in[k] = py::reinterpret_borrow<Array>(arguments[k]);
+    Array in[] = {py::reinterpret_borrow<Array>(arguments[0]),
+                  py::reinterpret_borrow<Array>(arguments[arrays - 1])};
+    for (int k = 0; k < arrays; ++k) {
       if (!(is<float>(in[0]) ? is<float>(in[k]) : is<double>(in[0]) && is<double>(in[k])))
         Py_RETURN_NONE;
       const auto *x = in[0].shape(), *y = in[k].shape();
@@ -42,13 +38,19 @@ PyObject* along(const char* op, const Kernel& kernel, PyObject* const* arguments
         fail(std::string(op) + ": the shapes " + describe(shape_of(in[0])) + " and " +
              describe(shape_of(in[k])) + " differ");
     }
-    const Lines lines(op, in[0], arguments[arrays]);
+    if (!PyLong_Check(arguments[arrays])) Py_RETURN_NONE;
+    py::ssize_t dim = PyLong_AsSsize_t(arguments[arrays]);
+    if (dim == -1 && PyErr_Occurred()) throw py::error_already_set();
+    const py::ssize_t ndim = std::max<py::ssize_t>(in[0].ndim(), 1);
+    if (dim < -ndim || dim >= ndim) Py_RETURN_NONE;
+    if (dim < 0) dim += ndim;
+    const Lines lines(in[0], dim);
     const auto run = [&](auto t) {
       using T = decltype(t);
       const T* from[arrays];
-      for (Array& x : in) {
-        x = contiguous(x);
-        from[&x - in] = static_cast<const T*>(x.data());
+      for (int k = 0; k < arrays; ++k) {
+        in[k] = contiguous(in[k]);
+        from[k] = static_cast<const T*>(in[k].data());
       }
       Array y = empty<T>(static_cast<int>(in[0].ndim()), in[0].shape());
       T* to = data<T>(y);

@@ -29,6 +29,7 @@ from .common import (
     draws,
     draws_numbers,
     elementwise,
+    floating,
     is_floating,
     need_float,
     number,
@@ -77,8 +78,7 @@ def silu(input: Any) -> Any:
     >>> mt.nn.functional.silu(mt.tensor([0.0, 1.0]))
     tensor([0.0000, 0.7311])
     """
-    need_float("silu", input)
-    return apply(SILU, input)
+    return floating(SILU, input)
 
 
 # --- gelu -------------------------------------------------------------------------------------------------------------
@@ -138,10 +138,11 @@ GELU_VJP: Op = elementwise(
 GELU = elementwise(
     "gelu",
     reference=_gelu_reference,
-    kernel=lambda x, *, approximate: (_core.gelu_tanh if approximate == "tanh" else _core.gelu)(x),
+    kernel=lambda x, approximate: (_core.gelu_tanh if approximate == "tanh" else _core.gelu)(x),
     rules=(_gelu_vjp,),
     saves="x",
     samples=_each_gelu(ONE),
+    names=("approximate",),
 )
 
 
@@ -155,10 +156,9 @@ def gelu(input: Any, *, approximate: str = "none") -> Any:
     >>> mt.nn.functional.gelu(mt.tensor([-1.0, 1.0]))
     tensor([-0.1587,  0.8413])
     """
-    need_float("gelu", input)
     if approximate not in ("none", "tanh"):
         raise ShapeError(f"gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
-    return apply(GELU, input, approximate=approximate)
+    return floating(GELU, input, approximate)
 
 
 # --- leaky_relu, prelu, rrelu: a line on either side ------------------------------------------------------------------
@@ -442,8 +442,7 @@ def mish(input: Any) -> Any:
     >>> mt.nn.functional.mish(mt.tensor([-1.0, 1.0]))
     tensor([-0.3034,  0.8651])
     """
-    need_float("mish", input)
-    return apply(MISH, input)
+    return floating(MISH, input)
 
 
 # --- hardtanh, relu6, hardsigmoid, hardswish: made of lines -----------------------------------------------------------
@@ -543,8 +542,7 @@ def hardsigmoid(input: Any) -> Any:
     >>> mt.nn.functional.hardsigmoid(mt.tensor([-4.0, 0.0, 1.5]))
     tensor([0.0000, 0.5000, 0.7500])
     """
-    need_float("hardsigmoid", input)
-    return apply(HARDSIGMOID, input)
+    return floating(HARDSIGMOID, input)
 
 
 def _hardswish_slope(g: Array, x: Array) -> Array:
@@ -582,8 +580,7 @@ def hardswish(input: Any) -> Any:
     >>> mt.nn.functional.hardswish(mt.tensor([-4.0, 1.0, 4.0]))
     tensor([-0.0000,  0.6667,  4.0000])
     """
-    need_float("hardswish", input)
-    return apply(HARDSWISH, input)
+    return floating(HARDSWISH, input)
 
 
 # --- hardshrink, softshrink, tanhshrink: 0 around 0 -------------------------------------------------------------------

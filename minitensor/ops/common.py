@@ -20,6 +20,7 @@ from ..graph import (
     apply_one,
     apply_two,
     assign,
+    attempt,
     batch_levels,
     check_writable,
     uses_reference,
@@ -146,8 +147,8 @@ def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
 
 def axis(name: str, dim: Any, ndim: int) -> int:
     """`dim` counted from the front; a tensor without axes has one for this purpose."""
-    if type(dim) is int and 0 <= dim < ndim:
-        return dim
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim if dim >= 0 else dim + ndim
     try:
         d = operator.index(raw(dim))
     except TypeError:
@@ -214,6 +215,15 @@ def binary(op: Op, x: Any, y: Any, out: Any) -> Any:
     """An operator on two arguments in their common dtype; written into `out` unless that is None."""
     result = apply_two(op, x, y)
     return result if out is None else write_out(op.name, result, out)
+
+
+def floating(op: Op, input: Any, *params: Any) -> Any:
+    """An operator on one argument, which must be floating, and its parameters in the order of `op.names`."""
+    result = attempt(op, input, *params)
+    if result is None:
+        need_float(op.name, input)
+        result = apply(op, input, **dict(zip(op.names, params, strict=True)))
+    return result
 
 
 def axes(name: str, dim: Any, ndim: int) -> tuple[int, ...]:
@@ -407,10 +417,12 @@ def elementwise(
     saves: str,
     samples: Callable[[np.random.Generator], Iterator[Sample]],
     exact: bool = False,
+    names: tuple[str, ...] = (),
 ) -> Op:
     """The row of an operator that works element by element on arguments that broadcast.
 
     `saves` names what its rules get, in order: "x", "y" ... for the arguments as they come, "out" for the output.
+    `names` are the parameters', where the kernel takes them by position too.
     """
     order = tuple([("x", "y", "z").index(s) if s != "out" else -1 for s in saves.split()])
 
@@ -447,6 +459,7 @@ def elementwise(
         exact=exact,
         kernel=kernel,
         saves=order,
+        names=names,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import apply, apply_one
+from ..graph import apply, apply_one, attempt
 from ..op import Op
 from .arithmetic import add, div, mul, reciprocal, square, sub, zero
 from .common import (
@@ -476,8 +476,11 @@ def relu(input: Any) -> Any:
     >>> mt.relu(mt.tensor([-1.0, 2.0]))
     tensor([0., 2.])
     """
+    result = attempt(RELU, input)
+    if result is not None:
+        return result
     if is_floating(input):
-        return apply_one(RELU, input)
+        return apply(RELU, input)
     (x,) = promote("relu", input)
     if array_of(x).dtype.kind == "b":
         raise DtypeError("relu: bools have no positive part")

@@ -12,12 +12,13 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import OutOfMemoryError, ShapeError
-from ..graph import apply, apply_flat, replay
-from ..op import SHAPE, Op, Result, Sample
+from ..graph import apply, apply_flat, attempt, attempt_all, replay
+from ..op import SHAPE, SHAPES, Op, Result, Sample, part_of
 from . import indexing, reduce
-from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, write_out
+from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, with_batch, write_out
 
 Shape = tuple[int, ...]
+place = _core.place  # what graph.set_algebra gets of the machine
 
 
 def sizes(name: str, shape: Any) -> Shape:
@@ -73,14 +74,14 @@ def _reshape_batch(args: Any, flags: Any, *, shape: Shape) -> Any:
 RESHAPE = Op(
     "reshape",
     _reshape_reference,
-    None,
+    _reshape_reference,
     (_reshape_dx,),
     "linear",
     _reshape_samples,
     view=True,
     exact=True,
     batch=_reshape_batch,
-    kernel=np.ndarray.reshape,
+    kernel=_core.reshape,
     saves=(SHAPE,),
     names=("shape",),
 )
@@ -134,6 +135,11 @@ def reshape(input: Any, *size: Any, shape: Any = None) -> Any:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
+    if shape is None:
+        given = size[0] if len(size) == 1 and type(size[0]) is tuple else size
+        result = attempt(RESHAPE, input, given)
+        if result is not None:
+            return result
     before = shape_of(input)
     after = _resolve("reshape", before, sizes("reshape", _named(size, shape)))
     return apply_flat(RESHAPE, input, after)
@@ -416,35 +422,37 @@ def expand(input: Any, *shape: Any, size: Any = None) -> Any:
 
 
 def _cat_reference(*xs: Array, dim: int) -> Result:
-    return np.concatenate(xs, dim), (list(accumulate([x.shape[dim] for x in xs], initial=0)),)
+    return np.concatenate(xs, dim), (tuple([x.shape for x in xs]),)
 
 
-def _cat_forward(*xs: Array, dim: int) -> Result:
-    out = _core.cat(dim, *xs)
-    if out is None:
-        return _cat_reference(*xs, dim=dim)
-    return out, (list(accumulate([x.shape[dim] for x in xs], initial=0)),)
-
-
-def _cat_dx(g: Any, ends: list[int], *, position: int, dim: int) -> Any:
-    return narrow(g, dim, ends[position], ends[position + 1] - ends[position])
+def _cat_joint(wanted: Any, g: Any, before: tuple[Shape, ...], *, dim: int) -> tuple[Any, ...]:
+    found, start = [], 0
+    for i, shape in enumerate(before):
+        n = shape[dim]
+        found.append(narrow(g, dim, start, n) if wanted is None or wanted[i] else None)
+        start += n
+    return tuple(found)
 
 
 def _cat_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shapes, dim in ((((2, 3), (2, 1)), 1), (((2, 3), (0, 3), (1, 3)), 0), (((4,),), 0)):
+    for shapes, dim in ((((2, 3), (2, 1)), 1), (((2, 3), (0, 3), (1, 3)), 0), (((4,),), 0), (((2, 3), (2, 1)), -1)):
         yield Sample(tuple([rng.standard_normal(s) for s in shapes]), {"dim": dim})
 
 
 CAT = Op(
     "cat",
     _cat_reference,
-    _cat_forward,
-    (_cat_dx,),
+    None,
+    (part_of(_cat_joint),),
     "linear",
     _cat_samples,
     variadic=True,
     exact=True,
     batch=shifted("cat", "dim"),
+    joint=_cat_joint,
+    kernel=_core.cat,
+    saves=(SHAPES,),
+    names=("dim",),
 )
 
 
@@ -460,6 +468,17 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     >>> mt.cat([mt.zeros(1, 2), mt.ones(2, 2)]).shape
     minitensor.Size([3, 2])
     """
+    result = attempt_all(CAT, tensors, dim)
+    if result is None:
+        result = _joined(tensors, dim)
+    return result if out is None else write_out("cat", result, out)
+
+
+concat = concatenate = cat
+
+
+def _joined(tensors: Any, dim: int) -> Any:
+    """`cat` where the kernel does not take the tensors as they are."""
     tensors = _given("cat", tensors)
     shapes = [shape_of(x) for x in tensors]
     whole = [s for s in shapes if s != (0,)] or shapes[:1]
@@ -475,11 +494,7 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     if len(whole) != len(tensors):
         nothing = (*first[:d], 0, *first[d + 1 :])
         tensors = [apply_flat(RESHAPE, x, nothing) if s == (0,) else x for x, s in zip(tensors, shapes, strict=True)]
-    result = apply(CAT, *_one_dtype("cat", tensors), dim=d)
-    return result if out is None else write_out("cat", result, out)
-
-
-concat = concatenate = cat
+    return apply(CAT, *_one_dtype("cat", tensors), dim=d)
 
 
 def _given(name: str, tensors: Any) -> list[Any]:
@@ -500,22 +515,58 @@ def _one_dtype(name: str, tensors: list[Any]) -> list[Any]:
     return promote(name, *tensors)
 
 
+def _stack_reference(*xs: Array, dim: int) -> Result:
+    return np.stack(xs, dim), ()
+
+
+def _stack_joint(wanted: Any, g: Any, *, dim: int) -> tuple[Any, ...]:
+    return tuple(unbind(g, dim))
+
+
+def _stack_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, n, dim in (((2, 3), 2, 1), ((2, 3), 1, 2), ((), 3, 0), ((2, 0), 2, 0), ((4, 5), 3, -1)):
+        yield Sample(tuple([rng.standard_normal(shape) for _ in range(n)]), {"dim": dim})
+
+
+def _stack_batch(args: Any, flags: Any, *, dim: int) -> Any:
+    return apply(STACK, *with_batch(args, flags), dim=dim + (dim >= 0))
+
+
+STACK = Op(
+    "stack",
+    _stack_reference,
+    None,
+    (part_of(_stack_joint),),
+    "linear",
+    _stack_samples,
+    variadic=True,
+    exact=True,
+    batch=_stack_batch,
+    joint=_stack_joint,
+    kernel=_core.stack,
+    names=("dim",),
+)
+
+
 @numpy_names
 def stack(tensors: Sequence[Any], dim: int = 0, *, out: Any = None) -> Any:
     """Tensors of one shape joined along a new axis.
 
+        forward    out = the x_0, x_1, ... one after the other
+        backward   dx_i = the i-th slice of g
+
     >>> mt.stack([mt.zeros(3), mt.ones(3)]).shape
     minitensor.Size([2, 3])
     """
-    tensors = _given("stack", tensors)
-    first = shape_of(tensors[0])
-    d = axis("stack", dim, len(first) + 1)
-    for x in tensors:
-        if shape_of(x) != first:
-            raise ShapeError(f"stack: the shapes {first} and {shape_of(x)} differ")
-    inner = (*first[:d], 1, *first[d:])
-    joined = [apply_flat(RESHAPE, x, inner) for x in _one_dtype("stack", tensors)]
-    result = apply(CAT, *joined, dim=d)
+    result = attempt_all(STACK, tensors, dim)
+    if result is None:
+        tensors = _given("stack", tensors)
+        first = shape_of(tensors[0])
+        d = axis("stack", dim, len(first) + 1)
+        for x in tensors:
+            if shape_of(x) != first:
+                raise ShapeError(f"stack: the shapes {first} and {shape_of(x)} differ")
+        result = apply(STACK, *_one_dtype("stack", tensors), dim=d)
     return result if out is None else write_out("stack", result, out)
 
 

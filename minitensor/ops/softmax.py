@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes
-from ..graph import apply_flat
+from ..graph import apply_flat, attempt
 from ..op import Op, Result, Sample
 from .arithmetic import mul, neg, sub
 from .common import Array, axis, need_float, shape_of, shifted, to_dtype
@@ -136,6 +136,9 @@ def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     """
     if dtype is not None:
         input = to_dtype(input, dtypes.of(dtype))
+    result = attempt(SOFTMAX, input, dim)
+    if result is not None:
+        return result
     need_float("softmax", input)
     return apply_flat(SOFTMAX, input, axis("softmax", dim, len(shape_of(input))))
 
@@ -232,5 +235,8 @@ def log_softmax(input: Any, dim: int, dtype: Any = None) -> Any:
     """
     if dtype is not None:
         input = to_dtype(input, dtypes.of(dtype))
+    result = attempt(LOG_SOFTMAX, input, dim)
+    if result is not None:
+        return result
     need_float("log_softmax", input)
     return apply_flat(LOG_SOFTMAX, input, axis("log_softmax", dim, len(shape_of(input))))
