@@ -83,6 +83,8 @@ inline void with(int n, const F& f) {
 // --- operands
 // -------------------------------------------------------------------------------------------------------
 
+}  // namespace
+
 template <class T>
 struct Matrix {  // element (i, j) is p[i * row + j * col]
   T* p;
@@ -90,6 +92,8 @@ struct Matrix {  // element (i, j) is p[i * row + j * col]
   Matrix at(int64_t i, int64_t j) const { return {p ? p + i * row + j * col : p, row, col}; }
   Matrix transposed() const { return {p, col, row}; }
 };
+
+namespace {
 
 // How the tile reads a: packed or lying transposed; in rows a step apart; and in rows anywhere.
 template <class T>
@@ -228,18 +232,28 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
 // c (H, n) = sum (H, n) + d (H, n), n <= NV vectors. d is absent where its p is null; where c's
 // rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
 template <int H, int NV, class T, class V>
-inline __attribute__((always_inline)) void put(const V (&sum)[H][NV], int n, Matrix<T> c,
+inline __attribute__((always_inline)) void put(V (&sum)[H][NV], int n, Matrix<T> c,
                                                Matrix<const T> d) {
   constexpr int L = kLanes<T>;
   if (c.col == 1 && n == NV * L) {
+    if (d.p && d.col) {
 #pragma GCC unroll 14
-    for (int i = 0; i < H; ++i) {
+      for (int i = 0; i < H; ++i, d.p += d.row) {
 #pragma GCC unroll 8
-      for (int j = 0; j < NV; ++j) {
-        const T* more = d.p + i * d.row + j * L * d.col;
-        const Vec<T> s = sum[i][j];
-        store(c.p + i * c.row + j * L, !d.p ? s : d.col ? s + load(more) : s + splat(*more));
+        for (int j = 0; j < NV; ++j) sum[i][j] += load(d.p + j * L);
       }
+    } else if (d.p) {
+#pragma GCC unroll 14
+      for (int i = 0; i < H; ++i, d.p += d.row) {
+        const Vec<T> more = splat(*d.p);
+#pragma GCC unroll 8
+        for (int j = 0; j < NV; ++j) sum[i][j] += more;
+      }
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < H; ++i, c.p += c.row) {
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) store(c.p + j * L, sum[i][j]);
     }
     return;
   }
@@ -333,12 +347,16 @@ inline int64_t sliver(int64_t m, int64_t t) {
 // --- products
 // -------------------------------------------------------------------------------------------------------
 
+}  // namespace
+
 template <class T>
 struct Product {  // c (m, n) = a (m, k) b (k, n) + d (m, n)
   int64_t m, n, k;
   Matrix<T> c;
   Matrix<const T> a, b, d;
 };
+
+namespace {
 
 // Scalar loops over blocks that fit the first-level cache.
 template <class T>
@@ -356,6 +374,8 @@ void product_blocked(const Product<T>& p) {
               *p.c.at(i, j).p += s * *p.b.at(k, j).p;
           }
 }
+
+}  // namespace
 
 // The register tile straight on a and b. Columns of b that are not whole vectors, or lie apart, are
 // copied first, one strip at a time. Rows of a lie contiguous (a.col is 1) or columns do (a.row is
@@ -410,6 +430,10 @@ void product_simd(const Product<T>& p) {
     j += n;
   }
 }
+extern template void product_simd(const Product<float>&);  // compiled once, in matmul.cpp
+extern template void product_simd(const Product<double>&);
+
+namespace {
 
 // Strips of b's columns, as wide as a tile, for a stretch of k: packed, or where they lie.
 template <class T>

@@ -58,6 +58,9 @@ void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
 
 }  // namespace
 
+template void product_simd(const Product<float>&);
+template void product_simd(const Product<double>&);
+
 MT_RUNGS(matmul, naive, blocked, simd, fast)
 
 }  // namespace mt::MT_ISA
