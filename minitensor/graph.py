@@ -591,9 +591,11 @@ class Row:
     rules = cython.declare(tuple)
     uses = cython.declare(tuple)
     saves = cython.declare(tuple)
+    joint = cython.declare(object)
     variadic = cython.declare(cython.bint)
     view = cython.declare(cython.bint)
     broadcasts = cython.declare(cython.bint)
+    custom = cython.declare(cython.bint)
 
 
 @cython.cfunc
@@ -604,6 +606,7 @@ def _row(op: Any) -> Row:
         row.kernel, row.names = op.kernel, op.names
         row.rules, row.uses, row.saves = op.rules, op.uses, op.saves
         row.variadic, row.view, row.broadcasts = op.variadic, op.view, op.broadcasts
+        row.joint, row.custom = op.joint, op.custom
         object.__setattr__(op, "row", row)
     return row
 
@@ -744,7 +747,12 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
             given[i] = t.array
             on_tensors = True
             wants = wants or t._wants
-    out = row.kernel(*given)
+    if len(given) == 2:
+        out = row.kernel(given[0], given[1])
+    elif len(given) == 3:
+        out = row.kernel(given[0], given[1], given[2])
+    else:
+        out = row.kernel(*given)
     if out is None or not on_tensors:
         return out
     t = _new(out)
@@ -1597,10 +1605,11 @@ def _order(roots: list) -> tuple:
         for target in node.inputs:
             if target is None:
                 continue
-            if target not in pending:
-                pending[target] = _pending()
+            known = pending.get(target)
+            if known is None:
+                known = pending[target] = _pending()
                 stack.append(target)
-            p = pending[target]
+            p = known
             p.edges += 1
     order: list = []
     ready: list = []
@@ -1627,6 +1636,10 @@ def _order(roots: list) -> tuple:
 @cython.cfunc
 def _collect(p: _Pending, index: int, count: int, g: Any, owned: bool, record: bool) -> Any:
     """Adds one gradient to those of a node's output."""
+    if count == 1 and len(p.grads) == 0:  # as of most nodes
+        p.grads.append(g)
+        p.owned.append(owned)
+        return
     while len(p.grads) < count:
         p.grads.append(None)
         p.owned.append(False)
@@ -1641,17 +1654,21 @@ def _collect(p: _Pending, index: int, count: int, g: Any, owned: bool, record: b
         p.owned[index] = True
 
 
-def _unpack_array(node: Any, s: Any) -> Any:
+@cython.cfunc
+def _unpack_array(node: Node, kept: Any) -> Any:
     """A saved value as an array; raises if its memory was written since."""
-    if s is None:
+    if kept is None:
         return None
+    s: Saved = kept
     if s.unpack is not None:
         x = s.unpack(s.array)
         if not isinstance(x, Tensor):
             raise TypeError(f"{node.op.name}: the unpack hook returned a {type(x).__name__}, not a Tensor")
         return x.array
-    v = s.version
-    if v is not None and v.value != s.number:
+    if s.version is None:
+        return s.array
+    v: Version = s.version
+    if v.value != s.number:
         raise GraphError(
             f"{node.op.name}: a value that its gradient needs, of shape {s.array.shape}, was overwritten after it was "
             f"saved; saved at {_describe(node.place)}; overwritten at {_describe(v.place)}"
@@ -1761,7 +1778,8 @@ def differentiate(
         for i in range(len(order)):
             target = order[i]
             order[i] = None
-            p = pending.pop(target)
+            p = pending[target]
+            del pending[target]
             if len(p.grads) == 0 or not (p.leads or isinstance(target, Tensor)):
                 continue
             if isinstance(target, Node):
@@ -1809,14 +1827,16 @@ def _step(
 ) -> Any:
     """One node: its derivative rules, for the arguments whose gradients are wanted."""
     op = node.op
+    row: Row = _row(op)
     i: cython.Py_ssize_t
     q: _Pending
     saved: list = []
-    if node.saved is None or len(node.saved) > 0:
+    kept: tuple = node._live() if node.saved is None else node.saved
+    if len(kept) > 0:
         if on_tensors:
-            saved = [_unpack_tensor(node, s) for s in node._live()]
+            saved = [_unpack_tensor(node, s) for s in kept]
         else:
-            saved = [_unpack_array(node, s) for s in node._live()]
+            saved = [_unpack_array(node, s) for s in kept]
         if not retain and _holds_arrays(node.saved):
             node.saved = None
             node.freed = place
@@ -1827,13 +1847,11 @@ def _step(
         g = p.grads[0]
     else:
         g = tuple(_padded(p.grads, len(node.outputs)))
-        if not op.custom:
+        if not row.custom:
             g = tuple(
                 [_zeros(meta, on_tensors) if part is None else part for part, meta in zip(g, node.outputs, strict=True)]
             )
-    rules = op.rules
-    variadic: cython.bint = op.variadic
-    joint: Any = op.joint
+    joint: Any = row.joint
     found: list = [None] * len(node.inputs)
     if joint is not None:
         wanted = tuple([o is not None and (not filtered or pending[o].leads) for o in node.inputs])
@@ -1847,10 +1865,10 @@ def _step(
             continue
         if joint is not None:
             d = found[i]
-        elif variadic:
-            d = rules[0](g, *saved, position=i, **node.params)
+        elif row.variadic:
+            d = row.rules[0](g, *saved, position=i, **node.params)
         else:
-            d = rules[i](g, *saved, **node.params)
+            d = _pull(row.rules[i], g, saved, node.params)
         if d is None:
             continue
         if node.shapes is not None:
@@ -1860,7 +1878,7 @@ def _step(
             _find_nan(node, i, d)
     if node.extra is not None and node.extra.get("post"):
         found = _call_posthooks(node, found, g, on_tensors)
-    shared: cython.bint = op.custom or node.extra is not None  # the user may have kept the gradients
+    shared: cython.bint = row.custom or node.extra is not None  # the user may have kept the gradients
     if type(g) is tuple:
         saved.extend(g)
     for i in range(len(found)):
@@ -1869,9 +1887,20 @@ def _step(
             continue
         target = node.inputs[i]
         # Fresh memory, unless the rule handed on what it was given or a view of it.
-        owned = not (on_tensors or shared or d is g or isinstance(d.base, _ndarray) or _among(d, saved))
+        owned = not (on_tensors or shared or d is g or type(d.base) is _ndarray or _among(d, saved))
         count = 1 if isinstance(target, Tensor) or target.outputs is None else len(target.outputs)
         _collect(pending[target], node.indices[i], count, d, owned, on_tensors)
+
+
+@cython.cfunc
+def _pull(rule: Any, g: Any, saved: list, params: dict) -> Any:
+    """rule(g, *saved, **params); what is common, without a tuple and a dict for the call."""
+    n: cython.Py_ssize_t = len(saved)
+    if len(params) == 0 and n < 3:
+        if n == 0:
+            return rule(g)
+        return rule(g, saved[0]) if n == 1 else rule(g, saved[0], saved[1])
+    return rule(g, *saved, **params)
 
 
 @cython.cfunc

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import _core, dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply, apply_flat
+from ..graph import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul
@@ -149,8 +149,10 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     >>> mt.sum(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), 0)
     tensor([4., 6.])
     """
-    over = axes("sum", dim, len(shape_of(input)))
-    result = apply_flat(SUM, summable(input, dtype), over, bool(keepdim))
+    over, keepdim = axes("sum", dim, array_of(input).ndim), bool(keepdim)
+    result = attempt(SUM, input, over, keepdim) if dtype is None else None
+    if result is None:
+        result = apply_flat(SUM, summable(input, dtype), over, keepdim)
     return result if out is None else write_out("sum", result, out)
 
 
@@ -240,8 +242,11 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     tensor([2., 3.])
     """
     x = input if dtype is None else to_dtype(input, dtypes.of(dtype))
-    need_float("mean", x)
-    result = apply_flat(MEAN, x, axes("mean", dim, len(shape_of(x))), bool(keepdim))
+    over, keepdim = axes("mean", dim, array_of(x).ndim), bool(keepdim)
+    result = attempt(MEAN, x, over, keepdim)
+    if result is None:
+        need_float("mean", x)
+        result = apply_flat(MEAN, x, over, keepdim)
     return result if out is None else write_out("mean", result, out)
 
 
