@@ -44,6 +44,7 @@ _reference = cython.declare(cython.bint, False)
 _inferring = cython.declare(cython.longlong, 0)  # how many threads are in inference mode
 _paused = cython.declare(cython.longlong, 0)  # how many threads do not record
 _packing = cython.declare(cython.longlong, 0)  # how many hooks of saved values are in force, in all threads
+_watching = cython.declare(cython.longlong, 0)  # how many threads have a watch on what they record
 _anomaly = cython.declare(cython.bint, False)  # whether every node keeps its place
 _check_nan = cython.declare(cython.bint, False)  # whether the walk looks for NaN
 _walks = cython.declare(cython.longlong, 0)  # how many walks back there have been
@@ -70,6 +71,7 @@ class _Modes(threading.local):
             Any
         ] = []  # the hooks of saved values, the innermost last: (pack, unpack), or why there are none
         self.walk = 0  # the number of the walk back that the thread is in, or 0
+        self.watch: Any = None  # what sees every operator that is recorded
 
 
 _modes = _Modes()
@@ -114,6 +116,18 @@ def pop_pack() -> None:
     global _packing
     _modes.packs.pop()
     _packing -= 1
+
+
+def set_watch(watch: Any) -> Any:
+    """Has `watch(node, arguments, outputs)` called for every operator that this thread records; None: nothing.
+
+    Returns the watch that there was before.
+    """
+    global _watching
+    before: Any = _modes.watch
+    _watching += int(watch is not None) - int(before is not None)
+    _modes.watch = watch
+    return before
 
 
 def current_walk() -> int:
@@ -171,6 +185,11 @@ _package = cython.declare(object, os.path.dirname(os.path.abspath(str(sys.module
 def _here() -> Any:
     """The innermost place outside this package, as (code, instruction): cheap to take, read only for an error."""
     return _place(_package)
+
+
+def here() -> Any:
+    """The innermost place outside this package, to be compared with another."""
+    return _here()
 
 
 def _describe(place: Any) -> str:
@@ -967,6 +986,10 @@ def _record(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved: An
             t._node = node
             t._index = j
             t._wants = True
+    if _watching:
+        watch: Any = _modes.watch
+        if watch is not None:
+            watch(node, args[:n], outs)
 
 
 _FIRST: tuple = ((), (0,), (0, 0), (0, 0, 0))  # the first output of every argument's node
@@ -1816,6 +1839,63 @@ def differentiate(
 
 
 @cython.cfunc
+def _gradients(node: Node, row: Row, g: Any, saved: list, pending: Any, filtered: cython.bint) -> list:
+    """What the rules of a node make of the gradient of its output: those of its arguments.
+
+    `filtered`: only of those that lead to what is asked for, as `pending` says.
+    """
+    joint: Any = row.joint
+    i: cython.Py_ssize_t
+    q: _Pending
+    found: list = [None] * len(node.inputs)
+    if joint is not None:
+        wanted = tuple([o is not None and (not filtered or pending[o].leads) for o in node.inputs])
+        found = list(joint(wanted, g, *saved, **node.params))
+    for i in range(len(node.inputs)):
+        target = node.inputs[i]
+        if target is None:
+            found[i] = None
+            continue
+        if filtered:
+            q = pending[target]
+            if not q.leads:
+                found[i] = None
+                continue
+        if joint is not None:
+            d = found[i]
+        elif row.variadic:
+            d = row.rules[0](g, *saved, position=i, **node.params)
+        else:
+            d = _pull(row.rules[i], g, saved, node.params)
+        if d is None:
+            continue
+        if node.shapes is not None:
+            d = _sum_to(d, node.shapes[i])
+        found[i] = d
+        if _check_nan:
+            _find_nan(node, i, d)
+    return found
+
+
+def pull(node: Node, grads: Sequence[Any]) -> list:
+    """The gradients of one node's arguments, arrays, given those of its outputs (None: zero): its rules, and no hooks.
+
+    Nothing is freed or accumulated. Raises GraphError if an earlier walk has freed the saved values.
+    """
+    g: Any = grads[0]
+    if node.outputs is not None:
+        g = tuple(grads)
+        if not node.op.custom:
+            g = tuple([_zeros(m, False) if d is None else d for d, m in zip(grads, node.outputs, strict=True)])
+    on = _modes.grad
+    set_grad_enabled(False)
+    try:
+        return _gradients(node, _row(node.op), g, [_unpack_array(node, s) for s in node._live()], None, False)
+    finally:
+        set_grad_enabled(on)
+
+
+@cython.cfunc
 def _step(
     node: Node,
     p: _Pending,
@@ -1829,7 +1909,6 @@ def _step(
     op = node.op
     row: Row = _row(op)
     i: cython.Py_ssize_t
-    q: _Pending
     saved: list = []
     kept: tuple = node._live() if node.saved is None else node.saved
     if len(kept) > 0:
@@ -1851,31 +1930,7 @@ def _step(
             g = tuple(
                 [_zeros(meta, on_tensors) if part is None else part for part, meta in zip(g, node.outputs, strict=True)]
             )
-    joint: Any = row.joint
-    found: list = [None] * len(node.inputs)
-    if joint is not None:
-        wanted = tuple([o is not None and (not filtered or pending[o].leads) for o in node.inputs])
-        found = list(joint(wanted, g, *saved, **node.params))
-    for i in range(len(node.inputs)):
-        target = node.inputs[i]
-        if target is not None:
-            q = pending[target]
-        if target is None or (filtered and not q.leads):
-            found[i] = None
-            continue
-        if joint is not None:
-            d = found[i]
-        elif row.variadic:
-            d = row.rules[0](g, *saved, position=i, **node.params)
-        else:
-            d = _pull(row.rules[i], g, saved, node.params)
-        if d is None:
-            continue
-        if node.shapes is not None:
-            d = _sum_to(d, node.shapes[i])
-        found[i] = d
-        if _check_nan:
-            _find_nan(node, i, d)
+    found: list = _gradients(node, row, g, saved, pending, filtered)
     if node.extra is not None and node.extra.get("post"):
         found = _call_posthooks(node, found, g, on_tensors)
     shared: cython.bint = row.custom or node.extra is not None  # the user may have kept the gradients

@@ -16,7 +16,13 @@ import pytest
 import minitensor as mt
 
 ROOT = Path(__file__).resolve().parent.parent
-NEEDS = {"minitensor.datasets": "sklearn", "minitensor.learn.plot": "matplotlib"}
+NEEDS = {
+    "minitensor.datasets": "sklearn",
+    "minitensor.learn.drawing": "fast_sugiyama",
+    "minitensor.learn.layout": "fast_sugiyama",
+    "minitensor.learn.plot": "matplotlib",
+    "minitensor.learn.watching": "fast_sugiyama",
+}
 
 
 def modules() -> list[str]:

@@ -1,6 +1,8 @@
 """Seeing what a network does."""
 
-from . import plot
+from . import layout, plot
 from .counting import Count, count
+from .drawing import Drawing, draw
+from .watching import box, watch
 
-__all__ = ["Count", "count", "plot"]
+__all__ = ["Count", "Drawing", "box", "count", "draw", "layout", "plot", "watch"]
