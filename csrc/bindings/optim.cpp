@@ -1,8 +1,10 @@
 // Optimizer steps, in place: the arrays must be contiguous and of one dtype and size.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "../runtime/parallel.h"
 #include "common.h"
 
 namespace mt {
@@ -69,6 +71,36 @@ bool by_first(const py::list& arrays, const F& f) {
   return is<float>(x) ? f(float{}) : is<double>(x) ? f(double{}) : false;
 }
 
+// f(k, begin, count) over pieces of all of the arrays of these sizes, as one job for the threads: a
+// chunk is one piece of a large array or several small arrays.
+template <class F>
+void for_pieces(const std::vector<int64_t>& sizes, const F& f) {
+  constexpr int64_t kPiece = 1 << 14, kChunk = 1 << 15;  // elements; a piece is one to the kernel
+  struct Piece {
+    size_t k;
+    int64_t begin, count;
+  };
+  std::vector<Piece> pieces;
+  std::vector<size_t> first{0};  // of each chunk
+  int64_t filled = 0;
+  for (size_t k = 0; k < sizes.size(); ++k) {
+    for (int64_t begin = 0; begin < sizes[k]; begin += kPiece) {
+      const int64_t count = std::min(kPiece, sizes[k] - begin);
+      if (filled + count > kChunk) {
+        first.push_back(pieces.size());
+        filled = 0;
+      }
+      pieces.push_back({k, begin, count});
+      filled += count;
+    }
+  }
+  first.push_back(pieces.size());
+  for_chunks(static_cast<int64_t>(first.size()) - 1, [&](int64_t c) {
+    for (size_t i = first[c]; i < first[c + 1]; ++i)
+      f(pieces[i].k, pieces[i].begin, pieces[i].count);
+  });
+}
+
 }  // namespace
 
 void bind_optim(py::module_& m) {
@@ -129,11 +161,12 @@ void bind_optim(py::module_& m) {
           if (to.empty() || from.empty() || velocity.empty() || first.size() != to.size())
             return false;
           without_gil([&] {
-            for (size_t k = 0; k < to.size(); ++k) {
+            for_pieces(sizes, [&](size_t k, int64_t i, int64_t n) {
               const SgdStep s = {lr,       momentum, dampening, weight_decay,
                                  first[k], nesterov, maximize};
-              active<T>().sgd_step(to[k], velocity[k], from[k], sizes[k], s);
-            }
+              T* const b = velocity[k] == nullptr ? nullptr : velocity[k] + i;
+              active<T>().sgd_step(to[k] + i, b, from[k] + i, n, s);
+            });
           });
           return true;
         });
@@ -161,14 +194,19 @@ void bind_optim(py::module_& m) {
             return false;
           without_gil([&] {
             double last = 0, power1 = 0, power2 = 0;
+            std::vector<AdamStep> steps;
             for (size_t k = 0; k < to.size(); ++k) {
               const double n = doubles[k] == nullptr ? *numbers[k] += 1 : *doubles[k] += 1;
               if (n != last) power1 = std::pow(beta1, n), power2 = std::pow(beta2, n);
               last = n;
-              const AdamStep s = {lr,         beta1,        beta2,     eps,     1 - power1,
-                                  1 - power2, weight_decay, decoupled, maximize};
-              active<T>().adam_step(to[k], pm[k], pv[k], pl[k], from[k], sizes[k], s);
+              steps.push_back({lr, beta1, beta2, eps, 1 - power1, 1 - power2, weight_decay,
+                               decoupled, maximize});
             }
+            for_pieces(sizes, [&](size_t k, int64_t i, int64_t n) {
+              T* const largest = pl[k] == nullptr ? nullptr : pl[k] + i;
+              active<T>().adam_step(to[k] + i, pm[k] + i, pv[k] + i, largest, from[k] + i, n,
+                                    steps[k]);
+            });
           });
           return true;
         });
