@@ -56,32 +56,33 @@ inline void copy_row(T* out, const T* x, int64_t stride, int64_t n) {
 
 // What the inner loop reads of one operand: n values at `at` if step is 1, or if it is 0 one value,
 // kLanes times.
+template <class T>
+struct Reading {
+  const T* at;
+  int64_t step;
+};
+
+// One operand, and where it is gathered.
 template <class T, int kLanesUsed>
 struct Operand {
   const T* x;
-  const T* at = nullptr;
-  int64_t step = 1;
+  Reading<T> reading{nullptr, 1};
   T block[kBlock];
 
   explicit Operand(const T* base) : x(base) {}
 
   void row(int64_t offset, int64_t stride, int64_t n) {
-    step = stride != 0;
-    if (stride == 1) {
-      at = x + offset;
-      return;
-    }
-    copy_row(block, x + offset, stride, stride == 0 ? kLanesUsed : n);
-    at = block;
+    reading = {stride == 1 ? x + offset : block, stride != 0};
+    if (stride != 1) copy_row(block, x + offset, stride, stride == 0 ? kLanesUsed : n);
   }
 };
 
 template <class T>
-inline Vec<T> lanes(const Operand<T, kLanes<T>>& x, int64_t i) {
+inline Vec<T> lanes(Reading<T> x, int64_t i) {
   return load(x.at + i * x.step);
 }
 template <class T>
-inline Vec<T> lanes(const Operand<T, kLanes<T>>& x, int64_t i, int n) {
+inline Vec<T> lanes(Reading<T> x, int64_t i, int n) {
   return load_n(x.at + i * x.step, n);
 }
 
@@ -95,7 +96,7 @@ inline Mask<T> as_mask(const uint8_t* p, int n) {
   return m != 0;
 }
 template <class T>
-inline Mask<T> lanes(const Operand<uint8_t, kLanes<T>>& x, int64_t i, int n = kLanes<T>) {
+inline Mask<T> lanes(Reading<uint8_t> x, int64_t i, int n = kLanes<T>) {
   return as_mask<T>(x.at + i * x.step, n);
 }
 
@@ -114,8 +115,14 @@ inline void put(uint8_t* out, Mask<T> m, int n) {
   std::memcpy(out, &bytes, n);
 }
 
-template <class T, class Out, class F, class... Operands>
-inline void inner_loop(Out* out, int64_t n, const F& f, const Operands&... x) {
+// One line of a kernel: the inner loop. All that lies around it is compiled once for all kernels of
+// the same operands.
+template <class Out, class... In>
+using Line = void (*)(const void* f, Out* out, int64_t n, Reading<In>... x);
+
+template <class T, class F, class Out, class... In>
+void line(const void* function, Out* out, int64_t n, Reading<In>... x) {
+  const F f = *static_cast<const F*>(function);
   int64_t i = 0;
   for (; i + kLanes<T> <= n; i += kLanes<T>) put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
   if (i < n) {
@@ -124,9 +131,9 @@ inline void inner_loop(Out* out, int64_t n, const F& f, const Operands&... x) {
   }
 }
 
-// out = f(x, ...): f takes and gives vectors of kLanes<T>.
-template <class T, class Out, class F, class... In>
-inline void elementwise(const Walk& walk, const F& f, Out* out, const In*... in) {
+template <class T, class Out, class... In>
+__attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line, const void* f,
+                                         Out* out, const In*... in) {
   constexpr int kInputs = sizeof...(In);
   const int last = walk.ndim - 1;
   const bool long_rows = walk.ndim == 1 || walk.size[last] >= kLongRow;
@@ -155,14 +162,20 @@ inline void elementwise(const Walk& walk, const F& f, Out* out, const In*... in)
             place.advance(part);
             filled += part;
           }
-          (..., (x.at = x.block));
+          (..., (x.reading.at = x.block));
         }
-        inner_loop<T>(out + begin, n, f, x...);
+        line(f, out + begin, n, x.reading...);
         begin += n;
       }
     };
     run(Operand<In, kLanes<T>>(in)...);
   });
+}
+
+// out = f(x, ...): f takes and gives vectors of kLanes<T>.
+template <class T, class Out, class F, class... In>
+inline void elementwise(const Walk& walk, const F& f, Out* out, const In*... in) {
+  for_lines<T, Out, In...>(walk, line<T, F, Out, In...>, &f, out, in...);
 }
 
 // A kernel of a few words: `expression` gives the output's vector from the inputs' vectors x, y.
