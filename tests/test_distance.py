@@ -163,3 +163,25 @@ def test_bilinear_layer():
     np.testing.assert_allclose(layer(x, y).detach().numpy(), want, rtol=1e-4, atol=1e-5)
     assert mt.nn.Bilinear(3, 4, 2, bias=False).bias is None
     assert repr(layer) == "Bilinear(in1_features=3, in2_features=4, out_features=2, bias=True)"
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 2.0, math.inf])
+def test_many_rows_come_in_blocks(monkeypatch, p):
+    """Blocks of rows change no digit, nor a gradient, nor pdist's order."""
+    from minitensor.ops import distance
+
+    x, y = mt.rand(2, 13, 3, dtype=mt.float64, requires_grad=True), mt.rand(7, 3, dtype=mt.float64)
+    exact = "donot_use_mm_for_euclid_dist"
+    w = mt.rand(2, 13, 7, dtype=mt.float64)
+
+    def results():
+        d = mt.cdist(x, y, p, exact)
+        return d, mt.autograd.grad((w * d).sum(), x)[0], mt.nn.functional.pdist(x[0], p)
+
+    whole = results()
+    rows, columns = np.triu_indices(13, 1)
+    np.testing.assert_array_equal(whole[2].detach(), mt.cdist(x[0], x[0], p, exact).detach().numpy()[rows, columns])
+    for block in (1, 50, 200):
+        monkeypatch.setattr(distance, "BLOCK", block)
+        for a, b in zip(whole, results(), strict=True):
+            assert mt.equal(a, b)

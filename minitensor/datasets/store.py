@@ -126,13 +126,26 @@ def locate(*layouts: tuple[str, ...]) -> list[Path]:
     searched = folders()
     for folder in searched:
         for names in layouts:
-            paths = [path for name in names if (path := _present(folder / name))]
-            if len(paths) == len(names):
+            if paths := _together(folder, names):
                 return paths
     for names in layouts:
         if all(name in DOWNLOADS for name in names):
             return [_download(name, searched) for name in names]
     raise DatasetError(f"{_absence(layouts[0][0], searched)}, and there is no download of it")
+
+
+def found(*names: str) -> list[Path] | None:
+    """The files, if one data folder on this machine has them all; nothing is downloaded.
+
+    >>> found("no-such-set/anything.txt") is None
+    True
+    """
+    return next((paths for folder in folders() if (paths := _together(folder, names))), None)
+
+
+def _together(folder: Path, names: tuple[str, ...]) -> list[Path] | None:
+    paths = [path for name in names if (path := _present(folder / name))]
+    return paths if len(paths) == len(names) else None
 
 
 def _present(path: Path) -> Path | None:

@@ -7,6 +7,8 @@ All are made of norms of differences, and of the matrix product where that is fa
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,9 @@ from .matmul import MATMUL
 from .matrices import joint_batch, mT
 from .moments import NORM
 from .reduce import sum
-from .shape import expand, reshape
+from .shape import cat, expand, narrow, reshape
 
+BLOCK = 1 << 20  # differences that are computed at once
 MANY = 25  # rows from which on a matrix product is faster than differences
 
 
@@ -46,8 +49,8 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: Any = "use_mm_for_eucl
         backward   dx_ik = sum_j g_ij sign(x_ik - y_jk) (|x_ik - y_jk| / out_ij)^(p - 1), 0 for equal rows
 
     The euclidean distances of more than 25 rows come by a matrix product, which rounds small distances between large
-    rows; compute_mode "use_mm_for_euclid_dist" does that always, "donot_use_mm_for_euclid_dist" never. The others hold
-    all P R M differences at once.
+    rows; compute_mode "use_mm_for_euclid_dist" does that always, "donot_use_mm_for_euclid_dist" never. The others take
+    the differences of a block of rows at a time; where gradients are recorded all P R M of them are kept.
 
     Raises ShapeError for sizes that do not fit and negative p.
 
@@ -72,8 +75,16 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: Any = "use_mm_for_eucl
     many = a[-2] > MANY or b[-2] > MANY
     if p == 2 and (mode == modes[1] or (mode == modes[0] and many)):
         return _by_product(x1, x2)
-    apart = sub(reshape(x1, (*a[:-1], 1, a[-1])), reshape(x2, (*b[:-2], 1, *b[-2:])))
-    return _distance(apart, p)
+    x, y = reshape(x1, (*a[:-1], 1, a[-1])), reshape(x2, (*b[:-2], 1, *b[-2:]))
+    parts = [_distance(sub(narrow(x, -3, i, n), y), p) for i, n in _blocks(a[-2], math.prod(b) * math.prod(a[:-2]))]
+    return parts[0] if len(parts) == 1 else cat(parts, -2)
+
+
+def _blocks(rows: int, each: int) -> Iterator[tuple[int, int]]:
+    """Blocks of rows (their first, how many) with `each` differences a row, that the caches hold."""
+    size = max(1, BLOCK // max(1, each))
+    for i in range(0, max(rows, 1), size):
+        yield i, min(size, rows - i)
 
 
 def _distance(apart: Any, p: float) -> Any:
@@ -94,9 +105,13 @@ def pdist(input: Any, p: float = 2.0) -> Any:
     shape = shape_of(input)
     if len(shape) != 2:
         raise ShapeError(f"pdist: expected a matrix, got a tensor of shape {shape}")
-    all_pairs = cdist(input, input, p, "donot_use_mm_for_euclid_dist")
-    i, j = np.triu_indices(shape[0], 1)
-    return getitem(all_pairs, (i, j))
+    rows = shape[0]
+    parts = []
+    for first, count in _blocks(rows, rows * shape[1]):
+        block, rest = narrow(input, 0, first, count), narrow(input, 0, first, rows - first)
+        i, j = np.triu_indices(count, 1, rows - first)
+        parts.append(getitem(cdist(block, rest, p, "donot_use_mm_for_euclid_dist"), (i, j)))
+    return parts[0] if len(parts) == 1 else cat(parts)
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
