@@ -51,3 +51,31 @@ def table(rows: Iterable[Sequence[Any]], header: Sequence[str] = (), digits: int
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         print("  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)))
+
+
+def heat(axes: Any, matrix: Any, rows: Sequence[Any] = (), columns: Sequence[Any] = (), digits: int = 2) -> None:
+    """A matrix of shares from 0 to 1 as shades, with its numbers and the names of rows and columns."""
+    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+    for i, row in enumerate(matrix.tolist()):
+        for j, x in enumerate(row):
+            if x:
+                colour = "white" if x > 0.5 else "black"
+                axes.text(j, i, f"{x:.{digits}f}", ha="center", va="center", color=colour, fontsize=8)
+    if rows:
+        axes.set_yticks(range(len(rows)), rows)
+    if columns:
+        axes.set_xticks(range(len(columns)), columns, rotation=30, ha="right")
+
+
+def lines(axes: Any, matrix: Any, tokens: Sequence[str]) -> None:
+    """Attention as lines from each word (left) to those that it looks at (right), darker for larger shares."""
+    count = len(tokens)
+    for i, row in enumerate(matrix.tolist()):
+        for j, share in enumerate(row):
+            if share > 0.005:
+                axes.plot([0, 1], [-i, -j], color="#0072B2", alpha=min(1.0, share), lw=2)
+    for i, word in enumerate(tokens):
+        axes.text(-0.05, -i, word, ha="right", va="center")
+        axes.text(1.05, -i, word, ha="left", va="center")
+    axes.set(xlim=(-0.6, 1.6), ylim=(0.5 - count, 0.5))
+    axes.set_axis_off()
