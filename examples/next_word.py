@@ -177,12 +177,12 @@ def draw(path: str, counts: Counter[str], fitted: Sequence[float]) -> None:
     fig = plot.figure(13, 7.2)
     (top, curve, logs), (bars, sigmoid, after) = fig.subplots(2, 3)
     common = counts.most_common(50)
-    top.bar(range(50), [n for _, n in common], color=plot.BLUE)
-    top.set_xticks(range(50), [w for w, _ in common], rotation=90, fontsize=6)
-    top.set(title="the 50 most frequent words", ylabel="times")
+    top.bar(range(len(common)), [n for _, n in common], color=plot.BLUE)
+    top.set_xticks(range(len(common)), [w for w, _ in common], rotation=90, fontsize=6)
+    top.set(title=f"the {len(common)} most frequent words", ylabel="times")
     total = sum(counts.values())
-    ranks = mt.arange(1, 201, dtype=mt.float64)
     shares = [n / total for _, n in counts.most_common(200)]
+    ranks = mt.arange(1, len(shares) + 1, dtype=mt.float64)
     for axes in (curve, logs):
         axes.plot(ranks.tolist(), shares, ".", ms=4, color=plot.BLUE, label="our text")
         axes.plot(ranks.tolist(), zipf(ranks, *fitted).tolist(), color=plot.VERMILION, label="fitted a/(i + b)^c")

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-
-
-def run(name: str, *args: str) -> str:
-    done = subprocess.run([sys.executable, EXAMPLES / name, *args], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+from programs import run
 
 
 @pytest.mark.parametrize("name", ["cost_of_modes.py", "implicit.py", "influence.py", "ode.py", "soft.py"])
