@@ -341,3 +341,21 @@ def test_out():
     mt.max(x, tensor([2.0, 3.0]), out=mt.empty(2, 2))
     assert mt.argmin(x, 1, out=index).tolist() == [0, 1]
     assert mt.all(x, 1, out=mt.empty(2, dtype=mt.bool)).tolist() == [True, True]
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas())
+@pytest.mark.parametrize("f", [mt.sum, mt.mean, mt.prod, mt.amax, mt.amin])
+def test_a_row_among_many_has_the_bits_that_it_has_alone(f, isa):
+    rng = np.random.default_rng(0)
+    before = mt.cpu.isa()
+    try:
+        mt.cpu.use(isa)
+        for dtype in (np.float32, np.float64):
+            for n in (1, 3, 15, 16, 17, 33, 64, 127, 128, 1000):
+                x = rng.uniform(-1.5, 1.5, (37, n)).astype(dtype)
+                x[5], x[6, n // 2], x[7, -1] = -0.0, np.nan, np.inf
+                together = f(mt.tensor(x), 1).numpy()
+                alone = np.concatenate([f(mt.tensor(row), 1).numpy() for row in x[:, None]])
+                assert together.tobytes() == alone.tobytes()
+    finally:
+        mt.cpu.use(before)

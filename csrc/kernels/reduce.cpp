@@ -18,6 +18,18 @@ constexpr int kWays = 8;
 inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
+// 0, 1, ..., n - 1, for a template.
+template <int... i>
+struct Sequence {};
+template <int n, int... i>
+struct Count : Count<n - 1, n - 1, i...> {};
+template <int... i>
+struct Count<0, i...> {
+  using type = Sequence<i...>;
+};
+template <int n>
+using UpTo = typename Count<n>::type;
+
 template <class T>
 struct Sum {
   static constexpr T start = 0;
@@ -83,6 +95,53 @@ Vec<T> row(const T* x, int64_t n) {
   return row_of<T, Op>(0, n, [x](int64_t i, int count) {
     return count == kLanes<T> ? load(x + i) : load_n(x + i, count, Op::start);
   });
+}
+
+// Of two vectors, which count as one of twice the lanes: where it holds runs of kRun lanes, the
+// first half of each run joined with the second.
+template <class T, class Op, int kRun, int... lane>
+inline Vec<T> join_halves(Vec<T> a, Vec<T> b, Sequence<lane...>) {
+  constexpr int kHalf = kRun / 2;
+#if defined(__clang__)
+  const Vec<T> first = __builtin_shufflevector(a, b, (lane / kHalf * kRun + lane % kHalf)...);
+  const Vec<T> second =
+      __builtin_shufflevector(a, b, (lane / kHalf * kRun + lane % kHalf + kHalf)...);
+#else
+  const Vec<T> first = __builtin_shuffle(a, b, Mask<T>{(lane / kHalf * kRun + lane % kHalf)...});
+  const Vec<T> second =
+      __builtin_shuffle(a, b, Mask<T>{(lane / kHalf * kRun + lane % kHalf + kHalf)...});
+#endif
+  return Op::join(first, second);
+}
+
+// The join of the lanes of each of kLanes vectors, in a vector: in the order of Op::lanes, but with
+// three instructions for each vector instead of two dozen.
+template <class T, class Op, int kRun = kLanes<T>>
+inline Vec<T> lanes_of(Vec<T>* v) {
+  for (int k = 0; k < kRun / 2; ++k)
+    v[k] = join_halves<T, Op, kRun>(v[2 * k], v[2 * k + 1], UpTo<kLanes<T>>{});
+  if constexpr (kRun > 2)
+    return lanes_of<T, Op, kRun / 2>(v);
+  else
+    return v[0];
+}
+
+// y[i] = the join of row i of x (kLanes, n).
+template <class T, class Op>
+void rows_together(T* y, const T* x, int64_t n) {
+  constexpr int L = kLanes<T>;
+  Vec<T> v[L];
+  if (n < L || n >= kWays * L) {
+    for (int k = 0; k < L; ++k) v[k] = row<T, Op>(x + k * n, n);
+  } else {  // as `row` does it, in the order that keeps the sums in registers
+    int64_t j = L;
+    for (int k = 0; k < L; ++k) v[k] = load(x + k * n);
+    for (; j + L <= n; j += L)
+      for (int k = 0; k < L; ++k) v[k] = Op::join(v[k], load(x + k * n + j));
+    if (const int rest = static_cast<int>(n - j))
+      for (int k = 0; k < L; ++k) v[k] = Op::join(v[k], load_n(x + k * n + j, rest, Op::start));
+  }
+  store(y, lanes_of<T, Op>(v));
 }
 
 // y[i] = join(y[i], x[i]) for `width` columns.
@@ -175,7 +234,11 @@ void reduce(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
   }
   const int64_t tasks = outer * pieces * strips;
   for_ranges(tasks, max_of(kChunk / (min_of(rows, n) * width), 1), [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
+    int64_t task = begin;
+    if (inner == 1 && pieces == 1)
+      for (; task + kLanes<T> <= end; task += kLanes<T>)
+        rows_together<T, Op>(y + task, x + task * n, n);
+    for (; task < end; ++task) {
       const int64_t column = task % strips * width, p = task / strips % pieces,
                     o = task / strips / pieces;
       piece<T, Op>(partial + (o * pieces + p) * inner + column,
