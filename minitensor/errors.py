@@ -1,10 +1,19 @@
 """The errors that operators raise: each is what PyTorch raises and what Python would, both at once."""
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import numpy as np
 
 
 class ShapeError(RuntimeError, ValueError):
     """Sizes that do not fit together, or a value that an operator cannot take."""
+
+    notes: ClassVar[Callable[[str], str] | None] = None  # what detect_anomaly has to add to a message
+
+    def __init__(self, message: str = "", *args: object) -> None:
+        notes = ShapeError.notes
+        super().__init__(message if notes is None or " line " in message else message + notes(message), *args)
 
 
 class DtypeError(RuntimeError, TypeError):
@@ -49,6 +58,10 @@ class MissingKeyError(KeyError, RuntimeError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class MissingModuleError(MissingKeyError, AttributeError):
+    """A part that a module does not have."""
 
 
 class OutOfMemoryError(RuntimeError, MemoryError):

@@ -105,7 +105,7 @@ def tensor_str(x: Any) -> str:
     if d not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or (a.size == 0 and not d.is_floating_point):
         notes.append(f"dtype={d}")
     if x.node is not None:
-        notes.append(f"grad_fn=<{x.node.name()}>")
+        notes.append(f"grad_fn={x.node!r}")
     elif x.requires_grad:
         notes.append("requires_grad=True")
     text = prefix + body

@@ -15,7 +15,15 @@ import numpy as np
 
 from . import batching, creation, graph, pytree
 from .autograd.modes import enable_grad
-from .errors import ArgumentError, ArgumentRangeError, DtypeError, GraphError, MissingKeyError, ShapeError
+from .errors import (
+    ArgumentError,
+    ArgumentRangeError,
+    DtypeError,
+    GraphError,
+    MissingKeyError,
+    MissingModuleError,
+    ShapeError,
+)
 from .ops import shape as shapes
 from .tensor import Tensor
 
@@ -505,7 +513,7 @@ def _owner(module: Any, name: str) -> tuple[Any, str]:
     *path, last = name.split(".")
     for part in path:
         if part not in module._modules:
-            raise MissingKeyError(f"functional_call: {name!r} names nothing in {type(module).__name__}")
+            raise MissingModuleError(f"functional_call: {type(module).__name__} has no part {part!r}, as in {name!r}")
         module = module._modules[part]
     return module, last
 
@@ -526,21 +534,22 @@ def _replaced(module: Any, values: dict[str, Any], tie_weights: bool) -> Iterato
                 for other in group:
                     if name in values:
                         names.setdefault(other, values[name])
+    absent = object()
     before = []
     try:
         for name, value in names.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"functional_call: {name!r} must be a tensor, not {type(value).__name__}")
             owner, last = _owner(module, name)
-            for table in (owner._parameters, owner._buffers):
-                if last in table:
-                    before.append((table, last, table[last]))
-                    table[last] = value
-                    break
-            else:
-                raise MissingKeyError(f"functional_call: {name!r} is neither a parameter nor a buffer")
+            table = next((t for t in (owner._parameters, owner._buffers) if last in t), vars(owner))
+            before.append((table, last, table.get(last, absent)))
+            table[last] = value
         yield
     finally:
         for table, last, value in reversed(before):
             table[last] = value
+            if value is absent:
+                del table[last]
 
 
 def functional_call(
@@ -554,7 +563,8 @@ def functional_call(
 ) -> Any:
     """`module(*args)` with the tensors of a dict (or of several) in place of its parameters and buffers.
 
-    `args` is a tuple, or the one argument. With `strict` every parameter and buffer must be given.
+    `args` is a tuple, or the one argument. With `strict` every parameter and buffer must be given, and nothing else;
+    without it another name is an attribute of the module during the call.
 
     >>> model = mt.nn.Linear(2, 1)
     >>> mt.func.functional_call(model, {"weight": mt.ones(1, 2), "bias": mt.zeros(1)}, mt.ones(2))
@@ -571,8 +581,9 @@ def functional_call(
         values.update(part)
     if strict:
         needed = {name for name, _ in [*module.named_parameters(), *module.named_buffers()]}
-        if needed - set(values):
-            raise MissingKeyError(f"functional_call: missing {sorted(needed - set(values))}")
+        if needed ^ set(values):
+            missing, unknown = sorted(needed - set(values)), sorted(set(values) - needed)
+            raise MissingKeyError(f"functional_call: missing {missing}, unknown {unknown}")
     given = () if args is None else args if isinstance(args, tuple) else (args,)
     with _replaced(module, values, tie_weights):
         return module(*given, **(kwargs or {}))

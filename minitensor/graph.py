@@ -72,6 +72,7 @@ class _Modes(threading.local):
         ] = []  # the hooks of saved values, the innermost last: (pack, unpack), or why there are none
         self.walk = 0  # the number of the walk back that the thread is in, or 0
         self.watch: Any = None  # what sees every operator that is recorded
+        self.pending: Any = None  # and what that walk has still to come to
 
 
 _modes = _Modes()
@@ -135,10 +136,18 @@ def current_walk() -> int:
     return int(_modes.walk)
 
 
+def reaches(x: Any) -> bool:
+    """Whether the walk back that this thread is in has still to come to the gradient of `x`."""
+    p: Any = None if _modes.pending is None else _modes.pending.get(_origin(x))
+    return p is not None and bool(p.leads)
+
+
 def set_anomaly(on: bool, check_nan: bool) -> None:
     """Whether every node keeps its place in the program, and whether a NaN that a rule gives is an error."""
     global _anomaly, _check_nan
     _anomaly, _check_nan = on, on and check_nan
+    ShapeError.notes = _where_made if on else None
+    _made.clear()
 
 
 def anomaly() -> tuple[bool, bool]:
@@ -202,6 +211,56 @@ def _describe(place: Any) -> str:
         if start <= instruction < end and number is not None:
             line = number
     return f"{code.co_filename}, line {line}"
+
+
+_made: dict = {}  # in anomaly mode: where the last tensor of each shape was made
+
+
+def _where_made(message: str) -> str:
+    """For a message about shapes: the line that is running, and where the last tensors of those shapes were made."""
+    known = [f"{shape} at {_describe(place)}" for shape, place in _made.items() if str(shape) in message]
+    made = f"; tensors were last made of shape {', of shape '.join(known)}" if known else ""
+    return f" (at {_describe(_here())}{made})"
+
+
+def made_at(x: Any) -> str:
+    """Where in the user's program the operator was called that made a tensor, as 'file.py, line 7'."""
+    return _recorded_at(x.node) if x.requires_grad else _describe(x.version.place)
+
+
+def _recorded_at(node: Any) -> str:
+    """The place of a node, or failing that of the nearest that it was made from."""
+    near: list = [node]
+    for n in near:
+        if not isinstance(n, Node):
+            continue
+        if n.place is not None:
+            return f"{'' if n is node else 'an operator after '}{_describe(n.place)}"
+        if len(near) < 100:
+            near.extend(n.inputs)
+    return "an unknown line (detect_anomaly() keeps them all)"
+
+
+def line() -> str:
+    """The innermost line of the user's program that is running, as 'file.py, line 7'."""
+    return _describe(_here())
+
+
+def _named_function(function: Any) -> str:
+    """A user's function as 'name at file.py, line 7'."""
+    name = getattr(function, "__name__", type(function).__name__)
+    code = getattr(function, "__code__", None)
+    return name if code is None else f"{name} at {code.co_filename}, line {code.co_firstlineno}"
+
+
+@cython.cfunc
+def _locate(error: Any, target: Any) -> Any:
+    """Adds to the message of an error of the walk what it was at, where that was recorded and where the walk began."""
+    if "recorded at" not in str(error):
+        what = "in adding to the gradient of a leaf"
+        if isinstance(target, Node):
+            what = f"in the gradient of {target.op.name}, recorded at {_recorded_at(target)}"
+        error.args = (f"{error}; {what}; the walk back began at {_describe(_here())}",)
 
 
 class RemovableHandle:
@@ -298,21 +357,25 @@ class Node:
     extra = cython.declare(object, visibility="public")  # {"pre": [hook, ...], "post": ..., "metadata": ...} or None
 
     def name(self) -> str:
-        """The operator's name in PyTorch's form, as `MulBackward0`."""
-        if self.op.custom:
-            return f"{self.op.name}Backward"
-        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
+        """PyTorch's name for it, as `MulBackward0`."""
+        return str(_name_of(self))
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """For each argument, what made it (of a leaf, AccumulateGrad; None where no gradient goes) and which output."""
-        made = [AccumulateGrad(x) if isinstance(x, Tensor) else x for x in self.inputs]
-        return tuple(zip(made, self.indices, strict=True))
+        rules: Any = self.op.rules * len(self.inputs) if self.op.variadic else self.op.rules
+        return tuple(
+            [
+                (AccumulateGrad(x) if isinstance(x, Tensor) else x, index)
+                for x, index, rule in zip(self.inputs, self.indices, rules, strict=True)
+                if rule is not None
+            ]
+        )
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
         """What a Function saved for its backward; of another operator, the values that its rules use."""
-        return tuple([_unpack_tensor(self, s) for s in self._live() if s is not None])
+        return tuple([saved_value(self, s) for s in self._live() if s is not None])
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -341,13 +404,32 @@ class Node:
         """The saved values; raises if a walk has freed them."""
         if self.saved is None:
             raise GraphError(
-                f"{self.op.name}: its saved values were freed by an earlier backward; pass retain_graph=True to that "
-                f"one to walk the graph again (recorded at {_describe(self.place)}; freed at {_describe(self.freed)})"
+                f"{self.op.name}: a backward through the graph a second time, after the first has freed the saved "
+                f"values; pass retain_graph=True to the first (recorded at {_describe(self.place)}; freed at "
+                f"{_describe(self.freed)})"
             )
         return self.saved
 
+    def __getattr__(self, name: str) -> Any:
+        """`_saved_self` and the like, by PyTorch's names; of a Function's node, what `ctx` has."""
+        if name.startswith("_saved_"):
+            return _saved_of(self, name[len("_saved_") :])
+        if self.op.custom and not name.startswith("__"):
+            return getattr(self.params["call"].ctx, name)
+        raise AttributeError(f"{self.name()} has no attribute {name}")
+
     def __repr__(self) -> str:
-        return f"<{self.name()}>"
+        return f"<{self.name().rpartition(':')[2]}>"
+
+
+_name_of: Any = None  # name_of(node): PyTorch's name for it
+_saved_of: Any = None  # saved_of(node, name): the saved value that PyTorch calls so
+
+
+def set_names(name_of: Any, saved_of: Any) -> None:
+    """Hands the graph PyTorch's names for nodes and for what they save."""
+    global _name_of, _saved_of
+    _name_of, _saved_of = name_of, saved_of
 
 
 class AccumulateGrad:
@@ -371,6 +453,18 @@ class AccumulateGrad:
             return None if found is None else found[0]
 
         return RemovableHandle(add_hook(self.variable, hook), hook)
+
+    def register_hook(self, fn: Any) -> RemovableHandle:
+        """Has `fn((), (variable.grad,))` called once the gradient is added."""
+
+        def hook(_variable: Any) -> None:
+            fn((), (self.variable.leaf_grad,))
+
+        x: Tensor = self.variable
+        if x.after_hooks is None:
+            x.after_hooks = []
+        x.after_hooks.append(hook)
+        return RemovableHandle(x.after_hooks, hook)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AccumulateGrad) and other.variable is self.variable
@@ -428,6 +522,8 @@ class Tensor:
         version: Version = Version.__new__(Version)
         version.value = 0
         version.place = None
+        if _anomaly:
+            version.place = _made[array.shape] = _here()
         self.version = version
         self.leaf_grad = None
         self.leaf_hooks = None
@@ -575,6 +671,7 @@ _promote_float: Any = None  # promote_float(name, a): in a floating dtype
 _cast: Any = None  # cast(a, dtype)
 _same: Any = None  # the operator same(x): the identity
 _place = cython.declare(object, None)  # place(folder): the innermost (code, instruction) outside it
+_constant_in: Any = None  # the operator constant_in(d, *xs): d, with derivative 0 by the xs
 
 
 def set_algebra(
@@ -589,12 +686,14 @@ def set_algebra(
     cast: Any,
     same: Op,
     place: Any,
+    constant_in: Op,
 ) -> None:
     """Hands the graph what it needs of the operators: to add gradients, to write through views, to promote dtypes."""
     global _add, _add_into, _copy, _sum_to, _expand, _view_write, _promote, _promote_float, _cast, _same, _place
+    global _constant_in
     _add, _add_into, _copy, _sum_to, _expand, _view_write = add, add_into, copy, sum_to, expand, view_write
     _promote, _promote_float, _cast = promote, promote_float, cast
-    _same, _place = same, place
+    _same, _place, _constant_in = same, place, constant_in
 
 
 _NO_PARAMS: dict = {}
@@ -963,11 +1062,11 @@ def _record(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved: An
             if type(hooks) is tuple:
                 kept = [None if s is None else _packed(s, hooks) for s in kept]
         node.saved = tuple(kept)
-        if _anomaly or _holds_arrays(kept):
+        if _anomaly or row.custom or _holds_arrays(kept):
             node.place = _here()
     else:
         node.saved = (None,) * len(row.saves if saved is None else saved)
-        if _anomaly:
+        if _anomaly or row.custom:
             node.place = _here()
     t = outs[0]
     if row.broadcasts and n > 1:
@@ -1171,13 +1270,13 @@ def written(tensors: Any) -> None:
         v.place = place
 
 
-def check_writable(name: str, x: Any) -> None:
-    """Raises if `x` cannot be written: no tensor, a leaf of the graph, or memory that several elements share."""
+def check_writable(name: str, x: Any, shared: bool = False) -> None:
+    """Raises if `x` cannot be written: no tensor, a leaf of the graph, or elements that share memory but for `shared`."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: only a tensor can be written in place, not a {type(x).__name__}")
     batch: Any = _batch((x,))
     if batch is not None:
-        check_writable(name, batch.tensor)
+        check_writable(name, batch.tensor, shared)
         return
     if _recording() and x.requires_grad:
         root: Tensor = x if x.base is None else x.base
@@ -1196,7 +1295,7 @@ def check_writable(name: str, x: Any) -> None:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
     array = x.array
     for n, stride in zip(array.shape, array.strides, strict=True):
-        if stride == 0 and n > 1 and array.size:
+        if stride == 0 and n > 1 and array.size and not shared:
             raise ShapeError(
                 f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
                 "clone() it before writing"
@@ -1693,14 +1792,14 @@ def _unpack_array(node: Node, kept: Any) -> Any:
     v: Version = s.version
     if v.value != s.number:
         raise GraphError(
-            f"{node.op.name}: a value that its gradient needs, of shape {s.array.shape}, was overwritten after it was "
-            f"saved; saved at {_describe(node.place)}; overwritten at {_describe(v.place)}"
+            f"{node.op.name}: a value that its gradient needs, of shape {s.array.shape}, was modified by an inplace "
+            f"operation after it was saved; saved at {_describe(node.place)}; overwritten at {_describe(v.place)}"
         )
     return s.array
 
 
-def _unpack_tensor(node: Any, s: Any) -> Any:
-    """A saved value as a tensor at its place in the graph."""
+def saved_value(node: Any, s: Any) -> Any:
+    """A value that a node has saved, as a tensor at its place in the graph; raises if its memory was written since."""
     array = _unpack_array(node, s)
     if s is None or type(array) is not _ndarray:
         return array
@@ -1793,9 +1892,9 @@ def differentiate(
         _collect(pending[roots[i]], y.index, count, g if on_tensors else g.array, False, on_tensors)
 
     on = _modes.grad
-    outer = _modes.walk
+    outer = _modes.walk, _modes.pending
     _walks += 1
-    _modes.walk = _walks
+    _modes.walk, _modes.pending = _walks, pending
     set_grad_enabled(record)
     try:
         for i in range(len(order)):
@@ -1826,9 +1925,12 @@ def differentiate(
             else:
                 for _, position in wanted.get(target, ()):
                     results[position] = _result(g, p.owned[0], on_tensors)
+    except ShapeError as error:
+        _locate(error, target)
+        raise
     finally:
         set_grad_enabled(on)
-        _modes.walk = outer
+        _modes.walk, _modes.pending = outer
     if not allow_unused and inputs is not None:
         for i in range(len(results)):
             if results[i] is None:
@@ -1913,7 +2015,7 @@ def _step(
     kept: tuple = node._live() if node.saved is None else node.saved
     if len(kept) > 0:
         if on_tensors:
-            saved = [_unpack_tensor(node, s) for s in kept]
+            saved = [saved_value(node, s) for s in kept]
         else:
             saved = [_unpack_array(node, s) for s in kept]
         if not retain and _holds_arrays(node.saved):
@@ -1931,6 +2033,8 @@ def _step(
                 [_zeros(meta, on_tensors) if part is None else part for part, meta in zip(g, node.outputs, strict=True)]
             )
     found: list = _gradients(node, row, g, saved, pending, filtered)
+    if on_tensors and op.flat and _recording():
+        found = _connected(node, found)
     if node.extra is not None and node.extra.get("post"):
         found = _call_posthooks(node, found, g, on_tensors)
     shared: cython.bint = row.custom or node.extra is not None  # the user may have kept the gradients
@@ -1959,6 +2063,19 @@ def _pull(rule: Any, g: Any, saved: list, params: dict) -> Any:
 
 
 @cython.cfunc
+def _connected(node: Node, found: list) -> list:
+    """The gradients of an operator's arguments, those that are constant as functions of them with derivative 0."""
+    live: list = [i for i in range(len(found)) if found[i] is not None]
+    if any([found[i].layer is not None for i in live]) or all([found[i].requires_grad for i in live]):
+        return found
+    xs: list = []
+    for i in live:
+        x = node.inputs[i]
+        xs.append(x if isinstance(x, Tensor) else at_edge(x, node.indices[i], found[i].array))
+    return [d if d is None or d.requires_grad else apply(_constant_in, d, *xs) for d in found]
+
+
+@cython.cfunc
 def _find_nan(node: Node, i: cython.Py_ssize_t, d: Any) -> Any:
     """Raises if a gradient that a rule has given has a NaN."""
     array = d.array if isinstance(d, Tensor) else d
@@ -1970,11 +2087,26 @@ def _find_nan(node: Node, i: cython.Py_ssize_t, d: Any) -> Any:
 
 
 @cython.cfunc
+def _need_shape(hook: Any, before: Any, after: Any) -> Any:
+    if after != before:
+        raise ShapeError(f"hook {_named_function(hook)}: it returned a gradient of shape {after} for one of {before}")
+
+
+@cython.cfunc
+def _need_shapes(hook: Any, before: Any, after: Any) -> Any:
+    for x, y in zip(before, after, strict=False):
+        if x is not None and y is not None:
+            _need_shape(hook, x.array.shape, y.array.shape)
+
+
+@cython.cfunc
 def _call_prehooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
     """Has the node's hooks see, and maybe replace, the gradients of its outputs."""
     for hook in list(node.extra["pre"]):
-        found = hook(tuple([g if g is None or on_tensors else _new(g) for g in p.grads]))
+        given = tuple([g if g is None or on_tensors else _new(g) for g in p.grads])
+        found = hook(given)
         if found is not None:
+            _need_shapes(hook, given, _as_tuple(found))
             p.grads = [g if g is None or on_tensors else g.array for g in _as_tuple(found)]
         p.owned = [False] * len(p.grads)  # a hook may have kept them
 
@@ -1992,6 +2124,7 @@ def _call_posthooks(node: Node, found: list, g: Any, on_tensors: bool) -> list:
             raise GraphError(
                 f"{node.op.name}: a hook returned {len(_as_tuple(made))} gradients for {len(found)} arguments"
             )
+        _need_shapes(hook, given, _as_tuple(made))
         found = [d if d is None or on_tensors else d.array for d in _as_tuple(made)]
     return found
 
@@ -2041,6 +2174,8 @@ def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
     elif on_tensors:
         t.leaf_grad = _add(have, g)
     else:
+        if have.array.shape != g.shape:
+            raise ShapeError(f"backward: a gradient of shape {g.shape} for a leaf whose grad has {have.array.shape}")
         _add_into(have.array, g)
         have.version.bump()
     if t.after_hooks is not None:
@@ -2057,8 +2192,7 @@ def _run_hooks(hooks: Any, g: Any, on_tensors: bool) -> Any:
         if y is not None:
             if not isinstance(y, Tensor):
                 raise TypeError(f"a hook returned a {type(y).__name__} where a gradient, a Tensor, or None belongs")
-            if y.array.shape != x.array.shape:
-                raise ShapeError(f"a hook returned a gradient of shape {y.array.shape} for one of {x.array.shape}")
+            _need_shape(hook, x.array.shape, y.array.shape)
             g = y if on_tensors else y.array
     return g
 

@@ -73,6 +73,9 @@ class Op:
     variadic: bool = False  # any number of arrays; the one rule also gets `position`
     custom: bool = False  # a user's Function: it runs on tensors, and a gradient that its rule gets may be None
     view: bool = False  # the output may share the first argument's memory
+    flat: bool = (
+        False  # a gradient that does not depend on the arguments counts as depending on them, with derivative 0
+    )
     exact: bool = False  # sums and products only: exact on small powers of two
     length: Callable[..., int] = lambda *args, **params: 1  # of the reduction, for the tolerance
     batch: Callable[..., Any] | None = None

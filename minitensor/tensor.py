@@ -19,6 +19,7 @@ from .ops import (
     arithmetic,
     comparison,
     gamma,
+    hook,
     indexing,
     rearrange,
     reduce,
@@ -803,4 +804,5 @@ graph.set_algebra(
     _cast,
     shapes.CLONE,
     shapes.place,
+    hook.CONSTANT_IN,
 )

@@ -279,8 +279,15 @@ def test_functional_call():
     functional_call(model, {"0.weight": w}, mt.ones(3, 2)).sum().backward()
     assert w.grad is not None
     assert all((model.state_dict()[name] == value).all() for name, value in before.items())
-    with pytest.raises(KeyError, match="nothing"):
-        functional_call(model, {"nothing": w}, mt.ones(3, 2))
+    functional_call(model, {"nothing": w}, mt.ones(3, 2))
+    assert not hasattr(model, "nothing")
+    for error in (KeyError, AttributeError):
+        with pytest.raises(error, match="no part 'nothing'"):
+            functional_call(model, {"nothing.weight": w}, mt.ones(3, 2))
+    with pytest.raises(TypeError, match=r"'0\.weight' must be a tensor"):
+        functional_call(model, {"0.weight": 1.0}, mt.ones(3, 2))
+    with pytest.raises(RuntimeError, match="unknown \\['nothing'\\]"):
+        functional_call(model, {"nothing": w}, mt.ones(3, 2), strict=True)
     with pytest.raises(KeyError, match="missing"):
         functional_call(model, {"0.weight": w}, mt.ones(3, 2), strict=True)
 

@@ -198,11 +198,29 @@ def test_a_wrong_assignment_writes_nothing(x):
     ):
         with pytest.raises((IndexError, ValueError)):
             x[index] = value
-    with pytest.raises(ShapeError, match="one and the same in memory"):
-        mt.zeros(1, 3).expand(2, 3)[[0]] = 1.0
+    with pytest.raises(ShapeError, match=r"^assignment: several.*one and the same in memory"):
+        mt.zeros(1, 3).expand(2, 3)[:] = mt.ones(2, 3)
     with pytest.raises(GraphError, match="leaf"):
         mt.zeros(3, requires_grad=True)[[0]] = 1.0
     assert x.tolist() == before
+
+
+def test_an_expanded_tensor_may_be_written_where_its_elements_lie_apart():
+    def rows():
+        return mt.zeros(3).expand(2, 3)
+
+    for index, value in ((0, mt.arange(3.0)), ((slice(None), 1), 5.0), ([1], mt.arange(3.0)), (..., 7.0)):
+        y = rows()
+        y[index] = value
+        assert y[0].tolist() == y[1].tolist() != [0, 0, 0]
+    y = rows()
+    y[0] += 1
+    assert y.tolist() == [[1, 1, 1]] * 2
+    with pytest.raises(ShapeError, match="one and the same in memory"):
+        rows().add_(1)
+    x = mt.zeros(3, requires_grad=True)
+    with pytest.raises(ShapeError, match="one and the same in memory"):  # the graph cannot follow such a write
+        (x * 1).expand(2, 3)[0] = mt.ones(3)
 
 
 # --- along an axis ----------------------------------------------------------------------------------------------------

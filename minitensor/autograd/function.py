@@ -202,9 +202,11 @@ def _pull(_wanted: Any, g: Any, *saved: Any, call: _Call) -> tuple[Any, ...]:
             raise DtypeError(f"function {name}Backward: gradient {i} must be a tensor or None, not {type(d).__name__}")
         if d.array.shape != shape:
             if not _reduces(d.array.shape, shape):
+                code = inspect.unwrap(rule).__code__
                 raise ShapeError(
                     f"Function {name}Backward returned an invalid gradient at index {i} - got {list(d.array.shape)} "
-                    f"but expected shape compatible with {list(shape)}"
+                    f"but expected shape compatible with {list(shape)}; its backward is at {code.co_filename}, line "
+                    f"{code.co_firstlineno}"
                 )
             d = sum_to(d, shape)
         d = to_dtype(d, dtypes.of(dtype))
@@ -374,10 +376,11 @@ class Function:
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Calls the Function on tensors and anything else, and records it."""
-        if kwargs or cls.setup_context is not Function.setup_context:
-            if cls.setup_context is Function.setup_context:
-                raise TypeError(f"{cls.__name__}.apply() takes no keyword arguments")
+        """Calls the Function on tensors and anything else, and records it. Arguments by name take their places."""
+        with_context = cls.setup_context is Function.setup_context
+        if with_context and kwargs:
+            args = inspect.signature(cls.forward).bind(None, *args, **kwargs).args[1:]
+        elif not with_context:
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             args = bound.args

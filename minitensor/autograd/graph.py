@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import abc
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from .. import graph
-from ..errors import GraphError
-from ..graph import Node
+from ..errors import ArgumentError, GraphError
 from ..tensor import Tensor
+from .names import name_of, saved_of
 
 __all__ = [
     "GradientEdge",
     "Node",
+    "allow_mutation_on_saved_tensors",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
     "increment_version",
+    "register_multi_grad_hook",
     "save_on_cpu",
     "saved_tensors_hooks",
 ]
+
+graph.set_names(name_of, saved_of)
+
+
+class Node(abc.ABC):
+    """A step of the recorded graph, for `isinstance`: what `grad_fn` is, and the end of the graph at a leaf.
+
+    It has `name()`, `next_functions`, `metadata`, `register_hook`, `register_prehook`, and what it saves under
+    PyTorch's names, as `_saved_self`.
+    """
+
+    @abc.abstractmethod
+    def name(self) -> str:
+        """PyTorch's name for it."""
+
+
+Node.register(graph.Node)
+Node.register(graph.AccumulateGrad)
 
 
 class saved_tensors_hooks:
@@ -60,6 +81,112 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
         yield
     finally:
         graph.pop_pack()
+
+
+class _Clones:
+    """The copies that `allow_mutation_on_saved_tensors` has made."""
+
+    def __init__(self) -> None:
+        self.kept: list[list[Tensor]] = []
+
+    def pack(self, x: Tensor) -> list[Tensor]:
+        """A copy, which can be thrown away before its node is."""
+        self.kept.append([x.clone()])
+        return self.kept[-1]
+
+    def unpack(self, cell: list[Tensor]) -> Tensor:
+        """The copy."""
+        if not cell:
+            raise GraphError(
+                "allow_mutation_on_saved_tensors: the saved values were cleared; walk the graph before that"
+            )
+        return cell[0]
+
+    def clear(self) -> None:
+        """Throws the copies away: the graph recorded so far cannot be walked any more."""
+        for cell in self.kept:
+            cell.clear()
+        self.kept.clear()
+
+
+@contextmanager
+def allow_mutation_on_saved_tensors() -> Iterator[Any]:
+    """While it is open, tensors that a backward needs may be written: what is saved is a copy.
+
+    At its end the copies are thrown away, so the backward belongs inside.
+
+    >>> x = mt.ones(2, requires_grad=True)
+    >>> with mt.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x.clone()
+    ...     z = (y**2).sum()
+    ...     _ = y.zero_()
+    ...     z.backward()
+    >>> x.grad
+    tensor([2., 2.])
+    """
+    clones = _Clones()
+    graph.push_pack((clones.pack, clones.unpack))
+    try:
+        yield clones
+    finally:
+        graph.pop_pack()
+        clones.clear()
+
+
+class _Handles:
+    """The handles of several hooks as one."""
+
+    def __init__(self, handles: list[Any]) -> None:
+        self._handles = handles
+
+    def remove(self) -> None:
+        """Takes the hooks away."""
+        for handle in self._handles:
+            handle.remove()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
+def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[..., Any], *, mode: str = "all") -> Any:
+    """Has `fn` called once in each walk back that reaches some of the tensors.
+
+    With mode "all": `fn(grads)`, once the gradients of all of those that the walk reaches are there; None for the
+    others. With "any": `fn(grad)`, at the first.
+
+    >>> a, b = mt.tensor(2.0, requires_grad=True), mt.tensor(3.0, requires_grad=True)
+    >>> handle = mt.autograd.graph.register_multi_grad_hook([a, b], print)
+    >>> (a * b).backward()
+    [tensor(3.), tensor(2.)]
+    """
+    if mode not in ("all", "any"):
+        raise ArgumentError(f"register_multi_grad_hook: mode must be 'all' or 'any', not {mode!r}")
+    walks: dict[int, tuple[list[Any], list[bool]]] = {}  # of each walk: the gradients, and which are still to come
+
+    def hook(i: int) -> Callable[[Tensor], None]:
+        def arrived(g: Tensor) -> None:
+            walk = graph.current_walk()
+            if mode == "any":
+                if walk not in walks:
+                    walks.clear()
+                    walks[walk] = ([], [])
+                    fn(g)
+                return
+            if walk not in walks:
+                walks.clear()
+                walks[walk] = ([None] * len(tensors), [k == i or graph.reaches(x) for k, x in enumerate(tensors)])
+            grads, open_ = walks[walk]
+            grads[i], open_[i] = g, False
+            if not any(open_):
+                del walks[walk]
+                fn(grads)
+
+        return arrived
+
+    return _Handles([x.register_hook(hook(i)) for i, x in enumerate(tensors)])
 
 
 class GradientEdge(NamedTuple):

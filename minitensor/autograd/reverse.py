@@ -18,6 +18,18 @@ def _listed(x: Any) -> list[Any]:
     return list(x) if isinstance(x, (tuple, list)) else [x]
 
 
+def _at_edges(x: Any, grads: Any) -> list[Any]:
+    """Tensors, also where places in the graph are given instead; the gradients there have the shape of theirs."""
+    edges = [x] if isinstance(x, GradientEdge) else _listed(x)
+    if not any(isinstance(e, GradientEdge) for e in edges):
+        return edges
+    given = [None] * len(edges) if grads is None else _listed(grads)
+    likes = [g.array if isinstance(g, Tensor) else None for g in given] + [None] * len(edges)
+    return [
+        graph.at_edge(*e, like) if isinstance(e, GradientEdge) else e for e, like in zip(edges, likes, strict=False)
+    ]
+
+
 def _seeds(outputs: Sequence[Tensor], grads: Any) -> list[Any]:
     """The gradients to start from: those given, and 1 for scalars."""
     given = [None] * len(outputs) if grads is None else _listed(grads)
@@ -28,13 +40,17 @@ def _seeds(outputs: Sequence[Tensor], grads: Any) -> list[Any]:
         if g is None:
             if y.array.size != 1:
                 raise ShapeError(
-                    f"backward: an output of shape {tuple(y.shape)} is no scalar; a gradient of that shape is needed"
+                    f"backward: grad can be implicitly created for scalar outputs only; one of shape {tuple(y.shape)} "
+                    f"needs a gradient of that shape (the output was made at {graph.made_at(y)})"
                 )
             g = graph.wrap(np.ones(y.array.shape, y.array.dtype)) if y.layer is None else creation.ones_like(y)
         elif not isinstance(g, Tensor):
             raise TypeError(f"backward: the gradient must be a Tensor, not {type(g).__name__}")
         elif g.array.shape != y.array.shape:
-            raise ShapeError(f"backward: a gradient of shape {tuple(g.shape)} for an output of shape {tuple(y.shape)}")
+            raise ShapeError(
+                f"backward: a gradient of shape {tuple(g.shape)} for an output of shape {tuple(y.shape)} (the output "
+                f"was made at {graph.made_at(y)}; the gradient is given at {graph.line()})"
+            )
         elif g.array.dtype != y.array.dtype:
             g = g.to(y.dtype)
         seeds.append(g)
@@ -46,7 +62,7 @@ def _check(name: str, tensors: Sequence[Any]) -> None:
         if not isinstance(x, Tensor):
             raise TypeError(f"{name}: element {i} is a {type(x).__name__}, not a Tensor")
         if not x.requires_grad:
-            raise GraphError(f"{name}: element {i} of the tensors does not require grad and does not have a grad_fn")
+            raise GraphError(f"{name}: element {i} of tensors does not require grad and does not have a grad_fn")
 
 
 def backward(
@@ -63,14 +79,14 @@ def backward(
     >>> x.grad
     tensor([3., 5.])
     """
-    outputs = _listed(tensors)
+    outputs = _at_edges(tensors, grad_tensors)
     _check("backward", outputs)
     retain = create_graph if retain_graph is None else retain_graph
     seeds = _seeds(outputs, grad_tensors)
     if inputs is None:
         graph.differentiate(outputs, seeds, None, retain, create_graph, True)
         return
-    wanted = _listed(inputs)
+    wanted = _at_edges(inputs, None)
     if not wanted:
         raise ShapeError("backward: inputs is empty")
     _check("backward", wanted)
@@ -107,9 +123,8 @@ def grad(
     >>> mt.autograd.grad(g, x)
     (tensor(12.),)
     """
-    ys = _listed(outputs)
-    edges = [inputs] if isinstance(inputs, GradientEdge) else _listed(inputs)
-    xs = [graph.at_edge(*x) if isinstance(x, GradientEdge) else x for x in edges]
+    ys = _at_edges(outputs, grad_outputs)
+    xs = _at_edges(inputs, None)
     _check("grad", ys)
     _check("grad", xs)
     if not xs:

@@ -137,6 +137,7 @@ ADAPTIVE_MAX_POOL2D = Op(
     _adaptive_max_samples,
     exact=True,
     batch=folded("adaptive_max_pool2d"),
+    flat=True,
 )
 
 

@@ -170,6 +170,7 @@ CONV2D = Op(
     exact=True,
     length=_conv_length,
     batch=_conv2d_batch,
+    flat=True,
 )
 
 

@@ -379,6 +379,7 @@ NLL_LOSS = Op(
     "linear",
     _nll_loss_samples,
     batch=_nll_loss_batch,
+    flat=True,
 )
 
 

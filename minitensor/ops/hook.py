@@ -2,6 +2,11 @@ r"""The identity on whose way back a function sees the gradients: what the backw
 
 forward    y_i = x_i, in memory of its own
 backward   (dx_1, ..., dx_n) = seen(g_1, ..., g_n)
+
+And one that makes a value depend on others, with derivative 0:
+
+forward    y = d
+backward   dd = g,  dx_i = 0
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..graph import Tensor, apply, wrap
 from ..op import Op, Result, Sample, part_of
-from .common import Array
+from .common import Array, raw
 
 
 def _reference(*xs: Array, seen: Any) -> Result:
@@ -47,3 +53,35 @@ def hooked(tensors: tuple[Any, ...], function: Callable[[tuple[Any, ...]], tuple
     """
     out = apply(HOOKED, *tensors, seen=function)
     return out if isinstance(out, tuple) else (out,)
+
+
+def _constant_in_reference(d: Array, *xs: Array) -> Result:
+    return d.copy(), tuple([np.shape(x) for x in (d, *xs)])
+
+
+def _constant_in_rule(g: Any, *sizes: tuple[int, ...], position: int) -> Any:
+    if position == 0:
+        return g
+    nothing = np.zeros(sizes[position], dtypes.of(raw(g).dtype).numpy)
+    return wrap(nothing) if isinstance(g, Tensor) else nothing
+
+
+def _constant_in_jvp(tangents: tuple[Any, ...], *_sizes: Any) -> Any:
+    return tangents[0]
+
+
+def _constant_in_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shapes in (((2, 3), (4,)), ((), (), (1, 2))):
+        yield Sample(tuple([np.asarray(rng.standard_normal(shape)) for shape in shapes]))
+
+
+CONSTANT_IN = Op(
+    "constant_in",
+    _constant_in_reference,
+    None,
+    (_constant_in_rule,),
+    _constant_in_jvp,
+    _constant_in_samples,
+    variadic=True,
+    exact=True,
+)

@@ -394,14 +394,17 @@ def setitem(input: Any, index: Any, value: Any) -> None:
         forward    x[index] = value
         backward   dx = g with zeros at index,  dvalue = g[index], summed where value was broadcast
 
-    Raises before anything is written if the shapes do not fit or an index is out of range.
+    Raises before anything is written if the shapes do not fit or an index is out of range. Of an expanded tensor,
+    outside the graph, a number or a part whose elements lie apart can be written: all that share the memory see it.
     """
-    check_writable("assignment", input)
+    recorded = graph.records(input, value)
+    check_writable("assignment", input, not recorded)
     given = to_dtype(value, dtypes.of(array_of(input).dtype))
     try:
         basic, arrays = normalize(index, shape_of(input))
         place = input if arrays is not None and basic is None else getitem(input, basic)
         if arrays is None:
+            check_writable("assignment", place, not recorded and not isinstance(value, Tensor))
             value = _fitted(given, shape_of(place))
             assign("assignment", place, value if isinstance(value, Tensor) else wrap(value))
         elif graph.records(place, given):
@@ -414,6 +417,8 @@ def setitem(input: Any, index: Any, value: Any) -> None:
             a[arrays] = v.copy() if np.may_share_memory(a, v) else v
             input.version.bump()
     except (ValueError, IndexError) as error:
+        if str(error).startswith("assignment"):
+            raise
         raise _explain("assignment", shape_of(input), error) from None
     except _InBatch as batch:
         if vmap_layer(input) is None:

@@ -198,6 +198,7 @@ LAYER_NORM = Op(
     length=_count,
     batch=_layer_norm_batch,
     joint=together(_joint, (_dx, _dweight, _dbias)),
+    flat=True,
 )
 
 
@@ -277,6 +278,7 @@ BATCH_NORM = Op(
     length=_count,
     batch=_batch_norm_batch,
     joint=together(_joint, (_dx, _dweight, _dbias, None, None)),
+    flat=True,
 )
 
 

@@ -147,6 +147,7 @@ MAX_POOL2D = Op(
     _max_pool2d_samples,
     exact=True,
     batch=folded("max_pool2d"),
+    flat=True,
 )
 
 
@@ -364,6 +365,7 @@ MAX_POOL2D_WITH_INDICES = Op(
     _max_pool2d_samples,
     exact=True,
     batch=folded("max_pool2d_with_indices"),
+    flat=True,
 )
 
 
@@ -420,6 +422,7 @@ AVG_POOL2D = Op(
     _avg_pool2d_samples,
     length=_covered,
     batch=folded("avg_pool2d"),
+    flat=True,
 )
 
 

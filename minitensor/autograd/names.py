@@ -1,0 +1,189 @@
+"""What PyTorch calls the nodes of a graph and the values that they save, for programs that print or look for them.
+
+An operator's node is named after it, `relu`: ReluBackward0, but for those below: where PyTorch has another name, or a
+number that says which of several forms was called. One operator of ours may be several of PyTorch's, told apart by
+parameters and shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .. import graph
+
+_NAMES = {
+    "adaptive_max_pool2d": "AdaptiveMaxPool2DBackward0",
+    "amax": "MaxBackward1",
+    "amin": "MinBackward1",
+    "attention": "ScaledDotProductFlashAttentionForCpuBackward0",
+    "avg_pool2d": "AvgPool2DBackward0",
+    "batch_norm": "NativeBatchNormBackward0",
+    "cast": "ToCopyBackward0",
+    "cholesky": "LinalgCholeskyExBackward0",
+    "clamp": "ClampBackward1",
+    "col2im": "Col2ImBackward0",
+    "contiguous": "CloneBackward0",
+    "conv2d": "ConvolutionBackward0",
+    "conv2d_input_vjp": "ConvolutionBackward0",
+    "cross_entropy": "NllLossBackward0",
+    "det": "LinalgDetBackward0",
+    "eigh": "LinalgEighBackward0",
+    "eigvalsh": "LinalgEighBackward0",
+    "entr": "SpecialEntrBackward0",
+    "erfcx": "SpecialErfcxBackward0",
+    "fmod": "FmodBackward1",
+    "group_norm": "NativeGroupNormBackward0",
+    "im2col": "Im2ColBackward0",
+    "index_select": "IndexBackward0",
+    "inv": "LinalgInvExBackward0",
+    "layer_norm": "NativeLayerNormBackward0",
+    "lerp": "LerpBackward1",
+    "log1p": "Log1PBackward0",
+    "log_ndtr": "SpecialLogNdtrBackward0",
+    "matrix_exp": "LinalgMatrixExpBackward0",
+    "max_along": "MaxBackward0",
+    "max_pool2d": "MaxPool2DWithIndicesBackward0",
+    "min_along": "MinBackward0",
+    "ndtri": "SpecialNdtriBackward0",
+    "norm": "LinalgVectorNormBackward0",
+    "on_diagonal": "DiagEmbedBackward0",
+    "pad": "ConstantPadNdBackward0",
+    "pinv": "LinalgPinvBackward0",
+    "pow_scalar": "PowBackward0",
+    "qr": "LinalgQrBackward0",
+    "remainder": "RemainderBackward1",
+    "setitem": "IndexPutBackward0",
+    "slogdet": "LinalgSlogdetBackward0",
+    "solve": "LinalgSolveExBackward0",
+    "solve_triangular": "LinalgSolveTriangularBackward0",
+    "square": "PowBackward0",
+    "squared_error": "MseLossBackward0",
+    "svd": "LinalgSvdBackward0",
+    "svdvals": "LinalgSvdBackward0",
+    "view_write": "torch::autograd::CopySlices",
+    "windows": "UnfoldBackward0",
+}
+
+
+def _shape(node: Any) -> Any:
+    """The shape of the first argument, of an operator that saves it; None if it was not needed."""
+    return next((s.array for s in node.saved or () if s is not None and isinstance(s.array, tuple)), None)
+
+
+def _reduction(name: str) -> Callable[[Any], str]:
+    def of(node: Any) -> str:
+        shape, params = _shape(node), node.params
+        whole = not params["keepdim"] and (shape is None or len(params["axes"]) == len(shape))
+        return f"{name}Backward{0 if whole else 1}"
+
+    return of
+
+
+def _matmul(node: Any) -> str:
+    ranks = {s.array.ndim for s in node.saved or () if s is not None and hasattr(s.array, "ndim")}
+    return "BmmBackward0" if ranks and max(ranks) > 2 else "MmBackward0"
+
+
+def _permute(node: Any) -> str:
+    dims = node.params["dims"]
+    moved = sum(i != d for i, d in enumerate(dims))
+    return "TBackward0" if dims == (1, 0) else "TransposeBackward0" if moved == 2 else "PermuteBackward0"
+
+
+def _reshape(node: Any) -> str:
+    before, after, source = _shape(node), node.params["shape"], node.inputs[0]
+    if isinstance(source, graph.Node) and source.op.name == "matmul" and len(after) < 2:
+        return "MvBackward0" if after else "DotBackward0"
+    if before is None or before == after:
+        return "ViewBackward0"
+    for i in range(max(len(before), len(after))):
+        if (*before[:i], 1, *before[i:]) == after:
+            return "UnsqueezeBackward0"
+        if (*after[:i], 1, *after[i:]) == before:
+            return "SqueezeBackward1"
+    return "ViewBackward0"
+
+
+def _getitem(node: Any) -> str:
+    index = node.params["index"]
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(hasattr(part, "dtype") or isinstance(part, list) for part in parts):
+        return "IndexBackward0"
+    kinds = {int: "Select", slice: "Slice", type(None): "Unsqueeze"}
+    found = [kinds.get(type(part), "Alias") for part in parts if part != slice(None)]
+    steps = [kind for kind in found if kind != "Alias"]
+    return f"{steps[-1] if steps else 'Alias'}Backward0"
+
+
+def _pow(node: Any) -> str:
+    return "PowBackward2" if node.inputs[0] is None else "PowBackward1"
+
+
+def _linear(node: Any) -> str:
+    return "MmBackward0" if node.inputs[2] is None else "AddmmBackward0"
+
+
+def _bessel(node: Any) -> str:
+    order, scaled = node.params["order"], node.params["scaled"]
+    return f"{'Special' if order or scaled else ''}I{order}{'E' if scaled else ''}Backward0"
+
+
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "bessel_i": _bessel,
+    "getitem": _getitem,
+    "linear": _linear,
+    "matmul": _matmul,
+    "mean": _reduction("Mean"),
+    "permute": _permute,
+    "pow": _pow,
+    "prod": _reduction("Prod"),
+    "reshape": _reshape,
+    "sum": _reduction("Sum"),
+}
+
+
+def name_of(node: Any) -> str:
+    """What PyTorch calls the node."""
+    op = node.op
+    if op.custom:
+        return f"{op.name}Backward"
+    if op.name in _FORMS:
+        return _FORMS[op.name](node)
+    own = "".join(part.capitalize() for part in op.name.split("_")) + "Backward0"
+    return _NAMES.get(op.name, own)
+
+
+# The arguments that PyTorch calls so, by their place; the output is at -2.
+_ROLES = {
+    "self": 0,
+    "input": 0,
+    "mat1": 0,
+    "other": 1,
+    "weight": 1,
+    "mat2": 1,
+    "exponent": 1,
+    "target": 1,
+    "result": -2,
+    "output": -2,
+}
+
+
+def saved_of(node: Any, name: str) -> Any:
+    """The value that PyTorch's node has as `_saved_<name>`: an argument or the output that is kept, or a parameter.
+
+    None for an argument that no wanted gradient needs. Raises GraphError once the walk back has freed the values.
+    """
+    missing = AttributeError(f"{node.name()} saves nothing called {name}")
+    if name in node.params:
+        return node.params[name]
+    role = _ROLES.get(name)
+    if role is None:
+        raise missing
+    live = node._live()
+    for s in live:
+        if s is not None and s.role == role:
+            return graph.saved_value(node, s)
+    if (-1 if role < 0 else role) not in node.op.saves:
+        raise missing
+    return None
