@@ -1271,7 +1271,7 @@ def written(tensors: Any) -> None:
 
 
 def check_writable(name: str, x: Any, shared: bool = False) -> None:
-    """Raises if `x` cannot be written: no tensor, a leaf of the graph, or elements that share memory but for `shared`."""
+    """Raises if `x` cannot be written: no tensor, a leaf of the graph, or (but for `shared`) shared elements."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: only a tensor can be written in place, not a {type(x).__name__}")
     batch: Any = _batch((x,))
