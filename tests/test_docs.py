@@ -20,7 +20,10 @@ NEEDS = {
     "minitensor.datasets": "sklearn",
     "minitensor.learn.drawing": "fast_sugiyama",
     "minitensor.learn.layout": "fast_sugiyama",
-    "minitensor.learn.plot": "matplotlib",
+    "minitensor.learn.plots.common": "matplotlib",
+    "minitensor.learn.plots.functions": "matplotlib",
+    "minitensor.learn.plots.networks": "matplotlib",
+    "minitensor.learn.plots.runs": "matplotlib",
     "minitensor.learn.watching": "fast_sugiyama",
 }
 

@@ -176,7 +176,7 @@ class Run:
         first = next(p for p in self.model.parameters() if p.ndim > 1)
         said = probabilities.argmax(1)
         distorted = SOURCES[self.settings.data].distort
-        figures = {
+        drawn = {
             "curves.png": (
                 plot.curves(self.history, self.title),
                 "the loss and the accuracy" + (", in training of the distorted pictures" * distorted),
@@ -194,9 +194,9 @@ class Run:
                 "the worst mistakes, and the answers it was least sure of",
             ),
         }
-        for name, (figure, _) in figures.items():
-            figure.savefig(self.folder / name)
-        return {name: what for name, (_, what) in figures.items()}
+        for name, (axes, _) in drawn.items():
+            plot.save(axes, self.folder / name)
+        return {name: what for name, (_, what) in drawn.items()}
 
 
 def begin(asked: Mapping[str, Any], out: Path | None, resume: bool) -> Run:

@@ -1,0 +1,1 @@
+"""The parts of `minitensor.learn.plot`."""
