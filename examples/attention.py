@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from common import heat, lines, parser, table
+from common import f64, heat, lines, parser, table
 
 import minitensor as mt
 from minitensor.learn import plot
@@ -27,11 +27,6 @@ HEAD_4_11 = [
     [1, 0, 0, 0], [0.99992, 7.867e-5, 0, 0], [2.359e-6, 0.99987, 1.2841e-4, 0], [9.921e-8, 1.6798e-8, 1, 1.6479e-7]
 ]  # fmt: skip
 HAMLET = ["To", "be", "or", "not", "to", "be"]
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def scores() -> tuple[Any, Any]:

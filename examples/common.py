@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import minitensor as mt
 from minitensor.datasets.formats import read_text
 from minitensor.datasets.store import found
 
@@ -42,6 +43,11 @@ def real_text(name: str = "tinyshakespeare") -> str:
     print(f"(the text: Python's reference manual; for {TEXTS[name]} put text/{name}.txt into $MINITENSOR_DATA,")
     print(f" or have it downloaded by minitensor.datasets.text({name!r}))")
     return "\n".join(topics[key] for key in sorted(topics))
+
+
+def f64(x: Any, **how: Any) -> Any:
+    """A tensor of doubles."""
+    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def table(rows: Iterable[Sequence[Any]], header: Sequence[str] = (), digits: int = 6) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from common import parser, real_text, table
+from common import f64, parser, real_text, table
 from word_vectors import pca
 
 import minitensor as mt
@@ -28,11 +28,6 @@ REUTERS_COUNTS = [
     [20, 6834, 2482, 6757, 1575], [0, 11, 0, 1, 31], [0, 2, 8, 2, 211], [2, 4, 6, 1, 132], [0, 1, 11, 23, 5]
 ]  # fmt: skip
 FAMILIES = "father mother brother son wife,him me them us thee,will shall must would can"
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def columns(counts: Any) -> Any:

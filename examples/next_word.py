@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from common import parser, real_text, table
+from common import f64, parser, real_text, table
 
 import minitensor as mt
 from minitensor.learn import plot
@@ -25,11 +25,6 @@ REUTERS = {  # the most frequent words in about 1.72 million of the Reuters corp
 REUTERS_WORDS = 1.72e6
 AFTER_THE = {"company": 1941, "dollar": 878, "first": 810, "year": 704, "government": 620}
 TEMPERATURES = (0.001, 0.05, 0.5, 1.0, 10.0)
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 # --- how often words stand ------------------------------------------------------------------------

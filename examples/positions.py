@@ -13,15 +13,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from common import parser, table
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor.learn import plot
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def speeds(n: int, p: float) -> Any:

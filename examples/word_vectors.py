@@ -12,7 +12,7 @@ import itertools
 import math
 from typing import Any
 
-from common import parser, table
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor.learn import plot
@@ -29,11 +29,6 @@ PEOPLE = {
 DOG = (0.0944, -0.0771, 0.0346, -0.0351, -0.0892)
 CAT = (0.0099, 0.0365, 0.1640, -0.2185, 0.0285)
 COLOURS = (plot.BLUE, plot.VERMILION, "#009E73")
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def lookup() -> tuple[Any, Any]:
