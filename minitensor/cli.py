@@ -38,6 +38,11 @@ machine can do, and draws ladder.png. Then times minitensor beside those of PyTo
 that are installed, each in a process of its own (some minutes; --filter and --rounds shorten it).
 """
 
+RUN = """\
+Runs a program as `python program.py` does, unchanged, with minitensor in the place of the library
+that it imports. A name that is not there is said in one line: which, where, and the nearest.
+"""
+
 EXAMPLES = """\
 examples:
   minitensor train digits                      1,797 digits of 8x8 pixels, some seconds
@@ -65,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="command")
     _add_train(commands)
     _add_bench(commands)
+    _add_run(commands)
     info = commands.add_parser("info", help="what the engine runs on here")
     info.set_defaults(run=_info)
     return parser
@@ -260,6 +266,33 @@ def _bench(arguments: argparse.Namespace) -> int:
     print()
     chosen = ["--filter", arguments.filter, "--peers", ",".join(arguments.peers), "--rounds", str(arguments.rounds)]
     return compare.main([*shared, *chosen])
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+def _add_run(commands: Any) -> None:
+    from .compat import FACES
+
+    run = commands.add_parser(
+        "run",
+        help="run a program that was written for another library",
+        description=RUN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    run.add_argument("--as", dest="face", choices=tuple(FACES), help="the library that it imports (all of these)")
+    run.add_argument("script", help="the program")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, help="its own arguments")
+    run.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from . import compat
+
+    if not Path(arguments.script).is_file():
+        return _fail(f"{arguments.script}: no such file")
+    return compat.run(arguments.script, arguments.arguments, arguments.face)
 
 
 # --- info -----------------------------------------------------------------------------------------

@@ -253,7 +253,7 @@ def fit(
     callbacks: Any = (),
     shuffle: bool = True,
     history: History | None = None,
-    verbose: bool = True,
+    verbose: bool | Callable[[int, int, Any], Progress] = True,
 ) -> History:
     """Trains a model, showing its progress; returns the `History`.
 
@@ -269,6 +269,8 @@ def fit(
         on_epoch_end(epoch, logs), on_train_end(). Epochs and batches count from 0. Training stops
         after an epoch when a callback has returned True.
     history: that of an earlier call, to go on from: the epochs it has count among `epochs`.
+    verbose: whether to show the progress; or a function of (epoch, epochs, batches) that gives an object with
+        the methods step(logs), end(logs) and close(), which shows it.
     The modules are as before at the end, in training or in evaluation.
     Raises ShapeError for empty data and for sizes that do not fit together.
 
@@ -411,8 +413,8 @@ def predict(model: Any, data: Any, *, batch_size: int = 256) -> Any:
 # --- progress -------------------------------------------------------------------------------------
 
 
-class _Quiet:
-    """Shows nothing."""
+class Progress:
+    """What shows how an epoch goes on: this one shows nothing."""
 
     def step(self, logs: Mapping[str, float]) -> None:
         """After each batch."""
@@ -432,7 +434,7 @@ def _line(logs: Mapping[str, float]) -> str:
     return " ".join(shown(name, value) for name, value in logs.items())
 
 
-class _Line(_Quiet):
+class _Line(Progress):
     """One line an epoch: for files, and where tqdm is not installed."""
 
     def __init__(self, epoch: int, epochs: int) -> None:
@@ -470,10 +472,12 @@ class _Bar(_Line):
 
 
 @contextlib.contextmanager
-def _progress(verbose: bool, epoch: int, epochs: int, batches: Any) -> Iterator[_Quiet]:
-    shows: _Quiet
-    if not verbose:
-        shows = _Quiet()
+def _progress(verbose: Any, epoch: int, epochs: int, batches: Any) -> Iterator[Progress]:
+    shows: Progress
+    if callable(verbose):
+        shows = verbose(epoch, epochs, batches)
+    elif not verbose:
+        shows = Progress()
     elif sys.stdout.isatty() and importlib.util.find_spec("tqdm"):
         shows = _Bar(epoch, epochs, batches)
     else:

@@ -40,7 +40,7 @@ FLOORS = [
     {"autograd", "func", "linalg", "special"},
     {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers"},
     {"training"},
-    {"bench", "keras", "learn", "datasets", "models", "text", "train", "cli"},
+    {"bench", "compat", "keras", "learn", "datasets", "models", "text", "train", "cli"},
     {"__init__", "__main__"},
 ]
 MAY_IMPORT_CORE = {"ops", "optim", "cpu"}
