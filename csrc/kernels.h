@@ -230,6 +230,8 @@ struct AttentionSizes {
   ROW(batch_norm_vjp,                                                                              \
       (T * dx, T * dw, T * db, const T* g, const T* x, const T* weight, const T* mean,             \
        const T* rstd, int64_t outer, int64_t channels, int64_t inner))                             \
+  ROW(batch_norm_fixed, (T * y, const T* x, const T* mean, const T* var, const T* weight,          \
+                         const T* bias, T eps, int64_t outer, int64_t channels, int64_t inner))    \
   ROW(group_norm, (T * y, T * mean, T * rstd, const T* x, const T* weight, const T* bias, T eps,   \
                    int64_t examples, int64_t groups, int64_t channels, int64_t inner))             \
   ROW(group_norm_vjp,                                                                              \

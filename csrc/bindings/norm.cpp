@@ -177,6 +177,35 @@ void bind_norm(py::module_& m) {
       },
       py::arg("g"), py::arg("x"), py::arg("weight"), py::arg("mean"), py::arg("rstd"),
       py::arg("input") = true, py::arg("weights") = true);
+  m.def(
+      "batch_norm_fixed",
+      [](const Array& x, const Array& mean, const Array& var, const std::optional<Array>& weight,
+         const std::optional<Array>& bias, double eps) {
+        const char* op = "batch_norm_fixed";
+        const Channels c(op, x);
+        return by_dtype(
+            op,
+            [&](auto t) {
+              using T = decltype(t);
+              const Array from = contiguous(x);
+              const auto ms = optional<T>(op, mean, c.channels),
+                         vs = optional<T>(op, var, c.channels),
+                         w = optional<T>(op, weight, c.channels),
+                         b = optional<T>(op, bias, c.channels);
+              Array y = empty<T>(shape_of(x));
+              T* py_ = data<T>(y);
+              const T *px = data<T>(from), *pm = pointer<T>(ms), *pv = pointer<T>(vs);
+              const T *pw = pointer<T>(w), *pb = pointer<T>(b);
+              without_gil(x.size(), [&] {
+                active<T>().batch_norm_fixed(py_, px, pm, pv, pw, pb, static_cast<T>(eps), c.outer,
+                                             c.channels, c.inner);
+              });
+              return y;
+            },
+            x);
+      },
+      py::arg("x"), py::arg("mean"), py::arg("var"), py::arg("weight"), py::arg("bias"),
+      py::arg("eps"));
   // -> (y, mean, rstd), the last two of shape (N * groups,)
   m.def(
       "group_norm",

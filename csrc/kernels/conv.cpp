@@ -5,8 +5,9 @@
 //
 // The rungs: `naive` has these seven loops; `blocked` and `simd` lay the windows out as a matrix
 // (im2col) and multiply; `fast` multiplies without the matrix, reading its rows where they lie in
-// the image.
+// the image, or by Winograd's method.
 #include "../kernels.h"
+#include "conv_winograd.h"
 #include "gemm.h"
 
 namespace mt::MT_ISA {
@@ -501,11 +502,19 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
   });
 }
 
+bool three_by_three(const ConvSizes& s) {
+  return s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 && s.dh == 1 && s.dw == 1;
+}
+
 template <class T>
 void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
   const Face z(s);
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
   if (s.n == 0) return;
+  if (three_by_three(s)) {
+    const Winograd wino{s.n, s.groups, z.m, s.c / s.groups, s.h, s.w, s.oh, s.ow, s.ph, s.pw};
+    if (wino.pays() && winograd_from(y, x, w, z.m * z.k, z.k, kTaps, false, bias, wino)) return;
+  }
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
   Scratch<T> a(s.groups * slivers(z.m) * z.k * kPackRows<T>);
   Scratch<int64_t> offset(z.k);
@@ -566,6 +575,12 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
     }
   };
   if (s.n == 0) return;
+  if (three_by_three(s)) {
+    const Winograd wino{s.n, s.groups, channels, z.m, s.oh, s.ow, s.h, s.w, 2 - s.ph, 2 - s.pw};
+    if (wino.pays() &&
+        winograd_from(dx, g, w, z.m * z.k, kTaps, z.k, true, static_cast<const T*>(nullptr), wino))
+      return;
+  }
   const Range v(s.h, s.kh, s.sh, s.ph, s.dh), h(s.w, s.kw, s.sw, s.pw, s.dw);
   const Image image{{s.oh, v.length, 1, 1, 1, -v.low}, {s.ow, h.length, 1, 1, 1, -h.low}};
   if (!image.worth(s) || !all_finite(w, s.o * z.k))

@@ -266,6 +266,23 @@ void batch_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, con
   });
 }
 
+// y = (x - mean) * rstd * w + b,  rstd = 1 / sqrt(var + eps)   for a mean and var that are given
+template <class T>
+void batch_fixed(T* y, const T* x, const T* mean, const T* var, const T* weight, const T* bias,
+                 T eps, int64_t outer, int64_t channels, int64_t inner) {
+  for_channels<T>(true, outer, channels, inner, [&](const auto& line, int64_t c, int count) {
+    const bool one = inner > 1;
+    const Vec<T> rstd = 1 / sqrt<T>(of_channels<T>(var, c, count, one, 0) + eps);
+    const Vec<T> scale = rstd * of_channels<T>(weight, c, count, one, 1);
+    const Vec<T> m = of_channels<T>(mean, c, count, one, 0);
+    const Vec<T> b = of_channels<T>(bias, c, count, one, 0);
+    line.each([&](int64_t j, int lanes) {
+      const Vec<T> d = load_n<T>(x + c * inner + j, lanes) - m;
+      store_n<T>(y + c * inner + j, d * scale + b, lanes);
+    });
+  });
+}
+
 // --- group norm: x (examples, groups, channels, inner); weight, bias (groups, channels) or
 // nullptr; mean, rstd (examples, groups)
 // ---------------------------------------------------------------------
@@ -376,6 +393,7 @@ MT_RUNGS(layer_norm, layer_naive, layer_naive, layer_simd, layer_fast)
 MT_KERNEL(layer_norm_vjp, layer_vjp)
 MT_RUNGS(batch_norm, batch_naive, batch_naive, batch_simd, batch_fast)
 MT_KERNEL(batch_norm_vjp, batch_vjp)
+MT_KERNEL(batch_norm_fixed, batch_fixed)
 MT_KERNEL(group_norm, group)
 MT_KERNEL(group_norm_vjp, group_vjp)
 

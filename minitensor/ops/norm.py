@@ -282,6 +282,86 @@ BATCH_NORM = Op(
 )
 
 
+# --- batch norm by a mean and variance that are given ------------------------------------------------
+
+
+def _over(x: Any) -> Axes:
+    """The axes that a channel's values lie along."""
+    return (0, *range(2, len(shape_of(x))))
+
+
+def _fixed_reference(x: Array, m: Array, v: Array, weight: Array | None, bias: Array | None, *, eps: float) -> Result:
+    wide = _spread(x.shape, _over(x))
+    with np.errstate(all="ignore"):
+        y = (x - m.reshape(wide)) / np.sqrt(v + eps).reshape(wide)
+        if weight is not None:
+            y = y * weight.reshape(wide)
+        if bias is not None:
+            y = y + bias.reshape(wide)
+    return y.astype(x.dtype), (x, m, v, weight)
+
+
+def _fixed_forward(x: Array, m: Array, v: Array, weight: Array | None, bias: Array | None, *, eps: float) -> Result:
+    return _core.batch_norm_fixed(x, m, v, weight, bias, eps), (x, m, v, weight)
+
+
+def _fixed_scale(v: Any, weight: Any, eps: float) -> Any:
+    rstd = rsqrt(add(v, eps))
+    return rstd if weight is None else mul(weight, rstd)
+
+
+def _fixed_moved(g: Any, x: Any, m: Any) -> Any:
+    """sum g * (x - mean)"""
+    over = _over(x)
+    return _gathered(mul(g, add(x, neg(reshape(m, _spread(shape_of(x), over))))), over)
+
+
+def _fixed_dx(g: Any, _x: Any, _m: Any, v: Any, weight: Any, *, eps: float) -> Any:
+    return _scaled(g, _fixed_scale(v, weight, eps), _over(g))
+
+
+def _fixed_dmean(g: Any, _x: Any, _m: Any, v: Any, weight: Any, *, eps: float) -> Any:
+    return neg(mul(_gathered(g, _over(g)), _fixed_scale(v, weight, eps)))
+
+
+def _fixed_dvar(g: Any, x: Any, m: Any, v: Any, weight: Any, *, eps: float) -> Any:
+    # d(var + eps)^(-1/2) = -1/2 (var + eps)^(-3/2)
+    return mul(_fixed_moved(g, x, m), mul(_fixed_scale(v, weight, eps), div(-0.5, add(v, eps))))
+
+
+def _fixed_dweight(g: Any, x: Any, m: Any, v: Any, _weight: Any, *, eps: float) -> Any:
+    return mul(_fixed_moved(g, x, m), rsqrt(add(v, eps)))
+
+
+def _fixed_dbias(g: Any, _x: Any, _m: Any, _v: Any, _weight: Any, *, eps: float) -> Any:
+    return _gathered(g, _over(g))
+
+
+def _fixed_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    def sample(shape: Shape, large: bool = False) -> Sample:
+        x, n = rng.standard_normal(shape), shape[1]
+        params = {"eps": 1e-5}
+        return Sample(
+            (x, rng.standard_normal(n), rng.uniform(0.5, 2, n), *_weights(rng, x, _over(x))), params, large=large
+        )
+
+    yield from (sample(shape) for shape, _ in BATCHES)
+    yield Sample((*sample((3, 2, 5)).args[:3], None, None), {"eps": 0.1})
+    yield sample((6, 5, 33, 33), large=True)
+
+
+BATCH_NORM_FIXED = Op(
+    "batch_norm_fixed",
+    _fixed_reference,
+    _fixed_forward,
+    (_fixed_dx, _fixed_dmean, _fixed_dvar, _fixed_dweight, _fixed_dbias),
+    None,
+    _fixed_samples,
+    length=lambda x, *_, **__: x.size // max(x.shape[1], 1) + 4,
+    batch=folded("batch_norm_fixed"),
+)
+
+
 # --- the gradient by x ------------------------------------------------------------------------------
 
 
@@ -669,7 +749,8 @@ def batch_norm(
 
     In training mean and variance (over n) are the batch's, and the running ones, if given, move towards
     them, outside the graph: running = (1 - momentum) * running + momentum * batch, with the variance over
-    n - 1. An input without elements moves nothing. Otherwise the running ones are used, as constants.
+    n - 1. An input without elements moves nothing. Otherwise the running ones are used, in one pass:
+    dx = rstd * w * g.
 
     Shapes: input (N, C), (N, C, L), (N, C, H, W) ...; all others (C,). Raises ShapeError where the sizes do
     not fit, and in training for a single value per channel.
@@ -695,10 +776,8 @@ def batch_norm(
     if not array_of(input).size:
         return _affine(input, weight, bias)
     if not training:
-        rstd = rsqrt(add(running_var, eps))
-        scale = rstd if weight is None else mul(weight, rstd)
-        return _affine(_affine(input, None, neg(running_mean)), scale, bias)
-    over = (0, *range(2, len(shape)))
+        return apply(BATCH_NORM_FIXED, input, running_mean, running_var, weight, bias, eps=float(eps))
+    over = _over(input)
     if _rows(raw(input), over) == 1:
         raise ShapeError(f"{name}: training needs more than one value for each channel, got an input of shape {shape}")
     y = apply(
