@@ -121,7 +121,8 @@ template <class Out, class... In>
 using Line = void (*)(const void* f, Out* out, int64_t n, Reading<In>... x);
 
 template <class T, class F, class Out, class... In>
-void line(const void* function, Out* out, int64_t n, Reading<In>... x) {
+__attribute__((flatten)) void line(  // f to its last function: its constants stay in registers
+    const void* function, Out* out, int64_t n, Reading<In>... x) {
   const F f = *static_cast<const F*>(function);
   int64_t i = 0;
   for (; i + kLanes<T> <= n; i += kLanes<T>) put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
