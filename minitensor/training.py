@@ -29,10 +29,12 @@ from .autograd.modes import enable_grad, no_grad
 from .creation import as_tensor, zeros
 from .dtypes import get_default_dtype, of
 from .errors import ShapeError
+from .generator import default_generator
 from .graph import Tensor, wrap
 from .nn import functional
 from .nn.module import Module
 from .utils.data import DataLoader, TensorDataset
+from .utils.data.sampler import draw_seed
 
 __all__ = ["History", "Summary", "evaluate", "fit", "predict", "summary"]
 
@@ -129,7 +131,7 @@ def _batches(name: str, model: Any, data: Any, batch_size: int, shuffle: bool, b
             raise ShapeError(f"{name}: x and y must have as many rows, but have {given}")
         if not arrays or rows[0] == 0:
             raise ShapeError(f"{name}: the data is empty")
-        return DataLoader(TensorDataset(*arrays), batch_size, shuffle)
+        return _Rows(arrays, batch_size, shuffle)
     if isinstance(data, (Tensor, np.ndarray)):
         raise TypeError(f"{name}: expected (x, y), a Dataset or a DataLoader, got x alone")
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
@@ -142,6 +144,25 @@ def _batches(name: str, model: Any, data: Any, batch_size: int, shuffle: bool, b
         f"{name}: expected (x, y), a Dataset or a DataLoader, got {type(data).__name__}"
         + (", which could be walked through only once" if isinstance(data, Iterator) else "")
     )
+
+
+class _Rows:
+    """The batches of tensors that a DataLoader gives, in its order, with less on the way."""
+
+    def __init__(self, tensors: Sequence[Any], batch_size: int, shuffle: bool) -> None:
+        self.tensors, self.batch_size, self.shuffle = tensors, batch_size, shuffle
+        self.loader: Any = DataLoader(TensorDataset(*tensors), batch_size, shuffle)
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        draw_seed(default_generator)  # as each epoch of a DataLoader does
+        order = np.fromiter(self.loader.sampler, np.int64) if self.shuffle else None
+        for begin in range(0, self.tensors[0].shape[0], self.batch_size):
+            rows: Any = slice(begin, begin + self.batch_size)
+            rows = rows if order is None else order[rows]
+            yield [t[rows] if t.requires_grad else wrap(t.array[rows]) for t in self.tensors]
 
 
 def _check_count(name: str, what: str, n: Any, least: int = 1) -> None:
@@ -269,8 +290,8 @@ def fit(
         on_epoch_end(epoch, logs), on_train_end(). Epochs and batches count from 0. Training stops
         after an epoch when a callback has returned True.
     history: that of an earlier call, to go on from: the epochs it has count among `epochs`.
-    verbose: whether to show the progress; or a function of (epoch, epochs, batches) that gives an object with
-        the methods step(logs), end(logs) and close(), which shows it.
+    verbose: whether to show the progress; or a function of (epoch, epochs, batches) that gives a `Progress`
+        to show it.
     The modules are as before at the end, in training or in evaluation.
     Raises ShapeError for empty data and for sizes that do not fit together.
 
@@ -308,10 +329,12 @@ def fit(
                     values = {"loss": _loss_value("fit", value)}
                     value.backward()
                     optimizer.step()
-                    with no_grad():
-                        values |= {k: float(f(output, target)) for k, f in functions.items()}
+                    if functions:
+                        with no_grad():
+                            values |= {k: float(f(output, target)) for k, f in functions.items()}
                     means.add(rows, values)
-                    progress.step(means.result())
+                    if progress.live:
+                        progress.step(means.result())
                     _call(listeners, "on_batch_end", i, values)
                 if not means.rows:
                     raise ShapeError("fit: the data gave no batches")
@@ -416,6 +439,8 @@ def predict(model: Any, data: Any, *, batch_size: int = 256) -> Any:
 class Progress:
     """What shows how an epoch goes on: this one shows nothing."""
 
+    live = False  # whether `step` is to be called
+
     def step(self, logs: Mapping[str, float]) -> None:
         """After each batch."""
 
@@ -447,6 +472,8 @@ class _Line(Progress):
 
 class _Bar(_Line):
     """A bar that fills up during the epoch, by tqdm, and then makes way for that line."""
+
+    live = True
 
     def __init__(self, epoch: int, epochs: int, batches: Any) -> None:
         super().__init__(epoch, epochs)

@@ -126,6 +126,7 @@ class Listener:
 
     def __init__(self, callbacks: Sequence[Any], model: Any, params: dict[str, Any]) -> None:
         self.callbacks, self.model = list(callbacks), model
+        self.on_batch_end = self._on_batch_end if self.callbacks else None
         model.stop_training = False
         for callback in self.callbacks:
             callback.set_model(model)
@@ -141,8 +142,7 @@ class Listener:
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch)
 
-    def on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """After each batch."""
+    def _on_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         for callback in self.callbacks:
             callback.on_train_batch_end(batch, logs)
 
@@ -184,21 +184,22 @@ class Bar(training.Progress):
     def __init__(self, verbose: int, steps: int | None, title: str = "") -> None:
         self.verbose, self.steps, self.done = verbose, steps, 0
         self.begin = self.drawn = time.perf_counter()
-        self.live = verbose == 1 and sys.stdout.isatty()
+        self._redraws = verbose == 1 and sys.stdout.isatty()
+        self.live = self._redraws or steps is None  # without a number of steps they are counted
         if verbose and title:
             print(title)
 
     def step(self, logs: Mapping[str, float]) -> None:
         """After a batch."""
         self.done += 1
-        if self.live and time.perf_counter() - self.drawn > self.pause:
+        if self._redraws and time.perf_counter() - self.drawn > self.pause:
             self.drawn = time.perf_counter()
             self._draw(logs)
 
     def end(self, logs: Mapping[str, float]) -> None:
         """At the end, with all numbers."""
         self.steps = self.done or self.steps
-        if self.live:
+        if self._redraws:
             self._draw(logs)
             print(flush=True)
         elif self.verbose:
@@ -210,12 +211,13 @@ class Bar(training.Progress):
 
     def _line(self, logs: Mapping[str, float]) -> str:
         seconds, total = time.perf_counter() - self.begin, self.steps or self.done
-        count = f"{self.done or total:{len(str(total))}d}/{total}"
-        time_text = f"{seconds:.0f}s {_duration(seconds / max(self.done or total, 1))}"
+        done = self.done or total
+        count = f"{done:{len(str(total))}d}/{total}"
+        time_text = f"{seconds:.0f}s {_duration(seconds / max(done, 1))}"
         if self.verbose == 2:
             return f"{count} - {time_text.replace(' ', ' - ')}{_numbers(logs)}"
         full, rest = ("━", "─") if _can_print("━") else ("=", ".")
-        filled = self.width * (self.done or total) // max(total, 1)
+        filled = self.width * done // max(total, 1)
         return f"{count} {full * filled}{rest * (self.width - filled)} {time_text}{_numbers(logs)}"
 
 

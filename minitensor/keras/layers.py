@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -219,7 +219,17 @@ class Layer(Module):
         value = value_of(x, np.float32)
         self._build_once((None, *value.shape[1:]))
         with training_mode(self, bool(training)):
-            return run(self.forward, value)
+            begin, finish = self.passes()
+            if finish is None:
+                return run(begin, value)
+            logits = run(begin, value)
+            out = run(finish, logits.value)
+            out.logits = logits.value
+            return out
+
+    def passes(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any] | None]:
+        """`forward` in two: up to a softmax or sigmoid at its end, and that; None where there is none."""
+        return self.forward, None
 
     def __getattr__(self, name: str) -> Any:
         if name in ("input", "input_shape", "output", "output_shape"):  # the properties, which raised
@@ -318,6 +328,11 @@ class _Activated(Layer):
         """What is computed before the activation."""
         raise NotImplementedError
 
+    def passes(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any] | None]:
+        """`affine`, and the activation if it is a softmax or sigmoid."""
+        ends = self.activation is activations.softmax or self.activation is activations.sigmoid
+        return (self.affine, self._activate) if ends else (self.forward, None)
+
     def forward(self, x: Any) -> Any:
         """The activation of `affine(x)`."""
         return self._activate(self.affine(x))
@@ -360,7 +375,6 @@ class _Weighted(_Activated):
     def _make(self, shape: Sequence[int], axes: Sequence[int]) -> None:
         self.kernel = self._weight("kernel", shape, self.kernel_initializer, axes)
         self.bias = self._weight("bias", shape[-1:], self.bias_initializer) if self.use_bias else None
-        self._bias = None if self.bias is None else self.bias.leaf
 
     def get_config(self) -> dict[str, Any]:
         """With the bias and the initial values."""
@@ -405,7 +419,7 @@ class Dense(_Weighted):
         weight = self.kernel.leaf
         if x.array.shape[-1:] != weight.array.shape[1:]:
             self._expect(weight.array.shape[1], x.shape)
-        return F.linear(x, weight, self._bias)
+        return F.linear(x, weight, None if self.bias is None else self.bias.leaf)
 
     def get_config(self) -> dict[str, Any]:
         """With the units."""
@@ -526,7 +540,7 @@ class _Convolution(_Weighted):
         x, even = _first(x), self._windows.even()
         if even is None:
             x, even = self._windows.padded(x, 0.0), 0
-        return self._convolve(x, self.kernel.leaf, self._bias, self.strides, even)
+        return self._convolve(x, self.kernel.leaf, None if self.bias is None else self.bias.leaf, self.strides, even)
 
     def affine(self, x: Any) -> Any:
         """The cross-correlation with the kernel, plus the bias."""

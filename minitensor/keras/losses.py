@@ -1,7 +1,7 @@
 """Losses under Keras's names: each the mean over a batch, computed by the engine's.
 
 `raw(y_true, y_pred)` works on engine tensors. Those of probabilities clip them to [1e-7, 1 - 1e-7]; `on_logits` is the
-same loss of the numbers before a softmax or sigmoid, accurate for all of them.
+same loss of the numbers before a softmax or sigmoid, accurate for all of them, which is taken where they are known.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ class Loss:
         raise NotImplementedError
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: None = None) -> Tensor:
+        logits = getattr(y_pred, "logits", None) if self.accepts_logits else None
+        if logits is not None:
+            return run(self.on_logits, value_of(y_true, np.float32), logits)
         return run(self.raw, value_of(y_true, np.float32), value_of(y_pred, np.float32))
 
 
@@ -113,6 +116,11 @@ class BinaryCrossentropy(_CrossEntropy):
         return F.binary_cross_entropy_with_logits(y_pred, y_true)
 
 
+def _rows(x: Any) -> Any:
+    """(..., classes) as (n, classes)."""
+    return x if x.ndim == 2 else x.reshape(-1, x.array.shape[-1])
+
+
 class CategoricalCrossentropy(_CrossEntropy):
     """The mean over the rows of -sum(y log p), of probabilities divided by their sum.
 
@@ -130,8 +138,7 @@ class CategoricalCrossentropy(_CrossEntropy):
     def on_logits(self, y_true: Any, y_pred: Any) -> Any:
         """Of the numbers before the softmax."""
         y_true, y_pred = same_rank(y_true, y_pred)
-        classes = y_pred.array.shape[-1]
-        return F.cross_entropy(y_pred.reshape(-1, classes), y_true.reshape(-1, classes))
+        return F.cross_entropy(_rows(y_pred), _rows(y_true))
 
 
 class SparseCategoricalCrossentropy(_CrossEntropy):
@@ -148,8 +155,7 @@ class SparseCategoricalCrossentropy(_CrossEntropy):
 
     def on_logits(self, y_true: Any, y_pred: Any) -> Any:
         """Of the numbers before the softmax."""
-        classes = y_pred.array.shape[-1]
-        return F.cross_entropy(y_pred.reshape(-1, classes), y_true.reshape(-1).long())
+        return F.cross_entropy(_rows(y_pred), y_true.reshape(-1).long())
 
 
 class _OfFunction(Loss):

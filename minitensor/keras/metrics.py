@@ -11,7 +11,7 @@ from . import losses
 
 
 def _shares(right: Any) -> float:
-    return float(np.mean(right, dtype=np.float64))
+    return int(np.count_nonzero(right)) / max(int(right.size), 1)
 
 
 def binary_accuracy(y_true: Any, y_pred: Any) -> float:

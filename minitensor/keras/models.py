@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,21 @@ class Model(Trainer):
         for layer in self._modules.values():
             x = layer.forward(x)  # type: ignore[union-attr]
         return x
+
+    def passes(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any] | None]:
+        """One layer after the other, and a softmax or sigmoid at the end of the last."""
+        layers = self.layers
+        if not layers:
+            return self.forward, None
+        last, finish = layers[-1].passes()
+        steps = [layer.forward for layer in layers[:-1] if not isinstance(layer, InputLayer)] + [last]
+
+        def begin(x: Any) -> Any:
+            for step in steps:
+                x = step(x)
+            return x
+
+        return begin, finish
 
     def fitted(self, x: Any) -> Any:
         """An engine tensor of inputs in float32; an axis of size 1 at the end is added, or left out, if one is off."""

@@ -212,7 +212,11 @@ def _save_legacy(model: Any, path: Path, config: dict[str, Any], compiled: dict[
         file.attrs["model_config"] = json.dumps(config)
         if compiled:
             optimizer = compiled["optimizer"]
-            about = {"optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]}}
+            about = {
+                "loss_weights": None,
+                "weighted_metrics": None,
+                "optimizer_config": {"class_name": optimizer["class_name"], "config": optimizer["config"]},
+            }
             file.attrs["training_config"] = json.dumps({**compiled, **about})
         group = file.create_group("model_weights")
         group.attrs["keras_version"], group.attrs["backend"] = _VERSION, "tensorflow"

@@ -12,24 +12,20 @@ import numpy as np
 from .. import training
 from ..nn import Module
 from ..utils.data import DataLoader, TensorDataset
-from . import activations, losses, metrics, optimizers
+from . import losses, metrics, optimizers
 from .callbacks import Bar, History, Listener
-from .layers import Layer, _Activated
+from .layers import Layer
 from .tf.tensor import Tensor, value_of
 
 BATCH = 32
 
 
 class _Engine(Module):
-    """A model as the engine's loop calls it: on its tensors; `logits`: without the last activation."""
+    """A model as the engine's loop calls it: on its tensors; `compute` is what it does with them."""
 
-    def __init__(self, model: Trainer, logits: bool) -> None:
+    def __init__(self, model: Layer, compute: Callable[[Any], Any]) -> None:
         super().__init__()
-        self.model, self.logits = model, logits
-
-    def forward(self, x: Any) -> Any:
-        """What the model makes of a batch."""
-        return self.model.logits(x) if self.logits else self.model.forward(x)
+        self.model, self.forward = model, compute  # type: ignore[method-assign]
 
 
 class _Batches:
@@ -107,29 +103,21 @@ class Trainer(Layer):
             raise ValueError("No loss to compute: give `compile()` a `loss`.")
         return self._loss
 
-    def logits(self, x: Any) -> Any:
-        """What the model gives before its last activation."""
-        *others, last = self.layers
-        for layer in others:
-            x = layer.forward(x)
-        return last.affine(x)
-
     def _engine(self) -> tuple[_Engine, Callable[..., Any], list[Callable[..., Any]]]:
         """The model, the loss and the metrics as the engine's loop takes them: functions of (output, target).
 
         Where a softmax or a sigmoid is last, a loss of probabilities is computed from what goes into it.
         """
         loss = self._check_compiled()
-        last = self.layers[-1] if self.layers else None
-        ends = isinstance(last, _Activated) and last.activation in (activations.softmax, activations.sigmoid)
-        logits = ends and loss.accepts_logits
-        compute = loss.on_logits if logits else loss.raw
-        finish = activations.raw(last.activation) if logits and isinstance(last, _Activated) else None
+        begin, finish = self.passes()
+        if not loss.accepts_logits or finish is None:
+            begin, finish = self.forward, None
+        compute = loss.raw if finish is None else loss.on_logits
 
         def loss_of(output: Any, target: Any) -> Any:
             return compute(target, output)
 
-        return _Engine(self, logits), loss_of, [_metric(n, f, finish) for n, f in self._metrics.items()]
+        return _Engine(self, begin), loss_of, [_metric(n, f, finish) for n, f in self._metrics.items()]
 
     def _targets(self, y: Any) -> Any:
         return value_of(y, np.float32)
@@ -274,7 +262,7 @@ class Trainer(Layer):
             data = _Batches(x, steps, lambda b: (self.fitted(b[0] if isinstance(b, (tuple, list)) else b),))
             count = data.steps
         bar = Bar(_level(verbose), count)
-        out = training.predict(_Engine(self, False), data, batch_size=size).array
+        out = training.predict(_Engine(self, self.forward), data, batch_size=size).array
         bar.end({})
         return out
 

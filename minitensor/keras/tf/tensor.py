@@ -213,6 +213,7 @@ class Tensor:
     """
 
     __array_priority__ = 1000
+    logits: Any = None  # of what a layer gave: the engine tensor that its softmax or sigmoid was given
 
     def __init__(self, value: Any) -> None:
         self._value = value
