@@ -266,6 +266,11 @@ class Drawing:
     # --- as a picture ---
 
     def _title(self, vertex: Vertex) -> str:
+        sources = [self.vertices[e.source] for e in self.edges if self.vertices[e.target] is vertex]
+        if vertex.title in "−÷" and len(sources) == 2:  # which of the two comes first
+            first, second = [v.title if v.kind in ("input", "constant") else v.name or "( )" for v in sources]
+            if (first, second) != ("( )", "( )"):
+                return f"{vertex.name}{': ' if vertex.name else ''}{first} {vertex.title} {second}"
         if vertex.kind in ("operator", "box") and vertex.name and vertex.name != vertex.title:
             return f"{vertex.name}: {vertex.title}"
         return vertex.title

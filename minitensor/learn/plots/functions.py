@@ -99,7 +99,7 @@ def function(
     if equal:
         axes.set_aspect("equal")
     if any(line.get_label()[:1] not in ("", "_") for line in axes.lines):
-        axes.legend(frameon=False)
+        axes.legend(framealpha=0.8, edgecolor="none")
     bare(axes)
     return axes
 
@@ -113,6 +113,8 @@ def surface(
     wire: bool = False,
     floor: bool = False,
     view: tuple[float, float] = (30.0, -60.0),
+    colour: str = "",
+    alpha: float = 1.0,
     title: str = "",
     labels: Sequence[str] = ("x", "y", "z"),
     ax: Any = None,
@@ -120,7 +122,8 @@ def surface(
     """The surface z = f(x, y) over a rectangle, as coloured faces or a wire frame; `floor` draws level lines below it.
 
     f: a function of two tensors, applied to all points at once, or the values (rows along y). x, y: (low, high), or
-    the places; without y the square of x. view: the height and direction of the eye in degrees.
+    the places; without y the square of x. view: the height and direction of the eye in degrees. colour: one for all
+    heights, where a second surface is drawn into the first one's axes, with an alpha below 1.
 
     >>> axes = mt.learn.plot.surface(lambda x, y: x**2 - y**2)
     """
@@ -130,9 +133,10 @@ def surface(
     axes.view_init(*view)
     if wire:
         step = max(1, n // 25)
-        axes.plot_wireframe(xs, ys, z, rstride=step, cstride=step, color=BLUE, lw=0.8)
+        axes.plot_wireframe(xs, ys, z, rstride=step, cstride=step, color=colour or BLUE, lw=0.8, alpha=alpha)
     else:
-        axes.plot_surface(xs, ys, z, cmap="viridis", lw=0.1, edgecolor="#00000030", rcount=n, ccount=n)
+        paint = {"color": colour} if colour else {"cmap": "viridis"}
+        axes.plot_surface(xs, ys, z, **paint, alpha=alpha, lw=0.1, edgecolor="#00000030", rcount=n, ccount=n)
     if floor:
         low, high = float(np.nanmin(z)), float(np.nanmax(z))
         bottom = low - 0.35 * (high - low or 1.0)
@@ -141,7 +145,7 @@ def surface(
     axes.set(xlabel=labels[0], ylabel=labels[1], zlabel=labels[2])
     for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
         axis.get_major_locator().set_params(nbins=5)
-    axes.set_box_aspect((4, 4, 3), zoom=1.05)  # the height's name stays on the page
+    axes.set_box_aspect((4, 4, 3), zoom=0.92)  # the height's name stays on the page
     return axes
 
 
@@ -249,6 +253,7 @@ def path(
             raise ArgumentError("path: numbers are drawn on the curve of a function; give it as f")
         if ax is None:
             ax = function(f, around(p) if x is None else x, title=title)
+            ax.lines[-1].set_color("#555555")
         with no_grad():
             heights = array(f(from_numpy(p))) if f is not None else np.zeros_like(p)
         p = np.stack([p, heights], 1)
