@@ -34,6 +34,8 @@ constexpr int tile_vectors(int rows) {
 }
 
 constexpr int64_t kDepth = 256;  // of k in one block: a sliver of a stays in the L1 cache
+template <class T>
+constexpr int64_t kBlockDepth = sizeof(T) == 4 ? kDepth : kDepth * 3 / 4;
 #if defined(__AVX512F__)
 constexpr int64_t kPanelBytes = 1 << 20;  // of b in one block, which stays in the L2 cache
 #else
@@ -95,20 +97,26 @@ struct Matrix {  // element (i, j) is p[i * row + j * col]
 
 namespace {
 
-// How the tile reads a: packed or lying transposed; in rows a step apart; and in rows anywhere.
+// How the tile reads a: packed or lying transposed; in rows a step apart, for which it makes
+// pointers when it begins; and in rows anywhere.
 template <class T>
 struct ByColumn {
   const T* p;
   int64_t step;
   T operator()(int i, int64_t k) const { return p[i + k * step]; }
 };
+template <class T>
+struct EvenRows {
+  const T* p;
+  int64_t step;
+};
 template <class T, int H>
-struct EvenRows {  // every third row has a pointer; the others are one or two steps further
+struct RowsOf {  // every third row has a pointer; the others are one or two steps further
   const T* p[(H + 2) / 3];
   int64_t step;
-  EvenRows(const T* first, int64_t step) : step(step) {
+  explicit RowsOf(EvenRows<T> a) : step(a.step) {
 #pragma GCC unroll 8
-    for (int i = 0; i < H; i += 3) p[i / 3] = first + i * step;
+    for (int i = 0; i < H; i += 3) p[i / 3] = a.p + i * a.step;
   }
   T operator()(int i, int64_t k) const { return p[i / 3][k + i % 3 * step]; }
 };
@@ -117,6 +125,15 @@ struct ByRow {
   const T* row[H];
   T operator()(int i, int64_t k) const { return row[i][k]; }
 };
+
+template <int H, class A>
+inline A rows_of(A a) {
+  return a;
+}
+template <int H, class T>
+inline RowsOf<T, H> rows_of(EvenRows<T> a) {
+  return RowsOf<T, H>(a);
+}
 
 // How it reads b: row k begins a step further, or where a table says.
 template <class T>
@@ -172,10 +189,16 @@ inline __attribute__((always_inline)) void transpose(Vec<T> (&x)[kLanes<T>]) {
 // -------------------------------------------------------------------------------------------------------
 
 // The sums of a tile that is not whole, or whose columns do not lie side by side.
+//
+// Takes numbers, not matrices: a matrix that was just written to the stack in parts and is read as
+// a vector waits until every store before it is done, and those to c may wait for memory.
 template <class T>
-__attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, Matrix<T> c,
-                                      Matrix<const T> d) {
+__attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, T* c_p,
+                                      int64_t c_row, int64_t c_col, const T* d_p, int64_t d_row,
+                                      int64_t d_col) {
   constexpr int L = kLanes<T>;
+  const Matrix<T> c{c_p, c_row, c_col};
+  const Matrix<const T> d{d_p, d_row, d_col};
   if (c.col == 1) {
     for (int i = 0; i < rows; ++i)
       for (int j = 0; j < n; j += L) {
@@ -229,79 +252,55 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
   }
 }
 
-// c (H, n) = sum (H, n) + d (H, n), n <= NV vectors. d is absent where its p is null; where c's
-// rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
-template <int H, int NV, class T, class V>
-inline __attribute__((always_inline)) void put(V (&sum)[H][NV], int n, Matrix<T> c,
-                                               Matrix<const T> d) {
-  constexpr int L = kLanes<T>;
-  if (c.col == 1 && n == NV * L) {
-    if (d.p && d.col) {
-#pragma GCC unroll 14
-      for (int i = 0; i < H; ++i, d.p += d.row) {
-#pragma GCC unroll 8
-        for (int j = 0; j < NV; ++j) sum[i][j] += load(d.p + j * L);
-      }
-    } else if (d.p) {
-#pragma GCC unroll 14
-      for (int i = 0; i < H; ++i, d.p += d.row) {
-        const Vec<T> more = splat(*d.p);
-#pragma GCC unroll 8
-        for (int j = 0; j < NV; ++j) sum[i][j] += more;
-      }
-    }
-#pragma GCC unroll 14
-    for (int i = 0; i < H; ++i, c.p += c.row) {
-#pragma GCC unroll 8
-      for (int j = 0; j < NV; ++j) store(c.p + j * L, sum[i][j]);
-    }
-    return;
-  }
-  T value[H * NV * L];
-#pragma GCC unroll 14
-  for (int i = 0; i < H; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) store(value + (i * NV + j) * L, sum[i][j]);
-  }
-  finish(value, NV * L, H, n, c, d);
-}
-
-// What will be needed after this tile: its first place, and the step to the next ones.
-template <class T>
-struct Ahead {
-  const T* p;
-  int64_t step;
-};
-
-// c (H, n) = a (H, depth) b (depth, n) + d (H, n)
+// c (H, NV vectors) = a (H, depth) b (depth, NV vectors) + d, whose rows and columns are steps of
+// d_row and d_col (1 or 0) where d is not null
 //
-// While it multiplies it asks the caches for c and for what comes next, a little at a time: all at
-// once would hold up the loads of a and b.
+// A function of its own, so that the registers are its alone; what it takes fits into registers.
 template <int H, int NV, class T, class A, class B>
-inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                Matrix<const T> d, Ahead<T> next) {
-  Vec<T> sum[H][NV] = {};
-  int64_t k = 0;
-  if (depth >= 128) {
-    const int64_t pace = depth / 16, step = c.col == 1 ? c.row : 2 * c.col,
-                  other = c.col == 1 ? kLanes<T> : c.col;
-    for (const T* at = c.p; k < H * pace; at += step) {
-      __builtin_prefetch(at, 1);
-      __builtin_prefetch(at + other, 1);
-      __builtin_prefetch(next.p);
-      next.p += next.step;
-      accumulate<H, NV, T>(sum, k + pace, a, b, k);
-      k += pace;
+__attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t c_row, const T* d,
+                                          int64_t d_row, int64_t d_col) {
+  constexpr int L = kLanes<T>;
+  if (depth >= 128) {  // c will be needed, and is not at hand
+#pragma GCC unroll 14
+    for (int i = 0; i < H; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) __builtin_prefetch(c + i * c_row + j * L, 1);
     }
   }
-  accumulate<H, NV, T>(sum, depth, a, b, k);
-  put<H, NV, T>(sum, n, c, d);
+  Vec<T> sum[H][NV] = {};
+  accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b);
+  if (d && d_col) {
+#pragma GCC unroll 14
+    for (int i = 0; i < H; ++i, d += d_row) {
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) sum[i][j] += load(d + j * L);
+    }
+  } else if (d) {
+#pragma GCC unroll 14
+    for (int i = 0; i < H; ++i, d += d_row) {
+      const Vec<T> more = splat(*d);
+#pragma GCC unroll 8
+      for (int j = 0; j < NV; ++j) sum[i][j] += more;
+    }
+  }
+#pragma GCC unroll 14
+  for (int i = 0; i < H; ++i, c += c_row) {
+#pragma GCC unroll 8
+    for (int j = 0; j < NV; ++j) store(c + j * L, sum[i][j]);
+  }
 }
 
+// c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
+// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
 template <int H, int NV, class T, class A, class B>
 inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
                                                 Matrix<const T> d) {
-  tile<H, NV, T>(depth, a, b, n, c, d, {c.p, 0});
+  constexpr int width = NV * kLanes<T>;
+  if (c.col == 1 && n == width)
+    return whole_tile<H, NV, T>(depth, a, b, c.p, c.row, d.p, d.row, d.col);
+  T value[H * width];
+  whole_tile<H, NV, T, A, B>(depth, a, b, value, width, nullptr, 0, 0);
+  finish(value, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
 }
 
 // --- packing
@@ -416,7 +415,7 @@ void product_simd(const Product<T>& p) {
           if (p.a.row == 1)
             run(vectors, [](Matrix<const T> a) { return ByColumn<T>{a.p, a.col}; });
           else
-            run(vectors, [](Matrix<const T> a) { return EvenRows<T, H>(a.p, a.row); });
+            run(vectors, [](Matrix<const T> a) { return EvenRows<T>{a.p, a.row}; });
         };
         if (n > kTileCols<T>) {
           if constexpr (tile_vectors(H) > 2) with_left(Int<tile_vectors(H)>{});
@@ -462,25 +461,21 @@ struct Strips {
 };
 
 // c (h, columns of the strips first..end-1) = a (h, depth) b + d for one sliver of a: packed, or
-// where it lies. `next` is the sliver after it.
+// where it lies.
 template <class T>
 void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t first,
-                    int64_t end, Matrix<T> c, Matrix<const T> d, Matrix<const T> next) {
+                    int64_t end, Matrix<T> c, Matrix<const T> d) {
   constexpr int W = kTileCols<T>;
   with<kTileRows>(h, [&](auto height) {
     constexpr int H = decltype(height)::value;
     const auto run = [&](auto left) {
-      // Of the next sliver each tile asks for the lines of some k.
-      const int64_t step = next.col == 1 ? next.row : next.col;
       for (int64_t s = first; s < end; ++s) {
         const int n = min(W, b.n - s * W);
         const Matrix<T> to = c.at(0, s * W);
-        const int64_t k = b.depth * (s - first) / (end - first);
-        const Ahead<T> ahead{next.p ? next.at(0, k).p : b.b.p, next.p ? step : 0};
         if (n > kLanes<T>)
-          tile<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W), ahead);
+          tile<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
         else
-          tile<H, 1>(b.depth, left, b.at(s), n, to, d.at(0, s * W), ahead);
+          tile<H, 1>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
       }
     };
     if (packed)
@@ -488,7 +483,7 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
     else if (a.row == 1)
       run(ByColumn<T>{a.p, a.col});
     else
-      run(EvenRows<T, H>(a.p, a.row));
+      run(EvenRows<T>{a.p, a.row});
   });
 }
 
@@ -502,7 +497,7 @@ void product_tiles(const Product<T>& p) {
   constexpr int64_t item = sizeof(T);
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, W);
   const bool pack_a = strips > kUses;
-  const int64_t depths = max(1, ceil_div(p.k, pack_a ? kDepth : 4 * kDepth));
+  const int64_t depths = max(1, ceil_div(p.k, pack_a ? kBlockDepth<T> : 4 * kBlockDepth<T>));
   const int64_t most = ceil_div(p.k, depths);
   const int64_t panels = max(1, ceil_div(strips * W * most * item, kPanelBytes));
   const int64_t widest = ceil_div(strips, panels);
@@ -530,7 +525,7 @@ void product_tiles(const Product<T>& p) {
         const int64_t first = chunk / column_chunks, part = chunk % column_chunks;
         const int64_t from = cut(count, column_chunks, part),
                       to = cut(count, column_chunks, part + 1);
-        alignas(64) T copy[H * kDepth];
+        alignas(64) T copy[H * kBlockDepth<T>];
         for (int64_t t = cut(tiles, row_chunks, first); t < cut(tiles, row_chunks, first + 1);
              ++t) {
           const int64_t i = sliver(p.m, t), h = sliver(p.m, t + 1) - i;
@@ -538,8 +533,7 @@ void product_tiles(const Product<T>& p) {
           if (pack_a) pack<H>(copy, a, h, depth);
           const Matrix<T> c = p.c.at(i, j0);
           product_sliver<T>(h, a, pack_a ? copy : nullptr, b, from, to, c,
-                            block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
-                            t + 1 < tiles ? a.at(h, 0) : Matrix<const T>{});
+                            block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0));
         }
       });
     }
