@@ -1,4 +1,4 @@
-"""How cost grows: with size, depth, batch and threads.
+"""How cost grows: with size, depth, batch and threads; with --crossover, from what size on threads pay.
 
 Each line of the table is a program at several sizes. Its exponent p is fitted by least squares to log(time) against
 log(size), time ~ size^p, over the larger half of the sizes, where the fixed cost of a call is small; beside it stands
@@ -54,6 +54,14 @@ def _square(n: int) -> tuple[int, ...]:
     return (n, n)
 
 
+def _rows(n: int) -> tuple[int, ...]:
+    return (64, n)
+
+
+def _planes(n: int) -> tuple[int, ...]:
+    return (n, 1, 16, 16)
+
+
 def _deep(depth: int) -> Callable[[], object]:
     """A training step of `depth` linear layers of 64 units with tanh."""
     layers = [layer for _ in range(depth) for layer in (mt.nn.Linear(64, 64), mt.nn.Tanh())]
@@ -106,7 +114,9 @@ SWEEPS = (
     Sweep("add of n", "size", _powers(16, 1 << 22, 4), 1, _call(mt.add, lambda n: (n,), lambda n: (n,))),
     Sweep("exp of n", "size", _powers(16, 1 << 22, 4), 1, _call(mt.exp, lambda n: (n,))),
     Sweep("sum of n", "size", _powers(16, 1 << 22, 4), 1, _call(mt.sum, lambda n: (n,))),
-    Sweep("softmax 64 x n", "size", _powers(16, 1 << 16, 4), 1, _call(lambda x: F.softmax(x, -1), lambda n: (64, n))),
+    Sweep("max_pool2d n x 16 x 16 of 2", "size", _powers(4, 4096), 1, _call(lambda x: F.max_pool2d(x, 2), _planes)),
+    Sweep("layer_norm 64 x n", "size", _powers(16, 1 << 14), 1, _call(lambda x: F.layer_norm(x, x.shape[-1:]), _rows)),
+    Sweep("softmax 64 x n", "size", _powers(16, 1 << 16, 4), 1, _call(lambda x: F.softmax(x, -1), _rows)),
     Sweep("sort of n", "size", _powers(16, 1 << 18, 4), 1, _call(mt.sort, lambda n: (n,))),
     Sweep(
         "conv2d 8x16 n x n, 16 of 3x3",
@@ -153,6 +163,27 @@ def swept(sweep: Sweep, points: int, seconds: float) -> dict[str, Any]:
     half = max(2, len(sizes) - len(sizes) // 2)
     fitted = exponent(sizes[-half:], times[-half:])
     return {"name": sweep.name, "by": sweep.variable, "sizes": sizes, "seconds": times, "exponent": fitted}
+
+
+def crossover(sweep: Sweep, points: int, count: int, seconds: float) -> dict[str, Any]:
+    """The times at doubled sizes on one thread and on `count`, and the least size from which on those are faster.
+
+    What the kernels take as enough work for a thread is set by this: at the size where they begin to share it, sharing
+    should already gain, but not much.
+    """
+    given = sweep.sizes[:points]
+    sizes = _powers(given[0], given[-1])
+    times: dict[int, list[float]] = {1: [], count: []}
+    for size in sizes:
+        mt.manual_seed(0)
+        run = sweep.make(size)
+        for n in times:
+            with ladder.threads(n):
+                times[n].append(best_time(run, seconds))
+    gains = [alone / shared for alone, shared in zip(times[1], times[count], strict=True)]
+    slower = [i for i, gain in enumerate(gains) if gain < 1.1]
+    first = slower[-1] + 1 if slower else 0
+    return {"name": sweep.name, "sizes": sizes, "seconds": times[1], "gains": gains, "first": first}
 
 
 def threaded(program: programs.Program, count: int, seconds: float) -> dict[str, Any]:
@@ -211,11 +242,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, help="of the kernels (all cores)")
     parser.add_argument("--seconds", type=duration, default=0.2, help="how long each point is timed (0.2)")
     parser.add_argument("--points", type=positive, default=99, help="only so many of the sizes, from the smallest")
+    parser.add_argument("--crossover", action="store_true", help="instead: from what size on threads pay")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there too")
     parser.add_argument("--picture", type=Path, default=Path("scaling.png"), metavar="FILE", help="(scaling.png)")
     options = parser.parse_args(argv)
     if options.points < 2:
         parser.error("--points: an exponent takes 2 points or more")
+    if options.crossover and options.threads < 2:
+        parser.error("--crossover: two threads or more")
     every = {sweep.name: sweep for sweep in SWEEPS}
     steps = {program.name: program for program in (*programs.ladder(), *programs.others())}
     chosen = [every[name] for name in selected(list(every), options.filter)]
@@ -224,6 +258,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no line contains {options.filter!r}; there are {', '.join([*every, *steps])}")
     top = machine.heading(options.threads)
     print(top)
+    if options.crossover:
+        print("| program | threads pay from | us there, one thread | times as fast | at most |\n|---|---|---|---|---|")
+        rows = []
+        for sweep in (sweep for sweep in chosen if sweep.variable == "size"):
+            row = crossover(sweep, options.points, options.threads, options.seconds)
+            rows.append(row)
+            first, most = row["first"], max(row["gains"])
+            there = ["never", "", ""]
+            if first < len(row["sizes"]):
+                there = [row["sizes"][first], f"{row['seconds'][first] * 1e6:.1f}", f"{row['gains'][first]:.2f}"]
+            print(f"| {row['name']} | {there[0]} | {there[1]} | {there[2]} | {most:.2f} |", flush=True)
+        if options.json:
+            options.json.write_text(json.dumps({"heading": top, "crossover": rows}, indent=1) + "\n")
+        return 0
     sweeps, threads = [], []
     if chosen:
         print(

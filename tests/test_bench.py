@@ -280,6 +280,16 @@ def test_scaling_prints_exponents_and_threads(tmp_path: Path) -> None:
     assert (tmp_path / "scaling.png").exists() == there("matplotlib")
 
 
+def test_scaling_says_from_what_size_on_threads_pay(tmp_path: Path) -> None:
+    arguments = ["--crossover", "--filter", "add of n", "--points", "3", "--threads", "2", "--json", "out.json"]
+    said = run("scaling.py", *arguments, *QUICK, folder=tmp_path)
+    (row,) = json.loads((tmp_path / "out.json").read_text())["crossover"]
+    assert row["sizes"] == [16, 32, 64, 128, 256]
+    assert len(row["gains"]) == len(row["seconds"]) == 5
+    assert all(gain >= 1.1 for gain in row["gains"][row["first"] :])
+    assert "| program | threads pay from |" in said
+
+
 def test_an_ulp() -> None:
     ulps = program("accuracy").ulps
     one = np.float32(1)

@@ -15,10 +15,11 @@ inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Runs f(plane) for all planes, by threads where there is work for them.
+// Runs f(plane) for all planes, by threads where there is work for them: an element costs about a
+// nanosecond, and threads pay from 2^13 on (bench/scaling.py --crossover).
 template <class F>
 void for_planes(bool threads, int64_t planes, int64_t size, const F& f) {
-  const int64_t grain = threads ? 1 + (1 << 15) / most(size, 1) : most(planes, 1);
+  const int64_t grain = threads ? 1 + (1 << 12) / most(size, 1) : most(planes, 1);
   for_ranges(planes, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) f(i);
   });
