@@ -14,6 +14,7 @@ from programs import EXAMPLES, run
 
 import minitensor as mt
 
+SHARED = EXAMPLES.parent.parent / "shared/data"
 pytest.importorskip("matplotlib")
 sys.path.insert(0, str(EXAMPLES))
 
@@ -22,6 +23,7 @@ import cooccurrence
 import gpt
 import next_word
 import positions
+import reviews
 import tokens
 import word_vectors
 
@@ -209,6 +211,34 @@ def test_families():
     near = mt.cdist(flat, flat) + 1e9 * mt.eye(6, dtype=mt.float64)
     assert (near.argmin(1) // 3).tolist() == [0, 0, 0, 1, 1, 1]
     assert sum(w.numel() for w in cooccurrence.network(500).parameters()) == 500 * 50 + 50 + 2 * 2550 + 50 * 500 + 500
+
+
+# --- reviews --------------------------------------------------------------------------------------
+
+
+def test_reviews_are_told_apart(monkeypatch, tmp_path):
+    """D10-imdb on invented reviews: counts by hand, rows of unit length, words that decide found as such."""
+    monkeypatch.setenv("MINITENSOR_DATA", str(tmp_path))
+    assert sum(p.numel() for p in reviews.book(1000).parameters()) == 5005 + 30 + 30 + 6
+    learn, test = reviews.split(50)
+    assert sorted([*learn.tolist(), *test.tolist()]) == list(range(50))
+    assert len(test) == 10
+    x, grams = reviews.weighted(["good film", "bad film", "good good play", "bad play"], range(4), 10)
+    assert set(grams) == {"good", "bad", "film", "play"}  # no pair stands in two of them
+    close(x.square().sum(1), np.ones(4), 1e-6)
+    assert (x[0] > 0).sum() == 2
+    text = run("reviews.py", "--epochs", "3", "--picture", tmp_path / "reviews.png")
+    assert "invented ones take their place" in text or "IMDB's reviews" in text  # the user's cache may have them
+    assert (tmp_path / "reviews.png").exists()
+
+
+@pytest.mark.skipif(not (SHARED / "imdb/reviews.jsonl.gz").exists(), reason="the reviews are not on this machine")
+def test_real_reviews(monkeypatch):
+    """D10-imdb: at least 86 % of the reviews held back."""
+    monkeypatch.setenv("MINITENSOR_DATA", str(SHARED))
+    text = run("reviews.py", "--epochs", "1")
+    assert float(re.search(r"how rare they are: ([\d.]+)% right", text)[1]) >= 86
+    assert "5,071 weights" in text
 
 
 # --- positions and attention ----------------------------------------------------------------------
