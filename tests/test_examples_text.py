@@ -14,7 +14,6 @@ from programs import EXAMPLES, run
 
 import minitensor as mt
 
-SHARED = EXAMPLES.parent.parent / "shared/data"
 pytest.importorskip("matplotlib")
 sys.path.insert(0, str(EXAMPLES))
 
@@ -26,6 +25,8 @@ import positions
 import reviews
 import tokens
 import word_vectors
+
+SHARED = EXAMPLES.parent.parent / "shared/data"
 
 
 def softmax(x, t=1.0):
