@@ -255,7 +255,7 @@ def one_by_one(
         empty = tuple([graph.wrap(np.zeros((0, *y.array.shape), y.array.dtype)) for y in outs])
         return empty if isinstance(made, tuple) else empty[0]
     columns = [shapes.unbind(a, 0) if f else (a,) * size for a, f in zip(args, flags, strict=True)]
-    rows = [run(*row) for row in zip(*columns, strict=True)]
+    rows = [run(*row) for row in zip(*columns, strict=True)] if columns else [run() for _ in range(size)]
     many = isinstance(rows[0], tuple)
     out = tuple([shapes.stack(parts) for parts in zip(*(rows if many else [(y,) for y in rows]), strict=True)])
     if view:  # these are copies: a write into them would not reach what they are views of

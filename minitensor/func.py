@@ -295,7 +295,8 @@ def vmap(
 ) -> Callable[..., Any]:
     """The function of one example as a function of a batch: axis `in_dims` of each input, `out_dims` of each output.
 
-    `in_dims` is an int for all, or a tree in the form of the inputs with None for those that all examples share.
+    `in_dims` is an int for all, or a tree in the form of the inputs with None for those that all examples share, as
+    those given by name are. With None in `out_dims` a result that is the same for all examples comes as it is.
     `randomness`: "error", "same" numbers for all examples or "different" ones. With `chunk_size` the batch is taken in
     pieces, which bounds the memory. Operators without a rule for batches run once for each example.
     Raises GraphError where the function reads a tensor's elements.
@@ -311,9 +312,9 @@ def vmap(
     @functools.wraps(func)
     def batched(*args: Any, **kwargs: Any) -> Any:
         tree = (args, kwargs)
-        dims = (tuple(in_dims) if isinstance(in_dims, list) else in_dims, 0)
+        dims = tuple(in_dims) if isinstance(in_dims, list) else in_dims
         given = list(pytree.leaves(tree))
-        axes = pytree.spread("vmap: in_dims", dims[0], args) + pytree.spread("vmap: in_dims", 0, kwargs)
+        axes = pytree.spread("vmap: in_dims", dims, args) + pytree.spread("vmap: in_dims", None, kwargs)
         size, places = _batch_size(given, axes)
         if chunk_size is None or size <= chunk_size:
             return _run_batch(func, tree, given, places, size, out_dims, randomness)
@@ -374,11 +375,11 @@ def _run_batch(
         ends = pytree.spread("vmap: out_dims", out_dims, out)
         results: list[Any] = []
         for y, d in zip(pytree.leaves(out), ends, strict=True):
-            if y is None:
-                results.append(None)
-                continue
             if not isinstance(y, Tensor):
-                raise ArgumentError(f"vmap: the function must return tensors, not {type(y).__name__}")
+                if d is not None:
+                    raise ArgumentError(f"vmap: the function must return tensors, not {type(y).__name__}")
+                results.append(y)
+                continue
             if d is None:
                 if level.beneath(y) is not None:
                     raise ArgumentError("vmap: out_dims is None for an output that differs from example to example")

@@ -572,6 +572,8 @@ class Tensor:
             raise DtypeError(f"only tensors of floating dtype can require gradients, not {self.array.dtype}")
         if on and self.inferred and not _modes.inference:
             raise GraphError("a tensor made in inference_mode cannot require gradients; clone() it")
+        if on and not self._wants and self.base is not None and self.layer is None:
+            self.base = self.chain = None  # a leaf of its own from here on, and what views of it are views of
         self._wants = bool(on)
 
     @property
@@ -1149,10 +1151,14 @@ def _packed(s: Saved, hooks: tuple) -> Any:
         t.version = s.version
     on = _modes.grad
     set_grad_enabled(False)
+    v: Version = t.version
+    before: cython.longlong = v.value
     try:
         made: Saved = _saved(pack(t), s.role, None, s.layer)
     finally:
         set_grad_enabled(on)
+    if v.value != before:
+        raise GraphError("a pack hook has written the tensor that it was given; make a new one (x * 2, not x.mul_(2))")
     made.unpack = unpack
     return made
 

@@ -482,3 +482,43 @@ def test_misuse_raises_what_pytorch_and_what_python_would(call, match):
     with pytest.raises(RuntimeError, match=match) as caught:
         call(t(1.0, 2.0))
     assert isinstance(caught.value, (TypeError, ValueError))
+
+
+def test_inputs_by_name_are_shared_and_results_must_be_tensors():
+    x = mt.arange(3.0)
+    assert vmap(lambda x, k: x * k)(x, k=x).tolist() == [[0, 0, 0], [0, 1, 2], [0, 2, 4]]
+    with pytest.raises(ValueError, match="no input has a batch axis"):
+        vmap(lambda k: k)(k=x)
+    with pytest.raises(ValueError, match="must return tensors, not NoneType"):
+        vmap(lambda x: None)(x)
+    doubled, word = vmap(lambda x: (x * 2, "as it is"), out_dims=(0, None))(x)
+    assert (doubled.tolist(), word) == ([0, 2, 4], "as it is")
+
+
+def test_dropout_in_a_batch():
+    x = mt.ones(5, 40)
+    for layer in (mt.nn.Dropout(0.5), mt.nn.AlphaDropout(0.5)):
+        same = vmap(layer, randomness="same")(x)
+        assert len(set(map(tuple, same.tolist()))) == 1
+        assert len(set(map(tuple, vmap(layer, randomness="different")(x).tolist()))) == 5
+        assert vmap(layer.eval())(x).tolist() == x.tolist()
+    mt.manual_seed(1)
+    one_by_one = mt.stack([mt.nn.functional.dropout(row) for row in x])
+    mt.manual_seed(1)
+    assert vmap(mt.nn.functional.dropout, randomness="different")(x).tolist() == one_by_one.tolist()
+    assert len(set(vmap(lambda x: x + mt.rand(()), randomness="different")(mt.zeros(4)).tolist())) == 4
+    assert vmap(mt.nn.Dropout2d(0.5), randomness="different")(mt.ones(2, 1, 3, 4, 4)).shape == (2, 1, 3, 4, 4)
+
+
+def test_running_statistics_in_a_batch():
+    layer, x = mt.nn.BatchNorm1d(3), mt.randn(4, 5, 3)
+    before = layer.running_mean.tolist()
+    with pytest.raises(RuntimeError, match="running statistics without the batch"):
+        vmap(layer)(x)
+    assert layer.running_mean.tolist() == before
+    layers = [mt.nn.BatchNorm1d(3) for _ in range(4)]
+    params, buffers = stack_module_state(layers)
+    out = vmap(lambda p, b, x: functional_call(layers[0], (p, b), (x,)))(params, buffers, x)
+    for one, rows, y, mean in zip(layers, x, out, buffers["running_mean"], strict=True):
+        assert mt.allclose(one(rows), y, atol=1e-6)
+        assert mt.allclose(one.running_mean, mean)

@@ -335,3 +335,10 @@ def test_gradcheck_notices_a_walk_that_varies():
     with pytest.raises(AssertionError, match="second walk"):
         autograd.gradcheck(Noisy.apply, (x,))
     assert autograd.gradcheck(Noisy.apply, (x,), nondet_tol=1e-3)
+
+
+def test_zeros_for_what_is_unused_cannot_also_be_refused():
+    x, z = t(1, 2, grad=True), t(3, grad=True)
+    assert [g.tolist() for g in autograd.grad(x.sum(), [x, z], materialize_grads=True)] == [[1, 1], [0]]
+    with pytest.raises(ValueError, match="allow_unused cannot be False"):
+        autograd.grad(x.sum(), [x, z], allow_unused=False, materialize_grads=True)

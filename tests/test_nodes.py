@@ -338,3 +338,48 @@ def test_a_linear_operators_gradient_is_no_function_of_its_argument():
     x = t(1, 2)
     for y in (x.sum(), (x * 3).sum(), F.interpolate(x[None, None], scale_factor=2).sum()):
         assert not autograd.grad(y, x, create_graph=True)[0].requires_grad
+
+
+def test_any_number_of_derivatives_of_a_power():
+    for power, expected in (
+        (lambda x: x**3, [12, 12, 6, 0]),
+        (lambda x: x**2, [4, 2, 0]),
+        (mt.square, [4, 2, 0]),
+    ):
+        x = mt.tensor(2.0, requires_grad=True)
+        y, found = power(x), []
+        while y.requires_grad:
+            (y,) = autograd.grad(y, x, create_graph=True)
+            found.append(y.item())
+        assert found == expected
+
+
+@pytest.mark.parametrize("function", [F.elu, F.selu, F.celu, lambda x: F.elu(x, 2.0), lambda x: F.celu(x, 2.0)])
+def test_second_derivative_of_elu_is_zero_at_zero(function):
+    x = t(0, 1)
+    (g,) = autograd.grad(function(x).sum(), x, create_graph=True)
+    assert autograd.grad(g.sum(), x)[0].tolist() == [0, 0]
+
+
+# --- leaves that share memory -----------------------------------------------------------------------------------------
+
+
+def test_a_view_that_requires_gradients_of_its_own_is_a_leaf():
+    x = mt.zeros(6).reshape(2, 3).requires_grad_()
+    for write in (lambda: x.add_(1), lambda: x.__setitem__(0, 1.0), lambda: x[0].add_(1), lambda: x.view(6).zero_()):
+        with pytest.raises(GraphError, match=r"a leaf that requires gradients|a view of a leaf"):
+            write()
+    with mt.no_grad():
+        x[0] += 1
+    (x[0] * 3).sum().backward()
+    assert (x.tolist(), x.grad.tolist()) == ([[1, 1, 1], [0, 0, 0]], [[3, 3, 3], [0, 0, 0]])
+    assert x.is_leaf
+    y = x * 1
+    y[0] = 5
+    assert not y.is_leaf
+
+
+def test_a_pack_hook_may_not_write():
+    x = t(1, 2)
+    with graph.saved_tensors_hooks(lambda v: v.mul_(2), lambda v: v), pytest.raises(GraphError, match="pack hook"):
+        x.exp()

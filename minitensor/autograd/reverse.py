@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import creation, graph
-from ..errors import GraphError, ShapeError
+from ..errors import ArgumentError, GraphError, ShapeError
 from ..tensor import Tensor, set_backward
 from .graph import GradientEdge
 from .modes import set_grad_enabled
@@ -130,6 +130,8 @@ def grad(
     if not xs:
         raise ShapeError("grad: inputs is empty")
     retain = create_graph if retain_graph is None else retain_graph
+    if materialize_grads and allow_unused is False:
+        raise ArgumentError("grad: materialize_grads gives zeros for unused inputs, so allow_unused cannot be False")
     unused = bool(allow_unused) or materialize_grads
     if is_grads_batched:
         from ..func import vmap

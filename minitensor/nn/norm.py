@@ -111,7 +111,7 @@ class _BatchNorm(_Statistics):
         update = self.training and self.num_batches_tracked is not None
         if update:
             seen = self.get_buffer("num_batches_tracked")
-            seen.fill_(seen.item() + 1)
+            seen.add_(1)
             if self.momentum is None:  # the plain mean over all batches
                 share = 1.0 / seen.item()
         kept = update or not self.training

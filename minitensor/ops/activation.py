@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
 from ..graph import apply
@@ -35,8 +35,9 @@ from .common import (
     number,
     promote,
     raw,
+    to_dtype,
 )
-from .comparison import clamped, gt, le, where
+from .comparison import clamped, gt, le, lt, where
 from .functions import abs, exp, logistic, sigmoid, tanh
 from .shape import reshape, split
 from .special import erf_reference
@@ -317,7 +318,8 @@ def _elu_vjp(g: Any, x: Any, *, positive: float, negative: float, rate: float) -
 
 def _elu_second(h: Any, g: Any, x: Any, *, positive: float, negative: float, rate: float) -> Any:
     # rate times the slope below, and nothing above, where `positive` is 0
-    return mul(h, _elu_vjp(g, x, positive=0.0, negative=negative * rate, rate=rate))
+    slope = _elu_vjp(g, x, positive=0.0, negative=negative * rate, rate=rate)
+    return mul(mul(h, slope), to_dtype(lt(x, 0), dtypes.of(raw(g).dtype)))  # 0 at 0
 
 
 def _elu_slope(g: Array, x: Array, *, positive: float, negative: float, rate: float) -> Array:

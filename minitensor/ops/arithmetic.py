@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import apply, apply_one, apply_two
+from ..graph import Tensor, apply, apply_one, apply_two
+from ..op import OPS
 from .common import (
     ONE,
     TWO,
@@ -341,11 +342,17 @@ def positive(input: Any) -> Any:
     return input
 
 
+def _square_dx(g: Any, x: Any) -> Any:
+    # On tensors x^1, as for other powers: a derivative that is constant counts as a function of x.
+    rest = apply(OPS["pow_scalar"], x, exponent=1) if isinstance(g, Tensor) else x
+    return mul(mul(g, rest), 2)
+
+
 SQUARE = elementwise(
     "square",
     reference=np.square,
     kernel=_core.square,
-    rules=(lambda g, x: mul(mul(g, x), 2),),
+    rules=(_square_dx,),
     saves="x",
     samples=draws(*ONE),
     exact=True,

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..generator import default_generator, memory_axes
-from .arithmetic import add, mul
+from ..graph import Tensor, wrap
+from .arithmetic import add, mul, sub
 from .common import Array, draws_numbers, need_float, raw, shape_of
 
 _SELU_FLOOR = 1.7580993408473766  # how far below 0 the activation selu goes
@@ -25,18 +26,26 @@ def _masked(name: str, input: Any, shape: tuple[int, ...], p: float, train: bool
     return mul(input, 0.0) if p == 1 else random_mask(input, shape, p, alpha)
 
 
-@draws_numbers
 def random_mask(input: Any, shape: tuple[int, ...], p: float, alpha: bool) -> Any:
     x = raw(input)
-    mask: Array = np.empty_like(x, shape=shape)
-    ordered = mask.transpose(memory_axes(mask))  # drawn in the order of the input's memory
-    ordered[...] = default_generator.bernoulli(ordered.shape, x.dtype, 1 - p)
+    like = np.empty_like(x, shape=shape) if type(x) is np.ndarray else np.empty(shape)  # inside vmap x has no order
+    mask: Any = dropout_mask(shape, x.dtype, memory_axes(like), p, alpha)  # drawn in the order of the input's memory
+    if not isinstance(input, Tensor):
+        mask = raw(mask)
     if not alpha:
-        mask /= x.dtype.type(1 - p)
         return mul(input, mask)
     scale = 1 / math.sqrt((_SELU_FLOOR**2 * p + 1) * (1 - p))
-    shift = (mask - 1) * (_SELU_FLOOR * scale) + _SELU_FLOOR * scale * p
-    return add(mul(input, mask * scale), shift)
+    shift = add(mul(sub(mask, 1), _SELU_FLOOR * scale), _SELU_FLOOR * scale * p)
+    return add(mul(input, mul(mask, scale)), shift)
+
+
+@draws_numbers
+def dropout_mask(shape: tuple[int, ...], dtype: Any, order: Any, p: float, alpha: bool) -> Any:
+    """1 with probability 1 - p, else 0, as a tensor; divided by 1 - p but for alpha dropout."""
+    ordered: Array = default_generator.bernoulli(tuple([shape[k] for k in order]), dtype, 1 - p)
+    if not alpha:
+        ordered /= dtype.type(1 - p)
+    return wrap(ordered.transpose(np.argsort(order)))
 
 
 def dropout(input: Any, p: float = 0.5, train: bool = True) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import apply, apply_one, attempt
+from ..graph import Tensor, apply, apply_one, attempt
 from ..op import Op
 from .arithmetic import add, div, mul, reciprocal, square, sub, zero
 from .common import (
@@ -288,7 +288,8 @@ def rsqrt(input: Any, *, out: Any = None) -> Any:
 def _pow_scalar_dx(g: Any, x: Any, *, exponent: float) -> Any:
     if exponent == 0:
         return zero(g)
-    rest = x if exponent == 2 else apply(POW_SCALAR, x, exponent=exponent - 1)
+    # x itself would do for x^1, but a derivative that is constant counts as a function of x.
+    rest = x if exponent == 2 and not isinstance(g, Tensor) else apply(POW_SCALAR, x, exponent=exponent - 1)
     return mul(mul(g, rest), exponent)
 
 

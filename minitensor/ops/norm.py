@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, GraphError, ShapeError
 from ..graph import Tensor, apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
@@ -258,6 +258,11 @@ def _batch_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 def _batch_norm_batch(args: Any, flags: Any, **params: Any) -> Any:
+    if any(s is not None and not flag for s, flag in zip(args[3:], flags[3:], strict=True)):
+        raise GraphError(
+            "batch_norm: inside vmap running statistics without the batch cannot be updated; use "
+            "track_running_stats=False, evaluation mode, or statistics for each element"
+        )
     if args[3] is not None or args[4] is not None:  # statistics that it writes
         return NotImplemented
     x, weight, bias = with_batch(args[:3], flags[:3])
