@@ -555,6 +555,17 @@ def test_a_saturated_softmax_or_sigmoid_keeps_learning():
     assert model.evaluate([1.0], [0.0], verbose=0) == 50.0
 
 
+def test_a_tapes_loss_knows_the_logits_of_a_model():
+    model = sequential(Input(shape=(1,)), Dense(2, activation="softmax", use_bias=False))
+    model.set_weights([[[100.0, -100.0]]])
+    for called in (model, model.layers[0]):
+        with tf.GradientTape() as tape:
+            loss = losses.CategoricalCrossentropy()([[0.0, 1.0]], called(np.ones((1, 1))))
+        assert loss.numpy() == 200
+        assert tape.gradient(loss, model.trainable_variables)[0].numpy().tolist() == [[1, -1]]
+    assert float(losses.MeanSquaredError()([[0.0, 1.0]], model(np.ones((1, 1))))) == 1  # of the outputs, as ever
+
+
 def test_accuracy_is_chosen_by_the_shapes(rng):
     model = sequential(Input(shape=(3,)), Flatten())
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])

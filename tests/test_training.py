@@ -12,7 +12,7 @@ import pytest
 
 import minitensor as mt
 from minitensor import nn
-from minitensor.training import History, accuracy, evaluate, fit, predict, summary
+from minitensor.training import History, Progress, accuracy, evaluate, fit, predict, summary
 from minitensor.utils.data import DataLoader, Dataset, TensorDataset
 
 
@@ -437,3 +437,40 @@ def test_a_loss_that_is_lost_is_told(capsys: Any) -> None:
     history = fit(network(), (X * math.inf, Y))
     assert math.isnan(history["loss"][0])
     assert "loss nan" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_tensors_in_memory_come_in_the_loaders_batches(shuffle):
+    x, y = mt.randn(10, 2), mt.arange(10)
+    seen = []
+
+    def loss(output, target):
+        seen.append(target.tolist())
+        return output.sum() * 0
+
+    model = mt.nn.Linear(2, 1)
+    mt.manual_seed(3)
+    mt.fit(model, (x, y), loss, epochs=2, batch_size=4, shuffle=shuffle, verbose=False)
+    drawn = mt.rand(1)
+    mt.manual_seed(3)
+    loader = mt.utils.data.DataLoader(mt.utils.data.TensorDataset(x, y), 4, shuffle)
+    assert seen == [batch[1].tolist() for _ in range(2) for batch in loader]
+    assert mt.rand(1) == drawn  # and as much was drawn for them
+
+
+def test_a_progress_of_ones_own():
+    class Lines(Progress):
+        live = True
+
+        def step(self, logs):
+            lines.append(sorted(logs))
+
+        def end(self, logs):
+            lines.append("end")
+
+        def close(self):
+            lines.append("close")
+
+    lines = []
+    mt.fit(mt.nn.Linear(1, 1), (mt.ones(4, 1), mt.ones(4, 1)), "mse", batch_size=2, verbose=lambda *where: Lines())
+    assert lines == [["loss"], ["loss"], "end", "close"]

@@ -172,7 +172,9 @@ def _config(model: Any) -> dict[str, Any]:
     if not sequential:
         first = described["layers"][0]["config"]["name"]
         described |= {"input_layers": [[first, 0, 0]], "output_layers": [[before, 0, 0]]}
-    return {"module": "keras", "class_name": "Sequential" if sequential else "Functional", "config": described}
+    if sequential:
+        return {"module": "keras", "class_name": "Sequential", "config": described}
+    return {"module": "keras.src.models.functional", "class_name": "Functional", "config": described}
 
 
 def _compile_config(model: Any) -> dict[str, Any] | None:

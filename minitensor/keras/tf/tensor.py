@@ -96,7 +96,7 @@ def array_of(x: Any, dtype: Any = None) -> Any:
             array = array.astype(np.float32)
         elif own and array.dtype == np.int64:
             array = array.astype(np.int32)
-    return array if dtype is None else array.astype(_numpy(dtype))
+    return array if dtype is None else array.astype(_numpy(dtype), copy=False)
 
 
 def value_of(x: Any, dtype: Any = None) -> Any:
