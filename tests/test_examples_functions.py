@@ -20,6 +20,7 @@ sys.path.insert(0, str(EXAMPLES))
 import derivatives
 import descent
 import graphs
+import regression
 import surfaces
 
 
@@ -383,10 +384,100 @@ def test_minimise_and_schedules():
     assert falling.points[1:].tolist() == near([2 * 0.8, 2 * 0.8 * 0.9, 2 * 0.8 * 0.9 * (1 - 0.2 / 3)])
 
 
+# --- regression -------------------------------------------------------------------------------------------------------
+
+
+def follow(gradient, samples, start, step, steps, batch=None):
+    """Descent in plain Python: gradient(p, sample) of one sample; exact where the numbers are fractions."""
+    points, p, size = [list(start)], list(start), batch or len(samples)
+    for k in range(steps):
+        some = [samples[(k * size + i) % len(samples)] for i in range(size)]
+        slopes = [gradient(p, s) for s in some]
+        p = [x - step * sum(g) for x, g in zip(p, zip(*slopes, strict=True), strict=True)]
+        points.append(p)
+    return points
+
+
+def of_line(p, s):
+    rest = p[0] * s[0] + p[1] - s[1]
+    return [2 * rest * s[0], 2 * rest]
+
+
+def of_plane(p, s):
+    rest = p[0] * s[0] + p[1] * s[1] + p[2] - s[2]
+    return [2 * rest * s[0], 2 * rest * s[1], 2 * rest]
+
+
+def of_parabola(p, s):
+    rest = s[0] ** 2 + p[0] * s[0] + p[1] - s[1]
+    return [2 * rest * s[0], 2 * rest]
+
+
+def of_circle(p, s):
+    dx, dy = s[0] - p[0], s[1] - p[1]
+    rest = dx * dx + dy * dy - p[2] ** 2
+    return [-4 * rest * dx, -4 * rest * dy, -4 * rest * p[2]]
+
+
+@pytest.fixture(scope="module")
+def fits():
+    return regression.lines()
+
+
+def test_lines_and_planes(fits):
+    """S09 in exact fractions, S10, S12, S13, S11 through the model's API."""
+    samples = [(Fraction(x), Fraction(y)) for x, y in regression.THREE]
+    exact = follow(of_line, samples, [Fraction(0), Fraction(1)], Fraction(1, 50), 30)
+    assert fits["S09"].points[:31] == [near([float(a), float(b)]) for a, b in exact]
+    assert (fits["S09"].gradients[0], fits["S09"].errors[0]) == ([-72, -20], 38)
+    assert regression.neuron().points == [near(p) for p in fits["S09"].points]
+    by_hand = follow(of_line, regression.FIVE, [0.75, -2.0], 0.001, 10_000)[-1]
+    assert fits["S10"].points[-1] == pytest.approx(by_hand, rel=1e-9)
+    assert fits["S12"].points[-1] == pytest.approx([1, 2, 3], abs=1e-9)  # through all three points
+    a, b, c = fits["S13"].points[-1]
+    assert (a, b, c) == pytest.approx((-11 / 9, 7 / 9, 7 / 3), abs=1e-6)
+    rests = [a * x + b * y + c - z for x, y, z in regression.PLANE_5]
+    for column in ([x for x, _, _ in regression.PLANE_5], [y for _, y, _ in regression.PLANE_5], [1] * 5):
+        assert sum(r * v for r, v in zip(rests, column, strict=True)) == pytest.approx(
+            0, abs=1e-5
+        )  # the normal equations
+
+
+def test_all_samples_and_one_sample_at_a_time():
+    """S14a, S14b: in exact fractions at the beginning, in floats to the end."""
+    full, single = regression.parabolas()
+    samples = [(Fraction(x), Fraction(y)) for x, y in regression.PARABOLA]
+    start, step = [Fraction(1), Fraction(1)], Fraction(1, 100)
+    for found, batch, steps in ((full, None, 200), (single, 1, 800)):
+        exact = follow(of_parabola, samples, start, step, 12, batch)
+        assert found.points[:13] == [near([float(a), float(b)]) for a, b in exact]
+        floats = follow(of_parabola, regression.PARABOLA, [1.0, 1.0], 0.01, steps, batch)
+        assert found.points == [pytest.approx(p, abs=1e-10) for p in floats]
+        assert found.points[-1] == pytest.approx([-3, 2], abs=0.01)  # which goes through all four
+
+
+def test_circles():
+    """S16, S17: every batch size against plain Python; the mirrored radius at the step that is too long."""
+    for size, found in regression.circles(epochs=50).items():
+        by_hand = follow(of_circle, regression.CIRCLE, [1.0, 1.0, 2.0], 0.005, 50 * 6 // size, size)
+        assert found.points == [pytest.approx(p, rel=1e-8, abs=1e-8) for p in by_hand]
+        assert found.points[-1] == pytest.approx([3, 2, 1], abs=0.05)
+    bad = regression.circles(0.01, 50)
+    assert bad[3].points[-1][2] == pytest.approx(-1, abs=1e-3)
+    assert not math.isfinite(bad[6].errors[-1])
+    data = regression.noisy_circle()
+    assert data == regression.noisy_circle()
+    assert all(2.5 <= math.hypot(x - 1, y - 2) <= 3.5 for x, y in data)
+    for size in (1, 10, 20):
+        found = regression.fit(regression.circle, data, [1.0, 1.0, 1.0], 0.001, 200 // size, batch=size)
+        by_hand = follow(of_circle, data, [1.0, 1.0, 1.0], 0.001, 200 // size, size)
+        assert found.points[-1] == pytest.approx(by_hand[-1], rel=1e-9)
+
+
 # --- the programs -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["derivatives", "descent", "graphs", "surfaces"])
+@pytest.mark.parametrize("name", ["derivatives", "descent", "graphs", "regression", "surfaces"])
 def test_programs_draw_their_pictures(name, tmp_path):
     text = run(f"{name}.py", "--pictures", tmp_path / "new")
     assert text.splitlines()[-1] == f"pictures: {tmp_path / 'new'}"

@@ -9,12 +9,12 @@ The colours can be told apart by everyone (Okabe and Ito, "Color universal desig
 trained on, vermilion for what is wrong or held back; viridis for sizes, purple and orange for signs.
 """
 
-from .plots.common import BLUE, COLOURS, VERMILION, figure, save
+from .plots.common import BLUE, COLOURS, STYLES, VERMILION, figure, save
 from .plots.functions import function, gradients, levels, path, regions, surface
 from .plots.networks import activations, attention, embedding, filters, images
 from .plots.runs import confusion, curves, mistakes
 
 __all__ = [
-    "BLUE", "COLOURS", "VERMILION", "activations", "attention", "confusion", "curves", "embedding", "figure",
+    "BLUE", "COLOURS", "STYLES", "VERMILION", "activations", "attention", "confusion", "curves", "embedding", "figure",
     "filters", "function", "gradients", "images", "levels", "mistakes", "path", "regions", "save", "surface",
 ]  # fmt: skip
