@@ -20,6 +20,7 @@ sys.path.insert(0, str(EXAMPLES))
 import derivatives
 import descent
 import graphs
+import linear_layer
 import regression
 import surfaces
 
@@ -474,6 +475,39 @@ def test_circles():
         assert found.points[-1] == pytest.approx(by_hand[-1], rel=1e-9)
 
 
+# --- a linear layer by hand -------------------------------------------------------------------------------------------
+
+
+def test_a_linear_layer_by_hand():
+    """TP1-scalar, TP1-batch, TP1-batch-columns."""
+    drawing = linear_layer.one_sample()
+    rest = 0.5 - 0.5 - 2 + 0.1 - 1  # x·w + b - y
+    found = {v.title: v.derivative.tolist() for v in drawing.vertices if v.kind == "input"}
+    assert found["w"] == near([2 * rest * x for x in (1, 2, -1)])
+    assert found["x"] == near([2 * rest * w for w in (0.5, -0.25, 2)])
+    assert (found["b"], found["y"]) == (near(2 * rest), near(-2 * rest))
+    assert [v.title for v in drawing.vertices if v.kind == "box"] == ["x·w + b", "(ŷ − y)²"]
+    for name, (ours, exact, sums) in linear_layer.batch().items():
+        for row, other in zip(ours, exact, strict=True):
+            assert row == near(other), name
+        for row, other in zip(ours, sums, strict=bool(sums)):
+            assert row == near(other), name
+    for columns, rows in linear_layer.columns().values():
+        assert [near(row) for row in rows] == columns
+
+
+def test_own_functions_train():
+    """TP1-custom, TP1-train."""
+    assert all(first and second for *_, first, second in linear_layer.checks())
+    runs = [linear_layer.train(way) for way in ("functions", "autograd", "optimizer")]
+    for losses, w, b in runs:
+        assert losses == pytest.approx(runs[0][0], rel=1e-9)
+        assert w.tolist() == [pytest.approx(row, abs=1e-6) for row in ([1, -2], [0.5, 0], [3, 1])]
+        assert b[0].tolist() == pytest.approx([0.3, -0.7], abs=1e-6)
+    x, _ = linear_layer.data()
+    assert x[7, 2].item() == math.sin(21)
+
+
 # --- the programs -----------------------------------------------------------------------------------------------------
 
 
@@ -485,3 +519,10 @@ def test_programs_draw_their_pictures(name, tmp_path):
     assert len(files) >= 5
     assert all(f.read_bytes().startswith(b"\x89PNG") for f in files)
     assert "Covers" in run(f"{name}.py", "--help")
+
+
+def test_the_linear_layer_draws(tmp_path):
+    text = run("linear_layer.py", "--picture", tmp_path / "a.png")
+    assert "pictures:" in text
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["a-graph.png", "a.png"]
+    assert "TP1-custom" in run("linear_layer.py", "--help")
