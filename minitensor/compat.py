@@ -64,7 +64,8 @@ def _entries(table: dict[str, str]) -> Iterator[tuple[str, ModuleType]]:
         root = importlib.import_module(target)
         yield name, root
         for info in pkgutil.walk_packages(getattr(root, "__path__", []), f"{target}."):
-            yield name + info.name.removeprefix(target), importlib.import_module(info.name)
+            if not info.name.rpartition(".")[2].startswith("_"):
+                yield name + info.name.removeprefix(target), importlib.import_module(info.name)
 
 
 # --- running a program ------------------------------------------------------------------------------------------------

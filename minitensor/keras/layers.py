@@ -20,6 +20,8 @@ import numpy as np
 from ..graph import wrap
 from ..nn import Module, Parameter
 from ..nn import functional as F
+from ..nn.conv import several
+from ..nn.linear import whole
 from . import activations, initializers
 from .tf.tensor import Variable, run, value_of
 
@@ -404,7 +406,7 @@ class Dense(_Weighted):
         **options: Any,
     ) -> None:
         super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **options)
-        self.units = _count("Dense", "units", units)
+        self.units = whole("Dense", "units", units)
 
     def build(self, input_shape: Shape) -> None:
         """Makes kernel and bias."""
@@ -439,24 +441,11 @@ def _last(x: Any) -> Any:
     return x.permute(0, *range(2, x.ndim), 1)
 
 
-def _count(layer: str, what: str, n: Any) -> int:
-    if isinstance(n, bool) or not hasattr(n, "__index__") or int(n) < 1:
-        raise ValueError(f"{layer}: {what} must be a positive integer, not {n!r}")
-    return int(n)
-
-
 def _known(layer: Layer, input_shape: Shape) -> int:
     size = input_shape[-1] if len(input_shape) > 1 else None
     if size is None:
         raise ValueError(f"Layer '{layer.name}' needs the last axis of its input, but received the shape {input_shape}")
     return size
-
-
-def _sizes(layer: str, what: str, value: Any, axes: int) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
-    if len(values) != axes:
-        raise ValueError(f"{layer}: {what} must be an integer or {axes} of them, not {value!r}")
-    return tuple([_count(layer, what, n) for n in values])
 
 
 class _Windows:
@@ -510,9 +499,9 @@ class _Convolution(_Weighted):
     ) -> None:
         super().__init__(activation, use_bias, kernel_initializer, bias_initializer, **options)
         name, axes = type(self).__name__, self._axes
-        self.filters = _count(name, "filters", filters)
-        self.kernel_size = _sizes(name, "kernel_size", kernel_size, axes)
-        self.strides = _sizes(name, "strides", strides, axes)
+        self.filters = whole(name, "filters", filters)
+        self.kernel_size = several(name, "kernel_size", kernel_size, 1, axes)
+        self.strides = several(name, "strides", strides, 1, axes)
         self.padding = padding
         self._windows = _Windows(name, self.kernel_size, self.strides, padding)
         self._convolve = F.conv1d if axes == 1 else F.conv2d
@@ -589,8 +578,8 @@ class _MaxPooling(Layer):
     def __init__(self, pool_size: Any = 2, strides: Any = None, padding: str = "valid", **options: Any) -> None:
         super().__init__(**options)
         name = type(self).__name__
-        self.pool_size = _sizes(name, "pool_size", pool_size, self._axes)
-        self.strides = self.pool_size if strides is None else _sizes(name, "strides", strides, self._axes)
+        self.pool_size = several(name, "pool_size", pool_size, 1, self._axes)
+        self.strides = self.pool_size if strides is None else several(name, "strides", strides, 1, self._axes)
         self.padding = padding
         self._windows = _Windows(name, self.pool_size, self.strides, padding)
         self._pool = F.max_pool1d if self._axes == 1 else F.max_pool2d

@@ -57,7 +57,7 @@ class _Batches:
 
 
 class Trainer(Layer):
-    """What a model can do with data. A subclass has `layers`, `forward` and `shape_for`."""
+    """What a model can do with data. A subclass has `layers`, `forward` and `fitted`."""
 
     optimizer: Any = None
     loss: Any = None
