@@ -79,6 +79,10 @@ void last_states(T* last, const T* states, const T* start, const Sequence& s) {
   for (int64_t i = done * s.n; i < s.batch * s.n; ++i) last[i] = start[i];
 }
 
+// Products in a chunk of a step: few, since at small batches they wait for the weights, of which
+// each core then reads its own part out of its own cache.
+constexpr int64_t kStepWork = kChunkWork / 2;
+
 // For every step: p = h w^T of its examples, in pieces of a vector of units, each of which goes to
 // cell(p, row, before, example, j, lanes): its G gates' vectors one after the other, the row, that
 // of the state before (or -1), the first unit and how many there are.
@@ -92,8 +96,8 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const F&
   pack_gates<G>(packed.p, w, n);
   for (int64_t step = 0; step < s.steps; ++step) {
     const int64_t count = s.count[step], tiles = ceil_div(count, R);
-    const int64_t blocks = max(1, min(tiles, count * G * L * n / kChunkWork));
-    const int64_t grain = ceil_div(kChunkWork, max(1, ceil_div(count, blocks) * G * L * n));
+    const int64_t blocks = max(1, min(tiles, count * G * L * n / kStepWork));
+    const int64_t grain = ceil_div(kStepWork, max(1, ceil_div(count, blocks) * G * L * n));
     const auto piece = [&](int64_t panel, int64_t block) {
       const int64_t j = panel * L;
       for (int64_t t = cut(tiles, blocks, block); t < cut(tiles, blocks, block + 1); ++t) {
@@ -140,8 +144,8 @@ void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const F& ce
     const int64_t now = step < 0 ? 0 : s.count[step];
     const int64_t after = step + 1 < s.steps ? s.count[step + 1] : 0, count = max(now, after);
     const int64_t tiles = ceil_div(count, R);
-    const int64_t blocks = max(1, min(tiles, count * W * depth / kChunkWork));
-    const int64_t grain = ceil_div(kChunkWork, max(1, ceil_div(count, blocks) * W * depth));
+    const int64_t blocks = max(1, min(tiles, count * W * depth / kStepWork));
+    const int64_t grain = ceil_div(kStepWork, max(1, ceil_div(count, blocks) * W * depth));
     const auto piece = [&](int64_t panel, int64_t block) {
       const int64_t j = panel * W;
       const int width = min(W, n - j);
