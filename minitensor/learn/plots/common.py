@@ -13,7 +13,7 @@ from ...ops.common import raw
 BLUE, VERMILION = "#0072B2", "#D55E00"
 COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B8A800")  # of classes and curves
 STYLES = ("-", "--", "-.", ":")
-MARKERS = "os^DvPX*"
+MARKERS = "os^DvPX*<"  # one more than colours: pairs repeat after 72 only
 
 
 def figure(width: float, height: float) -> Any:
