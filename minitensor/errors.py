@@ -72,6 +72,10 @@ class GraphError(RuntimeError):
     """A derivative that the recorded graph cannot give."""
 
 
+class UsedAfterVmapError(GraphError):
+    """A tensor from inside a vmap that has ended."""
+
+
 class LinAlgError(RuntimeError, np.linalg.LinAlgError):
     """A matrix that is singular, not positive definite, or whose decomposition does not converge."""
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DtypeError, GraphError, OutOfMemoryError, ShapeError
+from .errors import DtypeError, GraphError, OutOfMemoryError, ShapeError, UsedAfterVmapError
 from .op import SHAPE, SHAPES, Op
 
 try:
@@ -1498,7 +1498,9 @@ def _batch(tensors: Any) -> Any:
             if layer is None or type(layer) is Dual:
                 continue
             if not layer.level.alive:
-                raise GraphError("vmap: a tensor from inside vmap was kept and used after it; return it instead")
+                raise UsedAfterVmapError(
+                    "vmap: a tensor from inside vmap was kept and used after it; return it instead"
+                )
             if found is None or layer.level.number > found.level.number:
                 found = layer
     return found

@@ -13,7 +13,8 @@ Only the solution counts, not the steps that led there: no step is stored, and a
 
 The rules are written with the library's operators, so derivatives of any order follow, in both modes and under vmap.
 A tensor that F uses without its being among the arguments has derivatives too, but no mixed ones of forward over
-reverse mode, and no vmap of minima and of a solver of the user's; GraphError says so.
+reverse mode, none of reverse over `jacfwd` (or another vmap that has ended), and no vmap of minima and of a solver of
+the user's; GraphError says so.
 Linear systems up to 256 unknowns are solved directly, larger ones by GMRES (or, of a minimum, conjugate gradients),
 which needs products with A only.
 """
@@ -30,7 +31,7 @@ import numpy as np
 from . import batching, creation, func, graph, pytree
 from .autograd.function import Function
 from .autograd.modes import enable_grad, no_grad
-from .errors import DtypeError, GraphError, LinAlgError, ShapeError
+from .errors import DtypeError, GraphError, LinAlgError, ShapeError, UsedAfterVmapError
 from .ops import shape as shapes
 from .ops.linalg import vecdot
 from .ops.solve import solve
@@ -285,9 +286,12 @@ class _Root(Function):
         x, *leaves = ctx.saved_tensors
         task = ctx.task
         task.equations.need_at_most(0)
-        with batching.outside():
-            r = task.linear(x, leaves, -u, True)
-            return None, None, *_pull(task.equations.residual, [x, *leaves], task.equations.edges, r)[1:]
+        try:
+            with batching.outside():
+                r = task.linear(x, leaves, -u, True)
+                return None, None, *_pull(task.equations.residual, [x, *leaves], task.equations.edges, r)[1:]
+        except UsedAfterVmapError:
+            task.equations.refuse_mixed()
 
     @staticmethod
     def jvp(ctx: Any, _task: Any, _x0: Any, *tangents: Any) -> Any:

@@ -198,6 +198,21 @@ def test_closures_in_forward_mode():
         slope(grad(closed))(t)
 
 
+def test_reverse_mode_over_a_jacobian_by_forward_mode_needs_theta():
+    def through_closure(a):
+        return implicit.root(lambda x: x * x - a, 1.0)
+
+    def through_theta(a):
+        return implicit.root(lambda x, a: x * x - a, 1.0, a)
+
+    a = mt.tensor(4.0)
+    second = -1 / 32  # of sqrt at 4
+    assert mt.func.grad(mt.func.jacfwd(through_theta))(a).item() == pytest.approx(second)
+    assert mt.func.jacfwd(mt.func.jacfwd(through_closure))(a).item() == pytest.approx(second)
+    with pytest.raises(RuntimeError, match="pass it as theta"):  # the batch of jacfwd has ended when the walk begins
+        mt.func.grad(mt.func.jacfwd(through_closure))(a)
+
+
 def test_closures_under_vmap():
     def closed(t):
         return implicit.root(lambda x: x**3 + x - t, f64(0.5))
@@ -211,7 +226,7 @@ def test_closures_under_vmap():
     close(vmap(lambda t: vmap(lambda s: product(t, s))(f64([1.0, 5.0])))(f64([2.0, 2.0])), [[1, 2], [1, 2]])
     with pytest.raises(RuntimeError, match="vmap"):
         vmap(lambda t: implicit.minimize(lambda x: (x - t) ** 2, f64(0.5)))(t)
-    with pytest.raises(RuntimeError, match="used after it"):
+    with pytest.raises(RuntimeError, match="pass it as theta"):  # the batch has ended when the walk begins
         jacrev(vmap(closed))(t)
 
 
