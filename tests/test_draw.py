@@ -217,6 +217,45 @@ def test_a_leaf_alone_and_several_outputs() -> None:
     assert drawing.vertices[0].derivative.tolist() == [0, 1]
 
 
+def test_unusual_values() -> None:
+    assert "{{" in draw(lambda x: mt.log(x), -1.0).svg  # NaN
+    assert "[−inf]" in draw(lambda x: 1 / x, 0.0).svg
+    assert [v.title for v in draw(lambda x: x.sum(), mt.zeros(0)).vertices] == ["x", "sum"]
+    assert [e.wants for e in draw(lambda x, n: x * n, 2.0, mt.tensor(3)).edges] == [True, False]
+    drawing = draw(lambda x: x.max(0)[0], mt.tensor([1.0, 3.0, 2.0]))
+    assert (drawing.vertices[-1].title, drawing.vertices[0].derivative.tolist()) == ("max", [0, 1, 0])
+
+
+def test_own_functions_embeddings_and_writes() -> None:
+    class Square(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * g
+
+    drawing = draw(lambda x: mt.sin(Square.apply(x)), 3.0)
+    assert edges(drawing)["x", "Square"][0] == (6, pytest.approx(6 * math.cos(9)))
+    drawing = draw(nn.Embedding(4, 2), mt.tensor([1, 3]))
+    assert [(v.kind, v.title) for v in drawing.vertices] == [
+        ("input", "weight"),
+        ("constant", "input"),
+        ("operator", "embedding"),
+    ]
+
+    def write(x: Any) -> Any:
+        y = x * 2
+        y[0] = 5.0
+        return y.sum()
+
+    drawing = draw(write, mt.tensor([1.0, 1.0]))
+    assert drawing.vertices[0].derivative.tolist() == [0, 2]
+    assert drawing.vertices[-1].value.array.item() == 7
+
+
 def test_names() -> None:
     f = lambda a, b: a * b  # noqa: E731
     assert [v.title for v in draw(f, 1.0, 2.0, names=["u", "v"]).vertices][:2] == ["u", "v"]

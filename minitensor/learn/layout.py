@@ -134,11 +134,12 @@ def _columns(layers: list[list[int]], chains: list[list[int]], size: list[Point]
     x = [60.0 * o for o in order]
     level = {v: k for k, layer in enumerate(layers) for v in layer}
     for sweep in range(SWEEPS):
-        down = sweep % 2 == 0
+        down = sweep % 2 == 1  # the last one centres each below what it reads, which draws chains upright
+        both = SWEEPS // 2 <= sweep < SWEEPS - 2
         for layer in layers if down else layers[::-1]:
             wanted = []
             for v in layer:
-                seen = [(x[u], w) for u, w in near[v] if sweep >= SWEEPS // 2 or (level[u] < level[v]) == down]
+                seen = [(x[u], w) for u, w in near[v] if both or (level[u] < level[v]) == down]
                 wanted.append(sum(c * w for c, w in seen) / sum(w for _, w in seen) if seen else x[v])
             for v, c in zip(layer, _apart(wanted, [size[v][0] for v in layer]), strict=True):
                 x[v] = c

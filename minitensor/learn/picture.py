@@ -11,6 +11,7 @@ The conventions are those of "Deepmath" (A. Bodin, F. Recher), chapters 1 and 7.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,17 @@ from ..graph import Node, Tensor
 from ..op import SHAPE
 from .watching import Record, Value, value_of
 
-SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "neg": "−( )", "matmul": "@", "same": "=", "square": "( )²"}
+SYMBOLS = {
+    "add": "+",
+    "sub": "−",
+    "mul": "×",
+    "div": "÷",
+    "neg": "−( )",
+    "matmul": "@",
+    "same": "=",
+    "view_write": "write part",
+    "square": "( )²",
+}
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 JACOBIAN = 16  # elements up to which a box's value is differentiated by all of another's
 STAGES = 16  # boxes of a summary
@@ -88,7 +99,7 @@ def title_of(node: Any) -> str:
     if name == "pow_scalar":
         exponent = f"{params['exponent']:g}"
         return "( )" + (exponent.translate(RAISED) if set(exponent) <= set("0123456789-") else f"^{exponent}")
-    return SYMBOLS.get(name) or str(name).removesuffix("_scalar")
+    return SYMBOLS.get(name) or re.sub("_(scalar|along|layer)$", "", name)
 
 
 class Run:
@@ -339,8 +350,8 @@ class Picture:
         jacobians: dict[tuple[Any, int], Any] = {}
         shown = self.run.values.get(used[0]) if len(used) == 1 else None
         places = [p for _, several in reads for p in several if p[0].inputs[p[1]] is not None]
-        small = [p for p in places if _size(self._passes(p)) <= JACOBIAN]
-        if self.derivatives != "none" and shown is not None and small and _size(shown) <= JACOBIAN:
+        small = [p for p in places if 0 < _size(self._passes(p)) <= JACOBIAN]
+        if self.derivatives != "none" and small and 0 < _size(shown) <= JACOBIAN:
             jacobians = dict(zip(small, self.run.jacobian(inside, used[0], small), strict=True))
         for source, several in reads:
             node, i = several[0]
@@ -418,7 +429,8 @@ class Group:
 
         if self.kind in ("box", "call"):
             return False
-        return isinstance(leaf, Parameter) or not name or (self.kind == "stage" and "." in name)
+        owned = "." in name and (leaf is None or self.kind == "stage")  # a buffer; a parameter in a summary
+        return isinstance(leaf, Parameter) or not name or owned
 
 
 def boxes(run: Run, inner: Callable[[Any], bool]) -> list[Group]:
