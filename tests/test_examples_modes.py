@@ -14,6 +14,7 @@ import minitensor as mt
 sys.path.insert(0, str(EXAMPLES))
 
 import modes
+import primitives
 
 
 def close(a, b, tol=1e-12):
@@ -115,3 +116,26 @@ def test_the_program_runs():
     text = run("modes.py")
     assert "False" not in text
     assert "TD-Q7" in run("modes.py", "--help")
+
+
+def test_primitives():
+    """DP-primitives: both modes of every operator belong together, and agree with difference quotients."""
+    found = primitives.every()
+    assert len(found) > 200
+    for name, (rules, _, examples, apart, quotient) in found.items():
+        assert rules, name
+        assert examples, name
+        assert apart < 1e-12, name
+        assert quotient < 1e-6, name
+    assert max(primitives.softly().values()) < 1e-14
+    assert "operators" in run("primitives.py")
+
+
+def test_checkpoints():
+    """DP-17.68: evaluations as the theory has them, bytes within 5 %."""
+    text = run("memory.py", "--depth", 16, "--size", 4096, "--snapshots", 2)
+    rows = [line.rsplit(None, 6) for line in text.splitlines()[1:] if line.strip()]
+    assert len(rows) >= 5
+    for *_, evaluations, expected, held, theory, _ in rows:
+        assert evaluations == expected
+        assert float(held) == pytest.approx(float(theory), rel=0.05, abs=0.02)

@@ -5,13 +5,26 @@ from __future__ import annotations
 import re
 
 import pytest
-from programs import run
+from programs import EXAMPLES, index, run, systems
+
+PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py") if path.stem != "common")
 
 
-@pytest.mark.parametrize("name", ["cost_of_modes.py", "implicit.py", "influence.py", "ode.py", "soft.py"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_each_says_what_it_covers(name):
+    covered = systems(EXAMPLES / name)
+    assert covered
     text = run(name, "--help")
-    assert re.search(r"\b(DP|TIPS|TD)-\w+", text)
+    assert covered[0] in text or "to DP-17" in text
+
+
+def test_the_index_is_of_these_programs():
+    """`python tests/programs.py` writes it; each program has tests."""
+    written = (EXAMPLES / "README.md").read_text()
+    assert written == index()
+    for line in written.splitlines():
+        if line.startswith("| [") and ".py](" in line:
+            assert "`test_" in line, line
 
 
 def test_implicit():
