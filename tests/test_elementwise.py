@@ -53,11 +53,18 @@ FUNCTIONS = {
     "exp": (functions.exp, np.exp, SPREAD, 1.5),
     "log": (functions.log, np.log, POSITIVE, 1.5),
     "tanh": (functions.tanh, np.tanh, SPREAD, 3),
+    "expm1": (functions.expm1, np.expm1, SPREAD, 2),
     "sigmoid": (functions.sigmoid, lambda x: 1 / (1 + np.exp(-x)), SPREAD, 3),
     "erf": (special.erf, lambda x: np.array([math.erf(v) for v in x]), SPREAD, 2),
     "sqrt": (functions.sqrt, np.sqrt, POSITIVE, 0.51),
     "rsqrt": (functions.rsqrt, lambda x: 1 / np.sqrt(x), POSITIVE, 1.6),
     "sin": (trigonometry.sin, np.sin, SPREAD, 2),
+    "tan": (trigonometry.tan, np.tan, SPREAD, 0.51),
+    "atan": (trigonometry.atan, np.arctan, SPREAD, 0.51),
+    "cosh": (trigonometry.cosh, np.cosh, SPREAD, 0.51),
+    "log2": (functions.log2, np.log2, POSITIVE, 0.51),
+    "log10": (functions.log10, np.log10, POSITIVE, 0.51),
+    "erfc": (special.erfc, lambda x: np.array([math.erfc(v) for v in x]), np.linspace(-9, 9, 4001), 0.51),
     "softplus": (activation.softplus, lambda x: np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20)))), SPREAD, 3),
 }
 

@@ -29,6 +29,18 @@ def leaf(values):
 
 
 @pytest.mark.parametrize("isa", mt.cpu.isas()[1:])
+@pytest.mark.parametrize("shape", [(3, 5000), (5000, 3)])
+def test_cumsum_rounds_once(shape, isa):
+    """Sums of float32 are added up in double precision: what is returned is the true sum, rounded."""
+    x = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
+    dim = shape.index(5000)
+    with mt.cpu.use(isa):
+        y = mt.cumsum(mt.tensor(x), dim).numpy()
+    exact = np.cumsum(x.astype(np.longdouble), dim)
+    assert (abs(y - exact) <= np.spacing(abs(y)) * 0.5001 + 1e-12).all()
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas()[1:])
 @pytest.mark.parametrize("n", [1, 7, 63, 64, 65, 511, 512, 513, 1300])
 def test_cumsum_counts(n, isa):
     """Of ones it counts, exactly, from both ends, along rows and columns."""

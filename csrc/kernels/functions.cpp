@@ -11,7 +11,7 @@ inline Vec<T> sign_of(Vec<T> x) {
   return select<T>(x > 0, splat<T>(1), select<T>(x < 0, splat<T>(-1), Vec<T>{}));
 }
 
-inline float complement(float x) { return __builtin_erfcf(x); }
+inline float complement(float x) { return static_cast<float>(__builtin_erfc(x)); }
 inline double complement(double x) { return __builtin_erfc(x); }
 
 MT_UNARY(abs, abs<T>(x))
@@ -186,7 +186,7 @@ void elu_vjp(T* dx, const T* g0, const T* x0, T positive, T negative, T rate, co
 // or the same divided by e^2x where x > 0
 template <class T>
 inline Vec<T> tanh_softplus(Vec<T> x) {
-  const Vec<T> e = exp_negative<T>(-abs<T>(x)), n = e * (e + 2);
+  const Vec<T> e = exp_negative<T>(-abs<T>(x)), n = e * e + 2 * e;
   const Vec<T> top = select<T>(x > 0, 1 + 2 * e, n);
   return top / (top + select<T>(x > 0, 2 * e * e, splat<T>(2)));
 }

@@ -25,27 +25,28 @@ void for_strips(int64_t outer, int64_t n, int64_t inner, const F& f) {
   });
 }
 
-// y_i = x_0 + ... + x_i. A chain of additions waits for each of them, so kWays runs are summed side
-// by side, and what came before a run is added to it afterwards.
+// y_i = x_0 + ... + x_i, added up in double precision. A chain of additions waits for each of them,
+// so kWays runs go side by side; a first pass over them finds what comes before each.
 template <class T, bool reverse>
 void cumsum_row(T* y, const T* x, int64_t n) {
   const auto place = [n](int64_t i) { return reverse ? n - 1 - i : i; };
-  T total = 0;
+  double total = 0;
   int64_t i = 0;
   for (; i + kWays * kRun <= n; i += kWays * kRun) {
-    T run[kWays] = {};
+    double sum[kWays] = {}, run[kWays];
+    for (int64_t j = 0; j < kRun; ++j)
+      for (int k = 0; k < kWays; ++k) sum[k] += x[place(i + k * kRun + j)];
+    for (int k = 0; k < kWays; ++k) {
+      run[k] = total;
+      total += sum[k];
+    }
     for (int64_t j = 0; j < kRun; ++j)
       for (int k = 0; k < kWays; ++k) {
         const int64_t at = place(i + k * kRun + j);
-        y[at] = run[k] += x[at];
+        y[at] = static_cast<T>(run[k] += x[at]);
       }
-    for (int k = 0; k < kWays; ++k) {
-      T* first = y + place(i + k * kRun + (reverse ? kRun - 1 : 0));
-      for (int64_t j = 0; j < kRun; ++j) first[j] += total;
-      total += run[k];
-    }
   }
-  for (; i < n; ++i) y[place(i)] = total += x[place(i)];
+  for (; i < n; ++i) y[place(i)] = static_cast<T>(total += x[place(i)]);
 }
 
 // y_oji = sum_k x_oki over k <= j, or reversed over k >= j
@@ -59,12 +60,11 @@ void cumsum(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reve
     }
     const int64_t step = reverse ? -inner : inner;
     int64_t at = start + (reverse ? (n - 1) * inner : 0);
-    std::memcpy(y + at, x + at, width * sizeof(T));
-    for (int64_t j = 1; j < n; ++j) {
-      at += step;
+    double sum[kStrip] = {};
+    for (int64_t j = 0; j < n; ++j, at += step) {
       T* row = y + at;
-      const T *before = row - step, *in = x + at;
-      for (int64_t i = 0; i < width; ++i) row[i] = before[i] + in[i];
+      const T* in = x + at;
+      for (int64_t i = 0; i < width; ++i) row[i] = static_cast<T>(sum[i] += in[i]);
     }
   });
 }

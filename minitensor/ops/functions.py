@@ -150,10 +150,20 @@ def plain(
     high: float = 2.0,
     kernel: Callable[..., Any] | None = None,
 ) -> Op:
-    """The row of a function of one number that NumPy computes well enough, unless a kernel is given."""
+    """The row of a function of one number: NumPy's, which in double precision is right to the last bit of a float32,
+    unless a kernel is given."""
     return elementwise(
-        name, reference=reference, kernel=kernel, rules=(rule,), saves=saves, samples=draws(*ONE, low=low, high=high)
+        name,
+        reference=reference if kernel else _in_double(reference),
+        kernel=kernel,
+        rules=(rule,),
+        saves=saves,
+        samples=draws(*ONE, low=low, high=high),
     )
+
+
+def _in_double(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: function(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False)
 
 
 EXPM1 = plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out", kernel=_core.expm1)
