@@ -8,12 +8,13 @@
 //     B^T d = (d0 - d2, d1 + d2, d2 - d1, d1 - d3)      A^T m = (m0 + m1 + m2, m1 - m2 - m3)
 //     G w = (w0, (w0 + w1 + w2) / 2, (w0 - w1 + w2) / 2, w2)
 //
-// so that whatever is exact by the plain sum's definition on small integers is exact here; the
-// error is the plain sum's or smaller, for each sum is 9 times shorter. Infinities would meet in
-// the transforms: these go the other way. A. Lavin and S. Gray, "Fast algorithms for convolutional
-// neural networks", 2015.
+// so that what is exact on small integers by the plain sum is exact here, and the error is the
+// plain sum's or smaller, for each sum is 9 times shorter. Infinities would meet in the transforms;
+// where a result is not finite, all is done the other way. A. Lavin and S. Gray, "Fast algorithms
+// for convolutional neural networks", 2015.
 #pragma once
 
+#include "../kernels.h"
 #include "gemm.h"
 
 namespace mt::MT_ISA {
@@ -31,7 +32,13 @@ struct Winograd {
   bool pays() const { return m >= 8 && k >= 8 && ph >= 0 && pw >= 0; }
 };
 
+// Whether a convolution is of this kind.
+bool three_by_three(const ConvSizes& s) {
+  return s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 && s.dh == 1 && s.dw == 1;
+}
+
 constexpr int kTaps = 9, kPoints = 16;
+constexpr int64_t kSumDepth = 64;  // channels in one sum: several short ones have smaller errors
 
 // The even, or the odd, elements of a and b.
 template <class T>
@@ -48,21 +55,14 @@ inline Vec<T> every_other(Vec<T> a, Vec<T> b, int first) {
 #endif
 }
 
-// Whether `huge` is still 0: what `watch` is given is finite, with room for the transforms.
-template <class T>
-inline void watch(Vec<T>& huge, Vec<T> x) {
-  huge += x * 128 * 0;
-}
-
 // --- the weights -------------------------------------------------------------------------------
 
 // u[xi][k][i] = (G w_ik G^T)[xi], of h rows i and s.k terms k: element (i, k) of w begins at
-// w + i * row + k * col. `turned` reads its taps from the last to the first. False if one is huge.
+// w + i * row + k * col. `turned` reads its taps from the last to the first.
 template <class T>
-bool winograd_weights(T* u, const T* w, int64_t row, int64_t col, int h, int64_t depth,
+void winograd_weights(T* u, const T* w, int64_t row, int64_t col, int h, int64_t depth,
                       bool turned) {
   constexpr int L = kLanes<T>;
-  Vec<T> huge = {};
   for (int i = 0; i < h; i += L) {
     const int high = min(L, h - i);
     for (int64_t k = 0; k < depth; ++k) {
@@ -83,10 +83,7 @@ bool winograd_weights(T* u, const T* w, int64_t row, int64_t col, int h, int64_t
       for (int b = 0; b < 3; ++b) {
         Vec<T> w[3];
 #pragma GCC unroll 3
-        for (int a = 0; a < 3; ++a) {
-          w[a] = load(taps + (turned ? 8 - 3 * a - b : 3 * a + b) * L);
-          watch<T>(huge, w[a]);
-        }
+        for (int a = 0; a < 3; ++a) w[a] = load(taps + (turned ? 8 - 3 * a - b : 3 * a + b) * L);
         const Vec<T> even = (w[0] + w[2]) * T(0.5), odd = w[1] * T(0.5);
         v[0][b] = w[0], v[1][b] = even + odd, v[2][b] = even - odd, v[3][b] = w[2];
       }
@@ -101,7 +98,6 @@ bool winograd_weights(T* u, const T* w, int64_t row, int64_t col, int h, int64_t
       }
     }
   }
-  return sum<T>(huge) == 0;
 }
 
 // --- the image ---------------------------------------------------------------------------------
@@ -136,7 +132,7 @@ struct TileBlock {
 // loaded up to two beyond `line`'s 2 across + 2 values.
 template <class T>
 void transform_rows(T* rows, T* line, const T* x, int64_t x_step, const Winograd& s,
-                    const TileBlock& block, Vec<T>& huge) {
+                    const TileBlock& block) {
   constexpr int L = kLanes<T>;
   const int64_t across = block.across, plane = block.plane();
   for (int64_t n = 0; n < block.images; ++n) {
@@ -156,8 +152,7 @@ void transform_rows(T* rows, T* line, const T* x, int64_t x_step, const Winograd
         const Vec<T> a = load(in), b = load(in + L), c = load(in + 2), d = load(in + 2 + L);
         const Vec<T> d0 = every_other<T>(a, b, 0), d1 = every_other<T>(a, b, 1);
         const Vec<T> d2 = every_other<T>(c, d, 0), d3 = every_other<T>(c, d, 1);
-        watch<T>(huge, d0);
-        watch<T>(huge, d1);
+
         store_n(out + j, d0 - d2, lanes);
         store_n(out + plane + j, d1 + d2, lanes);
         store_n(out + 2 * plane + j, d2 - d1, lanes);
@@ -224,10 +219,11 @@ int pieces_of_y(Piece* piece, const Winograd& s, int64_t y_step, int64_t t, int6
   return count;
 }
 
-// The 2x2 pixels of L tiles of one channel: A^T m A + bias
+// The 2x2 pixels of L tiles of one channel: A^T m A + bias. `zero` stays 0 while they are finite;
+// lanes beyond the last tile do not count.
 template <class T>
 inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd& s,
-                          const Piece* piece, int count) {
+                          const Piece* piece, int count, int lanes, Vec<T>& zero) {
   constexpr int L = kLanes<T>;
   Vec<T> up[4], low[4];
 #pragma GCC unroll 4
@@ -239,6 +235,8 @@ inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd
   }
   const auto put_row = [&](const Vec<T>(&c)[4], int below) {
     const Vec<T> left = c[0] + (c[1] + c[2]) + bias, right = (c[1] - c[2]) - c[3] + bias;
+    const Vec<T> none = left * 0 + right * 0;
+    zero += lanes == L ? none : select<T>(first_lanes<T>(lanes), none, Vec<T>{});
     const Vec<T> a = interleave<T>(left, right, 0), b = interleave<T>(left, right, L / 2);
     if (piece[0].wide == 2 * L) {
       if (below >= piece[0].high) return;
@@ -265,17 +263,20 @@ inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd
 // --- all of it ---------------------------------------------------------------------------------
 
 // y = the convolution of x with the transformed weights u + bias: slivers of a group's m outputs,
-// one behind another. False, with y undefined, if a value of x is huge.
+// one behind another. False if a result, or what it came from, is not finite.
 template <class T>
 bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
   const int64_t total = s.n * s.tiles(), strips = ceil_div(total, W), slices = slivers(s.m);
   const int64_t x_step = s.groups * s.k * s.h * s.w, y_step = s.groups * s.m * s.oh * s.ow;
+  const int64_t depths = ceil_div(s.k, kSumDepth);
   const int64_t point = s.k * W + L;  // one vector more: a power of two would meet in the cache
   const int64_t fit = max(1, kPanelBytes / int64_t(sizeof(T)) / (kPoints * point));
   const int64_t wanted = min(kChunks, s.work() / s.groups / kChunkWork);
-  const int64_t blocks = max(ceil_div(strips, fit), min(strips, wanted));
-  bool huge = false;
+  const int64_t fitting = ceil_div(strips, fit), many = max(fitting, min(strips, wanted));
+  const bool apart = s.groups * many > 1 || s.work() < 2 * kChunkWork;
+  const int64_t blocks = apart ? many : fitting;
+  bool finite = true;
 
   // v[strip][xi][channel][tile] of the channels first..last-1 of group q
   const auto transform = [&](T* v, const TileBlock& block, int64_t q, int64_t first, int64_t last) {
@@ -286,20 +287,20 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
     for (int64_t i = 0; i < vectors; ++i)
       counts.p[i] = pieces_of_rows<T>(pieces.p + i * L, block, block.first + i * L);
     std::memset(line.p, 0, (2 * block.across + 2 + s.w + 4 * L) * sizeof(T));
-    Vec<T> seen = {};
+
     for (int64_t c = first; c < last; ++c) {
-      transform_rows(rows.p, line.p, x + (q * s.k + c) * s.h * s.w, x_step, s, block, seen);
+      transform_rows(rows.p, line.p, x + (q * s.k + c) * s.h * s.w, x_step, s, block);
       for (int64_t i = 0; i < vectors; ++i)
         transform_columns(v + i * L / W * kPoints * point + c * W + i * L % W, point, rows.p, block,
                           pieces.p + i * L, counts.p[i]);
     }
-    if (sum<T>(seen) != 0) __atomic_store_n(&huge, true, __ATOMIC_RELAXED);
   };
   // The slivers first..last-1 of group q.
   const auto multiply = [&](const T* v, const TileBlock& block, int64_t q, int64_t first,
                             int64_t last) {
     alignas(64) T products[kPoints * kTileRows * W];
     Piece piece[2][L];
+    Vec<T> zero = {};
     for (int64_t t = first; t < last; ++t) {
       const int64_t i = sliver(s.m, t);
       const T* a = u + (q * s.m + i) * kPoints * s.k;
@@ -311,14 +312,20 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
           const auto run = [&](auto vectors) {
             constexpr int NV = decltype(vectors)::value;
             for (int xi = 0; xi < kPoints; ++xi)
-              tile<H, NV, T>(s.k, ByColumn<T>{a + xi * s.k * H, H}, Steps<T>{right + xi * point, W},
-                             NV * L, {products + xi * H * W, W, 1}, {});
+              for (int64_t part = 0; part < depths; ++part) {
+                const int64_t k = cut(s.k, depths, part), end = cut(s.k, depths, part + 1);
+                const Matrix<T> c{products + xi * H * W, W, 1};
+                tile<H, NV, T>(end - k, ByColumn<T>{a + (xi * s.k + k) * H, H},
+                               Steps<T>{right + xi * point + k * W, W}, NV * L, c,
+                               part ? Matrix<const T>{c.p, W, 1} : Matrix<const T>{});
+              }
             for (int part = 0; part < NV; ++part) {
               const int count = pieces_of_y<T>(piece[part], s, y_step, begin + part * L, block.end);
               for (int l = 0; l < H; ++l) {
                 const int64_t o = q * s.m + i + l;
                 transform_out(y + o * s.oh * s.ow, products + l * W + part * L, H * W,
-                              bias ? bias[o] : T(0), s, piece[part], count);
+                              bias ? bias[o] : T(0), s, piece[part], count, min(L, n - part * L),
+                              zero);
               }
             }
           };
@@ -326,12 +333,13 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
         }
       });
     }
+    if (sum<T>(zero) != 0) __atomic_store_n(&finite, false, __ATOMIC_RELAXED);
   };
   const auto block_of = [&](int64_t b) {
     return TileBlock(s, cut(strips, blocks, b) * W, min(total, cut(strips, blocks, b + 1) * W));
   };
   const int64_t most = ceil_div(strips, blocks) * kPoints * point;
-  if (s.groups * blocks >= 4 || s.work() < 2 * kChunkWork) {
+  if (apart) {
     for_chunks(s.groups * blocks, [&](int64_t chunk) {
       const int64_t q = chunk / blocks;
       const TileBlock block = block_of(chunk % blocks);
@@ -339,10 +347,10 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
       transform(v.p, block, q, 0, s.k);
       multiply(v.p, block, q, 0, slices);
     });
-    return !huge;
+    return finite;
   }
   // Few tiles: the threads share channels and outputs instead.
-  const int64_t parts = min(8, s.k), shares = min(8, slices);
+  const int64_t parts = min(4, ceil_div(s.k, 8)), shares = min(8, slices);
   Scratch<T> v(most);
   for (int64_t chunk = 0; chunk < s.groups * blocks; ++chunk) {
     const int64_t q = chunk / blocks;
@@ -354,7 +362,7 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
       multiply(v.p, block, q, cut(slices, shares, p), cut(slices, shares, p + 1));
     });
   }
-  return !huge;
+  return finite;
 }
 
 // The same from the weights themselves: output i of a group and channel k of it begin at
@@ -364,18 +372,16 @@ bool winograd_from(T* y, const T* x, const T* w, int64_t w_step, int64_t row, in
                    bool turned, const T* bias, const Winograd& s) {
   const int64_t slices = slivers(s.m);
   Scratch<T> u(s.groups * s.m * kPoints * s.k);
-  bool fine = true;
   for_ranges(s.groups * slices, ceil_div(kChunkWork / 16, s.k * 16 * kTileRows),
              [&](int64_t from, int64_t to) {
                for (int64_t t = from; t < to; ++t) {
                  const int64_t q = t / slices, i = sliver(s.m, t % slices),
                                end = sliver(s.m, t % slices + 1);
-                 if (!winograd_weights(u.p + (q * s.m + i) * kPoints * s.k,
-                                       w + q * w_step + i * row, row, col, end - i, s.k, turned))
-                   __atomic_store_n(&fine, false, __ATOMIC_RELAXED);
+                 winograd_weights(u.p + (q * s.m + i) * kPoints * s.k, w + q * w_step + i * row,
+                                  row, col, end - i, s.k, turned);
                }
              });
-  return fine && winograd(y, x, u.p, bias, s);
+  return winograd(y, x, u.p, bias, s);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ _NAMES = {
     "attention": "ScaledDotProductFlashAttentionForCpuBackward0",
     "avg_pool2d": "AvgPool2DBackward0",
     "batch_norm": "NativeBatchNormBackward0",
+    "batch_norm_fixed": "NativeBatchNormBackward0",
     "cast": "ToCopyBackward0",
     "cholesky": "LinalgCholeskyExBackward0",
     "clamp": "ClampBackward1",

@@ -364,6 +364,7 @@ BATCH_NORM_FIXED = Op(
     _fixed_samples,
     length=lambda x, *_, **__: x.size // max(x.shape[1], 1) + 4,
     batch=folded("batch_norm_fixed"),
+    flat=True,
 )
 
 

@@ -1,0 +1,344 @@
+// Convolution straight from the image (conv.cpp).
+//
+// In the padded image, the row of the matrix of windows that belongs to the term (c, a, b) is the
+// image itself, begun at another place: offset(c, a, b). With a stride, the image is laid out by
+// phases first, so that pixels a stride apart lie side by side. So no matrix is made: either the
+// tile reads the shifted images as they are and drops the sums that fall between the rows, or,
+// where these would be many, slivers are packed from them.
+#pragma once
+
+#include "conv_matrix.h"
+#include "conv_winograd.h"
+
+namespace mt::MT_ISA {
+namespace {
+
+// One axis: `out` positions a step apart meet `taps` places each.
+struct Axis {
+  int64_t length;  // of a phase
+  int64_t phases;  // that occur
+  int64_t stride, dilation, pad, size;
+
+  Axis(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t dilation, int64_t pad)
+      : length(out + (taps - 1) * dilation / stride),
+        stride(stride),
+        dilation(dilation),
+        pad(pad),
+        size(size) {
+    int64_t a = stride, b = dilation;
+    while (b) {
+      const int64_t rest = a % b;
+      a = b, b = rest;
+    }
+    phases = min(
+        taps,
+        stride /
+            a);  // a is now the greatest common divisor; phases come round after stride / a taps
+  }
+  bool plain() const { return length == size && pad == 0 && stride == 1; }
+  int64_t phase(int64_t tap) const { return tap % phases; }
+  int64_t shift(int64_t tap) const { return tap * dilation / stride; }
+  // Where position i of a phase lies on the unpadded axis.
+  int64_t place(int64_t phase, int64_t i) const {
+    return i * stride + phase * dilation % stride - pad;
+  }
+};
+
+struct Image {
+  Axis v, h;
+  int64_t plane() const { return v.phases * h.phases * v.length * h.length; }  // of a channel
+  int64_t offset(int64_t c, int64_t a, int64_t b) const {
+    return c * plane() + ((v.phase(a) * h.phases + h.phase(b)) * v.length + v.shift(a)) * h.length +
+           h.shift(b);
+  }
+  // Whether it is the unpadded image as it stands.
+  bool plain() const { return v.plain() && h.plain(); }
+  // Whether it is smaller than the matrix of windows that it saves; with a huge dilation it is not.
+  bool worth(const ConvSizes& s) const { return plane() <= s.kh * s.kw * s.oh * s.ow + s.h * s.w; }
+};
+
+constexpr int64_t kWindowDepth = 1152;  // of k in one block of packed windows
+
+// A tile may read this far beyond the image; what it reads there is dropped.
+template <class T>
+constexpr int kSlack = 8 * kLanes<T>;
+
+// n zeros; a loop would be a call of memset, for one or two of them
+template <class T>
+inline void clear(T* to, int64_t n) {
+  for (int64_t j = 0; j < n; j += kLanes<T>) store_n(to + j, Vec<T>{}, min(kLanes<T>, n - j));
+}
+
+template <class T>
+void lay_out(T* to, const T* x, int64_t channels, const Image& s) {
+  constexpr int L = kLanes<T>;
+  const int64_t length = s.h.length, step = s.h.stride, plane = s.plane();
+  const int64_t image = s.v.size * s.h.size, after = (length + L) * step;  // whole vectors reach
+  for_ranges(channels, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
+    for (int64_t b = 0; b < s.h.phases; ++b) {
+      const int64_t right = s.h.place(b, 0);
+      const Span js(length, step, right, s.h.size);
+      for (int64_t c = from; c < end; ++c)
+        for (int64_t a = 0; a < s.v.phases; ++a) {
+          T* out = to + c * plane + (a * s.h.phases + b) * s.v.length * length;
+          int64_t row = s.v.place(a, 0);
+          for (int64_t i = 0; i < s.v.length; ++i, row += s.v.stride, out += length) {
+            if (row < 0 || row >= s.v.size) {
+              clear(out, length);
+              continue;
+            }
+            const int64_t at = c * image + row * s.h.size + right;
+            if (step <= 2 && at >= 0 && at + after <= channels * image) {
+              const T* in = x + at;
+              for (int64_t j = 0; j < length; j += L) {
+                const Vec<T> v = step == 1
+                                     ? load(in + j)
+                                     : every_other<T>(load(in + 2 * j), load(in + 2 * j + L), 0);
+                store_n(out + j, v, min(L, length - j));
+              }
+            } else {
+              for (int64_t j = js.begin; j < js.end; ++j) out[j] = x[at + j * step];
+            }
+            clear(out, js.begin);
+            clear(out + js.end, length - js.end);
+          }
+        }
+    }
+  });
+  std::memset(to + channels * plane, 0, kSlack<T> * sizeof(T));
+}
+
+// y (m, rows, cols) = a (m, k) and, as its k rows, the image begun at each offset.
+template <class T>
+struct Correlation {
+  int64_t m, k;
+  T* a;                           // in slivers of k steps
+  int64_t* offset;                // of each term
+  int64_t rows, cols, pitch;      // the pixels made, and how far apart their rows are in the image
+  T* y;                           // where the first goes
+  int64_t y_plane, y_row, y_col;  // and the others
+  int64_t image_step, y_step;     // from one image to the next, where several are done together
+
+  // Whether dropping sums costs less than packing for a few slivers.
+  bool direct() const { return m <= 3 * kTileRows && m * (pitch - cols) < 8 * cols; }
+  int64_t width() const { return direct() ? pitch : cols; }
+  int64_t positions(int64_t images) const {
+    return direct() ? (rows - 1) * pitch + cols : images * rows * cols;
+  }
+  int64_t from(int64_t row) const { return row / rows * image_step + row % rows * pitch; }
+  int64_t to(int64_t row) const { return row / rows * y_step + row % rows * y_row; }
+  // Whether the n positions from p on lie side by side in y.
+  bool contiguous(int64_t p, int n) const {
+    return y_col == 1 && (y_row == cols || rows == 1) && width() == cols &&
+           p % (rows * cols) + n <= rows * cols;
+  }
+
+  // Puts the sums of some channels at n positions from `begin` on where they belong. May read a
+  // vector beyond them.
+  void place(const T* sum, int step, int channels, int64_t begin, int64_t n, T* out, const T* bias,
+             bool add) const {
+    constexpr int L = kLanes<T>;
+    int64_t i = begin / width(), j = begin % width();
+    for (int64_t done = 0; done < n;) {
+      const int64_t run = min(width() - j, n - done), count = min(run, cols - j);
+      T* start = out + to(i) + j * y_col;
+      for (int c = 0; c < channels && count > 0; ++c) {
+        T* at = start + c * y_plane;
+        const T* in = sum + c * step + done;
+        const T b = bias ? bias[c] : 0;
+        if (y_col == 1) {
+          for (int64_t l = 0; l < count; l += L) {
+            const int lanes = min(L, count - l);
+            const Vec<T> x = load(in + l);
+            store_n(at + l, add ? x + load_n(at + l, lanes) : x + splat(b), lanes);
+          }
+        } else {
+          for (int64_t l = 0; l < count; ++l)
+            at[l * y_col] = add ? at[l * y_col] + in[l] : in[l] + b;
+        }
+      }
+      done += run, ++i, j = 0;
+    }
+  }
+};
+
+// A sliver of n positions from `begin` on, `depth` terms deep: to[k * W + j] = image[offset[k] +
+// position j]. Whole vectors are written: what is too much, the next one overwrites.
+template <class T>
+void pack_windows(T* to, const T* image, const Correlation<T>& s, const int64_t* offset,
+                  int64_t depth, int64_t begin, int n, bool exact) {
+  constexpr int W = kTileCols<T>, L = kLanes<T>;
+  int64_t from[W];
+  int at[W], count[W], pieces = 0;
+  int64_t i = begin / s.cols, j = begin % s.cols;
+  for (int done = 0; done < n;) {
+    at[pieces] = done;
+    count[pieces] = min(L, min(s.cols - j, n - done));
+    from[pieces] = s.from(i) + j;
+    done += count[pieces];
+    j += count[pieces++];
+    if (j == s.cols) ++i, j = 0;
+  }
+  const auto copy = [&](auto number) {
+    for (int64_t k = 0; k < depth; ++k) {
+      T* out = to + k * W;
+      const T* in = image + offset[k];
+      if (n < W)
+        for (int l = 0; l < W; l += L) store(out + l, Vec<T>{});
+      for (int r = 0; r < number; ++r)
+        store(out + at[r], exact ? load_n(in + from[r], count[r]) : load(in + from[r]));
+    }
+  };
+  if (pieces == 2 && !exact)
+    copy(Int<2>{});
+  else if (pieces == 3 && !exact)
+    copy(Int<3>{});
+  else
+    copy(pieces);
+}
+
+// The positions begin..end-1 and the slivers first..last-1 of the channels of one group. `exact`
+// forbids to read beyond the image.
+template <class T>
+void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int64_t first,
+               int64_t last, int64_t begin, int64_t end, bool exact) {
+  constexpr int W = kTileCols<T>, L = kLanes<T>;
+  T sums[(kTileSums + 1) * L];  // `place` reads whole vectors
+  if (s.direct() && !exact) {
+    for (int64_t t = first; t < last; ++t) {
+      const int64_t i = sliver(s.m, t);
+      with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto h) {
+        constexpr int H = decltype(h)::value, NV = tile_vectors(H);
+        for (int64_t p = begin; p < end; p += NV * L) {
+          const int n = min(NV * L, end - p);
+          T* out = y + i * s.y_plane;
+          const ByColumn<T> a{s.a + t * s.k * kPackRows<T>, kPackRows<T>};
+          const Taps<T> b{image + p, s.offset};
+          if (s.contiguous(p, n)) {
+            tile<H, NV, T>(s.k, a, b, n, {out + p, s.y_plane, 1}, {bias ? bias + i : bias, 1, 0});
+          } else {
+            tile<H, NV, T>(s.k, a, b, NV * L, {sums, NV * L, 1}, {});
+            s.place(sums, NV * L, H, p, n, out, bias ? bias + i : bias, false);
+          }
+        }
+      });
+    }
+    return;
+  }
+  const int64_t depths = max(1, ceil_div(s.k, kWindowDepth)), strips = ceil_div(end - begin, W);
+  Scratch<T> panel(strips * W * ceil_div(s.k, depths) + W);
+  for (int64_t block = 0; block < depths; ++block) {
+    const int64_t k0 = cut(s.k, depths, block), depth = cut(s.k, depths, block + 1) - k0;
+    for (int64_t q = 0; q < strips; ++q) {
+      const int64_t p = begin + q * W;
+      pack_windows(panel.p + q * W * depth, image, s, s.offset + k0, depth, p, min(W, end - p),
+                   exact);
+    }
+    for (int64_t t = first; t < last; ++t) {
+      const int64_t i = sliver(s.m, t);
+      const ByColumn<T> a{s.a + (t * s.k + k0) * kPackRows<T>, kPackRows<T>};
+      const T* add = bias ? bias + i : bias;
+      T* out = y + i * s.y_plane;
+      with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto h) {
+        constexpr int H = decltype(h)::value;
+        const auto run = [&](auto vectors, int64_t q, int n) {
+          constexpr int NV = decltype(vectors)::value;
+          const int64_t p = begin + q * W;
+          const Steps<T> b{panel.p + q * W * depth, W};
+          if (s.contiguous(p, n)) {
+            const Matrix<T> c{out + s.to(p / s.cols) + p % s.cols, s.y_plane, 1};
+            tile<H, NV, T>(depth, a, b, n, c,
+                           block ? Matrix<const T>{c.p, c.row, 1} : Matrix<const T>{add, 1, 0});
+          } else {
+            tile<H, NV, T>(depth, a, b, NV * L, {sums, W, 1}, {});
+            s.place(sums, W, H, p, n, out, add, block > 0);
+          }
+        };
+        for (int64_t q = 0; q < strips; ++q) {
+          const int n = min(W, end - begin - q * W);
+          n > L ? run(Int<2>{}, q, n) : run(Int<1>{}, q, n);
+        }
+      });
+    }
+  }
+}
+
+// Every correlation of a list on every image and group. x (n, channels, ..) is laid out as `image`
+// says; where it already is, it is read in place.
+template <class T>
+void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_t x_step,
+                   int64_t y_step, const T* bias, const Image& image, int64_t images,
+                   int64_t channels, int64_t groups) {
+  constexpr int W = kTileCols<T>;
+  bool direct = false, whole = true;
+  int64_t most = 1, work = 1, deepest = 1;
+  for (int64_t l = 0; l < count; ++l) {
+    direct = direct || list[l].direct();
+    whole = whole && list[l].pitch == list[l].cols;
+    most = max(most, list[l].positions(1));
+    deepest = max(deepest, list[l].k);
+    work += groups * list[l].m * list[l].k * list[l].rows * list[l].cols;
+  }
+  // Small images are packed several at a time, so that slivers are full and weights are used often.
+  const int64_t together = direct ? 1 : min(images, ceil_div(8 * W, most));
+  const int64_t batches = ceil_div(images, together);
+  const int64_t strips = ceil_div(most * together, W);
+  const int64_t fit = max(2, min(8, kPanelBytes / sizeof(T) / (W * min(deepest, kWindowDepth))));
+  // More blocks than the caches ask for, where these are too few to share among the threads.
+  const int64_t wanted = ceil_div(kChunks / 2, batches * groups * count);
+  const int64_t enough = min(strips, min(wanted, work / count * together / kChunkWork));
+  const int64_t blocks = max(ceil_div(strips, fit), enough);
+  const int64_t at_once = ceil_div(strips, blocks) * W;  // positions
+  const int64_t parts = min(ceil_div(4, blocks * batches * groups), slivers(list[0].m));
+  const auto one = [&](int64_t batch) {
+    const int64_t first = cut(images, batches, batch);
+    const int64_t number = cut(images, batches, batch + 1) - first;
+    const T* laid = x + first * x_step;
+    // In place a tile may read into the next images, so the last ones take care or a copy.
+    const bool last = (images - first - number) * x_step < kSlack<T>;
+    const bool plain = image.plain() && (whole || !last);
+    Scratch<T> copy(plain ? 0 : number * channels * image.plane() + kSlack<T>);
+    if (!plain) {
+      lay_out(copy.p, laid, number * channels, image);
+      laid = copy.p;
+    }
+    const int64_t chunks = count * groups * blocks * parts;
+    const int64_t grain = ceil_div(chunks, max(1, min(chunks, work / (kChunkWork / 4))));
+    for_ranges(chunks, grain, [&](int64_t from, int64_t to) {
+      for (int64_t chunk = from; chunk < to; ++chunk) {
+        const int64_t l = chunk / (groups * blocks * parts), q = chunk / (blocks * parts) % groups;
+        const int64_t block = chunk / parts % blocks, part = chunk % parts;
+        Correlation<T> s = list[l];
+        const int64_t begin = block * at_once, tiles = slivers(s.m);
+        const int64_t end = min(begin + at_once, s.positions(number));
+        if (begin >= end) continue;
+        s.a += q * slivers(s.m) * s.k * kPackRows<T>;
+        s.image_step = channels * image.plane();
+        s.y_step = y_step;
+        correlate(s, s.y + first * y_step + q * s.m * s.y_plane,
+                  laid + q * (channels / groups) * image.plane(), bias ? bias + q * s.m : bias,
+                  cut(tiles, parts, part), cut(tiles, parts, part + 1), begin, end, plain && last);
+      }
+    });
+  };
+  work *= together;
+  const int64_t grain =
+      batches >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : batches;
+  for_ranges(batches, grain, [&](int64_t from, int64_t to) {
+    for (int64_t batch = from; batch < to; ++batch) one(batch);
+  });
+}
+
+template <class T>
+bool all_finite(const T* x, int64_t n) {
+  constexpr int L = kLanes<T>;
+  Vec<T> zero = {};
+  int64_t i = 0;
+  for (; i + L <= n; i += L) zero += load(x + i) * 0;
+  T s = sum<T>(zero);
+  for (; i < n; ++i) s += x[i] * 0;
+  return s == 0;
+}
+
+}  // namespace
+}  // namespace mt::MT_ISA
