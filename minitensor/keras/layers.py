@@ -26,8 +26,8 @@ from . import activations, initializers
 from .tf.tensor import Variable, run, value_of
 
 __all__ = [
-    "Activation", "Conv1D", "Conv2D", "Dense", "Dropout", "Flatten", "Input", "InputLayer", "Layer", "MaxPooling1D",
-    "MaxPooling2D",
+    "Activation", "Conv1D", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "Input", "InputLayer", "Layer",
+    "MaxPooling1D", "MaxPooling2D",
 ]  # fmt: skip
 
 Shape = tuple[int | None, ...]
@@ -426,6 +426,45 @@ class Dense(_Weighted):
     def get_config(self) -> dict[str, Any]:
         """With the units."""
         return {**super().get_config(), "units": self.units}
+
+
+class Embedding(Layer):
+    """The vector of each number: row i of `embeddings` (input_dim, output_dim) for i; a new last axis.
+
+    >>> from minitensor.keras.layers import Embedding
+    >>> Embedding(10, 3)([[4, 0]]).shape
+    (1, 2, 3)
+    """
+
+    embeddings: Variable
+
+    def __init__(
+        self, input_dim: int, output_dim: int, embeddings_initializer: Any = "random_uniform", **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self.input_dim = whole("Embedding", "input_dim", input_dim)
+        self.output_dim = whole("Embedding", "output_dim", output_dim)
+        self.embeddings_initializer = initializers.check(embeddings_initializer)
+
+    def build(self, input_shape: Shape) -> None:
+        """Makes the vectors."""
+        shape = (self.input_dim, self.output_dim)
+        self.embeddings = self._weight("embeddings", shape, self.embeddings_initializer)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The input's, with `output_dim` behind."""
+        return (*input_shape, self.output_dim)
+
+    def forward(self, x: Any) -> Any:
+        """Whole numbers of any shape to their vectors; IndexError for one that is none of them."""
+        return F.embedding(x.long(), self.embeddings.leaf)
+
+    def get_config(self) -> dict[str, Any]:
+        """With the sizes and the initial values."""
+        kind = self.embeddings_initializer
+        name = kind if isinstance(kind, str) else activations.name_of(kind)
+        sizes = {"input_dim": self.input_dim, "output_dim": self.output_dim}
+        return {**super().get_config(), **sizes, "embeddings_initializer": name}
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

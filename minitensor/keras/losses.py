@@ -79,6 +79,20 @@ class MeanAbsoluteError(Loss):
         return F.l1_loss(y_pred, y_true)
 
 
+class MeanSquaredLogarithmicError(Loss):
+    """The mean of (ln(y_pred + 1) - ln(y_true + 1))^2; what is below 1e-7 counts as 1e-7.
+
+    >>> from minitensor.keras import losses
+    >>> losses.MeanSquaredLogarithmicError()([0.0, 1.0], [0.0, 3.0]).numpy()
+    np.float32(0.2402265)
+    """
+
+    def raw(self, y_true: Any, y_pred: Any) -> Any:
+        """Of engine tensors."""
+        y_true, y_pred = same_rank(y_true, y_pred)
+        return F.mse_loss(y_pred.clamp_min(EPSILON).log1p(), y_true.clamp_min(EPSILON).log1p())
+
+
 class _CrossEntropy(Loss):
     """The losses of probabilities."""
 
@@ -178,6 +192,8 @@ _CLASSES: dict[str, type[Loss]] = {
     "mse": MeanSquaredError,
     "mean_absolute_error": MeanAbsoluteError,
     "mae": MeanAbsoluteError,
+    "mean_squared_logarithmic_error": MeanSquaredLogarithmicError,
+    "msle": MeanSquaredLogarithmicError,
     "binary_crossentropy": BinaryCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,

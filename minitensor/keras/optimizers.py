@@ -17,7 +17,7 @@ from ..autograd import no_grad
 from ..optim.optimizer import sqrt
 from .tf.tensor import Tensor, Variable
 
-__all__ = ["SGD", "Adagrad", "Adam", "Optimizer", "RMSprop"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "Optimizer", "RMSprop"]
 
 
 class Optimizer:
@@ -258,7 +258,36 @@ class Adagrad(Optimizer):
         return {**super().get_config(), "initial_accumulator_value": start, "epsilon": self.epsilon}
 
 
-_CLASSES = {cls.__name__.lower(): cls for cls in (SGD, Adam, RMSprop, Adagrad)}
+class Adadelta(Optimizer):
+    """a = rho a + (1-rho) g^2, d = sqrt(b + epsilon)/sqrt(a + epsilon) g, b = rho b + (1-rho) d^2;  w -= lr d.
+
+    >>> from minitensor.keras import optimizers
+    >>> optimizers.Adadelta().rho
+    0.95
+    """
+
+    slots = 2
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        name: str | None = None,
+        **others: Any,
+    ) -> None:
+        super().__init__(learning_rate, name, **others)
+        self.rho, self.epsilon = float(rho), float(epsilon)
+
+    def _make(self, parameters: list[Any]) -> Any:
+        return optim.Adadelta(parameters, rho=self.rho, eps=self.epsilon)
+
+    def get_config(self) -> dict[str, Any]:
+        """With the means' weight."""
+        return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}
+
+
+_CLASSES = {cls.__name__.lower(): cls for cls in (SGD, Adam, RMSprop, Adagrad, Adadelta)}
 
 
 def get(identifier: Any) -> Optimizer:
