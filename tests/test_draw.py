@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import random
 import sys
 import xml.etree.ElementTree as ET
@@ -350,6 +351,40 @@ def test_the_layout_is_the_same_every_time() -> None:
     assert first == second
 
 
+DOT = """#!{python}
+# Plain output as the program dot writes it: layers by the longest way, in the order of the numbers.
+import re, sys
+graph = sys.stdin.read()
+edges = [(int(a), int(b)) for a, b in re.findall(r"^(\\d+) -> (\\d+)$", graph, re.M)]
+rank = {{int(v): 0 for v in re.findall(r"^\\d+$", graph, re.M)}}
+for _ in rank:
+    for a, b in edges:
+        rank[b] = max(rank[b], rank[a] + 1)
+print("graph 1 9 9")
+for v, r in rank.items():
+    print(f'node {{v}} {{v}} {{-r}} 0.4 0.2 "" solid box black lightgrey')
+for a, b in edges:
+    print(f"edge {{a}} {{b}} 4 0 0 0 0 0 0 0 0 solid black")
+print("stop")
+"""
+
+
+def test_graphviz_lays_out_where_it_alone_is_present(monkeypatch: Any, tmp_path: Any) -> None:
+    program = tmp_path / "dot"
+    program.write_text(DOT.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setitem(sys.modules, "fast_sugiyama", None)
+    for seed in range(3):
+        sizes, edges = random_graph(seed, 30)
+        labels = [(10.0, 12.0)] * len(edges)
+        placed = place(sizes, edges, labels)
+        items = [*zip(placed.boxes, sizes, strict=True), *zip(placed.labels, labels, strict=True)]
+        assert not any(overlap(a, b) for a, b in itertools.combinations(items, 2))
+        assert all(placed.boxes[a][1] < placed.boxes[b][1] for a, b in edges)
+    assert "log" in draw(lambda x: mt.log(x), 1.0).svg
+
+
 def test_layout_of_little() -> None:
     assert place([], [], []).boxes == []
     assert place([(10, 10), (20, 10)], [], []).boxes[1][0] > place([(10, 10), (20, 10)], [], []).boxes[0][0] + 15
@@ -436,5 +471,6 @@ def test_without_the_packages(monkeypatch: Any, tmp_path: Any) -> None:
     with pytest.raises(ModuleNotFoundError, match="pip install"):
         drawing.save(tmp_path / "a.png")
     monkeypatch.setitem(sys.modules, "fast_sugiyama", None)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no dot either
     with pytest.raises(ModuleNotFoundError, match="pip install"):
         draw(lambda x: mt.exp(x), 1.0)

@@ -1,14 +1,17 @@
 """Where the boxes, the labels and the arrows of a picture of a graph go: in layers, from above downwards.
 
 K. Sugiyama, S. Tagawa, M. Toda, "Methods for visual understanding of hierarchical system structures", 1981. The
-package fast-sugiyama (extra `examples`) gives each vertex a layer and an order in it with few crossings. It knows
-nothing of sizes: here a label is a vertex of its own, halfway along its arrow, and an arrow that passes a layer is a
-narrow one, so that nothing can lie over anything else; then each is moved as close to the mean of its neighbours as the
-widths in its layer allow.
+package fast-sugiyama (extra `examples`), or where it is absent Graphviz's program dot, gives each vertex a layer and an
+order in it with few crossings. They are asked about points: here a label is a vertex of its own, halfway along its
+arrow, and an arrow that passes a layer is a narrow one, so that nothing can lie over anything else; then each is moved
+as close to the mean of its neighbours as the widths in its layer allow.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,7 +38,8 @@ def place(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], labels: Sequ
     """A place for each box of a size, and for each edge (from, to) and its label of a size.
 
     Each path begins at the lower side of a box and ends at the upper side of another: vertical through the layers,
-    curved between them. Raises ModuleNotFoundError without fast-sugiyama, ValueError if the edges go round in a circle.
+    curved between them. Raises ModuleNotFoundError without fast-sugiyama and dot, ValueError if the edges go round in a
+    circle.
 
     >>> mt.learn.layout.place([(40, 20), (40, 20)], [(0, 1)], [(10, 10)]).boxes
     [(20.0, 10.0), (20.0, 84.0)]
@@ -71,6 +75,8 @@ def _ranks(n: int, links: list[tuple[int, int]]) -> tuple[list[int], list[float]
     rank, order, chains = [0] * n, [0.0] * n, [list(link) for link in links]
     if not links:
         return rank, [float(v) for v in range(n)], chains
+    if importlib.util.find_spec("fast_sugiyama") is None and (program := shutil.which("dot")):
+        return _by_graphviz(program, n, links)
     engine = optional("fast_sugiyama")
     shift = 0.0
     for positions, width, _, found in engine.from_edges(
@@ -103,6 +109,27 @@ def _ranks(n: int, links: list[tuple[int, int]]) -> tuple[list[int], list[float]
         shift += width + 2
     for v in set(range(n)) - {v for link in links for v in link}:
         order[v] = shift = shift + 1
+    return rank, order, chains
+
+
+def _by_graphviz(program: str, n: int, links: list[tuple[int, int]]) -> tuple[list[int], list[float], list[list[int]]]:
+    """`_ranks`, by the program dot."""
+    graph = 'digraph { node [shape=box width=0.4 height=0.2 fixedsize=true label=""]\n'
+    graph += "\n".join([str(v) for v in range(n)] + [f"{a} -> {b}" for a, b in links]) + "\n}"
+    done = subprocess.run([program, "-Tplain"], input=graph, capture_output=True, text=True, check=True, timeout=60)
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("node ")]
+    at = {int(name): (float(x), float(y)) for _, name, x, y, *_ in rows}
+    heights = sorted({y for _, y in at.values()}, reverse=True)
+    rank = [heights.index(at[v][1]) for v in range(n)]
+    order = [at[v][0] for v in range(n)]
+    chains = []
+    for a, b in links:
+        between = range(rank[a] + 1, rank[b])
+        chains.append([a, *range(len(rank), len(rank) + len(between)), b])
+        for k in between:
+            share = (k - rank[a]) / (rank[b] - rank[a])
+            rank.append(k)
+            order.append((1 - share) * order[a] + share * order[b])
     return rank, order, chains
 
 
