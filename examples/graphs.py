@@ -8,7 +8,7 @@ The picture of a chain, of a graph with a shared box, of a neuron with its weigh
 
 Covers D07-graph-forward, D08-local-derivatives, D09-cos2x2, D10-three-function-chain, D11-add-mul-local,
 D12-ln-exp-simple, D13-exp-times-ln, D14-sequential-derivatives, G08-ad-ln, G09-ad-sqrt, G10-ad-three-outputs,
-G11-ad-shared-node, G12-smile-1, G13-smile-2, G14-backprop-recursion and the pictures of TD-Q5 and DP-17.49.
+G11-ad-shared-node, G12-smile-1, G13-smile-2, G14-backprop-recursion and TD-Q5.
 """
 
 from __future__ import annotations
@@ -94,7 +94,6 @@ GRAPHS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
         (0.5, 2.0, 1.5, -0.7, 1.0),
     ),
     "TD-Q5-network": (lambda W, w, x: mt.tanh(w @ mt.tanh(W @ x)), (f64(W), f64(SMALL_W), f64(SMALL_X))),
-    "DP-17.49-straight": (lambda x: mt.sin(mt.exp(x) ** 2), (0.3,)),
 }
 
 

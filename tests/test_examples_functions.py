@@ -107,6 +107,17 @@ def test_the_formulas_are_read_back(drawings):
     assert [(v.title, v.derivative) for v in constants] == [("2", None)]
 
 
+def test_the_network_of_matrices(drawings):
+    """TD-Q5: its blocks with their shapes and values, against plain Python."""
+    drawing = drawings["TD-Q5-network"]
+    hidden = [math.tanh(sum(a * b for a, b in zip(row, graphs.SMALL_X, strict=True))) for row in graphs.W]
+    out = math.tanh(sum(a * b for a, b in zip(graphs.SMALL_W, hidden, strict=True)))
+    assert value_of(drawing) == near(out)
+    found = {v.title: v for v in drawing.vertices if v.kind == "input"}
+    assert found["w"].derivative.tolist() == near([(1 - out**2) * y for y in hidden])
+    assert [v.value.shape for v in drawing.vertices if v.title in ("@", "tanh")] == [(2,), (2,), (), ()]
+
+
 def test_paths():
     """D13: the two paths and their sum."""
     found, total = graphs.paths()
