@@ -113,6 +113,16 @@ def _sums() -> Iterator[Kernel]:
     def pair(rng: np.random.Generator, size: int) -> list[Array]:
         return [rng.standard_normal((65, 10 * size)), rng.standard_normal((10 * size, 63))]
 
+    def large(rng: np.random.Generator, size: int) -> list[Array]:  # enough for less exact products
+        return [rng.standard_normal((128, 10 * size)), rng.standard_normal((10 * size, 130))]
+
+    def at_precision(mt: Any, precision: str, a: Any, b: Any) -> Any:
+        mt.set_float32_matmul_precision(precision)
+        try:
+            return a @ b
+        finally:
+            mt.set_float32_matmul_precision("highest")
+
     def layer(rng: np.random.Generator, size: int) -> list[Array]:
         return [*pair(rng, size), rng.standard_normal(63)]
 
@@ -158,6 +168,10 @@ def _sums() -> Iterator[Kernel]:
     )  # fmt: skip
     yield Kernel("group_norm", image, lambda mt, x, w: mt.nn.functional.group_norm(x, 4), lambda x, w: group(x))
     yield Kernel("matmul", pair, lambda mt, a, b: a @ b, np.matmul)
+    for precision in ("highest", "high", "medium"):
+        yield Kernel(
+            f"matmul in {precision}", large, lambda mt, a, b, at=precision: at_precision(mt, at, a, b), np.matmul
+        )
     yield Kernel("linear", layer, lambda mt, x, w, b: mt.nn.functional.linear(x, w.t(), b), lambda x, w, b: x @ w + b)
     yield Kernel("conv2d", image, lambda mt, x, w: mt.nn.functional.conv2d(x, w), convolution)
     yield Kernel("avg_pool2d", image, lambda mt, x, w: mt.nn.functional.avg_pool2d(x, 2), pool)

@@ -312,6 +312,7 @@ def _info(arguments: argparse.Namespace) -> int:
         "system": f"{platform.system()} {platform.machine()}",
         "instructions": f"{cpu.isa()}, of {', '.join(cpu.isas())} (MINITENSOR_ISA)",
         "kernels": f"{cpu.rung()}, of {', '.join(cpu.RUNGS)} (MINITENSOR_KERNELS)",
+        "products": f"{cpu.matmul_engine()} (set_float32_matmul_precision)",
         "threads": f"{cpu.get_num_threads()} (MINITENSOR_NUM_THREADS)",
         "graph layer": "compiled by Cython" if graph.is_compiled() else "pure Python, to step through",
         "package": str(Path(__file__).parent),

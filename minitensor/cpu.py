@@ -90,6 +90,23 @@ def kernels(rung: str) -> _Switch:
     return _Switch("", rung)
 
 
+def matmul_engine() -> str:
+    """What multiplies float32 now: "amx", a unit for tiles of bfloat16, or "float32", the vectors of the ISA.
+
+    "amx" is in force where the CPU has it, `mt.set_float32_matmul_precision` allows "high" or "medium", and neither
+    `use` nor `kernels` asks for another ISA or rung than the fastest.
+
+    >>> mt.cpu.matmul_engine()
+    'float32'
+    """
+    return "float32" if graph.uses_reference() else str(_core.engine())
+
+
+def split_products(parts: int) -> None:
+    """Into how many parts of bfloat16 products split each float32; 0 for none. See `set_float32_matmul_precision`."""
+    _core.set_parts(parts)
+
+
 def set_num_threads(n: int) -> None:
     """Sets how many threads a kernel may use. The results are the same, to the bit, for any number."""
     if not isinstance(n, int) or n < 1:

@@ -1,6 +1,7 @@
-"""What programs set for other machines and other libraries: accepted, remembered, and without effect on the results.
+"""What programs set for machines and libraries: accepted and remembered.
 
-The same program gives the same bits here, on any number of threads, whatever is asked for; products are float32's own.
+The same program gives the same bits here, on any number of threads, whatever is asked for. One setting has an effect on
+results, `set_float32_matmul_precision`; the others have none.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from . import dtypes
+from . import cpu, dtypes
 from .device import CPU, check, device
 from .errors import ShapeError
 from .interop import TensorType
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 _DEBUG_MODES = ("default", "warn", "error")
-_PRECISIONS = ("highest", "high", "medium")
+_PARTS = {"highest": 0, "high": 2, "medium": 1}  # of bfloat16, in each float32
 _set: dict[str, Any] = {"deterministic": 0, "precision": "highest", "interop": 1}
 
 
@@ -71,15 +72,36 @@ def get_deterministic_debug_mode() -> int:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Allows products of float32 to be less exact ("highest", "high" or "medium"): they are exact in any case.
+    r"""Allows products of float32 to be less exact, and faster: "highest" (at first), "high" or "medium".
+
+        a = a1 + a2 + rest    with  a1 = bfloat16(a),  a2 = bfloat16(a - a1),  |rest| <= 2^-17 |a|
+        highest    c_ij = sum_k a_ik b_kj                                     in float32
+        high       c_ij = sum_k a1_ik b1_kj + a1_ik b2_kj + a2_ik b1_kj       error <= 2^-15 sum_k |a_ik b_kj|
+        medium     c_ij = sum_k a1_ik b1_kj                                   error <= 2^-7 sum_k |a_ik b_kj|
+
+    beside what rounding the sums costs, float32's in each. In the mean, on normal numbers, c is off by 4e-6 of its
+    size in "high" and by 2e-3 in "medium"; plain float32 by 1e-7 to 5e-7.
+
+    "high" and "medium" are in force where the CPU has Intel's tile unit (AMX with bfloat16) and Linux grants it,
+    elsewhere all mean "highest"; `mt.cpu.matmul_engine()` says what multiplies now. They apply to `matmul`, `bmm`,
+    `addmm`, `linear` and what is made of these, and to their gradients; to products of at least 64 rows and columns
+    and 2^21 multiplications in "high", 32 and 2^18 in "medium", since smaller ones gain nothing. Convolution,
+    attention and the recurrent part of RNNs keep to float32; float64 always does.
+
+    The results are the same for any number of threads. Where one is not finite, the whole product is computed in
+    plain float32, so that NaN and infinity come out as ever. The unit takes numbers below 1.2e-38 for 0, a2 among
+    them: what is lost is below 1.2e-38 times the other factor.
+
+    Raises ShapeError (a ValueError) for another name.
 
     >>> mt.set_float32_matmul_precision("high")
     >>> mt.get_float32_matmul_precision()
     'high'
     >>> mt.set_float32_matmul_precision("highest")
     """
-    if precision not in _PRECISIONS:
-        raise ShapeError(f"set_float32_matmul_precision: {precision!r} is not one of {', '.join(_PRECISIONS)}")
+    if not isinstance(precision, str) or precision not in _PARTS:
+        raise ShapeError(f"set_float32_matmul_precision: {precision!r} is not one of {', '.join(_PARTS)}")
+    cpu.split_products(_PARTS[precision])
     _set["precision"] = precision
 
 

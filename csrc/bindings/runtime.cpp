@@ -1,6 +1,7 @@
 // The machine under the engine: ISA, rung, threads, memory.
 #include <pybind11/stl.h>
 
+#include "../runtime/engine.h"
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "common.h"
@@ -48,6 +49,8 @@ void bind_runtime(py::module_& m) {
   m.def("use_isa", use_isa, py::arg("name"));
   m.def("rung", rung);
   m.def("use_rung", use_rung, py::arg("name"));
+  m.def("engine", engine);
+  m.def("set_parts", set_parts, py::arg("parts"));
   m.def("num_threads", num_threads);
   m.def("set_num_threads", set_num_threads, py::arg("n"));
   m.def("memory_stats", [] {

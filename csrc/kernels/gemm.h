@@ -8,6 +8,7 @@
 // tile, in blocks that fit the caches.
 #pragma once
 
+#include "../runtime/engine.h"
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
@@ -646,9 +647,22 @@ void product_long(const Product<T>& p) {
     }
 }
 
+// Where less exact products were asked for (engine.h): whether c is made.
+template <class T>
+bool product_by_parts(const Product<T>& p) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == sizeof(float))
+    return p.m * p.n * p.k >= kLeastByParts &&
+           multiply_by_parts({p.m, p.n, p.k, p.c.p, p.c.row, p.c.col, p.a.p, p.a.row, p.a.col,
+                              p.b.p, p.b.row, p.b.col, p.d.p, p.d.row, p.d.col});
+#endif
+  return false;
+}
+
 // The fastest of these for the sizes at hand.
 template <class T>
 void product_fast(Product<T> p) {
+  if (product_by_parts(p)) return;
   // c^T = b^T a^T: the tile wants b's rows contiguous. Where its columns are, they are packed, or
   // a's rows, if these are fewer.
   const bool turn =

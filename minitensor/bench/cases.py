@@ -78,6 +78,29 @@ for batch, k, n in ((32, 784, 128), (128, 256, 256), (512, 768, 3072)):
         lambda mt, x, w, b: mt.nn.functional.linear(x, w, b),
     )
 
+
+def _at(precision: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    """`run` with less exact products allowed, for the time of a call."""
+
+    def allowed(mt: Any, *xs: Any) -> Any:
+        mt.set_float32_matmul_precision(precision)
+        try:
+            return run(mt, *xs)
+        finally:
+            mt.set_float32_matmul_precision("highest")
+
+    return allowed
+
+
+for precision in ("high", "medium"):
+    for n in (256, 512, 1024, 2048):
+        forward(f"precision {precision} {n}x{n}", [(n, n), (n, n)], _at(precision, _product))
+    forward(
+        f"precision {precision} linear 512 of 768 to 3072",
+        [(512, 768), (3072, 768), (3072,)],
+        _at(precision, lambda mt, x, w, b: mt.nn.functional.linear(x, w, b)),
+    )
+
 # --- convolutions and pools -------------------------------------------------------------------------------------------
 for batch, c, size, o, k, stride, pad, groups in (
     (32, 1, 28, 6, 5, 1, 0, 1),
