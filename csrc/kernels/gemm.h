@@ -45,7 +45,9 @@ constexpr int64_t kPanelBytes = 1 << 18;
 constexpr int64_t kFewRows = 128;         // of a
 constexpr int64_t kLong = 512;            // of k, which several threads share where c is small
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
-constexpr int64_t kSmallBytes = 1 << 17;  // of b, which need no copy however often it is used
+constexpr int64_t kRowUses = 16;          // the same of rows, unless one cache set has them all
+constexpr int64_t kWidest = 32;           // strips of b for one thread at a time
+constexpr int64_t kSmallBytes = 1 << 19;  // of b, which need no copy however often it is used
 constexpr int64_t kChunks = 16;           // enough to share among threads
 constexpr int64_t kSmallWork = 1 << 17;   // multiplications in one sweep over the tiles, no plan
 constexpr int64_t kChunkWork = 1 << 18;   // multiplications that are worth waking a thread for
@@ -461,11 +463,23 @@ struct Strips {
   }
 };
 
+// Asks the L2 cache for the columns from..end-1 of a sliver of a.
+template <class T>
+__attribute__((noinline)) void ask_for(Matrix<const T> a, int rows, int64_t from, int64_t end) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  if (a.col == 1) {
+    for (int64_t k = ceil_div(from, kLine) * kLine; k < end; k += kLine)
+      for (int i = 0; i < rows; ++i) __builtin_prefetch(a.p + i * a.row + k, 0, 2);
+  } else {
+    for (int64_t k = from; k < end; ++k) __builtin_prefetch(a.p + k * a.col, 0, 2);
+  }
+}
+
 // c (h, columns of the strips first..end-1) = a (h, depth) b + d for one sliver of a: packed, or
-// where it lies.
+// where it lies. `next` is the one to be packed after it, if any.
 template <class T>
 void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t first,
-                    int64_t end, Matrix<T> c, Matrix<const T> d) {
+                    int64_t end, Matrix<T> c, Matrix<const T> d, Matrix<const T> next) {
   constexpr int W = kTileCols<T>;
   with<kTileRows>(h, [&](auto height) {
     constexpr int H = decltype(height)::value;
@@ -473,6 +487,9 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
       for (int64_t s = first; s < end; ++s) {
         const int n = min(W, b.n - s * W);
         const Matrix<T> to = c.at(0, s * W);
+        if (next.p)
+          ask_for(next, h, cut(b.depth, end - first, s - first),
+                  cut(b.depth, end - first, s - first + 1));
         if (n > kLanes<T>)
           tile<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
         else
@@ -488,17 +505,17 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
   });
 }
 
-// Five loops around the tile: panels of b's columns, blocks of k, slivers of a, strips of b in the
-// panel, and k. A block of b stays in the L2 cache, packed once for all threads, while slivers of
-// a, each packed by the thread that uses it, go by in the L1 cache. What is used a few times is
-// read where it lies.
+// Five loops around the tile: panels of b's columns, `depths` blocks of k, slivers of a, strips of
+// b in the panel, and k. A block of b stays in the L2 cache, packed once for all threads that use
+// it, while slivers of a, each packed by the thread that uses it, go by in the L1 cache. What is
+// used a few times is read where it lies.
 template <class T>
-void product_tiles(const Product<T>& p) {
+void product_tiles(const Product<T>& p, int64_t depths) {
   constexpr int W = kTileCols<T>, H = kPackRows<T>, L = kLanes<T>;
   constexpr int64_t item = sizeof(T);
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, W);
-  const bool pack_a = strips > kUses;
-  const int64_t depths = max(1, ceil_div(p.k, pack_a ? kBlockDepth<T> : 4 * kBlockDepth<T>));
+  const bool apart = p.a.col == 1 && p.a.row * item % 4096 != 0;
+  const bool pack_a = strips > (apart ? kRowUses : kUses);
   const int64_t most = ceil_div(p.k, depths);
   const int64_t panels = max(1, ceil_div(strips * W * most * item, kPanelBytes));
   const int64_t widest = ceil_div(strips, panels);
@@ -534,7 +551,8 @@ void product_tiles(const Product<T>& p) {
           if (pack_a) pack<H>(copy, a, h, depth);
           const Matrix<T> c = p.c.at(i, j0);
           product_sliver<T>(h, a, pack_a ? copy : nullptr, b, from, to, c,
-                            block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0));
+                            block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
+                            pack_a && t + 1 < tiles ? a.at(h, 0) : Matrix<const T>{});
         }
       });
     }
@@ -691,7 +709,20 @@ void product_fast(Product<T> p) {
                                          p.d.at(from, 0)});
                       });
   if (p.b.col == 1 && p.m * p.n * p.k <= kSmallWork) return product_simd(p);
-  product_tiles(p);
+  const int64_t strips = ceil_div(p.n, kTileCols<T>), threads = num_threads();
+  const int64_t block = strips > kUses ? kBlockDepth<T> : 4 * kBlockDepth<T>;
+  const int64_t depths = max(1, ceil_div(p.k, block));  // the same for any number of threads
+  const bool writes = p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21;  // most of all: row by row
+  if (threads == 1 || strips < 2 * threads || p.m * p.n * p.k < kChunkWork || writes)
+    return product_tiles(p, depths);
+  // Each thread has columns of its own: it packs their b, which no other reads.
+  const int64_t pieces = threads * max(1, strips / (kWidest * threads));
+  for_chunks(pieces, [&](int64_t piece) {
+    const int64_t from = cut(strips, pieces, piece) * kTileCols<T>;
+    const int64_t to = min(p.n, cut(strips, pieces, piece + 1) * kTileCols<T>);
+    product_tiles<T>({p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)},
+                     depths);
+  });
 }
 
 }  // namespace
