@@ -1,9 +1,9 @@
 """Forward and reverse mode by hand and by the library: Jacobians, adjoints, chains, graphs, what each mode must keep.
 
-    python examples/modes.py
+    python examples/modes.py --picture program.svg
 
 Covers TD-Q3, TD-Q4, TD-Q5, TD-Q6, TD-Q7, DP-17.37, DP-17.38, DP-17.39, DP-17.40, DP-17.41, DP-17.42, DP-17.43,
-DP-17.44, DP-17.45, DP-17.46, DP-17.58, DP-17.60, DP-17.62, DP-17.64, DP-17.65, DP-17.66, DP-17.67, DP-17.69,
+DP-17.44, DP-17.45, DP-17.46, DP-17.49, DP-17.58, DP-17.60, DP-17.62, DP-17.64, DP-17.65, DP-17.66, DP-17.67, DP-17.69,
 D18-tensor-product, D18-kronecker and D18-tensor-identities. The cost in multiplications is in cost_of_modes.py, the
 memory of checkpoints in memory.py.
 """
@@ -371,6 +371,53 @@ SHARING: list[Node] = [  # x2 e^x1 sqrt(x1 + x2 e^x1): parents, function, name; 
 ]
 
 
+STRAIGHT: list[Node] = [  # exp, sin, square
+    ((1,), lambda a: a.exp(), "x2 = e^x1"),
+    ((2,), lambda a: a.sin(), "x3 = sin x2"),
+    ((3,), lambda a: a**2, "x4 = x3^2"),
+]
+
+
+def in_order(parents: Sequence[Sequence[int]]) -> list[int]:
+    """DP-17.49: an order of the nodes 1 ... K, each after its parents; ValueError if there is a circle."""
+    order: list[int] = []
+    waiting = {k: set(p) for k, p in enumerate(parents, 1)}
+    while waiting:
+        ready = sorted(k for k, left in waiting.items() if not left)
+        if not ready:
+            raise ValueError(f"in_order: a circle goes through {', '.join(f'x{k}' for k in sorted(waiting))}")
+        for k in ready:
+            del waiting[k]
+        order += ready
+        for left in waiting.values():
+            left.difference_update(ready)
+    return order
+
+
+def run(nodes: Sequence[Node], *xs: Any) -> Any:
+    """DP-17.49: for k = 1 ... K the values of the parents are collected and x_k = f_k of them; returns x_K."""
+    values = dict(enumerate(xs, 1))
+    parents = [()] * len(xs) + [p for p, _, _ in nodes]
+    for k in in_order(parents):
+        if k > len(xs):
+            values[k] = nodes[k - len(xs) - 1][1](*(values[p] for p in parents[k - 1]))
+    return values[len(parents)]
+
+
+def programs() -> dict[str, float]:
+    """DP-17.49: a straight program, one with sharing, and a refusal of a circle."""
+    found = {"straight": run(STRAIGHT, f64(0.3)).item(), "sharing": run(SHARING, f64(1.0), f64(2.0)).item()}
+    print(f"DP-17.49: sin(e^0.3)^2 = {found['straight']:.12f};", end=" ")
+    print(f"x2 e^x1 sqrt(x1 + x2 e^x1) at (1, 2) = {found['sharing']:.12f}")
+    shuffled = [[], [4], [1], [3]]  # x2 waits for x4, which waits for x3
+    print(f"  an order for x2 after x4 after x3 after x1: {in_order(shuffled)};", end=" ")
+    try:
+        in_order([[], [1, 3], [2]])
+    except ValueError as error:
+        print(error)
+    return found
+
+
 def graph_forward(nodes: Sequence[Node], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     """DP-17.65: t_k is the sum over the parents of partial JVPs."""
     values, tangents = list(xs), list(vs)
@@ -535,7 +582,7 @@ def products() -> Any:
 
 def main() -> None:
     """Runs all parts."""
-    parser(__doc__).parse_args()
+    chosen = parser(__doc__, picture=True).parse_args()
     three_gradients()
     composition()
     one_layer()
@@ -543,10 +590,14 @@ def main() -> None:
     adjoints()
     several()
     chains()
+    programs()
     graphs()
     layered()
     inverses()
     products()
+    if chosen.picture:
+        mt.learn.draw(lambda x1, x2: run(SHARING, x1, x2), f64(1.0), f64(2.0)).save(chosen.picture)
+        print("drawn:", chosen.picture)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,17 @@ def test_memory(depth):
     assert held[-1] == 2
 
 
+def test_programs():
+    """DP-17.49: values by math, nodes in any order, no circle."""
+    found = modes.programs()
+    assert found["straight"] == pytest.approx(math.sin(math.exp(0.3)) ** 2, rel=1e-14)
+    p = 2 * math.exp(1)
+    assert found["sharing"] == pytest.approx(p * math.sqrt(1 + p), rel=1e-14)
+    assert modes.in_order([[], [4], [1], [3]]) == [1, 3, 4, 2]
+    with pytest.raises(ValueError, match="circle goes through x2, x3"):
+        modes.in_order([[], [1, 3], [2]])
+
+
 def test_graphs():
     """DP-17.65, DP-17.66: closed forms of both programs' derivatives."""
     found = modes.graphs()

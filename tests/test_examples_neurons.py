@@ -181,7 +181,7 @@ def test_junctions_are_exact_on_every_kernel(dtype):
     """A product is rounded before the bias is added: -(1/b) b + 1 is 0, whatever computes it."""
     borders = [float(b) for b in range(1, 200)]
     exact = [b for b in borders if float(np.asarray(1 / b, dtype.numpy) * np.asarray(b, dtype.numpy)) == 1]
-    for isa, rung in itertools.product(mt.cpu.isas(), ("naive", "simd", "fast")):
+    for isa, rung in itertools.product(mt.cpu.isas(), ("naive", "blocked", "simd", "fast")):
         with mt.cpu.use(isa), mt.cpu.kernels(rung):
             for b in exact:
                 x, weight = mt.tensor([[b]] * 3, dtype=dtype), mt.tensor([[-1 / b]], dtype=dtype)
