@@ -670,7 +670,7 @@ void product_long(const Product<T>& p) {
 
 // Where less exact products were asked for (engine.h): whether c is made.
 template <class T>
-bool product_by_parts(const Product<T>& p) {
+bool product_by_parts([[maybe_unused]] const Product<T>& p) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == sizeof(float))
     return p.m * p.n * p.k >= kLeastByParts &&
@@ -715,10 +715,11 @@ void product_fast(Product<T> p) {
   const int64_t strips = ceil_div(p.n, kTileCols<T>), threads = num_threads();
   const int64_t block = strips > kUses ? kBlockDepth<T> : 4 * kBlockDepth<T>;
   const int64_t depths = max(1, ceil_div(p.k, block));  // the same for any number of threads
-  const bool writes = p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21;  // most of all: row by row
-  if (threads == 1 || strips < 2 * threads || p.m * p.n * p.k < kChunkWork || writes)
+  // Rows: where c is most of all; where a is larger than b, whose rows each core has from before.
+  const bool by_rows = p.m > p.n || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
+  if (threads == 1 || strips < 2 * threads || p.m * p.n * p.k < kChunkWork || by_rows)
     return product_tiles(p, depths);
-  // Each thread has columns of its own: it packs their b, which no other reads.
+  // Columns: each thread packs their b, which no other reads.
   const int64_t pieces = threads * max(1, strips / (kWidest * threads));
   for_chunks(pieces, [&](int64_t piece) {
     const int64_t from = cut(strips, pieces, piece) * kTileCols<T>;
