@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from derivatives import check, check_third
+from checks import check, check_third
 
 import minitensor as mt
 from minitensor import nn

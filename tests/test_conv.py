@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from derivatives import check, leaves
+from checks import check, leaves
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

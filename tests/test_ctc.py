@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from derivatives import check, check_third
+from checks import check, check_third
 
 import minitensor as mt
 from minitensor.nn.functional import ctc_loss, log_softmax

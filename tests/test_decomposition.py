@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from derivatives import check, check_third, leaves
+from checks import check, check_third, leaves
 
 import minitensor as mt
 from minitensor import linalg

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from derivatives import check, leaves
+from checks import check, leaves
 
 import minitensor as mt
 from minitensor.errors import DtypeError, ShapeError

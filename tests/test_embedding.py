@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from derivatives import check
+from checks import check
 
 import minitensor as mt
 from minitensor import _core

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from derivatives import check
+from checks import check
 
 import minitensor as mt
 

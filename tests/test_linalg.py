@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from derivatives import check, check_third, leaves
+from checks import check, check_third, leaves
 
 import minitensor as mt
 from minitensor.errors import DtypeError, ShapeError

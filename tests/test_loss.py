@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from derivatives import check_third
+from checks import check_third
 
 import minitensor as mt
 from minitensor.nn.functional import (

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import pytest
-from derivatives import check
+from checks import check
 
 import minitensor as mt
 from minitensor.errors import DtypeError, IndexRangeError, ShapeError

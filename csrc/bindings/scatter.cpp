@@ -204,7 +204,9 @@ PyObject* reshape(PyObject* const* arguments, Py_ssize_t given) {
     Py_RETURN_NONE;
   const auto* x = py::detail::array_proxy(arguments[0]);
   const Py_ssize_t ndim = PyTuple_GET_SIZE(arguments[1]);
-  if (ndim > kMaxDims) Py_RETURN_NONE;
+  constexpr char kNothing = 'V';  // the kind of an array that stands for one without sizes
+  if (ndim > kMaxDims || py::detail::array_descriptor_proxy(x->descr)->kind == kNothing)
+    Py_RETURN_NONE;
   py::ssize_t shape[kMaxDims], count = 1, known = 1, hole = -1;
   for (int d = 0; d < x->nd; ++d) count *= x->dimensions[d];
   for (Py_ssize_t d = 0; d < ndim; ++d) {

@@ -365,7 +365,7 @@ template <class T>
 void product_blocked(const Product<T>& p) {
   constexpr int64_t kBlock = 64;
   for (int64_t i = 0; i < p.m; ++i)
-    for (int64_t j = 0; j < p.n; ++j) *p.c.at(i, j).p = 0;
+    for (int64_t j = 0; j < p.n; ++j) *p.c.at(i, j).p = p.d.p ? *p.d.at(i, j).p : 0;
   for (int64_t k0 = 0; k0 < p.k; k0 += kBlock)
     for (int64_t i0 = 0; i0 < p.m; i0 += kBlock)
       for (int64_t j0 = 0; j0 < p.n; j0 += kBlock)
@@ -375,9 +375,6 @@ void product_blocked(const Product<T>& p) {
             for (int64_t j = j0; j < min(j0 + kBlock, p.n); ++j)
               *p.c.at(i, j).p += s * *p.b.at(k, j).p;
           }
-  if (!p.d.p) return;
-  for (int64_t i = 0; i < p.m; ++i)
-    for (int64_t j = 0; j < p.n; ++j) *p.c.at(i, j).p += *p.d.at(i, j).p;
 }
 
 }  // namespace

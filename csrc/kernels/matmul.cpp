@@ -36,7 +36,11 @@ void naive(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
 template <class T>
 void blocked(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
   for (int64_t index = 0; index < s.batch.count; ++index)
-    product_blocked(item(s, c, a, b, bias, index));
+    product_blocked(item(s, c, a, b, static_cast<const T*>(nullptr), index));
+  if (!bias) return;  // which is added to whole products, as on the other rungs
+  for (int64_t index = 0; index < s.batch.count; ++index)
+    for (int64_t i = 0; i < s.m; ++i)
+      for (int64_t j = 0; j < s.n; ++j) *item(s, c, a, b, bias, index).c.at(i, j).p += bias[j];
 }
 
 template <class T>

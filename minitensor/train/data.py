@@ -34,11 +34,14 @@ class Split:
         return channels, rows, columns
 
 
-class Distorted(Dataset[Any]):
-    """A set of pictures that are distorted anew each time they are taken."""
+Augment = Callable[[Any], Any]  # (count, channels, rows, columns) to other pictures of the same
 
-    def __init__(self, images: Images) -> None:
-        self.images = images
+
+class Augmented(Dataset[Any]):
+    """A set of pictures that are changed anew each time they are taken: there seem to be more of them."""
+
+    def __init__(self, images: Images, change: Augment) -> None:
+        self.images, self.change = images, change
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,7 +52,7 @@ class Distorted(Dataset[Any]):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         x, y = self.images.__getitems__(indices).parts
-        return Batch([from_numpy(distorted(x.numpy())), y])
+        return Batch([from_numpy(self.change(x.numpy())), y])
 
 
 def distorted(x: Any, degrees: float = 15, share: float = 0.15, pixels: float = 0.7) -> Any:
@@ -77,6 +80,22 @@ def distorted(x: Any, degrees: float = 15, share: float = 0.15, pixels: float = 
     return ((1 - v) * upper + v * lower).transpose(0, 3, 1, 2).astype(x.dtype)
 
 
+def flipped_and_moved(x: Any, edge: int = 4) -> Any:
+    """Each picture mirrored or not, and moved by up to `edge` pixels, with zeros from outside, at random.
+
+    x: (count, channels, rows, columns). Source: K. He et al., "Deep residual learning" (2016), section 4.2.
+    """
+    n, _, rows, columns = x.shape
+    mirrored, down, right = default_generator.uniform((3, n))
+    padded = np.pad(x, ((0, 0), (0, 0), (edge, edge), (edge, edge)))
+    i, j = (np.minimum((2 * edge + 1) * places, 2 * edge).astype(np.int64) for places in (down, right))
+    result = np.empty_like(x)
+    for k in range(n):
+        part = padded[k, :, i[k] : i[k] + rows, j[k] : j[k] + columns]
+        result[k] = part[..., ::-1] if mirrored[k] < 0.5 else part
+    return result
+
+
 def _digits(seed: int) -> Split:
     """scikit-learn's digits, which have no split: shuffled once, four fifths to learn from."""
     data = datasets.digits()
@@ -91,6 +110,14 @@ def _published(load: Callable[[bool], Images]) -> Callable[[int], Split]:
     return lambda seed: Split(load(True), load(False), "the test set")
 
 
+def _cats_and_dogs(train: bool) -> Images:
+    """The cats (0) and dogs (1) of CIFAR-10."""
+    data = datasets.cifar10(train)
+    chosen = np.flatnonzero(np.isin(data.labels.numpy(), [3, 5]))
+    labels = from_numpy((data.labels.numpy()[chosen] == 5).astype(np.int64))
+    return Images(data.images[chosen], labels, ("cat", "dog"))
+
+
 @dataclass(frozen=True)
 class Source:
     """How to load a data set with a seed, and how a run on it goes if nothing else is asked for."""
@@ -99,12 +126,18 @@ class Source:
     epochs: int
     batch_size: int
     lr: float
-    distort: bool = False  # helps a small set, which has too few hands in it
+    model: str = "cnn"
+    augment: Augment | None = None  # helps a set that has too few pictures in it
 
 
 SOURCES = {
-    "digits": Source(_digits, epochs=20, batch_size=32, lr=3e-3, distort=True),
+    "digits": Source(_digits, epochs=20, batch_size=32, lr=3e-3, augment=distorted),
     "mnist": Source(_published(datasets.mnist), epochs=3, batch_size=64, lr=2e-3),
     "fashion_mnist": Source(_published(datasets.fashion_mnist), epochs=5, batch_size=64, lr=2e-3),
-    "cifar10": Source(_published(datasets.cifar10), epochs=10, batch_size=64, lr=2e-3),
+    "cifar10": Source(
+        _published(datasets.cifar10), epochs=15, batch_size=64, lr=3e-3, model="resnet", augment=flipped_and_moved
+    ),
+    "cats_dogs": Source(
+        _published(_cats_and_dogs), epochs=30, batch_size=32, lr=2e-3, model="resnet", augment=flipped_and_moved
+    ),
 }

@@ -19,7 +19,7 @@ from ..nn.functional import softmax
 from ..serialization import load, save
 from ..training import History, fit, predict
 from ..utils.data import DataLoader
-from .data import SOURCES, Distorted, Split
+from .data import SOURCES, Augmented, Split
 from .models import MODELS
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -52,7 +52,7 @@ def settings(asked: Mapping[str, Any]) -> Settings:
     source = SOURCES[data]
     defaults = {
         "data": data,
-        "model": "cnn",
+        "model": source.model,
         "epochs": source.epochs,
         "batch_size": source.batch_size,
         "lr": source.lr,
@@ -147,10 +147,10 @@ class Run:
 
     def train(self) -> None:
         """The epochs that are left."""
-        train = self.split.train
+        train, augment = self.split.train, SOURCES[self.settings.data].augment
         fit(
             self.model,
-            Distorted(train) if SOURCES[self.settings.data].distort else train,
+            Augmented(train, augment) if augment else train,
             "cross_entropy",
             self.optimizer,
             epochs=self.settings.epochs,
@@ -175,11 +175,11 @@ class Run:
         test, title = self.split.test, f"{self.title}: {self.split.held_back}"
         first = next(p for p in self.model.parameters() if p.ndim > 1)
         said = probabilities.argmax(1)
-        distorted = SOURCES[self.settings.data].distort
+        changed = SOURCES[self.settings.data].augment is not None
         drawn = {
             "curves.png": (
                 plot.curves(self.history, self.title),
-                "the loss and the accuracy" + (", in training of the distorted pictures" * distorted),
+                "the loss and the accuracy" + (", in training of the changed pictures" * changed),
             ),
             "confusion.png": (
                 plot.confusion(test.labels, said, test.classes, title),
@@ -205,7 +205,8 @@ def begin(asked: Mapping[str, Any], out: Path | None, resume: bool) -> Run:
     The checkpoint is written before the first epoch: that a folder cannot be written to is not
     found out after an hour.
     """
-    name = f"{asked['data'] or 'digits'}-{asked['model'] or 'cnn'}"
+    data = asked["data"] or "digits"
+    name = f"{data}-{asked['model'] or SOURCES[data].model}"
     folder = out or Path("runs") / name
     path = folder / CHECKPOINT
     if resume:
