@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+DATA = Path(os.environ.get("MINITENSOR_DATA") or EXAMPLES.parent.parent / "shared/data")  # real ones, where they are
 
 
 def run(name: str, *args: object) -> str:

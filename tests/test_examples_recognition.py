@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from programs import EXAMPLES, run
+from programs import DATA, EXAMPLES, run
 
 import minitensor as mt
 
@@ -16,8 +16,6 @@ pytest.importorskip("sklearn")
 sys.path.insert(0, str(EXAMPLES))
 
 import recognition
-
-SHARED = EXAMPLES.parent.parent / "shared/data"
 
 
 def test_counts():
@@ -82,9 +80,9 @@ def test_style():
 @pytest.mark.parametrize("real", [False, True])
 def test_the_program(real, tmp_path, monkeypatch):
     """D10-mnist-dense-acc, D14-mnist-cnn-acc, D14-viz, D17-mnist-embedding on some digits: far above one in ten."""
-    if real and not (SHARED / "mnist").is_dir():
+    if real and not (DATA / "mnist").is_dir():
         pytest.skip("MNIST is not on this machine")
-    monkeypatch.setenv("MINITENSOR_DATA", str(SHARED if real else tmp_path))
+    monkeypatch.setenv("MINITENSOR_DATA", str(DATA if real else tmp_path))
     picture = tmp_path / "layers.png"
     text = run("recognition.py", "--images", 600, "--epochs", 2, "--dense", 1, "--picture", picture)
     accuracy = float(text.split("convolutions 32, 16")[1].split()[1])

@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from programs import EXAMPLES, run
+from programs import DATA, EXAMPLES, run
 
 import minitensor as mt
 
@@ -25,8 +25,6 @@ import positions
 import reviews
 import tokens
 import word_vectors
-
-SHARED = EXAMPLES.parent.parent / "shared/data"
 
 
 def softmax(x, t=1.0):
@@ -233,10 +231,10 @@ def test_reviews_are_told_apart(monkeypatch, tmp_path):
     assert (tmp_path / "reviews.png").exists()
 
 
-@pytest.mark.skipif(not (SHARED / "imdb/reviews.jsonl.gz").exists(), reason="the reviews are not on this machine")
+@pytest.mark.skipif(not (DATA / "imdb/reviews.jsonl.gz").exists(), reason="the reviews are not on this machine")
 def test_real_reviews(monkeypatch):
     """D10-imdb: at least 86 % of the reviews held back."""
-    monkeypatch.setenv("MINITENSOR_DATA", str(SHARED))
+    monkeypatch.setenv("MINITENSOR_DATA", str(DATA))
     text = run("reviews.py", "--epochs", "1")
     assert float(re.search(r"how rare they are: ([\d.]+)% right", text)[1]) >= 86
     assert "5,071 weights" in text

@@ -7,10 +7,10 @@ import random
 import unicodedata
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import DATA
 
 import minitensor as mt
 from minitensor.text import (
@@ -25,7 +25,6 @@ from minitensor.text import (
     words,
 )
 
-DATA = Path(__file__).resolve().parent.parent.parent / "shared/data"
 GPT2 = DATA / "gpt2-bpe"
 needs_gpt2 = pytest.mark.skipif(not GPT2.is_dir(), reason="GPT-2's vocabulary is not on this machine")
 
