@@ -391,6 +391,43 @@ def test_distorting_turns_and_stretches(monkeypatch: Any) -> None:
     assert data.distorted(point, degrees=0, share=1, pixels=0)[0, 0, 2, 3] == 1
 
 
+def test_flipping_and_moving(monkeypatch: Any) -> None:
+    """Not mirrored and not moved; mirrored, and from the upper left corner of the padded picture."""
+    x = np.random.default_rng(0).random((2, 3, 5, 6), np.float32)
+    draws = np.array([[0.7, 0.2], [0.5, 0.0], [0.5, 0.0]])  # mirrored if below a half; down; right
+    monkeypatch.setattr(data, "default_generator", type("G", (), {"uniform": lambda *_, **__: draws}))
+    moved = data.flipped_and_moved(x, 2)
+    assert (moved[0] == x[0]).all()
+    corner = np.zeros((3, 5, 6), np.float32)
+    corner[:, 2:, 2:] = x[1, :, :3, :4]
+    assert (moved[1] == corner[..., ::-1]).all()
+    monkeypatch.undo()
+    assert data.flipped_and_moved(x[:0]).shape == (0, 3, 5, 6)
+    many = data.flipped_and_moved(np.ones((200, 1, 4, 4), np.float32), 4)
+    assert many.dtype == np.float32
+    assert (many.sum((1, 2, 3)) == 0).any()  # moved out of sight
+    assert (many.sum((1, 2, 3)) > 0).any()
+
+
+def test_cats_and_dogs_are_those_of_cifar(monkeypatch: Any) -> None:
+    whole = datasets.Images(mt.arange(6).reshape(6, 1, 1, 1), mt.tensor([3, 5, 0, 5, 9, 3]), tuple("0123456789"))
+    monkeypatch.setattr(datasets, "cifar10", lambda train: whole)
+    split = data.SOURCES["cats_dogs"].load(0)
+    assert split.classes == ("cat", "dog")
+    assert split.train.labels.tolist() == [0, 1, 1, 0]
+    assert split.train.images.flatten().tolist() == [0, 1, 3, 5]
+
+
+def test_networks_have_the_published_sizes() -> None:
+    """By hand: ResNet-20 with convolutions where the sizes change; the book's two."""
+    count = lambda model: sum(p.numel() for p in model.parameters())  # noqa: E731
+    stages = 6 * 9 * 16 * 16 + (9 * 16 * 32 + 5 * 9 * 32 * 32 + 16 * 32) + (9 * 32 * 64 + 5 * 9 * 64 * 64 + 32 * 64)
+    norms = 2 * (7 * 16 + 7 * 32 + 7 * 64)
+    assert count(models.resnet((3, 32, 32), 10)) == 27 * 16 + stages + norms + 650 == 272_474
+    assert count(models.book((1, 28, 28), 10)) == 130_394
+    assert count(models.book((3, 32, 32), 10)) == 153_546
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
 @pytest.mark.parametrize("model", models.MODELS)
 def test_models_take_every_picture(model: str, shape: tuple[int, int, int]) -> None:
