@@ -57,8 +57,8 @@ project = data["project"]
 
 def extra(name):
     for requirement in project["optional-dependencies"][name]:
-        own = re.fullmatch(rf"{project['name']}\[(\w+)\]", requirement)
-        yield from extra(own[1]) if own else [requirement]
+        own = re.fullmatch(rf"{project['name']}\[([\w,]+)\]", requirement)
+        yield from (r for part in own[1].split(",") for r in extra(part)) if own else [requirement]
 
 print("cmake", "ninja", *data["build-system"]["requires"], *project["dependencies"], *extra("test"), sep="\n")
 END
