@@ -142,6 +142,7 @@ def test_primitives():
     assert "operators" in run("primitives.py")
 
 
+@pytest.mark.skipif(mt.cpu.isa() == "reference", reason="small arrays that NumPy makes are not in the pool")
 def test_checkpoints():
     """DP-17.68: evaluations as the theory has them, bytes within 5 %."""
     text = run("memory.py", "--depth", 16, "--size", 4096, "--snapshots", 2)

@@ -193,7 +193,7 @@ def test_a_hook_for_several_gradients_within_the_graph():
     y, z = x * 2, x * 3
     seen = []
     graph.register_multi_grad_hook([y, z], lambda grads: seen.append([g.tolist() for g in grads]))
-    (y * z).sum().backward()
+    (y * z).sum().backward(retain_graph=True)
     assert seen == [[[3, 6], [2, 4]]]
     autograd.grad((y * z).sum(), [x, z], create_graph=True)  # both again, as tensors of the graph
     assert seen[1:] == seen[:1]
