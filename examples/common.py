@@ -17,13 +17,15 @@ TEXTS = {
 }
 
 
-def parser(documentation: str | None, picture: bool = False) -> argparse.ArgumentParser:
-    """The options: --help shows the program's own first lines; --picture FILE where there is one to draw."""
+def parser(documentation: str | None, picture: bool = False, pictures: bool = False) -> argparse.ArgumentParser:
+    """The options: --help shows the program's own first lines; --picture FILE, or --pictures FOLDER, where it draws."""
     result = argparse.ArgumentParser(
         description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     if picture:
         result.add_argument("--picture", metavar="FILE", help="draw what is shown (needs the extra `examples`)")
+    if pictures:
+        result.add_argument("--pictures", metavar="FOLDER", type=Path, help="draw them (needs the extra `examples`)")
     return result
 
 
@@ -48,6 +50,15 @@ def real_text(name: str = "tinyshakespeare") -> str:
 def f64(x: Any, **how: Any) -> Any:
     """A tensor of doubles."""
     return mt.tensor(x, dtype=mt.float64, **how)
+
+
+def glorot(model: Any) -> Any:
+    """Gives dense and convolutional layers the book's first weights, Glorot-uniform, and biases 0; the model itself."""
+    for layer in model.modules():
+        if isinstance(layer, mt.nn.Linear | mt.nn.Conv2d):
+            mt.nn.init.xavier_uniform_(layer.weight)
+            mt.nn.init.zeros_(layer.bias)
+    return model
 
 
 def table(rows: Iterable[Sequence[Any]], header: Sequence[str] = (), digits: int = 6) -> None:

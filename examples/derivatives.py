@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import parser, table
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor.func import grad
@@ -22,11 +22,6 @@ from minitensor.learn import plot
 
 Function = Callable[[Any], Any]
 STEPS = [10.0**-k for k in range(1, 7)]
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def slope(f: Function, x: float) -> float:
@@ -324,9 +319,7 @@ def grad_of(f: Function) -> Function:
 
 def main() -> None:
     """Prints the tables and draws the pictures."""
-    options = parser(__doc__)
-    options.add_argument("--pictures", metavar="FOLDER", type=Path, help="draw them (needs the extra `examples`)")
-    folder = options.parse_args().pictures
+    folder = parser(__doc__, pictures=True).parse_args().pictures
     for part in (
         every_function,
         quotients,

@@ -16,16 +16,11 @@ from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import parser, table
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor.func import grad, hessian
 from minitensor.learn import plot
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 class Descent(NamedTuple):
@@ -436,9 +431,7 @@ def draw(folder: Path, found: dict[str, Descent], slices: list[tuple[float, floa
 
 def main() -> None:
     """Prints the tables and draws the pictures."""
-    options = parser(__doc__)
-    options.add_argument("--pictures", metavar="FOLDER", type=Path, help="draw them (needs the extra `examples`)")
-    folder = options.parse_args().pictures
+    folder = parser(__doc__, pictures=True).parse_args().pictures
     elementary()
     run = minimise(squares, [0.0, 0.0], 0.05, 60)
     print("F03: the least MA^2 + MB^2 + MC^2 by descent:", run.points[-1].tolist(), run.values[-1].item())

@@ -18,15 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import parser, table
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor.learn import box, draw
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 @box("2x²")

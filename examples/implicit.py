@@ -14,14 +14,11 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from common import f64
+
 import minitensor as mt
 from minitensor import implicit
 from minitensor.func import grad, jacrev, jvp, vjp
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def show(name: str, *values: Any) -> None:

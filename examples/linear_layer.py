@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import parser, table
-from descent import f64
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor import nn

@@ -11,15 +11,12 @@ import argparse
 import math
 from typing import Any
 
+from common import f64
+
 import minitensor as mt
 from minitensor.learn import plot
 from minitensor.ode import odeint, odeint_adjoint
 from minitensor.utils.checkpoint import checkpoint
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def pendulum(theta: Any) -> Any:

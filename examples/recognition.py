@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from common import parser, table
+from common import glorot, parser, table
 
 import minitensor as mt
 from minitensor import nn
@@ -149,11 +149,7 @@ def digits(limit: int) -> tuple[Images, Images, str]:
 def learn(model: Any, train: Any, test: Any, epochs: int, optimizer: Callable[[Any], Any], seed: int = 0) -> Any:
     """The book's training: batches of 32, shuffled, cross-entropy; its history."""
     mt.manual_seed(seed)
-    for layer in model:
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
-    made = optimizer(model.parameters())
+    made = optimizer(glorot(model).parameters())
     return mt.fit(
         model, train, "cross_entropy", made, epochs=epochs, batch_size=32, validation_data=test, metrics="accuracy",
         verbose=0,

@@ -16,8 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import parser, table
-from descent import f64
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor import nn
@@ -240,9 +239,7 @@ def draw(
 
 def main() -> None:
     """Prints the tables and draws the pictures."""
-    options = parser(__doc__)
-    options.add_argument("--pictures", metavar="FOLDER", type=Path, help="draw them (needs the extra `examples`)")
-    folder = options.parse_args().pictures
+    folder = parser(__doc__, pictures=True).parse_args().pictures
     found = lines()
     neuron()
     parts = parabolas()

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from common import parser, table
+from shapes import dense
 
 import minitensor as mt
 from minitensor import nn
@@ -54,14 +55,7 @@ def split(count: int, share: float = 0.2, seed: int = 0) -> tuple[Any, Any]:
 
 def book(size: int) -> Any:
     """1000-5-5-5-1: ReLU three times; the sigmoid belongs to the loss. Glorot-uniform weights."""
-    sizes = (size, 5, 5, 5, 1)
-    parts: list[Any] = []
-    for a, b in itertools.pairwise(sizes):
-        layer = nn.Linear(a, b)
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
-        parts += [layer, nn.ReLU()]
-    return nn.Sequential(*parts[:-1])
+    return dense(size, 5, 5, 5, 1)
 
 
 def accuracy(model: Any, x: Any, y: Any) -> tuple[float, float]:

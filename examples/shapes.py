@@ -13,7 +13,7 @@ import itertools
 import time
 from typing import Any
 
-from common import parser, table
+from common import glorot, parser, table
 
 import minitensor as mt
 from minitensor import nn
@@ -25,10 +25,8 @@ def dense(*sizes: int, activation: Any = nn.ReLU, last: Any = None) -> Any:
     """Dense layers of these sizes with the activation between, Glorot-uniform weights and biases of 0."""
     parts: list[Any] = []
     for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
-        layer = nn.Linear(inputs, outputs)
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
-        parts += [layer] + ([activation()] if i < len(sizes) - 2 else [last()] if last else [])
+        after = [activation()] if i < len(sizes) - 2 else [last()] if last else []
+        parts += [glorot(nn.Linear(inputs, outputs)), *after]
     return nn.Sequential(*parts)
 
 

@@ -11,17 +11,14 @@ import argparse
 import math
 from typing import Any
 
+from common import f64
+
 import minitensor as mt
 from minitensor import soft
 from minitensor.func import grad, jvp
 from minitensor.learn import plot
 
 SIGMAS = (1.0, 0.5, 0.1, 0.05)
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 def comparisons() -> None:

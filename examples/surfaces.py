@@ -14,18 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from common import parser, table
+from common import f64, parser, table
 
 import minitensor as mt
 from minitensor.func import grad, hessian, jacrev, jvp
 from minitensor.learn import plot
 
 Function = Callable[[Any], Any]
-
-
-def f64(x: Any, **how: Any) -> Any:
-    """A tensor of doubles."""
-    return mt.tensor(x, dtype=mt.float64, **how)
 
 
 # --- values and gradients ---------------------------------------------------------------------------------------------
@@ -354,9 +349,7 @@ def draw(folder: Path) -> None:
 
 def main() -> None:
     """Prints the tables and draws the pictures."""
-    options = parser(__doc__)
-    options.add_argument("--pictures", metavar="FOLDER", type=Path, help="draw them (needs the extra `examples`)")
-    folder = options.parse_args().pictures
+    folder = parser(__doc__, pictures=True).parse_args().pictures
     meshgrid()
     gradients()
     tangent_of_ellipse()

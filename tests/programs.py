@@ -8,9 +8,19 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minitensor as mt
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 DATA = Path(os.environ.get("MINITENSOR_DATA") or EXAMPLES.parent.parent / "shared/data")  # real ones, where they are
+
+
+def close(a: Any, b: Any, tolerance: float = 1e-12) -> None:
+    """Asserts that a tensor or array is the other, to a relative and absolute tolerance."""
+    np.testing.assert_allclose(a.detach().numpy() if isinstance(a, mt.Tensor) else a, b, rtol=tolerance, atol=tolerance)
 
 
 def run(name: str, *args: object) -> str:

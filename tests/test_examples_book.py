@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import numpy as np
 import pytest
-from programs import EXAMPLES, run
+from programs import run
 
 pytest.importorskip("matplotlib")
-sys.path.insert(0, str(EXAMPLES))
-
 import book_api
 
 

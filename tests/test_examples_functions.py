@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import pytest
-from programs import EXAMPLES, run
+from programs import run
 
 import minitensor as mt
 
 pytest.importorskip("matplotlib", reason="these programs draw")
 pytest.importorskip("fast_sugiyama", reason="these programs draw graphs")
-sys.path.insert(0, str(EXAMPLES))
-
 import derivatives
 import descent
 import graphs

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-import sys
-
-import numpy as np
-import pytest
-from programs import EXAMPLES, run
-
-import minitensor as mt
-
-sys.path.insert(0, str(EXAMPLES))
 
 import modes
+import numpy as np
 import primitives
+import pytest
+from programs import close, run
 
-
-def close(a, b, tol=1e-12):
-    np.testing.assert_allclose(a.detach().numpy() if isinstance(a, mt.Tensor) else a, b, rtol=tol, atol=tol)
+import minitensor as mt
 
 
 def test_three_gradients():

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import numpy as np
 import pytest
-from programs import DATA, EXAMPLES, run
+from programs import DATA, run
 
 import minitensor as mt
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
-sys.path.insert(0, str(EXAMPLES))
-
 import recognition
 
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from programs import EXAMPLES, run
+from programs import close, run
 
 import minitensor as mt
 
 pytest.importorskip("matplotlib")
-sys.path.insert(0, str(EXAMPLES))
-
 import convolution
 import filters
 import losses
-
-
-def close(a, b, tol=1e-12):
-    np.testing.assert_allclose(a.detach().numpy() if isinstance(a, mt.Tensor) else a, b, rtol=tol, atol=tol)
-
 
 # --- losses ---------------------------------------------------------------------------------------
 

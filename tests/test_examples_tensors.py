@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import numpy as np
-from programs import EXAMPLES, run
+import tensors
+from programs import run
 
 import minitensor as mt
-
-sys.path.insert(0, str(EXAMPLES))
-
-import tensors
 
 
 def test_vectors():

@@ -5,18 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import sys
 from collections import Counter
 
 import numpy as np
 import pytest
-from programs import DATA, EXAMPLES, run
+from programs import DATA, close, run
 
 import minitensor as mt
 
 pytest.importorskip("matplotlib")
-sys.path.insert(0, str(EXAMPLES))
-
 import attention
 import cooccurrence
 import gpt
@@ -30,10 +27,6 @@ import word_vectors
 def softmax(x, t=1.0):
     e = np.exp((x - np.max(x)) / t)
     return e / e.sum()
-
-
-def close(a, b, tol=1e-12):
-    np.testing.assert_allclose(a.detach().numpy() if isinstance(a, mt.Tensor) else a, b, rtol=tol, atol=tol)
 
 
 # --- tokens and words -----------------------------------------------------------------------------

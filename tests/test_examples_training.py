@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from programs import EXAMPLES, run
+from programs import run
 
 import minitensor as mt
 
 pytest.importorskip("matplotlib")
-sys.path.insert(0, str(EXAMPLES))
-
 import shapes
 import training
 
