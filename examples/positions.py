@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from common import f64, parser, table
+from common import f64, heat, parser, table
 
 import minitensor as mt
 from minitensor.learn import plot
@@ -99,11 +99,11 @@ def draw(path: str, heads: dict[float, Any]) -> None:
     """The codes of 100 positions of 100 numbers, by place and by coordinate; the head."""
     n = count = 100
     fig = plot.figure(13, 8)
-    (heat, by_place, by_coordinate), below = fig.subplots(2, 3)
+    (shades, by_place, by_coordinate), below = fig.subplots(2, 3)
     w = encode(range(count), n, 10_000)
-    image = heat.imshow(w, cmap="RdBu", vmin=-1, vmax=1)
-    fig.colorbar(image, ax=heat, shrink=0.8)
-    heat.set(title="codes of 100 positions, n = 100, p = 10,000", xlabel="coordinate", ylabel="position k")
+    image = shades.imshow(w, cmap="RdBu", vmin=-1, vmax=1)
+    fig.colorbar(image, ax=shades, shrink=0.8)
+    shades.set(title="codes of 100 positions, n = 100, p = 10,000", xlabel="coordinate", ylabel="position k")
     colours = (plot.BLUE, "#56B4E9", "#E69F00", plot.VERMILION)
     for i, colour in zip((0, 4, 10, 20), colours, strict=True):
         by_place.plot(w[:, 2 * i + 1].tolist(), color=colour, label=f"i = {i}")
@@ -115,10 +115,7 @@ def draw(path: str, heads: dict[float, Any]) -> None:
         axes.legend(frameon=False, ncols=2)
         axes.set_ylim(-1.1, 1.5)
     for axes, beta in zip(below, (0.0, 3.0, 30.0), strict=True):
-        axes.imshow(heads[beta], cmap="Blues", vmin=0, vmax=1)
-        for i, row in enumerate(heads[beta].tolist()):
-            for j, a in enumerate(row[: i + 1]):
-                axes.text(j, i, f"{a:.2f}", ha="center", va="center", color="white" if a > 0.5 else "black", fontsize=8)
+        heat(axes, heads[beta])
         axes.set(title=f"a head by hand, beta = {beta:g}", xlabel="looks at", ylabel="position")
     fig.savefig(path)
 
