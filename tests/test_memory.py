@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minitensor as mt
+from minitensor import _core
 
 
 def faults(run, times):
@@ -74,6 +75,24 @@ def test_steady_loop_takes_all_its_blocks_from_the_pool():
     after = mt.cpu.memory_stats()
     assert after["requests"] > before["requests"]
     assert after["fresh"] == before["fresh"]
+
+
+def test_what_ran_before_does_not_keep_a_loop_from_the_pool():
+    _core.set_kept_limit(16 << 20)
+    try:
+        earlier = [np.empty(1 << 20, np.uint8) for _ in range(32)]
+        del earlier  # more than may be kept
+        np.empty(3 << 20, np.uint8)
+        before = mt.cpu.memory_stats()
+        for _ in range(5):
+            np.empty(3 << 20, np.uint8)
+        after = mt.cpu.memory_stats()
+        assert after["fresh"] == before["fresh"]
+        assert 3 << 20 <= after["kept"] <= 16 << 20
+        np.empty(32 << 20, np.uint8)  # more than may be kept by itself: nothing has to go
+        assert mt.cpu.memory_stats()["kept"] == after["kept"]
+    finally:
+        _core.set_kept_limit(1 << 30)
 
 
 def test_numpy_arrays_live_in_the_pool():

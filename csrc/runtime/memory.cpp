@@ -59,6 +59,7 @@ class Pool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       ++stats_.requests;
+      used_[c] = stats_.requests;
       if (!free_[c].empty()) {
         header = free_[c].back();
         free_[c].pop_back();
@@ -94,7 +95,8 @@ class Pool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       stats_.in_use -= size;
-      if (stats_.kept + size <= limit_) {
+      if (size <= limit_) {
+        while (stats_.kept + size > limit_) drop_oldest();
         free_[header->size_class].push_back(header);
         stats_.kept += size;
         return;
@@ -106,10 +108,7 @@ class Pool {
   void trim() {
     std::lock_guard<std::mutex> lock(mutex_);
     for (auto& blocks : free_) {
-      for (Header* header : blocks) {
-        ASAN_UNPOISON_MEMORY_REGION(header, sizeof(Header) + kAlign);
-        to_system(header);
-      }
+      for (Header* header : blocks) give_back(header);
       blocks.clear();
     }
     stats_.kept = 0;
@@ -134,6 +133,23 @@ class Pool {
   Pool() {
     pthread_atfork([] { get().mutex_.lock(); }, [] { get().mutex_.unlock(); },
                    [] { get().mutex_.unlock(); });
+  }
+
+  // Gives back a kept block of the size that was asked for longest ago, so that what a program did
+  // earlier does not keep the blocks of what it does now from being kept.
+  void drop_oldest() {
+    int oldest = -1;
+    for (int c = 0; c < kClasses; ++c)
+      if (!free_[c].empty() && (oldest < 0 || used_[c] < used_[oldest])) oldest = c;
+    Header* const header = free_[oldest].back();
+    free_[oldest].pop_back();
+    stats_.kept -= class_bytes(oldest);
+    give_back(header);
+  }
+
+  static void give_back(Header* header) {
+    ASAN_UNPOISON_MEMORY_REGION(header, sizeof(Header) + kAlign);
+    to_system(header);
   }
 
   // Large blocks are mapped, from the start of a huge page; the header in front moves the data off
@@ -172,6 +188,7 @@ class Pool {
 
   std::mutex mutex_;
   std::vector<Header*> free_[kClasses];
+  int64_t used_[kClasses] = {};  // the last request of each class
   MemoryStats stats_{};
   int64_t limit_ = int64_t{1} << 30;
 };
