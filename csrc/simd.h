@@ -287,31 +287,33 @@ inline Vec<T> ratio(Vec<T> a, T b, Vec<T> c) {
     return q + r * ((a - q * b) - q * c);
   }
 #endif
+  const Vec<T> q = a / d, inverse = T(1.457) - d * T(0.5);  // of the correction few bits matter
 #if defined(MT_FMA)
-  const Vec<T> q = a / d;
-  return q + (T(1.457) - d * T(0.5)) * ((a - q * b) - q * c);  // of the correction few bits matter
+  return q + inverse * ((a - q * b) - q * c);
 #else
-  return a / d;
+  return q - q * inverse * (c - (d - b));
 #endif
 }
 
-// --- functions: within 2.5 ulp, right at NaN, infinities, denormals and where they overflow
+// --- functions: within 2 ulp (2.5 without fused multiplication), right at NaN, infinities,
+// denormals and where they overflow
 // -----------------------------
 
-// x = n ln 2 + r with |r| <= (ln 2)/2, and e^r - 1.
+// x = n ln 2 + r with |r| <= (ln 2)/2, and e^r - 1 = r + more.
 template <class T>
 struct Exponential {
   Vec<T> n;
   Mask<T> integer;  // n
-  Vec<T> minus_one;
+  Vec<T> r, more, minus_one;
 
   explicit Exponential(Vec<T> x) {
     using F = Format<T>;
     const Vec<T> shifted = x * T(1.4426950408889634) + F::round;  // x / ln 2, rounded
     n = shifted - F::round;
     integer = bits<T>(shifted) - bits<T>(splat<T>(F::round));
-    const Vec<T> r = (x - n * F::ln2_high) - n * F::ln2_low;
-    minus_one = r * r * polynomial(F::exp_p, r) + r;
+    r = (x - n * F::ln2_high) - n * F::ln2_low;
+    more = r * r * polynomial(F::exp_p, r);
+    minus_one = more + r;
   }
 
   // v 2^n, for n of a little more than twice the normal range
@@ -364,11 +366,14 @@ inline Vec<T> exp2(Vec<T> x) {
   return e.scale(e.minus_one + 1);
 }
 
-// e^x - 1, accurate around 0.
+// e^x - 1 = (2^n - 1) + 2^n (r + more), accurate around 0: what the sum of the large terms rounds
+// off goes to the small one. All are halved, for 2^n may itself overflow.
 template <class T>
 inline Vec<T> expm1_of(const Exponential<T>& e) {
-  const Vec<T> s = power_of_two<T>(e.integer - 1);  // half of 2^n, which may itself overflow
-  return (s * e.minus_one + (s - T(0.5))) * 2;
+  const Vec<T> s = power_of_two<T>(e.integer - 1);
+  const Vec<T> large = s - T(0.5), sum = large + s * e.r;
+  const Vec<T> lost = s * e.r - (sum - large);
+  return (sum + (s * e.more + lost)) * 2;
 }
 template <class T>
 inline Vec<T> expm1(Vec<T> x) {
@@ -440,11 +445,59 @@ inline Vec<float> tanh_by_intervals(Vec<float> x) {
 }
 #endif
 
+#if defined(__AVX512F__)
+// tanh on 16 intervals, two for each power of 2 from 1/16 on (the first begins at 0): their
+// middles, and the coefficients of a polynomial in the distance from there, one row for each power.
+alignas(64) constexpr float tanh_pieces[8][16] = {
+    {0, 0x1.cp-4f, 0x1.4p-3f, 0x1.cp-3f, 0x1.4p-2f, 0x1.cp-2f, 0x1.4p-1f, 0x1.cp-1f, 0x1.4p+0f,
+     0x1.cp+0f, 0x1.4p+1f, 0x1.cp+1f, 0x1.4p+2f, 0x1.cp+2f, 0x1.4p+3f, 0},
+    {0, 0x1.be38d8p-4f, 0x1.3d6bc8p-3f, 0x1.b8fd04p-3f, 0x1.35f98ap-2f, 0x1.a5729ep-2f,
+     0x1.1bf47ep-1f, 0x1.68665p-1f, 0x1.b2523cp-1f, 0x1.e1fbfap-1f, 0x1.f92582p-1f, 0x1.ff112cp-1f,
+     0x1.fff41ap-1f, 0x1.ffffc8p-1f, 0x1p+0f, 0},
+    {0x1p+0f, 0x1.f9ec6cp-1f, 0x1.f3b36p-1f, 0x1.e842cap-1f, 0x1.d11574p-1f, 0x1.a945bap-1f,
+     0x1.6284c2p-1f, 0x1.02500ap-1f, 0x1.1f2514p-2f, 0x1.d22ca2p-4f, 0x1.b3affcp-6f, 0x1.dd37dp-9f,
+     0x1.7d5488p-13f, 0x1.be6c2ep-19f, 0x1.fa379p-27f, 0},
+    {0, -0x1.b8ed1ep-4f, -0x1.35cbcp-3f, -0x1.a48aaep-3f, -0x1.19922p-2f, -0x1.5e0f0ap-2f,
+     -0x1.8935d6p-2f, -0x1.6ba19cp-2f, -0x1.e7298cp-3f, -0x1.b6dc5p-4f, -0x1.add92ap-6f,
+     -0x1.dc4bd4p-9f, -0x1.7d5bfap-13f, -0x1.b21beep-19f, -0x1.7c48a2p-26f, 0},
+    {-0x1.555462p-2f, -0x1.45460cp-2f, -0x1.352042p-2f, -0x1.183afap-2f, -0x1.c1a4bp-3f,
+     -0x1.16e21p-3f, -0x1.23d4d6p-6f, 0x1.4f1b7cp-4f, 0x1.bbac7ep-4f, 0x1.01bbb2p-4f,
+     0x1.16d4eap-6f, 0x1.3c41f8p-9f, 0x1.f2bfdep-14f, 0x1.282fb2p-19f, -0x1.4d389p-25f, 0},
+    {0, 0x1.20b7c6p-4f, 0x1.8e2d5cp-4f, 0x1.04dccep-3f, 0x1.43d312p-3f, 0x1.5c26d8p-3f,
+     0x1.1393bp-3f, 0x1.d221b2p-5f, -0x1.9bac3ap-7f, -0x1.7f03f2p-6f, -0x1.07e0f2p-7f,
+     -0x1.3ac31ap-10f, -0x1.f28f8p-15f, -0x1.62f66ep-20f, -0x1.a03916p-25f, 0},
+    {0x1.0f5fccp-3f, 0x1.ec1b84p-4f, 0x1.b70902p-4f, 0x1.5bf1dcp-4f, 0x1.74c92p-5f, -0x1.86b6aep-8f,
+     -0x1.ccd1dcp-5f, -0x1.e5ddc8p-5f, -0x1.41300cp-6f, 0x1.d30542p-9f, 0x1.7a0b8ap-9f,
+     0x1.fe7436p-12f, 0x1.dccb8ap-16f, 0x1.08c4cap-21f, -0x1.680ffep-26f, 0},
+    {0, -0x1.3f522ep-5f, -0x1.acce8p-5f, -0x1.0b591cp-4f, -0x1.288b5ap-4f, -0x1.f8eeap-5f,
+     0x1.beb644p-4f, 0x1.649bdep-3f, 0x1.e94ac6p-7f, 0x1.5dbafap-11f, -0x1.6bf74ep-11f,
+     -0x1.3b95p-13f, -0x1.3ca838p-17f, -0x1.09e412p-25f, -0x1.4fdb32p-28f, 0},
+};
+
+// A vector holds the 16 values of a coefficient, and one instruction picks each lane's. From 9.02
+// on tanh is 1.
+inline Vec<float> tanh_by_pieces(Vec<float> x) {
+  constexpr __mmask16 all = -1;
+  const __m512 a =
+      _mm512_maskz_min_ps(all, (__m512)splat(9.02f), (__m512)abs<float>(x));  // NaN stays
+  const __m512i first = (__m512i)(Mask<float>{} + (127 - 4) * 2);
+  const __m512i interval =
+      _mm512_maskz_subs_epu16(-1, (__m512i)(bits<float>((Vec<float>)a) >> 22), first);  // or 0
+  const auto pick = [&](int row) {
+    return (Vec<float>)_mm512_maskz_permutexvar_ps(all, interval, (__m512)load(tanh_pieces[row]));
+  };
+  const Vec<float> d = (Vec<float>)a - pick(0);
+  Vec<float> y = pick(7);
+  for (int row = 6; row >= 1; --row) y = y * d + pick(row);
+  return copysign<float>(y, x);
+}
+#endif
+
 // With t = e^(-2|x|) - 1
 template <class T>
 inline Vec<T> tanh(Vec<T> x) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return tanh_by_intervals(x);
+  if constexpr (sizeof(T) == 4) return tanh_by_pieces(x);
 #endif
   const Vec<T> t = expm1_of(Exponential<T>(at_least<T>(abs<T>(x) * -2, Format<T>::low / 2)));
   return copysign<T>(ratio<T>(t, 2, t), x);
