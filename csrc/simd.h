@@ -140,7 +140,6 @@ inline Vec<T> minimum(Vec<T> a, Vec<T> b) {
 }
 
 // --- across the lanes: one half onto the other, so that the order is a binary tree
-// -----------------
 template <class T, int n, class V, class F>
 inline T fold(V v, F join) {
   if constexpr (n == 2) {
@@ -197,7 +196,6 @@ inline Vec<T> sqrt(Vec<T> x) {
 }
 
 // --- the bits of a floating number
-// ------------------------------------------------------------------------------------
 template <class T>
 struct Format;
 template <>
@@ -297,7 +295,6 @@ inline Vec<T> ratio(Vec<T> a, T b, Vec<T> c) {
 
 // --- functions: within 2 ulp (2.5 without fused multiplication), right at NaN, infinities,
 // denormals and where they overflow
-// -----------------------------
 
 // x = n ln 2 + r with |r| <= (ln 2)/2, and e^r - 1 = r + more.
 template <class T>
@@ -566,7 +563,6 @@ inline Vec<T> erf(Vec<T> x) {
 }
 
 // --- sine and cosine
-// ----------------------------------------------------------------------------------------------------
 
 // sin x with x = n pi + r, or cos x with x = (n + 1/2) pi + r: (-1)^n sin r or -(-1)^n sin r, for
 // |r| <= pi/2 and |x| < 2^20. Of pi three parts, so that x - n pi is right to the last bits.
@@ -638,7 +634,6 @@ inline Vec<T> cos(Vec<T> x) {
 }
 
 // --- to whole numbers
-// ---------------------------------------------------------------------------------------------------
 
 // The nearest whole number, of two the even one; what is too large for a fraction, and NaN, as it
 // is.

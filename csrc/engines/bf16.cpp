@@ -28,7 +28,6 @@ constexpr int64_t kPieceWork = 1 << 22;     // multiplications that are worth wa
 constexpr int64_t kPieceNumbers = 1 << 15;  // to be split, likewise
 
 // --- splitting
-// -------------------------------------------------------------------------------------------
 
 typedef __m512i Row;  // of a tile: 16 pairs
 
@@ -164,7 +163,6 @@ struct Packed {
 };
 
 // --- multiplying
-// -----------------------------------------------------------------------------------------
 
 struct Unit {  // while it lives, this thread has its tiles
   Unit() {

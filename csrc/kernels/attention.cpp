@@ -101,7 +101,6 @@ void blocked(T* y0, T* lse, const T* q0, const T* k0, const T* v0, const T* mask
 }
 
 // --- on tiles
-// -------------------------------------------------------------------------------------------------------
 
 constexpr int64_t kKeys = 256;  // of a block: the scores of a tile's rows stay in the L1 cache
 constexpr int64_t kRow = kKeys + 16;  // from one row of scores to the next: not a power of two

@@ -8,7 +8,6 @@ namespace mt::MT_ISA {
 namespace {
 
 // --- the loops
-// ------------------------------------------------------------------------------------------------------
 
 // f(index in w, index in x or -1 in the padding) for the terms of y's pixel (o, i, j) of image n
 template <class F>
@@ -64,7 +63,6 @@ void naive_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
 }
 
 // --- the windows as a matrix
-// ----------------------------------------------------------------------------------------
 
 // The j in 0..n-1 with 0 <= j * stride + shift < size are those in begin..end-1.
 struct Span {

@@ -33,7 +33,6 @@ MT_UNARY(erf, erf<T>(x))
 MT_UNARY(erfc, per_lane<T>([](T s) { return complement(s); }, x))
 
 // --- powers
-// ----------------------------------------------------------------------------------------------------------
 
 inline float power(float x, float y) { return __builtin_powf(x, y); }
 inline double power(double x, double y) { return __builtin_pow(x, y); }
@@ -59,7 +58,6 @@ void pow_scalar(T* out, const T* x0, T y, const Walk& walk) {
 }
 
 // --- activations: y = f(x), and dx = g f'(x), where f' is had from y if that is cheaper
-// -------------------------------
 
 MT_UNARY(tanh, tanh<T>(x))
 MT_BINARY(tanh_vjp, x * (1 - y * y))  // x is g
@@ -222,7 +220,6 @@ MT_UNARY(hardswish, x* hardsigmoid_of<T>(x))
 MT_BINARY(hardswish_vjp, select<T>(y >= 3, x, inside<T>(x*(y / 3 + T(0.5)), y, -3, 3)))  // x is g
 
 // --- choices
-// ----------------------------------------------------------------------------------------------------------
 
 // y = min(max(x, low), high); NaN stays
 template <class T>

@@ -86,7 +86,6 @@ inline void with(int n, const F& f) {
 }
 
 // --- operands
-// -------------------------------------------------------------------------------------------------------
 
 }  // namespace
 
@@ -153,7 +152,6 @@ struct Taps {
 };
 
 // --- a square of vectors
-// -------------------------------------------------------------------------------------------
 
 // The first, or the second, halves of a and b interleaved: a0 b0 a1 b1 ...
 template <class T>
@@ -189,7 +187,6 @@ inline __attribute__((always_inline)) void transpose(Vec<T> (&x)[kLanes<T>]) {
 }
 
 // --- the tile
-// -------------------------------------------------------------------------------------------------------
 
 // The sums of a tile that is not whole, or whose columns do not lie side by side.
 //
@@ -307,7 +304,6 @@ inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, 
 }
 
 // --- packing
-// --------------------------------------------------------------------------------------------------------
 
 // A sliver: to[k * W + i] = from(i, k) for i < n, and 0 for n <= i < W. W is whole vectors.
 template <int W, class T>
@@ -347,7 +343,6 @@ inline int64_t sliver(int64_t m, int64_t t) {
 }
 
 // --- products
-// -------------------------------------------------------------------------------------------------------
 
 }  // namespace
 
