@@ -285,7 +285,6 @@ void batch_fixed(T* y, const T* x, const T* mean, const T* var, const T* weight,
 
 // --- group norm: x (examples, groups, channels, inner); weight, bias (groups, channels) or
 // nullptr; mean, rstd (examples, groups)
-// ---------------------------------------------------------------------
 
 // f(line, place, channel, count) for the channels of a group: each a line of inner values, or
 // (inner = 1) one line of them all, in which the channel moves with the place.
