@@ -1,17 +1,25 @@
-"""The one device there is. Programs name devices all the same, and are told clearly where they need another."""
+"""The one device there is. Programs name others all the same, and are told clearly where they need them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .errors import ShapeError
+from . import naming
+from .errors import DeviceError
+
+# PyTorch's names of devices; tensors are on the first of them
+_KINDS = ("cpu", "cuda", "ipu", "xpu", "hip", "ve", "xla", "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone")
 
 
 class device:
-    """A device as PyTorch names it; only "cpu" exists.
+    """A device as PyTorch names it, of which only "cpu" has tensors. `with device("cpu"):` changes nothing.
+
+    Raises DeviceError for a name that is none.
 
     >>> mt.device("cpu")
     device(type='cpu')
+    >>> mt.device("cuda:1").index
+    1
     """
 
     __slots__ = ("index", "type")
@@ -20,36 +28,49 @@ class device:
     index: int | None
 
     def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
-        name = str(type)
-        kind, _, number = name.partition(":")
-        if kind != "cpu":
-            raise ShapeError(f"device '{name}': minitensor runs on the CPU; the only device is 'cpu'")
+        if isinstance(type, int):
+            raise DeviceError(f"device({type}): a number is one of an accelerator's, and there is none; use 'cpu'")
+        kind, colon, number = str(type).partition(":")
+        if kind not in _KINDS:
+            raise DeviceError(f"device {str(type)!r}: expected one of {', '.join(_KINDS)}")
+        if colon and (not number.isdecimal() or index is not None):
+            raise DeviceError(f"device {str(type)!r}: what follows the colon is not its one number")
         self.type = kind
-        self.index = int(number) if number else index
+        self.index = int(number) if colon else index
 
     def __repr__(self) -> str:
-        return f"device(type='{self.type}')"
+        number = "" if self.index is None else f", index={self.index}"
+        return f"device(type='{self.type}'{number})"
 
     def __str__(self) -> str:
-        return self.type
+        return self.type if self.index is None else f"{self.type}:{self.index}"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, device) and other.type == self.type
+        return isinstance(other, device) and (other.type, other.index) == (self.type, self.index)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (self.type, self.index)
 
     def __hash__(self) -> int:
-        return hash(self.type)
+        return hash((self.type, self.index))
+
+    def __enter__(self) -> device:
+        check(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing was changed."""
 
 
 CPU = device()
 
 
 def check(spec: Any) -> None:
-    """Raises unless `spec` is None or names the CPU."""
+    """Raises DeviceError unless `spec` is None or the CPU."""
     if spec is not None and spec is not CPU:
-        device(spec)
+        wanted = spec if isinstance(spec, device) else device(spec)
+        if wanted.type != "cpu":
+            raise DeviceError(f"device '{wanted}': minitensor runs on the CPU; the only device is 'cpu'")
 
 
 class _Named:
@@ -61,7 +82,7 @@ class _Named:
         self.name = name
 
     def __repr__(self) -> str:
-        return f"minitensor.{self.name}"
+        return naming.full(self.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _named, (self.name,)

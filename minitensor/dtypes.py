@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from . import naming
 from .errors import ComplexError, DtypeError
 
 
@@ -26,13 +27,37 @@ class dtype:
         self.rank = {"b": 0, "u": 1, "i": 1, "f": 2}[self.numpy.kind]
 
     def __repr__(self) -> str:
-        return f"minitensor.{self.name}"
+        return naming.full(self.name)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return of, (self.name,)
 
     def to_complex(self) -> dtype:
         raise ComplexError(f"{self}: minitensor has no complex numbers")
+
+
+class Unstored(dtype):
+    """A dtype of PyTorch's that programs name and that no tensor has here: to make one of it is an error."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, itemsize: int, rank: int) -> None:
+        self.name = name
+        self.itemsize = itemsize
+        self.rank = rank
+        self.is_complex = rank == 3
+        self.is_floating_point = rank == 2
+        self.is_signed = rank > 1
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return _unstored, (self.name,)
+
+    def to_complex(self) -> dtype:
+        return self if self.is_complex else super().to_complex()
+
+
+def _unstored(name: str) -> Unstored:
+    return next(d for d in UNSTORED if d.name == name)
 
 
 bool_ = dtype("bool", "BoolTensor")
@@ -45,6 +70,15 @@ float16 = dtype("float16", "HalfTensor")
 float32 = dtype("float32", "FloatTensor")
 float64 = dtype("float64", "DoubleTensor")
 
+bfloat16 = Unstored("bfloat16", 2, 2)
+complex32 = Unstored("complex32", 4, 3)
+complex64 = Unstored("complex64", 8, 3)
+complex128 = Unstored("complex128", 16, 3)
+uint16 = Unstored("uint16", 2, 1)
+uint32 = Unstored("uint32", 4, 1)
+uint64 = Unstored("uint64", 8, 1)
+
+UNSTORED = (bfloat16, complex32, complex64, complex128, uint16, uint32, uint64)
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
 _OF = {d.numpy: d for d in ALL}
 NUMPY = frozenset(_OF)
@@ -57,6 +91,10 @@ def of(spec: Any) -> dtype:
         return spec
     if spec is float:
         return _default
+    if isinstance(spec, Unstored):
+        if spec.is_complex:
+            raise ComplexError(f"dtype {spec}: minitensor has no complex numbers")
+        raise DtypeError(f"dtype {spec}: no tensor here has it; the dtypes are {', '.join(d.name for d in ALL)}")
     try:
         wanted = np.dtype(spec)
     except TypeError:

@@ -16,6 +16,10 @@ class ShapeError(RuntimeError, ValueError):
         super().__init__(message if notes is None or " line " in message else message + notes(message), *args)
 
 
+class DeviceError(ShapeError, AssertionError):
+    """A device that there is not: PyTorch says of a build without it by an AssertionError."""
+
+
 class DtypeError(RuntimeError, TypeError):
     """A dtype that an operator does not take."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, dtypes
+from . import creation, dtypes, naming
 from .device import check
 from .methods import need_tensor
 from .ops.common import array_of
@@ -287,7 +287,7 @@ class TensorType:
         return isinstance(instance, Tensor) and instance.dtype is self.dtype
 
     def __repr__(self) -> str:
-        return f"<class 'minitensor.{self.__name__}'>"
+        return f"<class '{naming.full(self.__name__)}'>"
 
     def __reduce__(self) -> str:
         return self.__name__

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import namedtuple as _named
 from typing import Any as _Any
 
+from . import naming as _naming
+
 
 def _repr(self: _Any) -> str:
     fields = [f"{name}={value!r}" for name, value in zip(self._fields, self, strict=True)]
-    return f"minitensor.return_types.{type(self).__name__}(\n" + ",\n".join(fields) + ")"
+    return _naming.full(f"return_types.{type(self).__name__}(\n") + ",\n".join(fields) + ")"
 
 
 def _results(name: str, fields: str) -> _Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, formatting, graph
+from . import dtypes, formatting, graph, naming
 from .device import CPU, check, strided
 from .device import device as Device
 from .device import layout as Layout
@@ -36,7 +36,7 @@ class Size(tuple[int, ...]):
         return int(np.prod(self, dtype=np.int64))
 
     def __repr__(self) -> str:
-        return f"minitensor.Size({list(self)})"
+        return f"{naming.full('Size')}({list(self)})"
 
     def __getitem__(self, index: Any) -> Any:
         part = super().__getitem__(index)
@@ -530,7 +530,7 @@ class Tensor(Methods, metaclass=TensorType):
         A dtype may be given by such a name too, or by the constructor itself, `mt.FloatTensor`.
         """
         if dtype is None:
-            return f"minitensor.{self.dtype.type_name}"
+            return naming.full(self.dtype.type_name)
         if isinstance(dtype, str) and dtype.endswith("Tensor"):
             name = dtype.rpartition(".")[2]
             dtype = next((d for d in dtypes.ALL if d.type_name == name), dtype)

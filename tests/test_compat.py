@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from minitensor import cli, compat
+from minitensor.compat import faces
 
 
 @pytest.fixture
@@ -163,5 +164,5 @@ def test_installing_twice_changes_nothing():
 
 def test_every_target_of_a_face_exists():
     for table in compat.FACES.values():
-        for name, module in compat._entries(table):
+        for name, module in faces.entries(table):
             assert Path(module.__file__ or "").exists(), name

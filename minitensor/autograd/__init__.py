@@ -14,9 +14,11 @@ from .modes import (
     set_multithreading_enabled,
 )
 from .reverse import backward, grad
+from .variable import Variable
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",

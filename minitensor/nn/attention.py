@@ -10,7 +10,7 @@ from ..ops.common import shape_of
 from ..ops.shape import transpose
 from . import functional as F
 from . import init
-from .linear import Linear, whole
+from .linear import NonDynamicallyQuantizableLinear, whole
 from .module import Module
 from .parameter import Parameter
 
@@ -74,7 +74,7 @@ class MultiheadAttention(Module):
         self.register_parameter("k_proj_weight", None if one else empty(e, self.kdim))
         self.register_parameter("v_proj_weight", None if one else empty(e, self.vdim))
         self.register_parameter("in_proj_bias", empty(3 * e) if bias else None)
-        self.out_proj = Linear(e, e, bias=bias, device=device, dtype=dtype)
+        self.out_proj = NonDynamicallyQuantizableLinear(e, e, bias=bias, device=device, dtype=dtype)
         self.register_parameter("bias_k", empty(1, 1, e) if add_bias_kv else None)
         self.register_parameter("bias_v", empty(1, 1, e) if add_bias_kv else None)
         self.add_zero_attn = add_zero_attn

@@ -72,6 +72,10 @@ class Linear(Module):
         return f"{sizes}, bias={self.bias is not None}"
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """The `Linear` at the end of attention, under the name by which PyTorch prints it."""
+
+
 class Bilinear(Module):
     """The bilinear map y_o = x1^T W_o x2 + b_o.
 

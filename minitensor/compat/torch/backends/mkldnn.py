@@ -1,0 +1,10 @@
+"""torch.backends.mkldnn: it is not used."""
+
+from __future__ import annotations
+
+from .._helpers import no
+
+__all__ = ["is_available"]
+
+is_available = no
+enabled = allow_tf32 = False

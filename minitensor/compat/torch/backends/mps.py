@@ -1,0 +1,9 @@
+"""torch.backends.mps: it is not used."""
+
+from __future__ import annotations
+
+from .._helpers import no
+
+__all__ = ["is_available"]
+
+is_available = is_built = is_macos13_or_newer = no

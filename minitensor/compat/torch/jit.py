@@ -1,0 +1,62 @@
+"""torch.jit: functions and modules stay what they are, and run in Python."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from ...nn import Module as ScriptModule
+from ._helpers import Inert, no, nothing
+
+__all__ = [
+    "Final", "ScriptModule", "annotate", "export", "fork", "freeze", "ignore", "interface", "is_scripting",
+    "is_tracing", "isinstance", "optimize_for_inference", "optimized_execution", "script", "script_method", "trace",
+    "trace_module", "unused", "wait",
+]  # fmt: skip
+
+Final = Any
+is_scripting = is_tracing = no
+set_fusion_strategy = enable_onednn_fusion = nothing
+optimized_execution = Inert
+
+
+def script(obj: Any = None, *_: Any, **__: Any) -> Any:
+    """The function, class or module itself."""
+    return obj
+
+
+script_method = export = unused = interface = script_if_tracing = freeze = optimize_for_inference = script
+
+
+def trace(func: Any, example_inputs: Any = None, *_: Any, **__: Any) -> Any:
+    """The function or module itself, which is not run."""
+    return func
+
+
+trace_module = trace
+
+
+def ignore(drop: Any = False, **_: Any) -> Any:
+    """The function itself; with a flag, a decorator that gives it."""
+    return drop if callable(drop) else lambda function: function
+
+
+def annotate(the_type: Any, the_value: Any) -> Any:
+    """The value."""
+    return the_value
+
+
+def isinstance(obj: Any, target_type: Any) -> bool:
+    """Python's own, of a type without parameters."""
+    return builtins.isinstance(obj, getattr(target_type, "__origin__", target_type))
+
+
+def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What the function gives, at once."""
+    return func(*args, **kwargs)
+
+
+def wait(future: Any) -> Any:
+    """What `fork` gave."""
+    return future
