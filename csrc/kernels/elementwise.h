@@ -9,6 +9,7 @@
 #include "../kernels.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "ahead.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -126,8 +127,14 @@ template <class T, class F, class Out, class... In>
 __attribute__((flatten)) void line(  // f to its last function: its constants stay in registers
     const void* function, Out* out, int64_t n, Reading<In>... x) {
   const F f = *static_cast<const F*>(function);
+  constexpr int64_t kStride = 16 * kLanes<T>;
+  const bool ahead = n * static_cast<int64_t>(sizeof(Out)) >= kWorthAhead;
   int64_t i = 0;
-  for (; i + kLanes<T> <= n; i += kLanes<T>) put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
+  while (i + kLanes<T> <= n) {
+    const int64_t end = ahead && i + kStride < n ? i + kStride : n;
+    if (ahead) will_write(out + i, kStride);
+    for (; i + kLanes<T> <= end; i += kLanes<T>) put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
+  }
   if (i < n) {
     const int rest = static_cast<int>(n - i);
     put<T>(out + i, f(lanes<T>(x, i, rest)...), rest);

@@ -226,9 +226,98 @@ inline Vec<T> of_channels(const T* p, int64_t c, int count, bool one, T otherwis
   return one ? splat<T>(p[c]) : load_n<T>(p + c, count);
 }
 
+// Of x (outer, channels, inner) with inner > 1, in the order in which it lies, pieces of a few
+// images or of a few channels of one: each core goes on with what it has in its cache, since what
+// made x was shared out in this order too, and so will be what reads y. A group of images has, for
+// each channel, sums of its own. Where x is larger than the caches, a channel at a time is better,
+// which comes from memory once.
+struct ImagePieces {
+  int64_t outer, channels, images, width;  // of a piece
+
+  ImagePieces(int64_t outer, int64_t channels, int64_t inner) : outer(outer), channels(channels) {
+    constexpr int64_t kPiece = 1 << 14;
+    images = within(kPiece / (channels * inner), outer);
+    width = images > 1 ? channels : within(kPiece / inner, channels);
+  }
+  template <class T>
+  static bool fit(int64_t count) {
+    return count > 0 && count * static_cast<int64_t>(sizeof(T)) <= 4 << 20;
+  }
+  static int64_t within(int64_t n, int64_t most) { return n < 1 ? 1 : n < most ? n : most; }
+  int64_t groups() const { return (outer + images - 1) / images; }
+  int64_t size(int64_t group) const { return within(outer - group * images, images); }
+
+  // f(group, its first image, how many, channel) for every group and channel
+  template <class F>
+  void each(bool threads, const F& f) const {
+    const int64_t blocks = (channels + width - 1) / width, pieces = groups() * blocks;
+    for_ranges(pieces, threads ? 1 : pieces, [&](int64_t begin, int64_t end) {
+      for (int64_t p = begin; p < end; ++p) {
+        const int64_t group = p / blocks, first = p % blocks * width, image = group * images;
+        for (int64_t c = first; c < first + width && c < channels; ++c)
+          f(group, image, size(group), c);
+      }
+    });
+  }
+};
+
+// The mean and the sum of squares around it of each group and channel, in rows of 2 channels, from
+// one walk: about the mean of the group's first image, which cannot be far off. Then those of all
+// groups: sum (x - m)^2 is the groups' own, and n_g (m_g - m)^2 each.
+template <class T>
+void batch_moments(bool threads, const ImagePieces& pieces, T* own, T* mean, T* var, const T* x,
+                   int64_t inner) {
+  const int64_t channels = pieces.channels, groups = pieces.groups();
+  const Along<T> row{inner};
+  pieces.each(threads, [&](int64_t group, int64_t image, int64_t images, int64_t c) {
+    const T* const from = x + (image * channels + c) * inner;
+    Vec<T> first_total[1] = {}, total[2] = {};
+    row.add_up(first_total,
+               [&](int64_t j, int count, auto& way) { way[0] += load_n<T>(from + j, count); });
+    const Vec<T> about = row.sum(first_total[0]) / T(inner);
+    Rows<T>{images, channels * inner, row}.add_up(total, [&](int64_t j, int count, auto& way) {
+      const Vec<T> d = first<T>(load_n<T>(from + j, count) - about, count);
+      way[0] += d;
+      way[1] += d * d;
+    });
+    const T n = T(images * inner), d = sum<T>(total[0]) / n;
+    own[2 * group * channels + c] = about[0] + d;
+    const T squares = sum<T>(total[1]) - n * d * d;
+    own[(2 * group + 1) * channels + c] = squares < 0 ? 0 : squares;  // by rounding
+  });
+  for (int64_t c = 0; c < channels; ++c) {
+    T m = 0, squares = 0;
+    for (int64_t k = 0; k < groups; ++k)
+      m += (own[2 * k * channels + c] - own[c]) * T(pieces.size(k));
+    m = own[c] + m / T(pieces.outer);
+    for (int64_t k = 0; k < groups; ++k) {
+      const T d = own[2 * k * channels + c] - m;
+      squares += own[(2 * k + 1) * channels + c] + d * d * T(pieces.size(k) * inner);
+    }
+    mean[c] = m;
+    var[c] = squares / T(pieces.outer * inner);
+  }
+}
+
 template <class T>
 void batch(bool threads, T* y, T* mean, T* var, T* rstd, const T* x, const T* weight, const T* bias,
            T eps, int64_t outer, int64_t channels, int64_t inner) {
+  if (inner > 1 && ImagePieces::fit<T>(outer * channels * inner)) {
+    const ImagePieces pieces(outer, channels, inner);
+    T* const own = static_cast<T*>(scratch(2 * pieces.groups() * channels * sizeof(T)));
+    batch_moments(threads, pieces, own, mean, var, x, inner);
+    release(own);
+    for (int64_t c = 0; c < channels; ++c) rstd[c] = 1 / scalar_sqrt(var[c] + eps);
+    pieces.each(threads, [&](int64_t, int64_t image, int64_t images, int64_t c) {
+      const Vec<T> m = splat<T>(mean[c]), b = splat<T>(bias == nullptr ? T(0) : bias[c]);
+      const Vec<T> r = splat<T>(rstd[c]), w = splat<T>(weight == nullptr ? T(1) : weight[c]);
+      const int64_t at = (image * channels + c) * inner;
+      Rows<T>{images, channels * inner, {inner}}.each([&](int64_t j, int count) {
+        store_n<T>(y + at + j, (load_n<T>(x + at + j, count) - m) * r * w + b, count);
+      });
+    });
+    return;
+  }
   for_channels<T>(threads, outer, channels, inner, [&](const auto& line, int64_t c, int count) {
     const Vec<T> w = of_channels<T>(weight, c, count, inner > 1, 1);
     const Vec<T> b = of_channels<T>(bias, c, count, inner > 1, 0);
@@ -255,6 +344,44 @@ void batch_fast(T* y, T* mean, T* var, T* rstd, const T* x, const T* weight, con
 template <class T>
 void batch_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, const T* mean,
                const T* rstd, int64_t outer, int64_t channels, int64_t inner) {
+  if (inner > 1 && ImagePieces::fit<T>(outer * channels * inner)) {
+    const ImagePieces pieces(outer, channels, inner);
+    const int64_t groups = pieces.groups();
+    T* const own = static_cast<T*>(scratch(2 * (groups + 1) * channels * sizeof(T)));
+    pieces.each(true, [&](int64_t group, int64_t image, int64_t images, int64_t c) {
+      const int64_t at = (image * channels + c) * inner;
+      const Vec<T> m = splat<T>(mean[c]), r = splat<T>(rstd[c]);
+      Vec<T> total[2] = {};
+      Rows<T>{images, channels * inner, {inner}}.add_up(
+          total, [&](int64_t j, int count, auto& way) {
+            const Vec<T> h = load_n<T>(g + at + j, count);
+            way[0] += h;
+            way[1] += h * ((load_n<T>(x + at + j, count) - m) * r);
+          });
+      own[2 * group * channels + c] = sum<T>(total[0]);
+      own[(2 * group + 1) * channels + c] = sum<T>(total[1]);
+    });
+    T* const all = own + 2 * groups * channels;  // db, then dw
+    for (int64_t c = 0; c < 2 * channels; ++c) all[c] = 0;
+    for (int64_t k = 0; k < groups; ++k)
+      for (int64_t c = 0; c < 2 * channels; ++c) all[c] += own[2 * k * channels + c];
+    if (db != nullptr) std::memcpy(db, all, channels * sizeof(T));
+    if (dw != nullptr) std::memcpy(dw, all + channels, channels * sizeof(T));
+    const T size = static_cast<T>(outer * inner);
+    if (dx != nullptr)
+      pieces.each(true, [&](int64_t, int64_t image, int64_t images, int64_t c) {
+        const int64_t at = (image * channels + c) * inner;
+        const Vec<T> m = splat<T>(mean[c]), r = splat<T>(rstd[c]);
+        const Vec<T> w = splat<T>(weight == nullptr ? T(1) : weight[c]);
+        const Vec<T> a = all[c] * w / size, b = all[channels + c] * w / size;
+        Rows<T>{images, channels * inner, {inner}}.each([&](int64_t j, int count) {
+          const Vec<T> z = (load_n<T>(x + at + j, count) - m) * r;
+          store_n<T>(dx + at + j, r * (load_n<T>(g + at + j, count) * w - a - z * b), count);
+        });
+      });
+    release(own);
+    return;
+  }
   for_channels<T>(true, outer, channels, inner, [&](const auto& line, int64_t c, int count) {
     Vec<T> w, b;
     normalise_vjp(line, dx == nullptr ? nullptr : dx + c * inner, w, b, g + c * inner,
