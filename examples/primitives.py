@@ -18,8 +18,9 @@ import numpy as np
 from common import parser, table
 
 import minitensor as mt
-from minitensor import graph, soft
+from minitensor import soft
 from minitensor.func import jvp, vjp
+from minitensor.graph import record
 from minitensor.op import OPS, Op, Sample
 
 STEP = 1e-6
@@ -42,7 +43,7 @@ def check(op: Op, sample: Sample) -> tuple[int, float, float] | None:
         given = list(args)
         for i, x in zip(at, chosen, strict=True):
             given[i] = x
-        out = graph.apply(op, *given, **sample.params)
+        out = record.apply(op, *given, **sample.params)
         return tuple(y for y in (out if isinstance(out, tuple) else (out,)) if y.is_floating_point())
 
     xs = tuple(args[i] for i in at)

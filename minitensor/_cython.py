@@ -1,4 +1,4 @@
-"""What graph.py uses of the module `cython`, for running it uncompiled where Cython is absent."""
+"""What the graph uses of the module `cython`, for running uncompiled where Cython is absent."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ def _same(x: T) -> T:
     return x
 
 
-cclass = final = cfunc = inline = _same
+cclass = final = cfunc = ccall = inline = _same
 
 
 def freelist(size: int) -> Callable[[T], T]:

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from . import graph, pytree, random
+from . import pytree, random
 from .errors import GraphError, ShapeError
-from .graph import Level, apply
+from .graph import backward, modes, views
+from .graph.forward import Level
+from .graph.record import apply
+from .graph.tensors import Tensor, make_layered, wrap
 from .ops import shape as shapes
 from .ops.common import raw
 
@@ -72,7 +75,7 @@ class Batched:
             )
         if value.array.shape != x.array.shape:
             raise ShapeError(f"{name}: the result has shape {value.array.shape}, the tensor to write {x.array.shape}")
-        graph.assign(name, self.level.beneath(x), self.level.batched(value))
+        views.assign(name, self.level.beneath(x), self.level.batched(value))
 
     def differentiate(self, outputs: Any, grads: Any, inputs: Any, *flags: bool) -> list[Any]:
         """The walk back from outputs under this layer: each element of the batch for itself."""
@@ -86,7 +89,7 @@ class Batched:
         if any(y is None for y in ys):
             raise GraphError("grad: inside vmap an output does not depend on the batch")
         seeds = [self.level.batched(g) for g in grads]
-        found = graph.differentiate(ys, seeds, [self.level.beneath(x) for x in inputs], *flags)
+        found = backward.differentiate(ys, seeds, [self.level.beneath(x) for x in inputs], *flags)
         return [None if g is None else self.level.wrap(g) for g in found]
 
 
@@ -102,11 +105,11 @@ class BatchLevel(Level):
     def __init__(self, size: int, randomness: str) -> None:
         super().__init__()
         self.size, self.randomness = size, randomness
-        graph.batch_levels().append(self)
+        modes.batch_levels().append(self)
 
     def close(self) -> None:
         """Ends it."""
-        graph.batch_levels().remove(self)
+        modes.batch_levels().remove(self)
         super().close()
 
     def wrap(self, x: Any) -> Any:
@@ -122,7 +125,7 @@ class BatchLevel(Level):
         # NumPy has ways to the elements that a class cannot close: what goes them finds no sensible number.
         kind = array.dtype.kind
         array.fill(np.nan if kind == "f" else True if kind == "b" else np.iinfo(array.dtype).min)
-        return graph.make_layered(array, Batched(self, x))
+        return make_layered(array, Batched(self, x))
 
     def beneath(self, x: Any) -> Any:
         """What lies under this layer of a tensor, with the batch in axis 0; None for one without the layer."""
@@ -140,12 +143,12 @@ class BatchLevel(Level):
             before()
             some_args, some_kwargs = pytree.rebuild(tree, row)
             form[:] = [function(*some_args, **some_kwargs)]
-            return tuple([y for y in pytree.leaves(form[0]) if isinstance(y, graph.Tensor)])
+            return tuple([y for y in pytree.leaves(form[0]) if isinstance(y, Tensor)])
 
         flags = [x is not None for x in below]
         values = [x if b is None else b for x, b in zip(given, below, strict=True)]
         made = iter(self.wrap(one_by_one(one, values, flags, self.size)))
-        return pytree.tree_map(lambda y: next(made) if isinstance(y, graph.Tensor) else y, form[0])
+        return pytree.tree_map(lambda y: next(made) if isinstance(y, Tensor) else y, form[0])
 
     def draw(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """`function`, which draws random numbers: the same for all elements, or others for each."""
@@ -156,7 +159,7 @@ class BatchLevel(Level):
                 "give it randomness='same' or 'different', or draw them outside"
             )
         found = [self.beneath(x) is not None for x in pytree.leaves((args, kwargs))]
-        levels = graph.batch_levels()
+        levels = modes.batch_levels()
         levels.remove(self)
         try:
             if self.randomness == "same":
@@ -203,13 +206,13 @@ def everywhere(x: Any) -> Any:
     def under(x: Any, levels: list[Any]) -> Any:
         return levels[-1].wrap(under(levels[-1].batched(x), levels[:-1])) if levels else x
 
-    return under(x, graph.batch_levels())
+    return under(x, modes.batch_levels())
 
 
 @contextmanager
 def inside(level: BatchLevel) -> Iterator[None]:
     """While it is open, so is the vmap again that `outside` has hidden."""
-    levels = graph.batch_levels()
+    levels = modes.batch_levels()
     before = levels[:]
     levels[:] = [x for x in before if x is not level] + [level]
     try:
@@ -221,7 +224,7 @@ def inside(level: BatchLevel) -> Iterator[None]:
 @contextmanager
 def outside() -> Iterator[None]:
     """While it is open, no vmap is: for what runs on the tensors beneath them all."""
-    levels = graph.batch_levels()
+    levels = modes.batch_levels()
     before = levels[:]
     levels.clear()
     try:
@@ -247,12 +250,10 @@ def one_by_one(
 ) -> Any:
     """`run` once for each element of the batch: slow, and right for every operator. A `view` is not to be written."""
     if size == 0:
-        zeros = [
-            graph.wrap(np.zeros(a.array.shape[1:], a.array.dtype)) if f else a for a, f in zip(args, flags, strict=True)
-        ]
+        zeros = [wrap(np.zeros(a.array.shape[1:], a.array.dtype)) if f else a for a, f in zip(args, flags, strict=True)]
         made = run(*zeros)
         outs = made if isinstance(made, tuple) else (made,)
-        empty = tuple([graph.wrap(np.zeros((0, *y.array.shape), y.array.dtype)) for y in outs])
+        empty = tuple([wrap(np.zeros((0, *y.array.shape), y.array.dtype)) for y in outs])
         return empty if isinstance(made, tuple) else empty[0]
     columns = [shapes.unbind(a, 0) if f else (a,) * size for a, f in zip(args, flags, strict=True)]
     rows = [run(*row) for row in zip(*columns, strict=True)] if columns else [run() for _ in range(size)]

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import cpu, graph
+from . import cpu
 from .arguments import above_zero, positive
+from .graph import modes
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ def _info(arguments: argparse.Namespace) -> int:
         "kernels": f"{cpu.rung()}, of {', '.join(cpu.RUNGS)} (MINITENSOR_KERNELS)",
         "products": f"{cpu.matmul_engine()} (set_float32_matmul_precision)",
         "threads": f"{cpu.get_num_threads()} (MINITENSOR_NUM_THREADS)",
-        "graph layer": "compiled by Cython" if graph.is_compiled() else "pure Python, to step through",
+        "graph layer": "compiled by Cython" if modes.is_compiled() else "pure Python, to step through",
         "package": str(Path(__file__).parent),
     }
     for name, value in lines.items():

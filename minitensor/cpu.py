@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-from . import _core, graph
+from . import _core
 from .errors import ShapeError
+from .graph import modes
 
 RUNGS = ("reference", "naive", "blocked", "simd", "fast")
 
@@ -18,7 +19,7 @@ class _Switch:
     """A setting that has been made; as a context manager it is undone at the end."""
 
     def __init__(self, isa: str, rung: str) -> None:
-        self._before = (_core.isa(), _core.rung(), graph.uses_reference())
+        self._before = (_core.isa(), _core.rung(), modes.uses_reference())
         self._wanted = (isa, rung)
         _set(isa, rung)
 
@@ -31,7 +32,7 @@ class _Switch:
         isa, rung, reference = self._before
         _core.use_isa(isa)
         _core.use_rung(rung)
-        graph.use_reference(reference)
+        modes.use_reference(reference)
 
 
 def _set(isa: str, rung: str) -> None:
@@ -40,7 +41,7 @@ def _set(isa: str, rung: str) -> None:
         _core.use_isa(isa)
     if rung not in ("", "reference"):
         _core.use_rung(rung)
-    graph.use_reference(reference)
+    modes.use_reference(reference)
 
 
 def isas() -> list[str]:
@@ -54,7 +55,7 @@ def isas() -> list[str]:
 
 def isa() -> str:
     """The instruction set in force: "reference", "generic", "avx2", "avx512" or "neon"."""
-    return "reference" if graph.uses_reference() else str(_core.isa())
+    return "reference" if modes.uses_reference() else str(_core.isa())
 
 
 def use(isa: str) -> _Switch:
@@ -73,7 +74,7 @@ def use(isa: str) -> _Switch:
 
 def rung() -> str:
     """The rung of kernels in force: "reference", "naive", "blocked", "simd" or "fast"."""
-    return "reference" if graph.uses_reference() else str(_core.rung())
+    return "reference" if modes.uses_reference() else str(_core.rung())
 
 
 def kernels(rung: str) -> _Switch:
@@ -99,7 +100,7 @@ def matmul_engine() -> str:
     >>> mt.cpu.matmul_engine()
     'float32'
     """
-    return "float32" if graph.uses_reference() else str(_core.engine())
+    return "float32" if modes.uses_reference() else str(_core.engine())
 
 
 def split_products(parts: int) -> None:

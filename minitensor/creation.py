@@ -17,7 +17,7 @@ import numpy as np
 from . import dtypes
 from .device import check
 from .errors import ComplexError, DtypeError, OutOfMemoryError, ShapeError
-from .graph import vmap_layer, wrap
+from .graph.tensors import vmap_layer, wrap
 from .ops.common import array_of, raw, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, creation, graph, pytree
+from . import batching, creation, pytree
 from .autograd.modes import enable_grad
 from .errors import (
     ArgumentError,
@@ -24,6 +24,8 @@ from .errors import (
     MissingModuleError,
     ShapeError,
 )
+from .graph import backward, forward, modes
+from .graph.tensors import as_leaf, outside, wrap
 from .ops import shape as shapes
 from .tensor import Tensor
 
@@ -72,7 +74,7 @@ def _variable(name: str, x: Any) -> Any:
     if not x.is_floating_point():
         raise DtypeError(f"{name}: only floating tensors have derivatives, not {x.dtype.name}")
     x = batching.everywhere(x)
-    return shapes.clone(x) if x.requires_grad else graph.as_leaf(x)
+    return shapes.clone(x) if x.requires_grad else as_leaf(x)
 
 
 class _Reverse:
@@ -81,7 +83,7 @@ class _Reverse:
     def __init__(self, name: str, func: Callable[..., Any], inputs: Any, has_aux: bool) -> None:
         self.name, self.inputs = name, inputs
         given = _tensors(name, "the inputs", inputs)
-        outside = graph.grad_enabled()
+        recording = modes.grad_enabled()
         with enable_grad():
             self.variables = [_variable(name, x) for x in given]
             out = func(pytree.rebuild(inputs, self.variables))
@@ -94,28 +96,28 @@ class _Reverse:
         self.outputs = _tensors(name, "the outputs", out)
         # Whether something beside the inputs' values leads to the outputs: then derivatives are recorded too.
         below = [_bottom(v) for v in self.variables]
-        self.recorded = outside and (
+        self.recorded = recording and (
             any(x.requires_grad for x in given)
-            or any(all(x is not b for b in below) for x in graph.leaves(self.outputs))
+            or any(all(x is not b for b in below) for x in backward.leaves(self.outputs))
         )
 
     def released(self, tree: Any) -> Any:
         """Results as the caller gets them: outside the graph, if only the inputs led to them."""
         if self.recorded:
             return tree
-        return pytree.tree_map(lambda x: graph.outside(x) if isinstance(x, Tensor) else x, tree)
+        return pytree.tree_map(lambda x: outside(x) if isinstance(x, Tensor) else x, tree)
 
     def gradients(self, cotangents: Sequence[Any], retain: bool = True) -> Any:
         """The inputs' gradients, in their form; zeros where the outputs do not depend on one."""
-        record = graph.grad_enabled() and (self.recorded or any(c.requires_grad for c in cotangents))
+        record = modes.grad_enabled() and (self.recorded or any(c.requires_grad for c in cotangents))
         pairs = [(y, c) for y, c in zip(self.outputs, cotangents, strict=True) if y.requires_grad]
         found: list[Any] = [None] * len(self.variables)
         if pairs:
-            found = graph.differentiate(
+            found = backward.differentiate(
                 [y for y, _ in pairs], [c for _, c in pairs], self.variables, retain, record, True
             )
         zeros = [creation.zeros_like(v) if g is None else g for g, v in zip(found, self.variables, strict=True)]
-        return pytree.rebuild(self.inputs, zeros if record else [graph.outside(g) for g in zeros])
+        return pytree.rebuild(self.inputs, zeros if record else [outside(g) for g in zeros])
 
 
 def _bottom(x: Any) -> Any:
@@ -233,14 +235,14 @@ def jvp(
             raise ShapeError(f"jvp: a tangent of shape {tuple(t.shape)} for a primal of shape {tuple(x.shape)}")
         if not x.is_floating_point():
             raise DtypeError(f"jvp: only floating tensors have derivatives, not {x.dtype.name}")
-    level = graph.Level()
+    level = forward.Level()
     try:
-        duals = [graph.make_dual(level, x, t.to(x.dtype)) for x, t in zip(xs, ts, strict=True)]
+        duals = [forward.make_dual(level, x, t.to(x.dtype)) for x, t in zip(xs, ts, strict=True)]
         out, aux = func(*pytree.rebuild(primals, duals)), None
         if has_aux:
             out, aux = out
-        pairs = [graph.unpack_dual(level, y) for y in _tensors("jvp", "the outputs", out)]
-        aux = pytree.tree_map(lambda x: graph.unpack_dual(level, x)[0] if isinstance(x, Tensor) else x, aux)
+        pairs = [forward.unpack_dual(level, y) for y in _tensors("jvp", "the outputs", out)]
+        aux = pytree.tree_map(lambda x: forward.unpack_dual(level, x)[0] if isinstance(x, Tensor) else x, aux)
     finally:
         level.close()
     if strict and any(t is None for _, t in pairs):
@@ -274,8 +276,8 @@ def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..
         live = [(g, t) for g, t in zip(pulled, given, strict=True) if g.requires_grad]
         found: list[Any] = [None] * len(seeds)
         if live:
-            record = graph.grad_enabled() and (run.recorded or any(t.requires_grad for t in given))
-            found = graph.differentiate([g for g, _ in live], [t for _, t in live], seeds, True, record, True)
+            record = modes.grad_enabled() and (run.recorded or any(t.requires_grad for t in given))
+            found = backward.differentiate([g for g, _ in live], [t for _, t in live], seeds, True, record, True)
         filled = [creation.zeros_like(s).detach() if g is None else g for g, s in zip(found, seeds, strict=True)]
         return pytree.rebuild(run.out, filled)
 
@@ -402,7 +404,7 @@ def _basis(tensors: Sequence[Any]) -> list[Any]:
     for x, n in zip(tensors, sizes, strict=True):
         rows = np.zeros((sum(sizes), n), x.array.dtype)
         rows[start : start + n] = np.eye(n, dtype=x.array.dtype)
-        out.append(graph.wrap(rows.reshape(sum(sizes), *x.array.shape)))
+        out.append(wrap(rows.reshape(sum(sizes), *x.array.shape)))
         start += n
     return out
 

@@ -28,10 +28,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import batching, creation, func, graph, pytree
+from . import batching, creation, func, pytree
 from .autograd.function import Function
 from .autograd.modes import enable_grad, no_grad
 from .errors import DtypeError, GraphError, LinAlgError, ShapeError, UsedAfterVmapError
+from .graph import backward, forward, modes, nodes
+from .graph.tensors import Dual, as_leaf, outside, wrap
 from .ops import shape as shapes
 from .ops.linalg import vecdot
 from .ops.solve import solve
@@ -62,7 +64,7 @@ def _plain(x: Any) -> Any:
     """A tensor as its first element under each vmap, and without tangents: of the same shape and dtype."""
     while isinstance(x, Tensor) and x.layer is not None:
         layer: Any = x.layer
-        if isinstance(layer, graph.Dual):
+        if isinstance(layer, Dual):
             x = layer.primal
         else:
             below = layer.tensor
@@ -73,7 +75,7 @@ def _plain(x: Any) -> Any:
 def _split(level: Any, x: Any) -> tuple[Any, Any]:
     """(`x` without the tangent of a level of forward mode, that tangent or None), also beneath higher levels."""
     layer: Any = x.layer
-    if not isinstance(layer, graph.Dual):
+    if not isinstance(layer, Dual):
         return x, None
     if not layer.level.alive:
         return _split(level, layer.primal)
@@ -83,10 +85,10 @@ def _split(level: Any, x: Any) -> tuple[Any, Any]:
         return x, None
     (p, dp), (t, dt) = _split(level, layer.primal), _split(level, layer.tangent)
     if dp is not None and dt is not None:
-        dp = graph.make_dual(layer.level, dp, dt)
+        dp = forward.make_dual(layer.level, dp, dt)
     elif dt is not None:
-        dp = graph.make_dual(layer.level, creation.zeros_like(dt), dt)
-    return graph.make_dual(layer.level, p, t), dp
+        dp = forward.make_dual(layer.level, creation.zeros_like(dt), dt)
+    return forward.make_dual(layer.level, p, t), dp
 
 
 # --- what a function uses beside its arguments ------------------------------------------------------------------------
@@ -125,9 +127,9 @@ def _captures(name: str, run: Callable[[], Any]) -> list[Any]:
         return [y]
     leaves = [x for x, _ in meets if isinstance(x, Tensor)]
     inner = [(node, index) for node, index in meets if not isinstance(node, Tensor)]
-    grads = graph.differentiate([y], [y.detach()], [graph.at_edge(*edge) for edge in inner], True, False, True)
+    grads = backward.differentiate([y], [y.detach()], [nodes.at_edge(*edge) for edge in inner], True, False, True)
     return leaves + [
-        graph.at_edge(*edge, np.broadcast_to(np.zeros((), g.array.dtype), g.array.shape))
+        nodes.at_edge(*edge, np.broadcast_to(np.zeros((), g.array.dtype), g.array.shape))
         for edge, g in zip(inner, grads, strict=True)
     ]
 
@@ -157,13 +159,13 @@ def _pull(function: Callable[..., Any], args: Sequence[Any], edges: Sequence[Any
 
     An argument may itself have been made from another, or from what lies behind an edge: that way is shut meanwhile.
     """
-    record, gate = graph.grad_enabled(), [False]
+    record, gate = modes.grad_enabled(), [False]
     with enable_grad():
-        own = [_Gate.apply(gate, v) if v.requires_grad else graph.as_leaf(v) for v in args]
+        own = [_Gate.apply(gate, v) if v.requires_grad else as_leaf(v) for v in args]
         y = function(*own)
     if not y.requires_grad:
         return [None] * (len(args) + len(edges))
-    found = graph.differentiate([y], [u], [*own, *edges], True, record, True)
+    found = backward.differentiate([y], [u], [*own, *edges], True, record, True)
     gate[0] = True
     return found
 
@@ -197,7 +199,7 @@ class _Equations:
             y = run()
             if isinstance(y.layer, batching.Batched):
                 self.batch = y.layer.level
-            while isinstance(y.layer, graph.Dual) and y.layer.level.alive:
+            while isinstance(y.layer, Dual) and y.layer.level.alive:
                 self.levels.append(y.layer.level)
                 y = run()
         size = sum(x.array.size for x in given)
@@ -212,13 +214,13 @@ class _Equations:
             given = [x.to(dtype) for x in given]
             plain = [x.to(dtype) for x in plain]
             self.like = pytree.rebuild(x0, given)
-        if graph.grad_enabled() and self.batch is None:
+        if modes.grad_enabled() and self.batch is None:
             self.edges = _captures(name, run)
-        if self.levels and graph.grad_enabled():  # does the value lead to all the leaves that the dual leads to?
+        if self.levels and modes.grad_enabled():  # does the value lead to all the leaves that the dual leads to?
             with batching.outside(), enable_grad():
                 value, dual = run(), self.hiding([]).residual(_pack(pytree.rebuild(x0, plain)), *stand)
-            known = {id(x) for x in graph.leaves([value] if value.requires_grad else [])}
-            if dual.requires_grad and any(id(x) not in known for x in graph.leaves([dual])):
+            known = {id(x) for x in backward.leaves([value] if value.requires_grad else [])}
+            if dual.requires_grad and any(id(x) not in known for x in backward.leaves([dual])):
                 self.refuse_mixed()
         self.start = _pack(self.like)
 
@@ -323,7 +325,7 @@ class _Task:
         e = self.equations
         if e.batch is not None:
             return self.together(e.batch)
-        x = _Root.apply(self, graph.outside(e.start), *e.leaves, *e.edges)
+        x = _Root.apply(self, outside(e.start), *e.leaves, *e.edges)
         for k in reversed(range(len(e.levels))):
             x = self.moved(x, e.levels[:k], e.levels[k])
         return _unpack(e.like, x)
@@ -359,7 +361,7 @@ class _Task:
         task = _Task(e.hiding([*hidden, level]), self.solver, self.linear_solver)
         with batching.outside():
             t = task.linear(below[0], below[1:], -left, False)
-        return x + graph.make_dual(level, creation.zeros_like(below[0]), t)
+        return x + forward.make_dual(level, creation.zeros_like(below[0]), t)
 
     def solve(self, x0: Any, leaves: list[Any]) -> Any:
         """The solution as a vector outside the graph."""
@@ -393,7 +395,7 @@ class _Task:
                 if callable(how):
                     return creation.as_tensor(how(lambda r: product(r, x, *leaves), b)).to(b.dtype)
                 method = _conjugate_gradients if how == "cg" else _gmres
-                return graph.wrap(method(e.name, lambda v: product(graph.wrap(v), x, *leaves).array, b.array))
+                return wrap(method(e.name, lambda v: product(wrap(v), x, *leaves).array, b.array))
 
         system = _Equations(
             e.name,
@@ -683,7 +685,7 @@ def min(f: Callable[..., Any], x0: Any, *theta: Any, **options: Any) -> Any:
 
 
 def _value_edges(e: _Equations, value: Any, z: Any) -> list[Any]:
-    if not graph.grad_enabled():
+    if not modes.grad_enabled():
         return []
     plain, leaves = pytree.tree_map(_plain, z), [_plain(x) for x in e.leaves]
     return _captures("min", lambda: value(plain, *e.thetas(leaves)))

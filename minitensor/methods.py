@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from . import graph, random
+from . import random
 from .errors import DtypeError
-from .graph import assign, check_writable, snapshot
+from .graph import tensors, views
+from .graph.views import assign, check_writable, snapshot
 from .ops import (
     activation,
     arithmetic,
@@ -69,7 +70,7 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def need_tensor(name: str, input: Any) -> None:
     """Raises DtypeError for what is no tensor, an ndarray too."""
-    if not isinstance(input, graph.Tensor):
+    if not isinstance(input, tensors.Tensor):
         raise DtypeError(f"{name}: expected a tensor, got {type(input).__name__} {input!r:.40}")
 
 
@@ -78,7 +79,7 @@ def become(function: Callable[..., Any]) -> Callable[..., Any]:
     name = function.__name__ + "_"
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        graph.become(name, self, lambda x: function(x, *args, **kwargs))
+        views.become(name, self, lambda x: function(x, *args, **kwargs))
         return self
 
     method.__name__ = name
@@ -98,13 +99,13 @@ def _or_never(function: Callable[..., Any]) -> Callable[..., Any]:
     """An operator that leaves what is no number, as None, to Python: such things are not equal."""
 
     def method(self: Any, other: Any) -> Any:
-        number = isinstance(other, (graph.Tensor, int, float, np.ndarray, np.generic, complex))
+        number = isinstance(other, (tensors.Tensor, int, float, np.ndarray, np.generic, complex))
         return function(self, other) if number else NotImplemented
 
     return method
 
 
-class Methods(graph.Tensor):
+class Methods(tensors.Tensor):
     """What the class of tensors gets from the families of operators."""
 
     # --- indexing -----------------------------------------------------------------------------------------------------

@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from . import batching, creation, graph, pytree
+from . import batching, creation, pytree
 from .autograd.function import Function
 from .autograd.modes import enable_grad, no_grad
 from .errors import ConvergenceError, DtypeError, ShapeError, TimesError
+from .graph import modes, tensors
 from .implicit import _pull, root
 from .ops import shape as shapes
 from .ops.common import elements
@@ -350,7 +351,7 @@ class _Adjoint(Function):
             found = _pull(lambda t, y: problem.field(t, y), [_wanted(t), _wanted(y)], params, -a)
             like = [t, y, *params]
             filled = [creation.zeros_like(x) if d is None else d for x, d in zip(like, found, strict=True)]
-            dy = dy if graph.grad_enabled() else dy.detach()
+            dy = dy if modes.grad_enabled() else dy.detach()
             return (dy, filled[1], *([filled[0]] if wants_t else []), *filled[2:])
 
         with batching.outside():
@@ -376,7 +377,7 @@ class _Adjoint(Function):
 
 def _wanted(x: Any) -> Any:
     """x as something to differentiate by."""
-    return x if x.requires_grad else graph.as_leaf(x)
+    return x if x.requires_grad else tensors.as_leaf(x)
 
 
 class _Step:
@@ -430,7 +431,7 @@ def odeint_adjoint(
     given = list(func.parameters()) if adjoint_params is None else list(adjoint_params)
     params = [p for p in given if p.requires_grad]
     problem = _Problem("odeint_adjoint", func, y0, t, method, options)
-    if layered([problem.y0, problem.t, *given]) or not graph.grad_enabled():
+    if layered([problem.y0, problem.t, *given]) or not modes.grad_enabled():
         return problem.result(problem.states(rtol, atol))
     back_method = problem.method if adjoint_method is None else adjoint_method
     if problem.method == back_method == "leapfrog":

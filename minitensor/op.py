@@ -56,7 +56,7 @@ class Op:
     (each rule, a product by a diagonal, is its own transpose) or a function `jvp(tangents, *saved, **params)` where
     a tangent may be None. None: the vjp is differentiated in its cotangent, which always works.
 
-    `kernel` is the short way that `graph.apply_flat` takes for small tensors: `kernel(*arrays, *parameters)`, by
+    `kernel` is the short way that `apply_flat` takes for small tensors: `kernel(*arrays, *parameters)`, by
     position, the parameters in the order of `names`, gives the bare output, or None where it does not take them. The
     saved values are then those of `saves`: argument i for i, the output for -1, the shape of argument i for SHAPE + i,
     all shapes for SHAPES. With a kernel, `forward` need not be given. A variadic operator's kernel takes the arrays as

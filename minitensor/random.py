@@ -15,7 +15,9 @@ from . import dtypes, generator
 from .device import check as check_device
 from .errors import DtypeError, ShapeError
 from .generator import memory_axes
-from .graph import assign, check_writable, records, wrap
+from .graph.record import records
+from .graph.tensors import wrap
+from .graph.views import assign, check_writable
 from .ops.common import draws_numbers, raw
 from .ops.indexing import setitem
 from .ops.shape import new_sizes

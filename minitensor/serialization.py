@@ -30,7 +30,7 @@ import numpy as np
 from . import dtypes
 from .device import check as check_device
 from .errors import DtypeError
-from .graph import Tensor, wrap
+from .graph.tensors import Tensor, wrap
 
 __all__ = ["CheckpointError", "load", "read_metadata", "save"]
 

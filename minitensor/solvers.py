@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from . import creation, func, graph, pytree
+from . import creation, func, pytree
 from .autograd.modes import enable_grad, no_grad
 from .errors import ConvergenceError, ShapeError
+from .graph import tensors
 from .ops import shape as shapes
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -118,15 +119,15 @@ def _newton(e: Any, x0: Any, leaves: list[Any], tol: float | None, max_iter: int
 
     def residual(x: Array) -> Array:
         with no_grad():
-            return e.residual(graph.wrap(x), *leaves).array  # type: ignore[no-any-return]
+            return e.residual(tensors.wrap(x), *leaves).array  # type: ignore[no-any-return]
 
     def step(x: Array, f: Array) -> tuple[Array, bool]:  # and whether it solves A d = -f
         if len(x) > DIRECT:
-            _, push = func.linearize(lambda x: e.residual(x, *leaves), graph.wrap(x))
+            _, push = func.linearize(lambda x: e.residual(x, *leaves), tensors.wrap(x))
             with no_grad():
-                d = _gmres(e.name, lambda v: push(graph.wrap(v)).array, -f, check=False)
-                return d, bool(np.linalg.norm(push(graph.wrap(d)).array + f) < 0.1 * np.linalg.norm(f))
-        _, pull = func.vjp(lambda x: e.residual(x, *leaves), graph.wrap(x))
+                d = _gmres(e.name, lambda v: push(tensors.wrap(v)).array, -f, check=False)
+                return d, bool(np.linalg.norm(push(tensors.wrap(d)).array + f) < 0.1 * np.linalg.norm(f))
+        _, pull = func.vjp(lambda x: e.residual(x, *leaves), tensors.wrap(x))
         a = func.vmap(lambda row: pull(row)[0])(creation.eye(len(x), dtype=x0.dtype)).array
         if not np.isfinite(a).all():
             return np.full_like(x, np.nan), False
@@ -145,7 +146,7 @@ def _newton(e: Any, x0: Any, leaves: list[Any], tol: float | None, max_iter: int
     last = np.inf
     for _ in range(max_iter):
         if _largest(f) == 0 or (tol is not None and _largest(f) <= tol):
-            return graph.wrap(x)
+            return tensors.wrap(x)
         d, solved = step(x, f)
         last = _largest(d) if solved else np.inf
         if not np.isfinite(_largest(d)):
@@ -165,7 +166,7 @@ def _newton(e: Any, x0: Any, leaves: list[Any], tol: float | None, max_iter: int
     # What is left of the way to the root, as Newton's method measures it.
     if need and not last <= eps**0.5 * (1 + _largest(x)) and not (tol is not None and _largest(f) <= tol):
         raise _not_converged(e.name, "Newton's method", max_iter, "largest residual", _largest(f))
-    return graph.wrap(x)
+    return tensors.wrap(x)
 
 
 def _anderson(e: Any, x0: Any, leaves: list[Any], tol: float | None, max_iter: int, memory: int = 5) -> Any:
@@ -173,7 +174,7 @@ def _anderson(e: Any, x0: Any, leaves: list[Any], tol: float | None, max_iter: i
 
     def residual(x: Array) -> Array:  # f(x) - x
         with no_grad():
-            return e.residual(graph.wrap(x), *leaves).array  # type: ignore[no-any-return]
+            return e.residual(tensors.wrap(x), *leaves).array  # type: ignore[no-any-return]
 
     x = x0.array.copy()
     eps = float(np.finfo(x.dtype).eps)
@@ -201,9 +202,9 @@ def _anderson(e: Any, x0: Any, leaves: list[Any], tol: float | None, max_iter: i
         else:
             x = x + r
     if best_size <= (eps**0.75 * (1 + _largest(best)) if tol is None else tol):
-        return graph.wrap(best)
+        return tensors.wrap(best)
     try:  # no contraction there: Newton's method needs none
-        return _newton(e, graph.wrap(best) if np.isfinite(best_size) else x0, leaves, tol, 100)
+        return _newton(e, tensors.wrap(best) if np.isfinite(best_size) else x0, leaves, tol, 100)
     except ConvergenceError:
         raise _not_converged(e.name, "Anderson's iteration", max_iter, "largest f(x) - x", best_size) from None
 
@@ -217,14 +218,14 @@ class _Objective:
 
     def value(self, x: Array) -> float:
         with no_grad():
-            return float(self.f(_unpack(self.e.like, graph.wrap(x)), *self.theta).array)
+            return float(self.f(_unpack(self.e.like, tensors.wrap(x)), *self.theta).array)
 
     def gradient(self, x: Array) -> Array:
-        return self.e.residual(graph.wrap(x), *self.leaves).detach().array  # type: ignore[no-any-return]
+        return self.e.residual(tensors.wrap(x), *self.leaves).detach().array  # type: ignore[no-any-return]
 
     def hessian(self, x: Array) -> Array:
-        _, pull = func.vjp(lambda x: self.e.residual(x, *self.leaves), graph.wrap(x))
-        return func.vmap(lambda row: pull(row)[0])(creation.eye(len(x), dtype=graph.wrap(x).dtype)).detach().array  # type: ignore[no-any-return]
+        _, pull = func.vjp(lambda x: self.e.residual(x, *self.leaves), tensors.wrap(x))
+        return func.vmap(lambda row: pull(row)[0])(creation.eye(len(x), dtype=tensors.wrap(x).dtype)).detach().array  # type: ignore[no-any-return]
 
 
 def _descend(o: _Objective, x0: Any, tol: float | None, max_iter: int, how: str) -> Any:
@@ -276,7 +277,7 @@ def _descend(o: _Objective, x0: Any, tol: float | None, max_iter: int, how: str)
         if float(s @ y) > 1e-12 * float(np.linalg.norm(s)) * float(np.linalg.norm(y)):
             pairs = [*pairs[-9:], (s, y)]
         x, value, g = moved, new, ng
-    return graph.wrap(x)
+    return tensors.wrap(x)
 
 
 def _two_loops(pairs: list[tuple[Array, Array]], g: Array) -> Array:
@@ -332,7 +333,7 @@ def _multipliers(e: Any, lagrangian: Any, ineq: Any, x: Any, leaves: list[Any]) 
             slack = ineq(at, *theta).array.reshape(-1) < -(np.finfo(x.array.dtype).eps ** (1 / 3))
         jacobian[:, : sizes[0]][:, slack] = 0
     weights = np.linalg.lstsq(jacobian, -base, rcond=None)[0].astype(x.array.dtype)
-    return shapes.cat([x, graph.wrap(weights)])
+    return shapes.cat([x, tensors.wrap(weights)])
 
 
 def _interior_point(
@@ -361,7 +362,7 @@ def _interior_point(
         return tuple([t.detach().array.astype(dtype) for t in parts(*_cut(v))])
 
     def _cut(v: Array) -> tuple[Any, Any, Any]:
-        return graph.wrap(v[:n].copy()), graph.wrap(v[n : n + m].copy()), graph.wrap(v[n + m : n + m + k].copy())
+        return tensors.wrap(v[:n].copy()), tensors.wrap(v[n : n + m].copy()), tensors.wrap(v[n + m : n + m + k].copy())
 
     def residual(v: Array, mu: float) -> Array:
         slope, g, h = values(v)
@@ -420,4 +421,4 @@ def _interior_point(
     left = _largest(residual(v, 0.0))
     if not left <= eps**0.5 * (1 + _largest(v)) and not (tol is not None and left <= tol):
         raise _not_converged(e.name, "the interior-point method", max_iter, "largest residual", left)
-    return graph.wrap(v[: n + m + k].copy())
+    return tensors.wrap(v[: n + m + k].copy())

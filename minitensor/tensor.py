@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, formatting, graph, naming
+from . import dtypes, formatting, naming
 from .device import CPU, check, strided
 from .device import device as Device
 from .device import layout as Layout
 from .errors import GraphError, ShapeError
-from .graph import RemovableHandle, assign, check_writable, wrap
+from .graph import algebra, nodes, tensors, views
+from .graph.nodes import RemovableHandle
+from .graph.tensors import wrap
+from .graph.views import assign, check_writable
 from .methods import Methods, in_place, need_tensor
 from .ops import (
     arithmetic,
@@ -101,8 +104,8 @@ class TensorType(type):
             made = creation.zeros(*(data or (0,)), dtype=dtype)
         if cls is Tensor:
             return made
-        out: Any = graph.Tensor.__new__(cls)  # type: ignore[arg-type]
-        graph.Tensor.__init__(out, made.array)
+        out: Any = tensors.Tensor.__new__(cls)  # type: ignore[arg-type]
+        tensors.Tensor.__init__(out, made.array)
         out.__init__(*data, **options)
         return out
 
@@ -284,7 +287,7 @@ class Tensor(Methods, metaclass=TensorType):
             raise TypeError(f"only a tensor with one element takes the format {spec!r}, not one of {self.array.shape}")
         return str(self)
 
-    __hash__ = graph.Tensor.__hash__  # of the object itself, though == compares the elements
+    __hash__ = tensors.Tensor.__hash__  # of the object itself, though == compares the elements
 
     # --- the graph ----------------------------------------------------------------------------------------------------
 
@@ -374,7 +377,7 @@ class Tensor(Methods, metaclass=TensorType):
             self.leaf_grad = g.clone() if have is None else have + g
 
         keep.retains = self  # type: ignore[attr-defined]
-        graph.add_hook(self, keep)
+        nodes.add_hook(self, keep)
 
     @property
     def retains_grad(self) -> bool:
@@ -394,7 +397,7 @@ class Tensor(Methods, metaclass=TensorType):
         """
         if not self.requires_grad:
             raise GraphError("register_hook: the tensor does not require gradients")
-        return RemovableHandle(graph.add_hook(self, hook), hook)
+        return RemovableHandle(nodes.add_hook(self, hook), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Has `hook` called with this leaf whenever backward has added to its `grad`.
@@ -715,7 +718,7 @@ class Tensor(Methods, metaclass=TensorType):
         wanted = new_sizes("resize_", size)
         count, flat = Size(wanted).numel(), self.array.reshape(-1)
         if self.array.flags.c_contiguous and count <= flat.size:
-            graph.become("resize_", self, lambda x: shapes.reshape(shapes.reshape(x, -1)[:count], wanted))
+            views.become("resize_", self, lambda x: shapes.reshape(shapes.reshape(x, -1)[:count], wanted))
             return self
         grown = np.zeros(count, flat.dtype)
         grown[: min(count, flat.size)] = flat[:count]
@@ -779,8 +782,8 @@ VERSIONED = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # NumPy knows DLPack
 
 
 def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:
-    out = graph.Tensor.__new__(cls)
-    graph.Tensor.__init__(out, array)
+    out = tensors.Tensor.__new__(cls)
+    tensors.Tensor.__init__(out, array)
     out.requires_grad = requires_grad
     out.__dict__.update(attributes)
     return out
@@ -790,9 +793,9 @@ def _cast(x: Any, dtype: Any) -> Any:
     return to_dtype(x, dtypes.of(dtype))
 
 
-graph.set_tensor_class(Tensor)
+tensors.set_tensor_class(Tensor)
 _CORE = frozenset(wrap(np.empty(0)).__dict__)
-graph.set_algebra(
+algebra.set_algebra(
     arithmetic.add,
     arithmetic.add_into,
     shapes.copy_of,

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import dtypes
 from .creation import from_numpy
-from .graph import wrap
+from .graph.tensors import wrap
 from .tensor import Tensor
 
 __all__ = ["assert_allclose", "assert_close"]

@@ -30,7 +30,7 @@ from .creation import as_tensor, zeros
 from .dtypes import get_default_dtype, of
 from .errors import ShapeError
 from .generator import default_generator
-from .graph import Tensor, wrap
+from .graph.tensors import Tensor, wrap
 from .nn import functional
 from .nn.module import Module
 from .utils.data import DataLoader, TensorDataset

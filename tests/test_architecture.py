@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import minitensor as mt
-from minitensor import _core, graph
+from minitensor import _core
+from minitensor.graph import modes
 from minitensor.op import OPS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,11 +85,28 @@ def test_imports_only_go_down(path):
 
 
 def test_the_graph_knows_no_operator_by_name():
-    text = (PACKAGE / "graph.py").read_text()
-    code = "\n".join(ast.unparse(node) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Compare))
+    trees = [ast.parse(path.read_text()) for path in (PACKAGE / "graph").glob("*.py")]
+    code = "\n".join(ast.unparse(node) for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Compare))
     kinds = {"linear", "multilinear", "elementwise"}  # of forward mode; one is also an operator's name
     named = [name for name in OPS if name not in kinds and re.search(rf"['\"]{name}['\"]", code)]
     assert named == []
+
+
+def test_the_modules_of_the_graph_import_only_from_those_above_them():
+    """In the order in which the package's docstring tells them; compiled, the .pxd says the same as the .py."""
+    folder = PACKAGE / "graph"
+    order = re.findall(r"^    (\w+)  +[\w`]", ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), re.M)
+    order = order[order.index("modes") :]
+    assert set(order) == {p.stem for p in folder.glob("*.py")} - {"__init__"}
+    for i, name in enumerate(order):
+        text = (folder / f"{name}.py").read_text()
+        uncompiled = re.findall(r"^    from \.(\w+) import \(?([\w,\s]+?)\)?$", text, re.M)
+        cimported = re.findall(r"^from \.(\w+) cimport (.+)$", (folder / f"{name}.pxd").read_text(), re.M)
+        assert {m: sorted(re.findall(r"\w+", n)) for m, n in uncompiled} == {
+            m: sorted(re.findall(r"\w+", n)) for m, n in cimported
+        }
+        for other in re.findall(r"^ *from \.(\w+) import", text, re.M):
+            assert other in order[:i], f"{name} imports {other}"
 
 
 def test_kernels_know_no_python_and_no_library():
@@ -174,7 +192,7 @@ def test_the_stub_is_up_to_date(tmp_path):
 
 def test_the_modules_are_compiled_where_they_say_so():
     assert _core.__file__.endswith(".so")
-    assert graph.is_compiled() != graph.__file__.endswith(".py")
+    assert modes.is_compiled() != modes.__file__.endswith(".py")
 
 
 def test_importing_loads_no_more_than_programs_need():

@@ -9,7 +9,6 @@ import pytest
 import test_ops
 
 import minitensor as mt
-from minitensor import graph
 from minitensor.errors import GraphError, IndexRangeError, ShapeError
 from minitensor.func import (
     functional_call,
@@ -24,6 +23,7 @@ from minitensor.func import (
     vjp,
     vmap,
 )
+from minitensor.graph import record
 
 F64 = mt.float64
 
@@ -63,7 +63,7 @@ def test_an_operator_on_a_batch_is_the_operator_on_each_element(op, sample, whic
         args = list(fixed)
         for i, x in zip(live, xs, strict=True):
             args[i] = x
-        return graph.apply(op, *args, **sample.params)
+        return record.apply(op, *args, **sample.params)
 
     have = vmap(run)(*[mt.from_numpy(np.stack([row[i] for row in rows])) for i in live])
     for k, row in enumerate(rows):

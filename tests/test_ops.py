@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 import minitensor as mt
-from minitensor import graph
 from minitensor.autograd import forward_ad
+from minitensor.graph import record
+from minitensor.graph.tensors import as_leaf
 from minitensor.op import OPS, Op, Sample
 
 H = 1e-6
@@ -59,7 +60,7 @@ def outputs(y) -> list:
 
 def call(op: Op, args, params):
     """The outputs of an operator as a list of tensors."""
-    return outputs(graph.apply(op, *args, **params))
+    return outputs(record.apply(op, *args, **params))
 
 
 def leaves(args, places):
@@ -193,7 +194,7 @@ def test_forward_mode(op, sample):
     with forward_ad.dual_level():
         duals = leaves(sample.args, ())
         for i in places:
-            duals[i] = graph.as_leaf(forward_ad.make_dual(duals[i], mt.from_numpy(v[i])))
+            duals[i] = as_leaf(forward_ad.make_dual(duals[i], mt.from_numpy(v[i])))
         pairs = [(y, u) for y, u in zip(call(op, duals, sample.params), us, strict=True) if y.requires_grad]
         found = [None] * len(places)
         if pairs:
@@ -225,7 +226,7 @@ def cast(args, dtype):
 def results(op, args, params, places):
     """Outputs, and gradients for cotangents that depend on the outputs' shapes alone, as arrays."""
     tensors = leaves(args, places)
-    ys = graph.apply(op, *tensors, **params)
+    ys = record.apply(op, *tensors, **params)
     ys = list(ys) if isinstance(ys, tuple) else [ys]
     arrays = [y.detach().array for y in ys]
     rng = np.random.default_rng(7)

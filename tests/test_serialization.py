@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitensor import dtypes
-from minitensor.graph import wrap
+from minitensor.graph.tensors import wrap
 from minitensor.serialization import CheckpointError, load, read_metadata, save
 
 NAMES = [d.name for d in dtypes.ALL]

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from .. import graph
+from ..graph import places
 
 
 class set_detect_anomaly:
     """Switches the search for NaN on or off: takes effect at once, and as a context manager is undone at its end."""
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
-        self._before = graph.anomaly()
-        graph.set_anomaly(bool(mode), bool(check_nan))
+        self._before = places.anomaly()
+        places.set_anomaly(bool(mode), bool(check_nan))
 
     def __enter__(self) -> None:
         """Nothing: it is in force."""
 
     def __exit__(self, *error: object) -> None:
-        graph.set_anomaly(*self._before)
+        places.set_anomaly(*self._before)
 
 
 class detect_anomaly:
@@ -37,18 +37,18 @@ class detect_anomaly:
         self._check_nan = check_nan
 
     def __enter__(self) -> None:
-        self._before = graph.anomaly()
-        graph.set_anomaly(True, self._check_nan)
+        self._before = places.anomaly()
+        places.set_anomaly(True, self._check_nan)
 
     def __exit__(self, *error: object) -> None:
-        graph.set_anomaly(*self._before)
+        places.set_anomaly(*self._before)
 
 
 def is_anomaly_enabled() -> bool:
     """Whether the walk back looks for NaN."""
-    return graph.anomaly()[0]
+    return places.anomaly()[0]
 
 
 def is_anomaly_check_nan_enabled() -> bool:
     """Whether a NaN raises while `detect_anomaly` is on."""
-    return graph.anomaly()[1]
+    return places.anomaly()[1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .. import graph
 from ..errors import DtypeError, GraphError, ShapeError
+from ..graph import forward
 from ..tensor import Tensor
 
-_levels: list[graph.Level] = []
+_levels: list[forward.Level] = []
 
 
 class UnpackedDualTensor(NamedTuple):
@@ -27,7 +27,7 @@ class dual_level:
     tensor(6.)
     """
 
-    def __enter__(self) -> graph.Level:
+    def __enter__(self) -> forward.Level:
         self.level = enter_dual_level()
         return self.level
 
@@ -35,14 +35,14 @@ class dual_level:
         exit_dual_level(level=self.level)
 
 
-def enter_dual_level() -> graph.Level:
+def enter_dual_level() -> forward.Level:
     """Opens a level, which `exit_dual_level` closes: where a `with dual_level()` does not fit."""
-    level = graph.Level()
+    level = forward.Level()
     _levels.append(level)
     return level
 
 
-def exit_dual_level(*, level: graph.Level | None = None) -> None:
+def exit_dual_level(*, level: forward.Level | None = None) -> None:
     """Closes a level, the innermost if none is given: its tangents count for nothing from then on."""
     level = _current("exit_dual_level", level)
     if level not in _levels:
@@ -51,7 +51,7 @@ def exit_dual_level(*, level: graph.Level | None = None) -> None:
     level.close()
 
 
-def _current(name: str, level: graph.Level | None) -> graph.Level:
+def _current(name: str, level: forward.Level | None) -> forward.Level:
     if level is not None:
         return level
     if not _levels:
@@ -59,7 +59,7 @@ def _current(name: str, level: graph.Level | None) -> graph.Level:
     return _levels[-1]
 
 
-def make_dual(tensor: Tensor, tangent: Tensor, *, level: graph.Level | None = None) -> Tensor:
+def make_dual(tensor: Tensor, tangent: Tensor, *, level: forward.Level | None = None) -> Tensor:
     """`tensor` with the derivative `tangent`, of its shape and dtype."""
     for x in (tensor, tangent):
         if not isinstance(x, Tensor):
@@ -72,14 +72,14 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: graph.Level | None = No
             f"{tuple(tensor.shape)} {tensor.dtype.name}"
         )
     at = _current("make_dual", level)
-    if graph.unpack_dual(at, tensor)[1] is not None:
+    if forward.unpack_dual(at, tensor)[1] is not None:
         raise GraphError("make_dual: the tensor has a tangent at this level already")
-    out: Tensor = graph.make_dual(at, tensor, tangent)
+    out: Tensor = forward.make_dual(at, tensor, tangent)
     return out
 
 
-def unpack_dual(tensor: Tensor, *, level: graph.Level | None = None) -> UnpackedDualTensor:
+def unpack_dual(tensor: Tensor, *, level: forward.Level | None = None) -> UnpackedDualTensor:
     """The value and the derivative of a dual tensor; (tensor, None) where it is not dual or no level is open."""
     if level is None and not _levels:
         return UnpackedDualTensor(tensor, None)
-    return UnpackedDualTensor(*graph.unpack_dual(_current("unpack_dual", level), tensor))
+    return UnpackedDualTensor(*forward.unpack_dual(_current("unpack_dual", level), tensor))

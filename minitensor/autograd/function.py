@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import batching, creation, dtypes, graph
+from .. import batching, creation, dtypes
 from ..errors import DtypeError, GraphError, ShapeError
+from ..graph import modes, record, views
+from ..graph.tensors import alias, as_leaf, wrap
 from ..op import Op, part_of
 from ..ops import shape as shapes
 from ..ops.common import to_dtype
@@ -120,7 +122,7 @@ class _Call:
             if written and of is not None:
                 self.dirty.append((k, of))
             shared = of is not None or y.requires_grad or any(y is z for z in given[:k])
-            outs.append(graph.alias(y) if shared else y)
+            outs.append(alias(y) if shared else y)
             self.constant.append(y.array.dtype.kind != "f" or any(y is x for x in ctx._constant))
         for x in ctx._dirty:
             if not any(x is y for y in given):
@@ -150,7 +152,7 @@ class _Call:
     def with_values(self, function: Callable[..., Any], values: Any, args: Any) -> tuple[Any, ...]:
         """`function(ctx, *args)` as a tuple, with the saved tensors in place."""
         before = self.ctx._values
-        self.ctx._values = tuple([graph.wrap(v) if isinstance(v, np.ndarray) else v for v in values])
+        self.ctx._values = tuple([wrap(v) if isinstance(v, np.ndarray) else v for v in values])
         try:
             made = function(self.ctx, *args)
         finally:
@@ -176,7 +178,7 @@ def _pull(_wanted: Any, g: Any, *saved: Any, call: _Call) -> tuple[Any, ...]:
         if part is None:
             grads[k] = call.zeros(meta)
         else:
-            grads[k] = part if on_tensors else graph.wrap(part)
+            grads[k] = part if on_tensors else wrap(part)
     rule = call.cls.backward
     if rule is Function.backward:
         rule = call.cls.vjp
@@ -268,7 +270,7 @@ def _in_batch(args: list[Any], flags: list[bool], call: _Call) -> Any:
     dims: list[Any] = [None] * len(call.constants)
     for i, flag in zip(call.places, flags, strict=True):
         dims[i] = 0 if flag else None
-    info = VmapInfo(size, graph.batch_levels()[-1].randomness)
+    info = VmapInfo(size, modes.batch_levels()[-1].randomness)
     made = cls.vmap(info, tuple(dims), *call.spread(args))
     if not isinstance(made, tuple) or len(made) != 2:
         raise GraphError(f"{cls.__name__}: vmap must return (outputs, out_dims)")
@@ -291,7 +293,7 @@ def _in_batch(args: list[Any], flags: list[bool], call: _Call) -> Any:
 
 
 def _recorded(call: _Call, tensors: Any) -> Any:
-    return graph.apply(call.cls._operator(), *tensors, call=call)
+    return record.apply(call.cls._operator(), *tensors, call=call)
 
 
 class Function:
@@ -393,8 +395,8 @@ class Function:
                 outs[k] = outs[k].detach()
         for k, i in call.dirty:
             name = f"{cls.__name__}: mark_dirty"
-            graph.check_writable(name, tensors[i])
-            graph.adopt(name, tensors[i], outs[k])
+            views.check_writable(name, tensors[i])
+            views.adopt(name, tensors[i], outs[k])
             outs[k] = tensors[i]
         results = list(call.results)
         for k, y in zip(call.outputs, outs, strict=True):
@@ -413,7 +415,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
     def once(ctx: Any, *grads: Any) -> Any:
         with no_grad():
             found = fn(ctx, *grads)
-        if not graph.grad_enabled() or not any(g.requires_grad for g in grads if isinstance(g, Tensor)):
+        if not modes.grad_enabled() or not any(g.requires_grad for g in grads if isinstance(g, Tensor)):
             return found
 
         def refuse(g: Any) -> Any:
@@ -422,7 +424,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
         parts = list(found) if isinstance(found, tuple) else [found]
         places = [i for i, d in enumerate(parts) if isinstance(d, Tensor) and d.is_floating_point()]
         if places:
-            for i, d in zip(places, hooked(tuple([graph.as_leaf(parts[i]) for i in places]), refuse), strict=True):
+            for i, d in zip(places, hooked(tuple([as_leaf(parts[i]) for i in places]), refuse), strict=True):
                 parts[i] = d
         return tuple(parts) if isinstance(found, tuple) else parts[0]
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import creation, graph
+from .. import creation
 from ..errors import GraphError, ShapeError
+from ..graph import backward, forward, tensors
 from ..ops import shape as shapes
 from ..tensor import Tensor
 from .modes import enable_grad
@@ -34,7 +35,7 @@ def _like(form: Any, values: Sequence[Any]) -> Any:
 
 
 def _released(values: Sequence[Any], create_graph: bool) -> list[Any]:
-    return [v if create_graph else graph.outside(v) for v in values]
+    return [v if create_graph else tensors.outside(v) for v in values]
 
 
 class _Run:
@@ -45,7 +46,7 @@ class _Run:
         given = _tuple(name, "the inputs", inputs)
         with enable_grad():
             # What a derivative is to be differentiated by stays connected; the rest begins here.
-            self.xs = [shapes.clone(x) if create_graph and x.requires_grad else graph.as_leaf(x) for x in given]
+            self.xs = [shapes.clone(x) if create_graph and x.requires_grad else tensors.as_leaf(x) for x in given]
             self.out = func(*self.xs)
         self.ys = _tuple(name, "the outputs of the function", self.out)
         if strict:
@@ -77,7 +78,7 @@ class _Run:
         pairs = [(y, s) for y, s in zip(ys, seeds, strict=True) if y.requires_grad]
         found: list[Any] = [None] * len(self.xs)
         if pairs:
-            found = graph.differentiate([y for y, _ in pairs], [s for _, s in pairs], self.xs, True, record, True)
+            found = backward.differentiate([y for y, _ in pairs], [s for _, s in pairs], self.xs, True, record, True)
         if self.strict:
             for i, g in enumerate(found):
                 if g is None:
@@ -114,16 +115,16 @@ def jvp(
     >>> mt.autograd.functional.jvp(lambda x: x * x, mt.tensor([1.0, 2.0]), mt.tensor([1.0, 10.0]))
     (tensor([1., 4.]), tensor([ 2., 40.]))
     """
-    level = graph.Level()
+    level = forward.Level()
     try:
         # The tangents come on top of the stand-ins, and the graph is recorded beneath.
         def pushed(*xs: Any) -> Any:
             tangents[:] = _Run.vector(_Named("jvp"), v, xs, "the input")
-            return func(*[graph.make_dual(level, x, t.to(x.dtype)) for x, t in zip(xs, tangents, strict=True)])
+            return func(*[forward.make_dual(level, x, t.to(x.dtype)) for x, t in zip(xs, tangents, strict=True)])
 
         tangents: list[Any] = []
         run = _Run("jvp", pushed, inputs, create_graph, strict)
-        pairs = [graph.unpack_dual(level, y) for y in run.ys]
+        pairs = [forward.unpack_dual(level, y) for y in run.ys]
     finally:
         level.close()
     if strict:
@@ -202,7 +203,7 @@ def jacobian(
         if not vectorize:
             raise NotImplementedError("jacobian: strategy='forward-mode' needs vectorize=True")
         given = _tuple("jacobian", "the inputs", inputs)
-        xs = [shapes.clone(x) if create_graph and x.requires_grad else graph.outside(x) for x in given]
+        xs = [shapes.clone(x) if create_graph and x.requires_grad else tensors.outside(x) for x in given]
         blocks = jacfwd(lambda *xs: func(*xs), tuple(range(len(xs))))(*xs)
         many = isinstance(blocks[0], (tuple, list))
         rows = [_like(inputs, _released(row, create_graph)) for row in (blocks if many else [blocks])]

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import creation, graph
+from .. import creation
 from ..errors import ArgumentError, GraphError
+from ..graph import tensors
 from ..tensor import Tensor
 from . import forward_ad
 from .modes import enable_grad, no_grad
@@ -279,14 +280,14 @@ def gradgradcheck(
             seeds = [s.clone() for s in seeds]
     else:
         seeds = list(_tuple(grad_outputs))
-    seeds = [graph.as_leaf(s.detach()) for s in seeds]
+    seeds = [tensors.as_leaf(s.detach()) for s in seeds]
 
     def first(*arguments: Any) -> tuple[Any, ...]:
         xs, gs = arguments[: len(values)], arguments[len(values) :]
         with enable_grad():
             xs = tuple(
                 [
-                    x if not isinstance(x, Tensor) or x.requires_grad or i not in places else graph.as_leaf(x)
+                    x if not isinstance(x, Tensor) or x.requires_grad or i not in places else tensors.as_leaf(x)
                     for i, x in enumerate(xs)
                 ]
             )

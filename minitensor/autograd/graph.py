@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from .. import graph
 from ..errors import ArgumentError, GraphError
+from ..graph import backward, modes, nodes
 from ..tensor import Tensor
 from .names import name_of, saved_of
 
@@ -24,7 +24,7 @@ __all__ = [
     "saved_tensors_hooks",
 ]
 
-graph.set_names(name_of, saved_of)
+nodes.set_names(name_of, saved_of)
 
 
 class Node(abc.ABC):
@@ -39,8 +39,8 @@ class Node(abc.ABC):
         """PyTorch's name for it."""
 
 
-Node.register(graph.Node)
-Node.register(graph.AccumulateGrad)
+Node.register(nodes.Node)
+Node.register(nodes.AccumulateGrad)
 
 
 class saved_tensors_hooks:
@@ -60,10 +60,10 @@ class saved_tensors_hooks:
         self._hooks = (pack_hook, unpack_hook)
 
     def __enter__(self) -> None:
-        graph.push_pack(self._hooks)
+        modes.push_pack(self._hooks)
 
     def __exit__(self, *error: object) -> None:
-        graph.pop_pack()
+        modes.pop_pack()
 
 
 class save_on_cpu(saved_tensors_hooks):
@@ -76,11 +76,11 @@ class save_on_cpu(saved_tensors_hooks):
 @contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
     """While it is open, setting hooks of saved tensors raises GraphError with this message."""
-    graph.push_pack(error_message)
+    modes.push_pack(error_message)
     try:
         yield
     finally:
-        graph.pop_pack()
+        modes.pop_pack()
 
 
 class _Clones:
@@ -125,11 +125,11 @@ def allow_mutation_on_saved_tensors() -> Iterator[Any]:
     tensor([2., 2.])
     """
     clones = _Clones()
-    graph.push_pack((clones.pack, clones.unpack))
+    modes.push_pack((clones.pack, clones.unpack))
     try:
         yield clones
     finally:
-        graph.pop_pack()
+        modes.pop_pack()
         clones.clear()
 
 
@@ -168,7 +168,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[..., Any], 
 
     def hook(i: int) -> Callable[[Tensor], None]:
         def arrived(g: Tensor) -> None:
-            walk = graph.current_walk()
+            walk = modes.current_walk()
             if mode == "any":
                 if walk not in walks:
                     walks.clear()
@@ -177,7 +177,7 @@ def register_multi_grad_hook(tensors: Sequence[Tensor], fn: Callable[..., Any], 
                 return
             if walk not in walks:
                 walks.clear()
-                walks[walk] = ([None] * len(tensors), [k == i or graph.reaches(x) for k, x in enumerate(tensors)])
+                walks[walk] = ([None] * len(tensors), [k == i or backward.reaches(x) for k, x in enumerate(tensors)])
             grads, open_ = walks[walk]
             grads[i], open_[i] = g, False
             if not any(open_):
@@ -206,7 +206,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     if not tensor.requires_grad:
         raise GraphError("get_gradient_edge: the tensor does not require gradients")
     node = tensor.grad_fn
-    return GradientEdge(graph.AccumulateGrad(tensor) if node is None else node, tensor.index)
+    return GradientEdge(nodes.AccumulateGrad(tensor) if node is None else node, tensor.index)
 
 
 def increment_version(tensor: Any) -> None:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .. import graph
+from ..graph import modes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,13 +22,13 @@ class _Mode:
         raise NotImplementedError
 
     def __enter__(self) -> None:
-        self._before.append((graph.grad_enabled(), graph.inference_enabled()))
+        self._before.append((modes.grad_enabled(), modes.inference_enabled()))
         self._enter()
 
     def __exit__(self, *error: object) -> None:
         grad, inference = self._before.pop()
-        graph.set_grad_enabled(grad)
-        graph.set_inference(inference)
+        modes.set_grad_enabled(grad)
+        modes.set_inference(inference)
 
     def _again(self) -> _Mode:
         return type(self)()
@@ -84,14 +84,14 @@ class no_grad(_Bare):
     """
 
     def _enter(self) -> None:
-        graph.set_grad_enabled(False)
+        modes.set_grad_enabled(False)
 
 
 class enable_grad(_Bare):
     """Operators inside are recorded, also within no_grad, not in inference mode. A context manager and a decorator."""
 
     def _enter(self) -> None:
-        graph.set_grad_enabled(not graph.inference_enabled())
+        modes.set_grad_enabled(not modes.inference_enabled())
 
 
 class set_grad_enabled(_Mode):
@@ -99,22 +99,22 @@ class set_grad_enabled(_Mode):
 
     def __init__(self, mode: bool) -> None:
         super().__init__()
-        self._outer = (graph.grad_enabled(), graph.inference_enabled())
+        self._outer = (modes.grad_enabled(), modes.inference_enabled())
         self.mode = bool(mode)
-        graph.set_grad_enabled(self.mode)
+        modes.set_grad_enabled(self.mode)
 
     def __enter__(self) -> None:
         self._before.append(self._outer)
         self._enter()
 
     def _enter(self) -> None:
-        graph.set_grad_enabled(self.mode)
+        modes.set_grad_enabled(self.mode)
 
     def _again(self) -> _Mode:
         return set_grad_enabled(self.mode)
 
     def __call__(self, function: F) -> F:
-        graph.set_grad_enabled(self._outer[0])  # a decorator changes nothing by being made
+        modes.set_grad_enabled(self._outer[0])  # a decorator changes nothing by being made
         return super().__call__(function)
 
 
@@ -133,8 +133,8 @@ class inference_mode(_Mode):
         self.mode = bool(mode)
 
     def _enter(self) -> None:
-        graph.set_inference(self.mode)
-        graph.set_grad_enabled(not self.mode)
+        modes.set_inference(self.mode)
+        modes.set_grad_enabled(not self.mode)
 
     def _again(self) -> _Mode:
         return inference_mode(self.mode)
@@ -142,12 +142,12 @@ class inference_mode(_Mode):
 
 def is_grad_enabled() -> bool:
     """Whether operators are recorded in this thread."""
-    return graph.grad_enabled()
+    return modes.grad_enabled()
 
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in inference mode."""
-    return graph.inference_enabled()
+    return modes.inference_enabled()
 
 
 class set_multithreading_enabled:

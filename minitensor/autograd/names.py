@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import graph
+from ..graph import nodes
 
 _NAMES = {
     "adaptive_max_pool2d": "AdaptiveMaxPool2DBackward0",
@@ -94,7 +94,7 @@ def _permute(node: Any) -> str:
 
 def _reshape(node: Any) -> str:
     before, after, source = _shape(node), node.params["shape"], node.inputs[0]
-    if isinstance(source, graph.Node) and source.op.name == "matmul" and len(after) < 2:
+    if isinstance(source, nodes.Node) and source.op.name == "matmul" and len(after) < 2:
         return "MvBackward0" if after else "DotBackward0"
     if before is None or before == after:
         return "ViewBackward0"
@@ -184,7 +184,7 @@ def saved_of(node: Any, name: str) -> Any:
     live = node._live()
     for s in live:
         if s is not None and s.role == role:
-            return graph.saved_value(node, s)
+            return nodes.saved_value(node, s)
     if (-1 if role < 0 else role) not in node.op.saves:
         raise missing
     return None

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import creation, graph
+from .. import creation
 from ..errors import ArgumentError, GraphError, ShapeError
+from ..graph import nodes, places
+from ..graph.backward import differentiate
+from ..graph.tensors import outside, wrap
 from ..tensor import Tensor, set_backward
 from .graph import GradientEdge
 from .modes import set_grad_enabled
@@ -26,7 +29,7 @@ def _at_edges(x: Any, grads: Any) -> list[Any]:
     given = [None] * len(edges) if grads is None else _listed(grads)
     likes = [g.array if isinstance(g, Tensor) else None for g in given] + [None] * len(edges)
     return [
-        graph.at_edge(*e, like) if isinstance(e, GradientEdge) else e for e, like in zip(edges, likes, strict=False)
+        nodes.at_edge(*e, like) if isinstance(e, GradientEdge) else e for e, like in zip(edges, likes, strict=False)
     ]
 
 
@@ -41,15 +44,15 @@ def _seeds(outputs: Sequence[Tensor], grads: Any) -> list[Any]:
             if y.array.size != 1:
                 raise ShapeError(
                     f"backward: grad can be implicitly created for scalar outputs only; one of shape {tuple(y.shape)} "
-                    f"needs a gradient of that shape (the output was made at {graph.made_at(y)})"
+                    f"needs a gradient of that shape (the output was made at {nodes.made_at(y)})"
                 )
-            g = graph.wrap(np.ones(y.array.shape, y.array.dtype)) if y.layer is None else creation.ones_like(y)
+            g = wrap(np.ones(y.array.shape, y.array.dtype)) if y.layer is None else creation.ones_like(y)
         elif not isinstance(g, Tensor):
             raise TypeError(f"backward: the gradient must be a Tensor, not {type(g).__name__}")
         elif g.array.shape != y.array.shape:
             raise ShapeError(
                 f"backward: a gradient of shape {tuple(g.shape)} for an output of shape {tuple(y.shape)} (the output "
-                f"was made at {graph.made_at(y)}; the gradient is given at {graph.line()})"
+                f"was made at {nodes.made_at(y)}; the gradient is given at {places.line()})"
             )
         elif g.array.dtype != y.array.dtype:
             g = g.to(y.dtype)
@@ -84,13 +87,13 @@ def backward(
     retain = create_graph if retain_graph is None else retain_graph
     seeds = _seeds(outputs, grad_tensors)
     if inputs is None:
-        graph.differentiate(outputs, seeds, None, retain, create_graph, True)
+        differentiate(outputs, seeds, None, retain, create_graph, True)
         return
     wanted = _at_edges(inputs, None)
     if not wanted:
         raise ShapeError("backward: inputs is empty")
     _check("backward", wanted)
-    found = graph.differentiate(outputs, seeds, wanted, retain, create_graph, True)
+    found = differentiate(outputs, seeds, wanted, retain, create_graph, True)
     for x, g in zip(wanted, found, strict=True):
         if g is not None:
             x.grad = g if x.grad is None else x.grad + g
@@ -140,7 +143,7 @@ def grad(
             raise TypeError("grad: is_grads_batched needs grad_outputs")
 
         def one(*seeds: Any) -> tuple[Any, ...]:
-            found = graph.differentiate(ys, _seeds(ys, seeds), xs, True, create_graph, True)
+            found = differentiate(ys, _seeds(ys, seeds), xs, True, create_graph, True)
             reached[:] = [g is not None for g in found]
             return tuple([g for g in found if g is not None])
 
@@ -155,8 +158,8 @@ def grad(
                 creation.zeros(size, *x.shape, dtype=x.dtype) if g is None else g
                 for x, g in zip(xs, batched, strict=True)
             ]
-        return tuple([g if g is None or create_graph else graph.outside(g) for g in batched])
-    found = graph.differentiate(ys, _seeds(ys, grad_outputs), xs, retain, create_graph, unused)
+        return tuple([g if g is None or create_graph else outside(g) for g in batched])
+    found = differentiate(ys, _seeds(ys, grad_outputs), xs, retain, create_graph, unused)
     if materialize_grads:
         found = [creation.zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
     return tuple(found)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..creation import from_numpy
-from ..graph import wrap
+from ..graph.tensors import wrap
 from ..utils.data import Batch, Dataset
 from .formats import (
     FormatError,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import wrap
+from ..graph.tensors import wrap
 from ..nn import init
 
 _TRUNCATED = 0.87962566103423978  # the standard deviation of a normal distribution cut off at +-2

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import wrap
+from ..graph.tensors import wrap
 from ..nn import Module, Parameter
 from ..nn import functional as F
 from ..nn.conv import several

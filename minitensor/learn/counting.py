@@ -14,9 +14,9 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .. import graph
 from ..autograd.modes import enable_grad
 from ..errors import DtypeError, GraphError
+from ..graph import backward, tensors
 from ..tensor import Tensor
 
 __all__ = ["Count", "count"]
@@ -70,7 +70,7 @@ def count(f: Callable[..., Any], *inputs: Any, mode: str = "reverse", dense: boo
         if not isinstance(x, Tensor) or not x.is_floating_point():
             raise DtypeError("count: the inputs must be floating tensors")
     with enable_grad():
-        variables = [graph.as_leaf(x.detach()) for x in inputs]
+        variables = [tensors.as_leaf(x.detach()) for x in inputs]
         y = f(*variables)
         if not isinstance(y, Tensor) or not y.requires_grad:
             raise GraphError("count: the function must return a tensor that depends on its inputs")
@@ -92,7 +92,7 @@ class _Run:
         self.sizes[_origin((y.node, y.index))] = y.array.size
         handles = [self._watch(node, dense) for node in _nodes(y)]
         try:
-            graph.differentiate([y], [y.detach()], variables, True, False, True)
+            backward.differentiate([y], [y.detach()], variables, True, False, True)
         finally:
             for handle in handles:
                 handle.remove()

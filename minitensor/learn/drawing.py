@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
 from ..autograd.modes import enable_grad
 from ..creation import tensor
 from ..errors import ArgumentError, DtypeError, GraphError, ShapeError
+from ..graph import tensors
 from ..nn import Module
 from ..ops.common import raw
 from ..pytree import leaves
@@ -151,7 +151,7 @@ def _trace(function: Callable[..., Any], inputs: Sequence[Any], names: Any, foun
     with enable_grad():
         for x in given:
             leaf = x.node is None and x.is_floating_point() and (wants or x.requires_grad)
-            variables.append(graph.as_leaf(x.detach()) if leaf else x)
+            variables.append(tensors.as_leaf(x.detach()) if leaf else x)
         with watch():
             y = function(*variables)
     chosen = list(names) if isinstance(names, (list, tuple)) else _parameters(function, len(given))

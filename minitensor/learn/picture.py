@@ -19,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import graph
 from ..errors import GraphError
-from ..graph import Node, Tensor
+from ..graph import backward
+from ..graph.nodes import Node
+from ..graph.record import apply
+from ..graph.tensors import Tensor
 from ..op import SHAPE
 from .watching import Record, Value, value_of
 
@@ -165,7 +167,7 @@ class Run:
         given = [x.array if isinstance(x, Tensor) else np.asarray(x) for x in given]
         first = next(x for origin, x in zip(node.inputs, given, strict=True) if origin is not None)
         given = [x.astype(first.dtype) if x.dtype.kind in "iub" and not x.ndim else x for x in given]
-        self._learn((node, 0), graph.apply(node.op, *given, **node.params))
+        self._learn((node, 0), apply(node.op, *given, **node.params))
 
     def accumulated(self, seeds: Mapping[tuple[Any, int], Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
         """{(operator or leaf, output): derivative} and {(operator, argument): its part in it}."""
@@ -176,7 +178,7 @@ class Run:
             grads = [total.get((node, j)) for j in range(count)]
             if all(g is None for g in grads):
                 continue
-            for i, g in enumerate(graph.pull(node, grads)):
+            for i, g in enumerate(backward.pull(node, grads)):
                 if g is not None:
                     key = (node.inputs[i], node.indices[i])
                     part[node, i] = g
@@ -202,7 +204,7 @@ class Run:
                 grads = [total.get((node, j)) for j in range(count)]
                 if all(g is None for g in grads):
                     continue
-                for i, d in enumerate(graph.pull(node, grads)):
+                for i, d in enumerate(backward.pull(node, grads)):
                     origin = node.inputs[i]
                     if d is None:
                         continue

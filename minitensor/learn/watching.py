@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import graph
-from ..graph import Tensor
+from ..graph import modes, places
+from ..graph.tensors import Tensor
 from ..nn.hooks import register_module_forward_hook, register_module_forward_pre_hook
 
 __all__ = ["Record", "Scope", "Value", "box", "value_of", "watch"]
@@ -80,7 +80,7 @@ def _seen(node: Any, arguments: Any, outputs: Any) -> None:
         shown = value_of(a) if origin is None else None
         given.append(None if shown is None else (a, shown))
     kept = tuple([value_of(y) for y in outputs])
-    record = Record(next(_numbers), tuple(_state.path), tuple(given), kept, graph.here())  # type: ignore[arg-type]
+    record = Record(next(_numbers), tuple(_state.path), tuple(given), kept, places.here())  # type: ignore[arg-type]
     node.metadata["learn"] = record
 
 
@@ -107,7 +107,7 @@ def watch() -> Iterator[None]:
     ['x', '2', '+', 'log']
     """
     was, path = _state.on, _state.path
-    before = graph.set_watch(_seen)
+    before = modes.set_watch(_seen)
     handles = [] if was else [register_module_forward_pre_hook(_enter)]
     handles += [] if was else [register_module_forward_hook(_leave, always_call=True)]
     _state.on, _state.path = True, list(path)
@@ -117,7 +117,7 @@ def watch() -> Iterator[None]:
         _state.on, _state.path = was, path
         for handle in handles:
             handle.remove()
-        graph.set_watch(before)
+        modes.set_watch(before)
 
 
 @contextmanager

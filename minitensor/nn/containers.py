@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from ..graph import Tensor as Core
+from ..graph.tensors import Tensor as Core
 from .module import Module, indented
 from .parameter import Parameter
 

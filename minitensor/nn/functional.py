@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import wrap
+from ..graph.tensors import wrap
 from ..methods import in_place
 from ..ops import activation, functions
 from ..ops import dropout as dropouts

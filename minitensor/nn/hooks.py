@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..graph import RemovableHandle, grad_enabled
-from ..graph import Tensor as Core
+from ..graph.modes import grad_enabled
+from ..graph.nodes import RemovableHandle
+from ..graph.tensors import Tensor as Core
 from ..ops.hook import hooked
 
 everywhere: dict[str, list[Any]] = {}  # the hooks of all modules, by what they wait for

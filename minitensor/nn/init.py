@@ -17,7 +17,8 @@ from .. import random
 from ..autograd import no_grad
 from ..errors import ShapeError
 from ..generator import default_generator
-from ..graph import assign, check_writable, wrap
+from ..graph.tensors import wrap
+from ..graph.views import assign, check_writable
 from ..ops.common import need_float, shape_of
 
 

@@ -14,8 +14,8 @@ from ..autograd import no_grad
 from ..device import check as check_device
 from ..device import device
 from ..errors import DtypeError, ShapeError
-from ..graph import RemovableHandle
-from ..graph import Tensor as Core
+from ..graph.nodes import RemovableHandle
+from ..graph.tensors import Tensor as Core
 from ..ops.common import raw, shape_of
 from ..tensor import Tensor
 from .hooks import BackwardHooks, add_hook, after, everywhere

@@ -10,8 +10,8 @@ from .. import dtypes
 from ..device import check
 from ..errors import ShapeError
 from ..formatting import tensor_str
-from ..graph import Tensor as Core
-from ..graph import wrap
+from ..graph.tensors import Tensor as Core
+from ..graph.tensors import wrap
 from ..tensor import Tensor
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import creation
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..ops import rnn as cells
 from ..ops.arithmetic import add
 from ..ops.common import array_of, shape_of

@@ -17,7 +17,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, square, sub, zero
 from .common import (

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import IndexRangeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import reduce
 from .arithmetic import mul

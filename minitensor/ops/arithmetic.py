@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import Tensor, apply, apply_one, apply_two
+from ..graph.record import apply, apply_one, apply_two
+from ..graph.tensors import Tensor
 from ..op import OPS
 from .common import (
     ONE,

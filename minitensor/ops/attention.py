@@ -23,7 +23,8 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import Tensor, apply
+from ..graph.record import apply
+from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample, parts
 from .arithmetic import add, mul
 from .common import Array, array_of, need_float, raw, shape_of, to_dtype

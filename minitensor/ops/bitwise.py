@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Sample
 from .common import Array, elementwise, promote, raw, write_out
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
-from ..graph import wrap
+from ..graph.tensors import wrap
 from . import indexing as indexing_
 from . import shape as shapes
 from .common import array_of, shape_of

@@ -14,19 +14,10 @@ import numpy as np
 
 from .. import dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
-from ..graph import (
-    Tensor,
-    apply,
-    apply_one,
-    apply_two,
-    assign,
-    attempt,
-    batch_levels,
-    check_writable,
-    uses_reference,
-    vmap_layer,
-    wrap,
-)
+from ..graph.modes import batch_levels, uses_reference
+from ..graph.record import apply, apply_one, apply_two, attempt
+from ..graph.tensors import Tensor, vmap_layer, wrap
+from ..graph.views import assign, check_writable
 from ..op import OPS, Op, Result, Sample
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Tensor, apply, as_leaf, differentiate, grad_enabled, set_grad_enabled, wrap
+from ..graph.backward import differentiate
+from ..graph.modes import grad_enabled, set_grad_enabled
+from ..graph.record import apply
+from ..graph.tensors import Tensor, as_leaf, wrap
 from ..op import OPS
 from .common import raw, shape_of
 

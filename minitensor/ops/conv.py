@@ -31,7 +31,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add
 from .common import Array, Pair, array_of, each, folded, need_float, shape_of, with_batch

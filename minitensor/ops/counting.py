@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import wrap
+from ..graph.tensors import wrap
 from .common import Array, array_of, axis, need_float, numpy_names, raw, reads, write_out
 
 

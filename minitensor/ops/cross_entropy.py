@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg
 from .common import Array, array_of, folded, need_float, raw, shape_of, to_dtype, with_batch

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
 from .common import Array, array_of, need_float, raw, reads, shape_of

@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import return_types
 from ..errors import ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, reciprocal, sub, zero
 from .common import Array, array_of, raw, shape_of, shifted, wrap_as, write_out

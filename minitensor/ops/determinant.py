@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import return_types
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
 from .common import Array, array_of, raw, shape_of, shifted, write_out

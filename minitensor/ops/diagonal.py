@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import indexing, reduce
 from .common import Array, array_of, axis, raw, reads, shape_of, shifted, write_out

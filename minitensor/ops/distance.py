@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from .arithmetic import add, div, mul, square, sub
 from .common import array_of, axes, axis, need_float, promote, promote_float, shape_of, write_out
 from .comparison import clamp_min, gt, le, where

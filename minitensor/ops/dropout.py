@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..generator import default_generator, memory_axes
-from ..graph import Tensor, wrap
+from ..graph.tensors import Tensor, wrap
 from .arithmetic import add, mul, sub
 from .common import Array, draws_numbers, need_float, raw, shape_of
 

@@ -18,7 +18,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from ..errors import DtypeError, ShapeError
-from ..graph import Tensor, apply
+from ..graph.record import apply
+from ..graph.tensors import Tensor
 from .arithmetic import add, mul
 from .common import array_of, axis, raw, shape_of, write_out
 from .indexing import getitem

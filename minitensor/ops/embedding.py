@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import Tensor, apply, wrap
+from ..graph.record import apply
+from ..graph.tensors import Tensor, wrap
 from ..op import OPS, Op, Result, Sample
 from .arithmetic import mul
 from .common import Array, array_of, elements, raw, reads, shape_of, to_dtype

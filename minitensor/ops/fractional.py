@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .common import Array, Pair, array_of, draws_numbers, each, need_float, shape_of
 from .pool import MAX_POOL2D_GATHER, MAX_POOL2D_VJP, in_volume, inner_sizes, to_columns

@@ -15,7 +15,8 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph import Tensor, apply, apply_one, attempt
+from ..graph.record import apply, apply_one, attempt
+from ..graph.tensors import Tensor
 from ..op import Op
 from .arithmetic import add, div, mul, reciprocal, square, sub, zero
 from .common import (

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import GraphError, ShapeError
-from ..graph import apply, grad_enabled
+from ..graph.modes import grad_enabled
+from ..graph.record import apply
 from ..op import Op, Sample
 from .arithmetic import add, mul, neg
 from .common import ONE, TWO, Array, draws, elementwise, few, promote_float, unary, write_out

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from .arithmetic import add, mul, rsub, sub
 from .common import Array, array_of, need_float, raw, reads, shape_of
 from .comparison import where

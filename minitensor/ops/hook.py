@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..graph import Tensor, apply, wrap
+from ..graph.record import apply
+from ..graph.tensors import Tensor, wrap
 from ..op import Op, Result, Sample, part_of
 from .common import Array, raw
 

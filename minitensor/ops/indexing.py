@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, dtypes, graph
+from .. import _core, dtypes
 from ..errors import GraphError, IndexRangeError, ShapeError
-from ..graph import Tensor, apply, apply_flat, assign, check_writable, snapshot, vmap_layer, wrap
+from ..graph import record
+from ..graph.record import apply, apply_flat
+from ..graph.tensors import Tensor, vmap_layer, wrap
+from ..graph.views import assign, check_writable, snapshot
 from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, reduce, scatter
 from . import shape as shapes
@@ -397,7 +400,7 @@ def setitem(input: Any, index: Any, value: Any) -> None:
     Raises before anything is written if the shapes do not fit or an index is out of range. Of an expanded tensor,
     outside the graph, a number or a part whose elements lie apart can be written: all that share the memory see it.
     """
-    recorded = graph.records(input, value)
+    recorded = record.records(input, value)
     check_writable("assignment", input, not recorded)
     given = to_dtype(value, dtypes.of(array_of(input).dtype))
     try:
@@ -407,7 +410,7 @@ def setitem(input: Any, index: Any, value: Any) -> None:
             check_writable("assignment", place, not recorded and not isinstance(value, Tensor))
             value = _fitted(given, shape_of(place))
             assign("assignment", place, value if isinstance(value, Tensor) else wrap(value))
-        elif graph.records(place, given):
+        elif record.records(place, given):
             picked = _picked(shape_of(place), arrays)
             before = snapshot(place)
             fixed = tuple([p if isinstance(p, slice) else p.copy() for p in arrays])

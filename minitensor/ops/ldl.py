@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import return_types
 from ..errors import DtypeError, GraphError, ShapeError
-from ..graph import apply, records
+from ..graph.record import apply, records
 from ..op import Op, Result, Sample
 from .common import Array, array_of, raw, reads, shape_of, wrap_as, write_out
 from .matrices import joint_batch, need_matrices, need_square, refuse

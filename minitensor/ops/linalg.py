@@ -14,7 +14,8 @@ import numpy as np
 
 from .. import dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply, wrap
+from ..graph.record import apply
+from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, square, sub, zero
 from .common import Array, array_of, axes, axis, few, raw, reads, shape_of, shifted, to_dtype, write_out

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, raw, reads, shape_of, together, with_batch

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
-from ..graph import apply, wrap
+from ..graph.record import apply
+from ..graph.tensors import wrap
 from . import comparison, indexing
 from . import shape as shapes
 from .common import Array, array_of, raw, reads, shape_of, write_out

@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
-from ..graph import apply, apply_flat, attempt
+from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, mul
 from .common import Array, array_of, raw, shape_of, write_out

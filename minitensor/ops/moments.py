@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import IndexRangeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero

@@ -24,7 +24,8 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, GraphError, ShapeError
-from ..graph import Tensor, apply
+from ..graph.record import apply
+from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
 from .common import Array, array_of, few, folded, need_float, raw, shape_of, together, with_batch

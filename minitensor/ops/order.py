@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes

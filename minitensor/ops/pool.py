@@ -23,7 +23,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .common import Array, Pair, array_of, each, folded, need_float, raw, reads, shape_of, wrap_as
 from .shape import reshape

@@ -11,7 +11,8 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
-from ..graph import apply, wrap
+from ..graph.record import apply
+from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from . import indexing, reduce, scatter
 from .common import Array, array_of, axis, elements, few, numpy_names, promote, raw, reads, shape_of, shifted, write_out

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import _core
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample, parts
 from .arithmetic import add
 from .common import Array, shape_of

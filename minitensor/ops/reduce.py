@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import _core, dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply, apply_flat, attempt
+from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul

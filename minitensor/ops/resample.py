@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .common import Array, shifted
 

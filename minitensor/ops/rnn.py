@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, sub, zero
 from .common import Array, array_of, shape_of

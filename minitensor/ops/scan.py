@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _core, dtypes, return_types
 from ..errors import DtypeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes

@@ -12,13 +12,13 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import OutOfMemoryError, ShapeError
-from ..graph import apply, apply_flat, attempt, attempt_all, replay
+from ..graph.record import apply, apply_flat, attempt, attempt_all, replay
 from ..op import SHAPE, SHAPES, Op, Result, Sample, part_of
 from . import indexing, reduce
 from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, with_batch, write_out
 
 Shape = tuple[int, ...]
-place = _core.place  # what graph.set_algebra gets of the machine
+place = _core.place  # what algebra.set_algebra gets of the machine
 
 
 def sizes(name: str, shape: Any) -> Shape:

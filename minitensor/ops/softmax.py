@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes
-from ..graph import apply_flat, attempt
+from ..graph.record import apply_flat, attempt
 from ..op import Op, Result, Sample
 from .arithmetic import mul, neg, sub
 from .common import Array, axis, need_float, shape_of, shifted, to_dtype

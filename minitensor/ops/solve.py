@@ -17,7 +17,8 @@ import numpy as np
 
 from .. import return_types
 from ..errors import ShapeError
-from ..graph import Tensor, apply, wrap
+from ..graph.record import apply
+from ..graph.tensors import Tensor, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, sub
 from .common import Array, array_of, raw, reads, shape_of, shifted, wrap_as, write_out

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..graph import apply, apply_one
+from ..graph.record import apply, apply_one
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import ONE, TWO, Array, draws, elementwise, promote_float, unary, write_out

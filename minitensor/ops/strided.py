@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import GraphError, IndexRangeError, ShapeError
-from ..graph import Tensor, apply
+from ..graph.record import apply
+from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from . import indexing
 from .common import Array, array_of, axis, numpy_names, raw, reads, shape_of, shifted

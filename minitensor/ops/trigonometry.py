@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..graph import apply, apply_one
+from ..graph.record import apply, apply_one
 from ..op import Op
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import ONE, TWO, Array, array_of, draws, elementwise, promote_float, reads, unary, wrap_as, write_out

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from .. import _core
 from ..errors import ShapeError
-from ..graph import apply
+from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .common import Array, Pair, folded, need_float, pair, shape_of
 from .shape import reshape

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import wrap
+from ..graph.tensors import wrap
 from .optimizer import ByFormula
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import wrap
+from ..graph.tensors import wrap
 from .optimizer import ByFormula, option, sqrt
 
 

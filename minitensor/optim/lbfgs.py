@@ -17,7 +17,8 @@ import numpy as np
 
 from ..autograd import enable_grad, no_grad
 from ..errors import ShapeError
-from ..graph import check_writable, wrap
+from ..graph.tensors import wrap
+from ..graph.views import check_writable
 from .optimizer import Optimizer
 
 

@@ -14,8 +14,11 @@ import numpy as np
 from .. import dtypes
 from ..autograd import enable_grad, no_grad
 from ..errors import ShapeError
-from ..graph import RemovableHandle, uses_reference, with_gradients, wrap, written
-from ..graph import Tensor as Core
+from ..graph.modes import uses_reference
+from ..graph.nodes import RemovableHandle
+from ..graph.tensors import Tensor as Core
+from ..graph.tensors import wrap
+from ..graph.views import with_gradients, written
 from ..nn.parameter import clear_grad
 from ..ops import comparison, functions
 from ..ops.common import shape_of

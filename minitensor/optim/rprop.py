@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import wrap
+from ..graph.tensors import wrap
 from .optimizer import ByFormula, clamp, sign, where, zeros_of
 
 

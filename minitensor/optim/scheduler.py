@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from ..errors import ShapeError
-from ..graph import Tensor as Core
+from ..graph.tensors import Tensor as Core
 from .optimizer import Optimizer
 
 Rates = list[Any]

@@ -21,11 +21,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
-from .. import batching, creation, graph, random
+from .. import batching, creation, random
 from ..autograd.function import Function
 from ..autograd.graph import saved_tensors_hooks
 from ..autograd.modes import enable_grad, no_grad
 from ..errors import GraphError, ShapeError
+from ..graph import modes
+from ..graph.tensors import as_leaf
 from ..tensor import Tensor
 
 __all__ = [
@@ -123,7 +125,7 @@ class Replayed:
 
     def _value(self, place: int) -> Any:
         """The value at a place, for one walk: another walk computes it anew."""
-        if self.walk != graph.current_walk() or place not in self.values:
+        if self.walk != modes.current_walk() or place not in self.values:
             self._recompute()
         x, version = self.values.pop(place)
         if x.version.value != version:
@@ -135,7 +137,7 @@ class Replayed:
 
     def _recompute(self) -> None:
         self.values.clear()
-        self.walk = graph.current_walk()
+        self.walk = modes.current_walk()
         found: list[Any] = []
 
         def collect(x: Tensor) -> Any:
@@ -219,14 +221,14 @@ def checkpoint(
             raise ValueError(f"checkpoint: use_reentrant=True takes no keyword arguments: {', '.join(kwargs)}")
         if context_fn is not None or debug:
             raise ValueError("checkpoint: context_fn and debug are for use_reentrant=False")
-        if graph.grad_enabled() and not any(isinstance(a, Tensor) and a.requires_grad for a in args):
+        if modes.grad_enabled() and not any(isinstance(a, Tensor) and a.requires_grad for a in args):
             warnings.warn(
                 "checkpoint: no input requires gradients, so with use_reentrant=True none arise", stacklevel=2
             )
             with no_grad():
                 return function(*args)
     values = [*args, *kwargs.values()]
-    if not graph.grad_enabled() or layered(values):
+    if not modes.grad_enabled() or layered(values):
         with nullcontext() if context_fn is None else context_fn()[0]:
             return function(*args, **kwargs)
     first, second = (nullcontext(), nullcontext()) if context_fn is None else context_fn()
@@ -347,7 +349,7 @@ class Chain:
 
         def again() -> None:
             x = self.state(k)
-            self.functions[k](graph.as_leaf(x) if self.wants[k] else x)
+            self.functions[k](as_leaf(x) if self.wants[k] else x)
 
         part = Replayed(again, rng_state=state, early_stop=_early_stop[0])
         with part.dropping():
@@ -418,7 +420,7 @@ def revolve(functions: Any, snapshots: int, input: Any, *, preserve_rng_state: b
     steps = _listed(functions)
     if not isinstance(snapshots, int) or snapshots < 1:
         raise ShapeError(f"revolve: snapshots must be at least 1, not {snapshots}")
-    if not graph.grad_enabled() or layered([input]) or not steps:
+    if not modes.grad_enabled() or layered([input]) or not steps:
         for f in steps:
             input = f(input)
         return input

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import graph
 from ..autograd.modes import no_grad
+from ..graph import modes
 from .checkpoint import Chain, _keep, _listed, layered
 
 __all__ = ["invertible_sequential"]
@@ -55,7 +55,7 @@ def invertible_sequential(blocks: Any, x: Any, *, preserve_rng_state: bool = Tru
     for i, block in enumerate(steps):
         if not callable(getattr(block, "inverse", None)):
             raise TypeError(f"invertible_sequential: block {i}, {type(block).__name__}, has no method inverse")
-    if not graph.grad_enabled() or layered([x]) or not steps:
+    if not modes.grad_enabled() or layered([x]) or not steps:
         for block in steps:
             x = block(x)
         return x

@@ -19,7 +19,7 @@ import numpy as np
 
 import minitensor as mt
 
-from ...graph import wrap
+from ...graph.tensors import wrap
 from . import math
 from .math import (
     abs,

@@ -18,7 +18,7 @@ import numpy as np
 import minitensor as mt
 
 from ...autograd import no_grad
-from ...graph import wrap
+from ...graph.tensors import wrap
 
 
 class DType(str):

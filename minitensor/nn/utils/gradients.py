@@ -10,8 +10,9 @@ import numpy as np
 
 from ...autograd import no_grad
 from ...errors import ShapeError
-from ...graph import Tensor as Core
-from ...graph import wrap, written
+from ...graph.tensors import Tensor as Core
+from ...graph.tensors import wrap
+from ...graph.views import written
 from ...ops.shape import cat, reshape
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ... import creation, linalg, random
 from ...autograd import no_grad
 from ...errors import ShapeError
-from ...graph import wrap
+from ...graph.tensors import wrap
 from ...ops.common import shape_of
 from ...ops.functions import sqrt
 from ...ops.matmul import dot, matmul, mv

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...autograd import no_grad
 from ...errors import ShapeError
-from ...graph import Tensor as Core
+from ...graph.tensors import Tensor as Core
 from ..containers import ModuleDict, ModuleList
 from ..module import Module
 from ..parameter import Parameter

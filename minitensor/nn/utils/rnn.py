@@ -9,8 +9,8 @@ import numpy as np
 
 from ... import creation, dtypes
 from ...errors import ShapeError
-from ...graph import Tensor as Core
-from ...graph import wrap
+from ...graph.tensors import Tensor as Core
+from ...graph.tensors import wrap
 from ...ops.common import shape_of
 from ...ops.scatter import index_select
 from ...ops.shape import cat, stack, transpose

@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import creation, dtypes
 from ...errors import DtypeError, ShapeError
-from ...graph import Tensor
+from ...graph.tensors import Tensor
 from ...ops.shape import stack
 from .dataset import Batch
 

@@ -1,0 +1,55 @@
+"""The few operators that the graph itself needs: handed to it, for it knows none by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..op import Op
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+
+
+@cython.final
+@cython.cclass
+class Algebra:
+    """To add gradients, to write through views, to promote dtypes."""
+
+    add: Any  # add(a, b)
+    add_into: Any  # add_into(have, more): have += more, of arrays
+    copy: Any  # copy(array)
+    sum_to: Any  # sum_to(g, shape): sums over broadcast axes
+    expand: Any  # expand(x, shape)
+    view_write: Any  # the operator view_write(base, value, *, chain): base with the view's values replaced
+    promote: Any  # promote(name, a, b): both in their common dtype
+    promote_float: Any  # promote_float(name, a): in a floating dtype
+    cast: Any  # cast(a, dtype)
+    same: Any  # the operator same(x): the identity
+    place: Any  # place(folder): the innermost (code, instruction) outside it
+    constant_in: Any  # the operator constant_in(d, *xs): d, with derivative 0 by the xs
+
+
+algebra = Algebra()
+
+
+def set_algebra(
+    add: Any,
+    add_into: Any,
+    copy: Any,
+    sum_to: Any,
+    expand: Any,
+    view_write: Op,
+    promote: Any,
+    promote_float: Any,
+    cast: Any,
+    same: Op,
+    place: Any,
+    constant_in: Op,
+) -> None:
+    """Hands the graph what it needs of the operators."""
+    algebra.add, algebra.add_into, algebra.copy, algebra.sum_to = add, add_into, copy, sum_to
+    algebra.expand, algebra.view_write, algebra.cast, algebra.same = expand, view_write, cast, same
+    algebra.promote, algebra.promote_float = promote, promote_float
+    algebra.place, algebra.constant_in = place, constant_in

@@ -1,0 +1,16 @@
+cimport cython
+
+from .algebra cimport algebra
+from .modes cimport recording, set_grad_enabled, switches, thread
+from .nodes cimport Node, holds_arrays, recorded_at, saved_value, unpack_array
+from .places cimport describe, here
+from .record cimport Row, row_of
+from .tensors cimport Tensor, Version, batch_over, origin, shadow, wrap
+
+
+@cython.freelist(64)
+@cython.final
+cdef class _Pending:
+    cdef public long long edges
+    cdef public list grads, owned
+    cdef public bint leads, through

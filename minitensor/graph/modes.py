@@ -1,0 +1,138 @@
+"""What is switched: for the whole program, and in each thread."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from ..errors import GraphError
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+
+
+def is_compiled() -> bool:
+    """Whether the graph runs compiled by Cython."""
+    return bool(cython.compiled)
+
+
+@cython.final
+@cython.cclass
+class Switches:
+    """What holds for the whole program; where a count is 0, nobody looks at the thread."""
+
+    reference: bool  # every operator runs its NumPy reference
+    anomaly: bool  # every node keeps its place in the program
+    check_nan: bool  # the walk looks for NaN
+    inferring: int  # how many threads are in inference mode
+    paused: int  # how many threads do not record
+    packing: int  # how many hooks of saved values are in force, in all threads
+    watching: int  # how many threads have a watch on what they record
+
+    def __init__(self) -> None:
+        self.reference = self.anomaly = self.check_nan = False
+        self.inferring = self.paused = self.packing = self.watching = 0
+
+
+switches = Switches()
+
+
+class _Thread(threading.local):
+    """What each thread has switched: recording, inference, and how many forward levels are open."""
+
+    grad: bool = True
+    inference: bool = False
+    depth: int = 0
+
+    def __init__(self) -> None:
+        self.batches: list[Any] = []  # the vmaps that the thread is in, the outermost first
+        self.packs: list[Any] = []  # the hooks of saved values, innermost last: (pack, unpack), or why none may be
+        self.walk = 0  # the number of the walk back that the thread is in, or 0
+        self.pending: Any = None  # and what that walk has still to come to
+        self.watch: Any = None  # what sees every operator that is recorded
+
+
+thread = _Thread()
+
+
+def grad_enabled() -> bool:
+    """Whether operators are recorded in this thread."""
+    return thread.grad
+
+
+def set_grad_enabled(on: bool) -> None:
+    """Switches recording in this thread."""
+    switches.paused += int(thread.grad) - int(on)
+    thread.grad = on
+
+
+@cython.cfunc
+def recording() -> cython.bint:
+    """`grad_enabled`, without looking up the thread where all of them record."""
+    return switches.paused == 0 or bool(thread.grad)
+
+
+def inference_enabled() -> bool:
+    """Whether this thread is in inference mode."""
+    return thread.inference
+
+
+def set_inference(on: bool) -> None:
+    """Switches inference mode in this thread."""
+    switches.inferring += int(on) - int(thread.inference)
+    thread.inference = on
+
+
+def use_reference(on: bool) -> None:
+    """Whether every operator runs its NumPy reference instead of its kernel."""
+    switches.reference = on
+
+
+def uses_reference() -> bool:
+    """Whether every operator runs its NumPy reference."""
+    return switches.reference
+
+
+def batch_levels() -> list[Any]:
+    """The vmaps that this thread is in, the outermost first: each a `batching.BatchLevel`."""
+    return thread.batches
+
+
+def push_pack(hooks: Any) -> None:
+    """Has each value that is saved from now on go through `hooks`: (pack, unpack), or a reason why none may be set."""
+    now: Any = pack_hooks()
+    if isinstance(now, str) and not isinstance(hooks, str):
+        raise GraphError(now)
+    thread.packs.append(hooks)
+    switches.packing += 1
+
+
+@cython.cfunc
+def pack_hooks() -> Any:
+    """The innermost of what `push_pack` was given, or None."""
+    packs: list = thread.packs
+    return packs[len(packs) - 1] if packs else None
+
+
+def pop_pack() -> None:
+    """Takes the innermost hooks of saved values away."""
+    thread.packs.pop()
+    switches.packing -= 1
+
+
+def set_watch(watch: Any) -> Any:
+    """Has `watch(node, arguments, outputs)` called for every operator that this thread records; None: nothing.
+
+    Returns the watch that there was before.
+    """
+    before: Any = thread.watch
+    switches.watching += int(watch is not None) - int(before is not None)
+    thread.watch = watch
+    return before
+
+
+def current_walk() -> int:
+    """The number of the walk back that this thread is in; 0 outside one."""
+    return int(thread.walk)

@@ -1,0 +1,21 @@
+cimport cython
+
+from .algebra cimport algebra
+from .modes cimport pack_hooks, recording, set_grad_enabled, switches, thread
+from .nodes cimport CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_node, make_saved
+from .places cimport here
+from .tensors cimport Tensor, Version, refresh, wrap
+
+
+@cython.final
+cdef class Row:
+    cdef object kernel, joint
+    cdef tuple names, rules, uses, saves
+    cdef bint variadic, view, broadcasts, custom
+
+
+cdef Row row_of(object op)
+cdef tuple run(object op, list arrays, dict params)
+cdef object wrap_outputs(object op, tuple args, dict params, object out, tuple saved, bint wants)
+cdef object link_view(object op, object x, dict params, Tensor out, Py_ssize_t output)
+cdef object record_node(object op, Row row, tuple args, dict params, tuple outs, object saved)

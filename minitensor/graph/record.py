@@ -1,0 +1,500 @@
+"""The one way down: an operator is run, its output wrapped, and a node made where a gradient is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import GraphError, OutOfMemoryError, ShapeError
+from ..op import SHAPE, SHAPES
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .algebra import algebra
+    from .modes import pack_hooks, recording, set_grad_enabled, switches, thread
+    from .nodes import CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_node, make_saved
+    from .places import here
+    from .tensors import Tensor, Version, refresh, wrap
+
+# Declared, so that the compiled module keeps them in C variables.
+_ndarray = cython.declare(object, np.ndarray)
+_F32 = cython.declare(object, np.dtype("float32"))
+_F64 = cython.declare(object, np.dtype("float64"))
+_SHAPE = cython.declare(cython.longlong, SHAPE)
+_SHAPES = cython.declare(cython.longlong, SHAPES)
+
+
+@cython.final
+@cython.cclass
+class Row:
+    """What the graph reads of an operator at every call, in C variables."""
+
+    kernel: Any
+    names: tuple
+    rules: tuple
+    uses: tuple
+    saves: tuple
+    joint: Any
+    variadic: bool
+    view: bool
+    broadcasts: bool
+    custom: bool
+
+
+@cython.cfunc
+def row_of(op: Any) -> Row:
+    row: Row = op.row
+    if row is None:
+        row = Row.__new__(Row)
+        row.kernel, row.names = op.kernel, op.names
+        row.rules, row.uses, row.saves = op.rules, op.uses, op.saves
+        row.variadic, row.view, row.broadcasts = op.variadic, op.view, op.broadcasts
+        row.joint, row.custom = op.joint, op.custom
+        object.__setattr__(op, "row", row)
+    return row
+
+
+@cython.cfunc
+def _is_float(array: Any) -> cython.bint:
+    d = array.dtype
+    return d is _F32 or d is _F64 or d.kind == "f"
+
+
+@cython.cfunc
+def run(op: Any, arrays: list, params: dict) -> tuple:
+    """The operator on arrays: its kernel for float32 and float64, else its reference."""
+    forward = op.forward
+    if forward is not None and not switches.reference:
+        d = arrays[0].dtype
+        if d is _F32 or d is _F64:
+            return forward(*arrays, **params) if params else forward(*arrays)
+    try:
+        if op.view or op.custom:  # which computes nothing, or is the user's
+            return op.reference(*arrays, **params)
+        with np.errstate(all="ignore"):  # infinities and NaN are results, as in the kernels
+            return op.reference(*arrays, **params)
+    except ValueError as error:
+        if "array is too big" in str(error) or "Maximum allowed" in str(error):  # NumPy has no type of its own for it
+            raise OutOfMemoryError(f"{op.name}: {error}") from None
+        if op.broadcasts and not isinstance(error, ShapeError):
+            shapes = " and ".join(str(a.shape) for a in arrays)
+            raise ShapeError(f"{op.name}: shapes {shapes} do not broadcast") from None
+        raise
+
+
+def apply(op: Any, *args: Any, **params: Any) -> Any:
+    """Runs an operator: on arrays just its kernel, on tensors also recorded where a gradient is wanted."""
+    return _apply(op, args, params)
+
+
+def apply_two(op: Any, a: Any, b: Any) -> Any:
+    """`apply` for an operator on two operands, in their common dtype: what arithmetic on small tensors goes through."""
+    x: Any = a
+    y: Any = b
+    wants: cython.bint = False
+    plain: cython.bint = not switches.reference
+    on_tensors: cython.bint = False
+    t: Tensor
+    if isinstance(a, Tensor):
+        t = a
+        if t.base is not None:
+            refresh(t)
+        x = t.array
+        wants, plain, on_tensors = t._wants, plain and t.layer is None, True
+    if isinstance(b, Tensor):
+        t = b
+        if t.base is not None:
+            refresh(t)
+        y = t.array
+        wants, plain, on_tensors = wants or t._wants, plain and t.layer is None, True
+    if plain:
+        row: Row = row_of(op)
+        if row.kernel is not None:
+            out = row.kernel(x, y)
+            if out is not None:
+                if not on_tensors:
+                    return out
+                t = wrap(out)
+                if wants and recording():
+                    record_node(op, row, (a, b), NO_PARAMS, (t,), None)
+                return t
+    if type(x) is not _ndarray or type(y) is not _ndarray or x.dtype is not y.dtype:
+        a, b = algebra.promote(op.name, a, b)
+    return _apply(op, (a, b), {})
+
+
+def apply_one(op: Any, a: Any) -> Any:
+    """`apply` for an operator on one operand, which becomes floating if it is not."""
+    x: Any = a
+    t: Tensor
+    if isinstance(a, Tensor):
+        t = a
+        if t.base is not None:
+            refresh(t)
+        x = t.array
+        row: Row = row_of(op)
+        if row.kernel is not None and t.layer is None and not switches.reference:
+            out = row.kernel(x)
+            if out is not None:
+                wants: cython.bint = t._wants
+                t = wrap(out)
+                if wants and recording():
+                    record_node(op, row, (a,), NO_PARAMS, (t,), None)
+                return t
+    if type(x) is not _ndarray or not _is_float(x):
+        (a,) = algebra.promote_float(op.name, a)
+    return _apply(op, (a,), {})
+
+
+def apply_flat(op: Any, *args: Any) -> Any:
+    """`apply` with the parameters by position, after the arrays, in the order of `op.names`: see `Op.kernel`."""
+    row: Row = row_of(op)
+    out = _attempt(op, row, args)
+    if out is None:
+        n: cython.Py_ssize_t = len(row.rules)
+        return _apply(op, args[:n], _named(row, args, n))
+    return out
+
+
+def attempt(op: Any, *args: Any) -> Any:
+    """`apply_flat` where the operator's kernel takes the arguments as they are, else None.
+
+    What is wrong with arguments is found out after it, so that right ones need no check.
+    """
+    return _attempt(op, row_of(op), args)
+
+
+@cython.cfunc
+def _attempt(op: Any, row: Row, args: tuple) -> Any:
+    if row.kernel is None or switches.reference:
+        return None
+    n: cython.Py_ssize_t = len(row.rules)
+    t: Tensor
+    i: cython.Py_ssize_t
+    on_tensors: cython.bint = False
+    wants: cython.bint = False
+    given: list = list(args)
+    for i in range(n):
+        a = args[i]
+        if isinstance(a, Tensor):
+            t = a
+            if t.layer is not None:
+                return None
+            if t.base is not None:
+                refresh(t)
+                if t.layer is not None:
+                    return None
+            given[i] = t.array
+            on_tensors = True
+            wants = wants or t._wants
+    if len(given) == 2:
+        out = row.kernel(given[0], given[1])
+    elif len(given) == 3:
+        out = row.kernel(given[0], given[1], given[2])
+    else:
+        out = row.kernel(*given)
+    if out is None or not on_tensors:
+        return out
+    t = wrap(out)
+    wants = wants and recording() and _is_float(t.array)
+    if not (row.view or wants):
+        return t
+    params: dict = _named(row, args, n)
+    if row.view:
+        link_view(op, args[0], params, t, 0)
+    if wants:
+        record_node(op, row, args, params, (t,), None)
+    return t
+
+
+def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
+    """`attempt` for an operator on any number of tensors, which come as a list or a tuple."""
+    row: Row = row_of(op)
+    if row.kernel is None or switches.reference or not isinstance(tensors, (list, tuple)):
+        return None
+    arrays: list = []
+    on_tensors: cython.bint = False
+    wants: cython.bint = False
+    t: Tensor
+    for a in tensors:
+        if isinstance(a, Tensor):
+            t = a
+            if t.base is not None:
+                refresh(t)
+            if t.layer is not None:
+                return None
+            arrays.append(t.array)
+            on_tensors = True
+            wants = wants or t._wants
+        else:
+            arrays.append(a)
+    out = row.kernel(arrays, *params)
+    if out is None or not on_tensors:
+        return out
+    t = wrap(out)
+    if wants and recording() and _is_float(t.array):
+        record_node(op, row, tuple(tensors), _named(row, params, 0), (t,), None)
+    return t
+
+
+@cython.cfunc
+def _named(row: Row, args: tuple, n: cython.Py_ssize_t) -> dict:
+    """The parameters, which come after n arrays, by name."""
+    params: dict = {}
+    i: cython.Py_ssize_t
+    for i in range(n, len(args)):
+        params[row.names[i - n]] = args[i]
+    return params
+
+
+_evaluate: Any = None  # evaluate(op, args, params) under the layers of forward mode or vmap: see forward.py
+
+
+def set_evaluate(evaluate: Callable[[Any, Any, Any], Any]) -> None:
+    """Hands over what runs an operator on tensors that lie under layers."""
+    global _evaluate
+    _evaluate = evaluate
+
+
+@cython.cfunc
+def _apply(op: Any, args: tuple, params: dict) -> Any:
+    arrays: list = []
+    found: cython.bint = False
+    wants: cython.bint = False
+    layered: cython.bint = False
+    custom: cython.bint = op.custom
+    a: Any
+    t: Tensor
+    for a in args:
+        if isinstance(a, Tensor):
+            t = a
+            found = True
+            if t.base is not None:
+                refresh(t)
+            if t._wants:
+                wants = True
+            if t.layer is not None:
+                layered = True
+            arrays.append(t if custom else t.array)
+        else:
+            arrays.append(a)
+    if not found:
+        return run(op, arrays, params)[0]
+    if layered:
+        return _evaluate(op, args, params)[0]
+    out, saved = run(op, arrays, params)
+    return wrap_outputs(op, args, params, out, saved, wants and recording())
+
+
+@cython.cfunc
+def wrap_outputs(op: Any, args: tuple, params: dict, out: Any, saved: tuple, wants: cython.bint) -> Any:
+    """Tensors over the output arrays; recorded if a gradient is wanted."""
+    t: Tensor
+    j: cython.Py_ssize_t
+    if type(out) is not tuple:
+        t = out if op.custom else wrap(out)
+        if op.view:
+            link_view(op, args[0], params, t, 0)
+        if wants and _is_float(t.array):
+            record_node(op, row_of(op), args, params, (t,), saved)
+        return t
+    outs: tuple = out if op.custom else tuple([wrap(y) for y in out])
+    if op.view:
+        for j in range(len(outs)):
+            link_view(op, args[0], params, outs[j], j)
+    if wants:
+        record_node(op, row_of(op), args, params, outs, saved)
+    return outs
+
+
+@cython.cfunc
+def link_view(op: Any, x: Any, params: dict, out: Tensor, output: cython.Py_ssize_t) -> Any:
+    """Notes that `out` shares the memory of `x`, where it does."""
+    if not isinstance(x, Tensor):
+        return
+    t: Tensor = x
+    owner = out.array.base
+    if owner is None or not (owner is t.array or owner is t.array.base):
+        return
+    out.version = t.version
+    out.inferred = t.inferred
+    out.aside = t.aside
+    if not (recording() or t.layer is not None):
+        out.aside = t.aside or t._wants
+    else:
+        base: Tensor = t if t.base is None else t.base
+        out.base = base
+        out._of = base.array
+        out.chain = (t.chain, op, params, output)
+        out._seen = t.version.value
+
+
+def replay(chain: Any, x: Any) -> Any:
+    """The view operators of a chain, applied to `x`."""
+    steps: list = []
+    while chain is not None:
+        steps.append(chain)
+        chain = chain[0]
+    for _, op, params, output in reversed(steps):
+        x = apply(op, x, **params)
+        if type(x) is tuple:
+            x = x[output]
+    return x
+
+
+def records(*values: Any) -> bool:
+    """Whether an operator on these would be recorded, or carry tangents."""
+    t: Tensor
+    for v in values:
+        if isinstance(v, Tensor):
+            t = v
+            if (thread.grad and t.requires_grad) or t.layer is not None:
+                return True
+            if t.base is not None:
+                t = t.base
+                if t.layer is not None:
+                    return True
+    return False
+
+
+@cython.cfunc
+def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
+    """Makes the node of an operator that has run, and puts its outputs on it.
+
+    `args` may have the parameters after the arrays. `saved` is what the operator's forward gave, or None where only its
+    kernel ran: then `op.saves` names the values.
+    """
+    rules: tuple = row.rules
+    uses: tuple = row.uses
+    variadic: cython.bint = row.variadic
+    used: cython.longlong = 0  # which saved values some rule that will run needs, a bit each
+    some: cython.bint = False
+    later: cython.bint = False  # some argument is not the first output of its node
+    a: Any
+    t: Tensor
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(args) if variadic else len(rules)
+    rule: cython.Py_ssize_t
+    origins: list = [None] * n
+    for i in range(n):
+        rule = 0 if variadic else i
+        a = args[i]
+        if rules[rule] is None or not isinstance(a, Tensor):
+            continue
+        t = a
+        if t._wants:
+            some = True
+            used |= uses[rule]
+            origins[i] = a if t._node is None else t._node
+            later = later or t._index != 0
+    if not some:
+        return
+    if later:
+        indices = tuple([0 if o is None else a.index for o, a in zip(origins, args, strict=False)])
+    else:
+        indices = FIRST[n] if n < 4 else (0,) * n
+    node: Node = make_node(op, params, tuple(origins), indices)
+    if used != 0:
+        kept: list = []
+        if saved is None:
+            roles: tuple = row.saves
+            for j in range(len(roles)):
+                kept.append(_keep_role(roles[j], args, outs) if (used >> j) & 1 else None)
+        else:
+            for j in range(len(saved)):
+                a = saved[j]
+                kept.append(_keep(a, args, outs) if a is not None and (used >> j) & 1 else None)
+        if switches.packing:
+            hooks: Any = pack_hooks()
+            if type(hooks) is tuple:
+                kept = [None if s is None else _packed(s, hooks) for s in kept]
+        node.saved = tuple(kept)
+        if switches.anomaly or row.custom or holds_arrays(kept):
+            node.place = here()
+    else:
+        node.saved = (None,) * len(row.saves if saved is None else saved)
+        if switches.anomaly or row.custom:
+            node.place = here()
+    t = outs[0]
+    if row.broadcasts and n > 1:
+        shape = t.array.shape
+        for i in range(n):
+            if origins[i] is not None:
+                t = args[i]
+                if t.array.shape != shape:
+                    node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args[:n]])
+                    break
+    if len(outs) > 1:
+        node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
+    for j in range(len(outs)):
+        t = outs[j]
+        if saved is None or _is_float(t.array):  # of what a kernel gave, it was asked before
+            t._node = node
+            t._index = j
+            t._wants = True
+    if switches.watching:
+        watch: Any = thread.watch
+        if watch is not None:
+            watch(node, args[:n], outs)
+
+
+@cython.cfunc
+def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
+    """The value that a role of Op.saves stands for, as a saved value."""
+    if role >= _SHAPES:
+        if role == _SHAPES:
+            shapes = [a.array.shape if isinstance(a, Tensor) else a.shape for a in args]
+            return make_saved(tuple(shapes), CONSTANT, None, None)
+        a = args[role - _SHAPE]
+        return make_saved(a.array.shape if isinstance(a, Tensor) else a.shape, CONSTANT, None, None)
+    a = outs[0] if role < 0 else args[role]
+    if not isinstance(a, Tensor):
+        return make_saved(a, CONSTANT, None, None)
+    t: Tensor = a
+    if role >= 0 and t.inferred and not thread.inference:
+        raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
+    return make_saved(t.array, role if role >= 0 else -2, t.version, t.layer)
+
+
+@cython.cfunc
+def _keep(value: Any, args: tuple, outs: tuple) -> Any:
+    """A saved value with its role: found among the inputs or the outputs by identity."""
+    i: cython.Py_ssize_t
+    for i in range(len(args)):
+        if isinstance(args[i], Tensor) and args[i].array is value:
+            return _keep_role(i, args, outs)
+    t: Tensor
+    for i in range(len(outs)):
+        t = outs[i]
+        if t.array is value:
+            return make_saved(value, -2 - i, t.version, t.layer)
+    return make_saved(value, CONSTANT, None, None)
+
+
+@cython.cfunc
+def _packed(s: Saved, hooks: tuple) -> Any:
+    """A saved value after the hooks."""
+    if type(s.array) is not _ndarray:
+        return s
+    pack, unpack = hooks
+    t: Tensor = wrap(s.array)
+    if s.version is not None:
+        t.version = s.version
+    on = thread.grad
+    set_grad_enabled(False)
+    v: Version = t.version
+    before: cython.longlong = v.value
+    try:
+        made: Saved = make_saved(pack(t), s.role, None, s.layer)
+    finally:
+        set_grad_enabled(on)
+    if v.value != before:
+        raise GraphError("a pack hook has written the tensor that it was given; make a new one (x * 2, not x.mul_(2))")
+    made.unpack = unpack
+    return made

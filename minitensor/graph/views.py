@@ -1,0 +1,249 @@
+"""Writes in place, and what they mean in the graph for the views of the same memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError, GraphError, ShapeError
+from .nodes import add_hook
+from .record import replay
+from .tensors import set_follow
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .algebra import algebra
+    from .forward import evaluate
+    from .modes import recording, set_grad_enabled, thread
+    from .nodes import Node
+    from .places import here
+    from .record import record_node, row_of
+    from .tensors import Dual, Tensor, Version, batch_over, refresh, shadow, wrap
+
+
+def _follow(view: Tensor) -> None:
+    """Gives a view whose memory was written since the node that the view operators make of its base."""
+    base: Tensor = view.base
+    v: Version = view.version
+    view._seen = v.value
+    if not base._wants and base.layer is None:
+        return
+    _need_base("a view", view)
+    on = thread.grad
+    set_grad_enabled(True)
+    try:
+        fresh: Tensor = replay(view.chain, base)
+    finally:
+        set_grad_enabled(on)
+    _move(view, fresh)
+    view.layer = _settled(fresh.layer, view)
+
+
+set_follow(_follow)
+
+
+def become(name: str, x: Any, function: Callable[[Any], Any]) -> Any:
+    """Has the tensor `x` itself become the view function(x): `x.t_()`. The graph keeps what it was as its base."""
+    t: Tensor = x
+    if recording() and t.requires_grad and t._node is None:
+        raise GraphError(f"{name}: a leaf that requires gradients cannot be changed in place; use no_grad()")
+    view: Tensor
+    if t._wants and t._node is None:  # stays the leaf that it is
+        view = function(t.detach())
+        t.array = view.array
+        return x
+    old: Tensor = shadow(t)
+    old.base, old.chain, old._seen, old._of = t.base, t.chain, t._seen, t._of
+    old.inferred = t.inferred
+    on = thread.grad
+    set_grad_enabled(True)
+    try:
+        view = function(old)
+    finally:
+        set_grad_enabled(on)
+    t.array, t.base, t.chain, t._seen, t._of = view.array, view.base, view.chain, view._seen, view._of
+    _move(t, view)
+    t.layer = view.layer
+    return x
+
+
+@cython.cfunc
+def _need_base(name: str, view: Tensor) -> Any:
+    """Raises where what a view is a view of has since been given another shape or other memory."""
+    base: Tensor = view.base
+    if view._of is not base.array:
+        raise GraphError(
+            f"{name}: the tensor that this one is a view of was given another shape or memory in place after the view "
+            "was made, so the graph cannot follow the write; make the view again"
+        )
+
+
+def snapshot(x: Any) -> Any:
+    """What an in-place operator computes from: `x` itself, or where the graph may keep it, a copy in its place.
+
+    The value that `x` had stays what it was for the rules that need it, while `assign` overwrites the memory.
+    """
+    t: Tensor = x
+    if not recording() and t.layer is None:
+        return x
+    batch: Any = batch_over((x,))
+    if batch is not None:
+        return batch.through(snapshot, x)
+    if t.base is not None:
+        refresh(t)
+    out: Tensor = shadow(t)
+    out.array, out.version = t.array.copy(), Version()
+    out.layer = _settled(t.layer, out)
+    return out
+
+
+def check_writable(name: str, x: Any, shared: bool = False) -> None:
+    """Raises if `x` cannot be written: no tensor, a leaf of the graph, or (but for `shared`) shared elements."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}: only a tensor can be written in place, not a {type(x).__name__}")
+    batch: Any = batch_over((x,))
+    if batch is not None:
+        check_writable(name, batch.tensor, shared)
+        return
+    if recording() and x.requires_grad:
+        root: Tensor = x if x.base is None else x.base
+        if root._node is None and root._wants:
+            what = "a leaf" if x.base is None else "a view of a leaf"
+            raise GraphError(
+                f"{name}: {what} that requires gradients cannot be written in place; "
+                "use no_grad() around the write, or an operator that makes a new tensor"
+            )
+    if x.aside and recording():
+        raise GraphError(
+            f"{name}: a view made under no_grad, of a tensor that requires gradients, cannot be written outside it; "
+            "make the view outside no_grad, or write under it too"
+        )
+    if x.inferred and not thread.inference:
+        raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
+    array = x.array
+    for n, stride in zip(array.shape, array.strides, strict=True):
+        if stride == 0 and n > 1 and array.size and not shared:
+            raise ShapeError(
+                f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
+                "clone() it before writing"
+            )
+    if not array.flags.writeable:
+        raise ShapeError(f"{name}: the tensor's memory is read-only")
+
+
+def assign(name: str, x: Any, value: Any) -> None:
+    """The end of every in-place operator: writes `value`, which an operator made, into the memory of `x`.
+
+    In the graph, `x` takes the place of `value`; the base of a view becomes itself with that part replaced.
+    """
+    t: Tensor = x
+    v: Tensor = value
+    batch: Any = batch_over((x, value))
+    if batch is not None:
+        batch.assign(name, x, value)
+        return
+    array = t.array
+    if v.array.shape != array.shape:
+        raise ShapeError(f"{name}: the result has shape {v.array.shape}, the tensor to write {array.shape}")
+    if not np.can_cast(v.array.dtype, array.dtype, "same_kind"):
+        raise DtypeError(f"{name}: a {v.array.dtype} result cannot be written into a {array.dtype} tensor")
+    base: Tensor = t.base
+    layered: cython.bint = t.layer is not None or v.layer is not None
+    recorded: cython.bint = recording() and (t.requires_grad or v._wants)
+    if (recorded or layered) and v.array.dtype is not array.dtype:
+        v = algebra.cast(v, array.dtype)
+    if recorded or layered or (base is not None and base.layer is not None):
+        _rebase(name, t, v, layered)
+    np.copyto(array, v.array, casting="same_kind")
+    t.version.bump()
+    if base is not None:
+        t._seen = t.version.value
+    if recorded or layered:
+        _move(t, v)
+        t.layer = _settled(v.layer, t)
+
+
+def adopt(name: str, x: Any, value: Any) -> None:
+    """Has `x` take the place in the graph of `value`, an alias of its memory that an operator has written."""
+    t: Tensor = x
+    v: Tensor = value
+    if batch_over((x, value)) is not None:
+        assign(name, x, value)
+        return
+    _rebase(name, t, v, t.layer is not None or v.layer is not None)
+    if t.base is not None:
+        t._seen = t.version.value
+    _move(t, v)
+    t.layer = _settled(v.layer, t)
+
+
+@cython.cfunc
+def _rebase(name: str, t: Tensor, v: Tensor, layered: cython.bint) -> Any:
+    """Of a write of `v` into the view `t`: its base becomes itself with that part replaced."""
+    base: Tensor = t.base
+    if base is not None:
+        _need_base(name, t)
+        params = {"chain": t.chain, "shape": base.array.shape}
+        whole: Tensor
+        if layered or base.layer is not None:
+            whole = evaluate(algebra.view_write, (base, v), params)[0]
+        else:
+            whole = wrap(base.array)
+            record_node(algebra.view_write, row_of(algebra.view_write), (shadow(base), v), params, (whole,), ())
+        _move(base, whole)
+        base.layer = _settled(whole.layer, base)
+
+
+@cython.cfunc
+def _move(t: Tensor, to: Tensor) -> Any:
+    """Puts `t` at the place of `to` in the graph; if it retains its gradient, that of its new place."""
+    old: Node = t._node
+    if old is not None and old.hooks is not None and old is not to._node:
+        for hook in list(old.hooks.get(t._index, ())):
+            if getattr(hook, "retains", None) is t:
+                old.hooks[t._index].remove(hook)
+                if to._node is not None:
+                    add_hook(to, hook)
+    t._node, t._index, t._wants = to._node, to._index, to._wants
+
+
+@cython.cfunc
+def _settled(layer: Any, owner: Tensor) -> Any:
+    """A dual whose primal's memory is the owner's, into which its value was written, so that views of it are shared."""
+    if layer is None:
+        return None
+    d: Dual = layer
+    primal: Tensor = shadow(d.primal)
+    primal.array, primal.version = owner.array, owner.version
+    primal.layer = _settled(primal.layer, owner)
+    return Dual(d.level, primal, d.tangent)
+
+
+def with_gradients(name: str, tensors: Any) -> list[Any]:
+    """Those of the tensors that have a gradient and can be written, as (tensor, its array, its gradient's array)."""
+    found: list = []
+    t: Tensor
+    g: Tensor
+    for x in tensors:
+        if x.leaf_grad is None:
+            continue
+        check_writable(name, x)
+        t, g = x, x.leaf_grad
+        found.append((t, t.array, g.array))
+    return found
+
+
+def written(tensors: Any) -> None:
+    """Marks a write of each tensor, by the line of the user's program that is running."""
+    place: Any = here()
+    t: Tensor
+    v: Version
+    for t in tensors:
+        v = t.version
+        v.value += 1
+        v.place = place
