@@ -7,8 +7,10 @@ does not know, 130 if it was interrupted.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.util
 import platform
+import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
     from .train.run import Run
 
 TRAIN = """\
-Trains a network on real pictures and leaves a folder with the trained weights and four
+Trains a network on real pictures or reviews and leaves a folder with the trained weights and
 pictures of what it learnt. The digits come with scikit-learn; the other sets are looked for
-on this machine and otherwise downloaded.
+on this machine and otherwise downloaded. A folder of pictures of your own, with a folder for
+each class in it, is read from disk as it goes.
 
 An interrupted run (Ctrl-C) goes on with --resume, and ends with the very same numbers.
+
+data:
+{names}
 """
 
 BENCH = """\
@@ -47,7 +53,8 @@ that it imports. A name that is not there is said in one line: which, where, and
 EXAMPLES = """\
 examples:
   minitensor train digits                      1,797 digits of 8x8 pixels, some seconds
-  minitensor train mnist                       70,000 digits of 28x28 pixels, some minutes
+  minitensor train cifar10 --model book        the book's network instead of the residual one
+  minitensor train photos/                     your pictures: photos/cats/1.jpg, photos/dogs/7.png, ...
   minitensor train digits --model linear       without hidden layers, for comparison
   minitensor train digits --kernels naive      on the textbook's loops instead of the fast kernels
   minitensor train digits --resume             go on with an interrupted run
@@ -80,27 +87,32 @@ def _parser() -> argparse.ArgumentParser:
 # --- train ----------------------------------------------------------------------------------------
 
 
+def _names() -> str:
+    """The data sets, a line each."""
+    from .train.data import SOURCES
+
+    return "\n".join(f"  {name:14} {source.about}" for name, source in SOURCES.items())
+
+
 def _add_train(commands: Any) -> None:
     from .train.data import SOURCES
     from .train.models import MODELS
 
     train = commands.add_parser(
         "train",
-        help="train a network on real pictures",
-        description=TRAIN,
+        help="train a network on real pictures or reviews",
+        description=TRAIN.format(names=_names()),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    names = tuple(SOURCES)
-    train.add_argument("name", nargs="?", choices=names, metavar="data", help=f"the pictures: {', '.join(names)}")
-    train.add_argument("--data", choices=names, help="the same; this one counts if both are given")
+    what = f"what to learn from: {', '.join(SOURCES)}, or a folder of pictures"
+    train.add_argument("name", nargs="?", type=_data, metavar="data", help=what)
+    train.add_argument("--data", type=_data, metavar="DATA", help="the same; this one counts if both are given")
     lines = [(f.__doc__ or "").split("\n")[0].rstrip(".") for f in MODELS.values()]
     described = "; ".join(f"{name}: {line}" for name, line in zip(MODELS, lines, strict=True))
     train.add_argument("--model", choices=tuple(MODELS), help=f"the network ({described})")
-    train.add_argument(
-        "--epochs", metavar="N", type=positive, help="how often every picture is seen (digits: 20, mnist: 3)"
-    )
+    train.add_argument("--epochs", metavar="N", type=positive, help="how often every picture is seen (digits: 20)")
     train.add_argument(
         "--batch-size", metavar="N", type=positive, help="pictures for each step of the weights (digits: 32)"
     )
@@ -122,6 +134,21 @@ def _seed(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 4294967295")
     return int(text)
+
+
+def _data(text: str) -> str:
+    from .train.data import SOURCES
+
+    if text in SOURCES:
+        return text
+    if Path(text).is_dir():
+        return str(Path(text).resolve())
+    near = difflib.get_close_matches(text, SOURCES, 1, 0.5)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise argparse.ArgumentTypeError(
+        f"invalid choice: {text!r} (choose from {', '.join(SOURCES)}, or a folder of pictures with a folder for each "
+        f"class){meant}"
+    )
 
 
 def _fail(error: BaseException | str) -> int:
@@ -146,6 +173,10 @@ def _train(arguments: argparse.Namespace) -> int:
         "kernels": arguments.kernels,
         "isa": arguments.isa,
     }
+    if asked["data"] is None and not (arguments.resume and arguments.out):
+        print(f"minitensor train: what shall it learn from?\n\n{_names()}\n", file=sys.stderr)
+        print("or a folder of pictures, with a folder for each class. To begin:  minitensor train digits", file=sys.stderr)
+        return 2
     if arguments.threads:
         cpu.set_num_threads(arguments.threads)
     try:
@@ -167,8 +198,8 @@ def _train_and_tell(run: Run, arguments: argparse.Namespace) -> int:
 
     settings, split, out = run.settings, run.split, run.folder
     print(f"minitensor {__version__}, {_engine()}")
-    counts = f"{len(split.train):,} pictures to learn from, {len(split.test):,} held back"
-    print(f"{settings.data}: {counts}")
+    counts = f"{len(split.train):,} {split.things} to learn from, {len(split.test):,} held back"
+    print(f"{settings.data}: {counts} ({split.held_back})")
     print(summary(run.model, (1, *split.shape)), flush=True)
     can_draw = importlib.util.find_spec("matplotlib") is not None
     if not can_draw:
@@ -189,7 +220,7 @@ def _train_and_tell(run: Run, arguments: argparse.Namespace) -> int:
     right = 1 - wrong / len(split.test)
     print(
         f"\n{right:.2%} of {split.held_back} read right ({wrong} of {len(split.test):,} wrong), "
-        f"after {seconds:.1f} s of training"
+        f"after {seconds:.1f} s of training, {_peak_memory():,.0f} MB at most"
     )
     print(f"\nThe folder {out} holds")
     files = {run.checkpoint.name: "the weights, and all that --resume needs"}
@@ -204,14 +235,23 @@ def _train_and_tell(run: Run, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _peak_memory() -> float:
+    """The most that the process held so far, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
 def _suggestions(settings: Any) -> list[tuple[str, str]]:
-    data, model = settings.data, settings.model
-    other = "mlp" if model == "cnn" else "cnn"
-    this = data if model == "cnn" else f"{data} --model {model}"
+    from .train.data import source_of
+    from .train.models import OF_ROWS
+
+    data, model, usual = settings.data, settings.model, source_of(settings.data).model
+    other = next(m for m in (("mlp", "linear") if usual in OF_ROWS else ("cnn", "mlp")) if m != model)
+    this = data if model == usual else f"{data} --model {model}"
     more = ("--data mnist", "70,000 larger digits") if data == "digits" else ("--data digits", "the small digits")
     return [
         more,
-        (f"{data} --model {other}", "another network on the same pictures"),
+        (f"{data} --model {other}", "another network on the same data"),
         (f"{this} --epochs {2 * settings.epochs}", "twice as long: is it any better?"),
         (f"{this} --lr {settings.lr * 10:g}", "ten times the learning rate: does it still learn?"),
         (f"{this} --seed {settings.seed + 1}", "other first weights, another order"),
@@ -222,7 +262,7 @@ def _suggestions(settings: Any) -> list[tuple[str, str]]:
 
 def _command(arguments: argparse.Namespace) -> str:
     """The command that finds the same folder again."""
-    parts = ["minitensor train", arguments.data or arguments.name or "digits"]
+    parts = ["minitensor train", *filter(None, [arguments.data or arguments.name])]
     if arguments.model:
         parts += ["--model", arguments.model]
     if arguments.out:

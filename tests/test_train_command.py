@@ -66,7 +66,7 @@ def test_digits_are_learnt_with_nothing_but_the_name() -> None:
     assert state["history"]["val_accuracy"][-1] >= 0.985
     assert state["epoch"] == len(state["history"]["loss"]) == 20
     assert re.search(r"^epoch 20/20  .* loss \S+ accuracy \S+% val_loss \S+ val_accuracy ", out, re.M)
-    for word in [*PICTURES, "runs/digits-cnn", "--data mnist", "--model mlp", "--epochs 40",
+    for word in [*PICTURES, "runs/digits-cnn", "MB at most", "--data mnist", "--model mlp", "--epochs 40",
                  "--lr 0.03", "--seed 1", "--threads 1", "--kernels naive"]:  # fmt: skip
         assert word in out
     for name in PICTURES:
@@ -75,7 +75,8 @@ def test_digits_are_learnt_with_nothing_but_the_name() -> None:
 
 @pytest.mark.parametrize("model", models.MODELS)
 def test_every_model_learns(model: str, capsys: Any) -> None:
-    assert main(["train", "digits", "--model", model, "--epochs", "4", "--out", "out"]) == 0
+    epochs = "30" if model == "dense" else "4"  # sigmoids learn slowly
+    assert main(["train", "digits", "--model", model, "--epochs", epochs, "--out", "out"]) == 0
     assert load("out/checkpoint.safetensors")["history"]["val_accuracy"][-1] > 0.7
     assert sorted(os.listdir("out")) == sorted([*PICTURES, "checkpoint.safetensors"])
 
@@ -192,7 +193,7 @@ def test_resuming_a_finished_run_draws_again() -> None:
     ],
 )
 def test_resuming_with_other_settings(options: list[str], says: str, capsys: Any) -> None:
-    begun = ["--model", "linear", "--epochs", "1", "--lr", "0.01", "--kernels", "fast"]
+    begun = ["--data", "digits", "--model", "linear", "--epochs", "1", "--lr", "0.01", "--kernels", "fast"]
     run = runs.begin(asked(begun), Path("out"), resume=False)
     run.save()
     before = run.checkpoint.read_bytes()
@@ -244,6 +245,8 @@ def test_a_checkpoint_of_another_network(capsys: Any) -> None:
     ("options", "says"),
     [
         ([], "command"),
+        (["train", "cifar"], "did you mean cifar10?"),
+        (["train", "no/such/folder"], "or a folder of pictures with a folder for each class"),
         (["learn-fast"], "invalid choice: 'learn-fast'"),
         (["train", "letters"], "invalid choice: 'letters' (choose from"),
         (["train", "--model", "transformer"], "argument --model: invalid choice"),
@@ -265,6 +268,15 @@ def test_options_that_are_not_known(options: list[str], says: str, capsys: Any) 
         main(options)
     assert stopped.value.code == 2
     assert says in capsys.readouterr().err
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("options", [[], ["--epochs", "2"], ["--resume"]])
+def test_without_a_name_it_says_which_there_are(options: list[str], capsys: Any) -> None:
+    assert main(["train", *options]) == 2
+    said = capsys.readouterr().err
+    for word in (*data.SOURCES, "a folder of pictures", "minitensor train digits"):
+        assert word in said
     assert os.listdir() == []
 
 
@@ -362,60 +374,17 @@ def test_the_split_is_four_fifths_shuffled_by_the_seed() -> None:
     assert (other.test.labels.numpy() != split.test.labels.numpy()).any()
 
 
-def test_distorting_by_nothing_is_nothing() -> None:
-    x = np.random.default_rng(0).random((3, 2, 5, 7), np.float32)
-    assert np.allclose(data.distorted(x, 0, 0, 0), x)
-    assert data.distorted(x).dtype == np.float32
-    assert data.distorted(x[:0]).shape == (0, 2, 5, 7)
-
-
-def test_distorting_moves_by_whole_pixels(monkeypatch: Any) -> None:
-    """One pixel down and to the right is where the pixel is taken from."""
-    x = np.random.default_rng(0).random((1, 1, 4, 5), np.float32)
-    ones = np.ones((5, 1, 1, 1), np.float32)
-    monkeypatch.setattr(data, "default_generator", type("G", (), {"uniform": lambda *_, **__: ones}))
-    moved = data.distorted(x, degrees=0, share=0, pixels=1)
-    assert np.allclose(moved[..., :-1, :-1], x[..., 1:, 1:])
-    assert (moved[..., -1, :] == 0).all()
-    assert (moved[..., -1] == 0).all()
-
-
-def test_distorting_turns_and_stretches(monkeypatch: Any) -> None:
-    x = np.random.default_rng(0).random((2, 1, 5, 5), np.float32)
-    ones = np.ones((5, 2, 1, 1), np.float32)
-    monkeypatch.setattr(data, "default_generator", type("G", (), {"uniform": lambda *_, **__: ones}))
-    turned = data.distorted(x, degrees=90, share=0, pixels=0)
-    assert np.allclose(turned, np.rot90(x, -1, (2, 3)), atol=1e-5)
-    point = np.zeros((2, 1, 5, 5), np.float32)
-    point[..., 2, 4] = 1
-    assert data.distorted(point, degrees=0, share=1, pixels=0)[0, 0, 2, 3] == 1
-
-
-def test_flipping_and_moving(monkeypatch: Any) -> None:
-    """Not mirrored and not moved; mirrored, and from the upper left corner of the padded picture."""
-    x = np.random.default_rng(0).random((2, 3, 5, 6), np.float32)
-    draws = np.array([[0.7, 0.2], [0.5, 0.0], [0.5, 0.0]])  # mirrored if below a half; down; right
-    monkeypatch.setattr(data, "default_generator", type("G", (), {"uniform": lambda *_, **__: draws}))
-    moved = data.flipped_and_moved(x, 2)
-    assert (moved[0] == x[0]).all()
-    corner = np.zeros((3, 5, 6), np.float32)
-    corner[:, 2:, 2:] = x[1, :, :3, :4]
-    assert (moved[1] == corner[..., ::-1]).all()
-    monkeypatch.undo()
-    assert data.flipped_and_moved(x[:0]).shape == (0, 3, 5, 6)
-    many = data.flipped_and_moved(np.ones((200, 1, 4, 4), np.float32), 4)
-    assert many.dtype == np.float32
-    assert (many.sum((1, 2, 3)) == 0).any()  # moved out of sight
-    assert (many.sum((1, 2, 3)) > 0).any()
-
-
-def test_cats_and_dogs_are_those_of_cifar(monkeypatch: Any) -> None:
-    whole = datasets.Images(mt.arange(6).reshape(6, 1, 1, 1), mt.tensor([3, 5, 0, 5, 9, 3]), tuple("0123456789"))
+def test_cats_and_dogs_come_first_and_the_others_help(monkeypatch: Any) -> None:
+    names = ("plane", "cat", "deer", "dog")
+    whole = datasets.Images(mt.arange(6).reshape(6, 1, 1, 1), mt.tensor([1, 3, 0, 3, 2, 1]), names)
     monkeypatch.setattr(datasets, "cifar10", lambda train: whole)
     split = data.SOURCES["cats_dogs"].load(0)
     assert split.classes == ("cat", "dog")
-    assert split.train.labels.tolist() == [0, 1, 1, 0]
-    assert split.train.images.flatten().tolist() == [0, 1, 3, 5]
+    assert split.others == 2
+    assert split.train.classes == ("cat", "dog", "plane", "deer")
+    assert split.train.labels.tolist() == [0, 1, 2, 1, 3, 0]
+    assert split.test.labels.tolist() == [0, 1, 1, 0]
+    assert split.test.images.flatten().tolist() == [0, 1, 3, 5]
 
 
 def test_networks_have_the_published_sizes() -> None:
@@ -423,7 +392,12 @@ def test_networks_have_the_published_sizes() -> None:
     count = lambda model: sum(p.numel() for p in model.parameters())  # noqa: E731
     stages = 6 * 9 * 16 * 16 + (9 * 16 * 32 + 5 * 9 * 32 * 32 + 16 * 32) + (9 * 32 * 64 + 5 * 9 * 64 * 64 + 32 * 64)
     norms = 2 * (7 * 16 + 7 * 32 + 7 * 64)
-    assert count(models.resnet((3, 32, 32), 10)) == 27 * 16 + stages + norms + 650 == 272_474
+    assert count(models.resnet20((3, 32, 32), 10)) == 27 * 16 + stages + norms + 650 == 272_474
+    pairs = 9 * (24 * 32 + 32 * 32) + 9 * (32 * 96 + 96 * 96) + 9 * (96 * 96 + 96 * 96) + 4 * (32 + 96 + 96)
+    assert count(models.resnet((3, 32, 32), 10)) == 24 + pairs + 960
+    assert count(models.dense((1, 28, 28), 10)) == 785 * 50 + 51 * 50 + 51 * 10
+    assert count(models.dense((3, 32, 32), 10)) == 3073 * 30 + 3 * 31 * 30 + 31 * 10
+    assert count(models.dense((1000,), 2)) == 5005 + 30 + 30 + 12
     assert count(models.book((1, 28, 28), 10)) == 130_394
     assert count(models.book((3, 32, 32), 10)) == 153_546
 

@@ -4,7 +4,8 @@
 `$MINITENSOR_DATA`, then in the user's cache, then downloaded into it (see `store`).
 
 Pictures stay bytes until they are asked for: 60,000 pictures of MNIST take 47 MB as uint8, and 188
-as float32. An index, a slice or a list of indices converts just these.
+as float32. An index, a slice or a list of indices converts just these. `ImageFolder` leaves them on
+the disk. `transforms` flips, cuts, turns, erases them on their way, each time anew.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from ..creation import from_numpy
 from ..graph.tensors import wrap
 from ..utils.data import Batch, Dataset
+from . import transforms
+from .folder import ImageFolder
 from .formats import (
     FormatError,
     read_cifar,
@@ -31,6 +34,7 @@ from .store import DatasetError, locate, optional
 __all__ = [
     "DatasetError",
     "FormatError",
+    "ImageFolder",
     "Images",
     "Reviews",
     "cifar10",
@@ -39,6 +43,7 @@ __all__ = [
     "imdb",
     "mnist",
     "text",
+    "transforms",
 ]
 
 _DIGITS = tuple("0123456789")

@@ -12,9 +12,10 @@ trained on, vermilion for what is wrong or held back; viridis for sizes, purple 
 from .plots.common import BLUE, COLOURS, STYLES, VERMILION, figure, save
 from .plots.functions import function, gradients, levels, path, regions, surface
 from .plots.networks import activations, attention, embedding, filters, images
-from .plots.runs import confusion, curves, mistakes
+from .plots.runs import confusion, curves, mistaken_texts, mistakes, words
 
 __all__ = [
     "BLUE", "COLOURS", "STYLES", "VERMILION", "activations", "attention", "confusion", "curves", "embedding", "figure",
-    "filters", "function", "gradients", "images", "levels", "mistakes", "path", "regions", "save", "surface",
+    "filters", "function", "gradients", "images", "levels", "mistaken_texts", "mistakes", "path", "regions", "save", "surface",
+    "words",
 ]  # fmt: skip

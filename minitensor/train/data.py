@@ -1,107 +1,66 @@
-"""The pictures of `minitensor train`, split into those to learn from and those held back."""
+"""What `minitensor train` learns from: pictures or reviews, split into those to learn from and those held back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import datasets
 from ..creation import from_numpy
-from ..datasets import Images
-from ..generator import Generator, default_generator
-from ..utils.data import Batch, Dataset
-from .models import Shape
+from ..datasets import ImageFolder, Images, Reviews
+from ..datasets.store import found
+from ..datasets.transforms import Compose, RandomCrop, RandomDeformation, RandomHorizontalFlip
+from ..generator import Generator
+from ..utils.data import Dataset
+from .texts import Bags, Weights
+
+
+SIDE = 64  # rows and columns that the pictures of a folder are brought to
+
+
+class RunError(Exception):
+    """What stops a run, in words for the user."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """What is learnt from, what is held back, and how to call the latter."""
+    """What is learnt from, what is held back, how to call the latter and each of them.
 
-    train: Images
-    test: Images
+    others: how many classes there are in `train` beyond those of `test`, whose numbers come first.
+    """
+
+    train: Any
+    test: Any
     held_back: str
+    things: str = "pictures"
+    others: int = 0
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.train.classes
+        names: tuple[str, ...] = self.test.classes
+        return names
 
     @property
-    def shape(self) -> Shape:
-        channels, rows, columns = self.train.images.shape[1:]
-        return channels, rows, columns
+    def shape(self) -> tuple[int, ...]:
+        """Of one picture (channels, rows, columns), or of a row of numbers."""
+        return tuple(self.test[0][0].shape)
 
 
-Augment = Callable[[Any], Any]  # (count, channels, rows, columns) to other pictures of the same
-
-
-class Augmented(Dataset[Any]):
-    """A set of pictures that are changed anew each time they are taken: there seem to be more of them."""
-
-    def __init__(self, images: Images, change: Augment) -> None:
-        self.images, self.change = images, change
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
-        x, y = self.__getitems__([index]).parts
-        return x[0], y[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        x, y = self.images.__getitems__(indices).parts
-        return Batch([from_numpy(self.change(x.numpy())), y])
-
-
-def distorted(x: Any, degrees: float = 15, share: float = 0.15, pixels: float = 0.7) -> Any:
-    """Each picture turned, stretched and moved a little, at random: another hand, the same digit.
-
-    x: (count, channels, rows, columns). A pixel is interpolated between the four where it comes
-    from; outside a picture all is 0. The random numbers are of the default generator.
-    """
-    n, _, rows, columns = x.shape
-    turn, tall, wide, down, right = default_generator.uniform((5, n, 1, 1), low=-1, high=1)
-    cos, sin = np.cos(np.radians(degrees) * turn), np.sin(np.radians(degrees) * turn)
-    i = np.arange(rows, dtype=np.float32)[:, None] - (rows - 1) / 2
-    j = np.arange(columns, dtype=np.float32) - (columns - 1) / 2
-    row = (1 + share * tall) * cos * i - sin * j + pixels * down + (rows - 1) / 2
-    column = sin * i + (1 + share * wide) * cos * j + pixels * right + (columns - 1) / 2
-
-    edge = 2  # zeros around a picture, from which what lies outside is taken
-    padded = np.pad(x, ((0, 0), (0, 0), (edge, edge), (edge, edge))).transpose(0, 2, 3, 1)
-    row, column = np.clip(row, -1.5, rows + 0.5) + edge, np.clip(column, -1.5, columns + 0.5) + edge
-    top, left = row.astype(np.int64), column.astype(np.int64)
-    v, h = (row - top)[..., None], (column - left)[..., None]
-    k = np.arange(n)[:, None, None]
-    upper = (1 - h) * padded[k, top, left] + h * padded[k, top, left + 1]
-    lower = (1 - h) * padded[k, top + 1, left] + h * padded[k, top + 1, left + 1]
-    return ((1 - v) * upper + v * lower).transpose(0, 3, 1, 2).astype(x.dtype)
-
-
-def flipped_and_moved(x: Any, edge: int = 4) -> Any:
-    """Each picture mirrored or not, and moved by up to `edge` pixels, with zeros from outside, at random.
-
-    x: (count, channels, rows, columns). Source: K. He et al., "Deep residual learning" (2016), section 4.2.
-    """
-    n, _, rows, columns = x.shape
-    mirrored, down, right = default_generator.uniform((3, n))
-    padded = np.pad(x, ((0, 0), (0, 0), (edge, edge), (edge, edge)))
-    i, j = (np.minimum((2 * edge + 1) * places, 2 * edge).astype(np.int64) for places in (down, right))
-    result = np.empty_like(x)
-    for k in range(n):
-        part = padded[k, :, i[k] : i[k] + rows, j[k] : j[k] + columns]
-        result[k] = part[..., ::-1] if mirrored[k] < 0.5 else part
-    return result
+def _halves(data: Any, seed: int) -> tuple[Any, Any]:
+    """What has no split is shuffled once: four fifths to learn from, a fifth held back."""
+    order = Generator().manual_seed(seed).randperm(len(data))
+    n = len(data) * 4 // 5
+    return order[:n], order[n:]
 
 
 def _digits(seed: int) -> Split:
-    """scikit-learn's digits, which have no split: shuffled once, four fifths to learn from."""
+    """scikit-learn's digits."""
     data = datasets.digits()
-    order = Generator().manual_seed(seed).randperm(len(data))
-    n = len(data) * 4 // 5
-    parts = [Images(data.images[i], data.labels[i], data.classes) for i in (order[:n], order[n:])]
+    parts = [Images(data.images[i], data.labels[i], data.classes) for i in _halves(data, seed)]
     return Split(parts[0], parts[1], "the fifth held back")
 
 
@@ -110,34 +69,132 @@ def _published(load: Callable[[bool], Images]) -> Callable[[int], Split]:
     return lambda seed: Split(load(True), load(False), "the test set")
 
 
-def _cats_and_dogs(train: bool) -> Images:
-    """The cats (0) and dogs (1) of CIFAR-10."""
-    data = datasets.cifar10(train)
-    chosen = np.flatnonzero(np.isin(data.labels.numpy(), [3, 5]))
-    labels = from_numpy((data.labels.numpy()[chosen] == 5).astype(np.int64))
-    return Images(data.images[chosen], labels, ("cat", "dog"))
+def _cats_and_dogs(seed: int) -> Split:
+    """The cats (0) and dogs (1) of CIFAR-10; to learn from, its eight other classes (2 to 9) too.
+
+    They are few: what shows other animals and things teaches the network to see.
+    """
+    train, test = datasets.cifar10(True), datasets.cifar10(False)
+    cat, dog = train.classes.index("cat"), train.classes.index("dog")
+    order = [cat, dog, *(k for k in range(len(train.classes)) if k not in (cat, dog))]
+    renamed = from_numpy(np.argsort(order).astype(np.int64))
+    chosen = np.flatnonzero(np.isin(test.labels.numpy(), [cat, dog]))
+    names = tuple(train.classes[k] for k in order)
+    return Split(
+        Images(train.images, renamed[train.labels], names),
+        Images(test.images[chosen], renamed[test.labels[chosen]], names[:2]),
+        "the test set's cats and dogs",
+        others=len(names) - 2,
+    )
+
+
+def _reviews(seed: int) -> Split:
+    """IMDB's reviews as bags of words: the published halves, or a fifth held back of a copy without them."""
+    if found("imdb/reviews.jsonl") or not found("aclImdb_v1.tar.gz"):
+        data = datasets.imdb()
+        some = [Reviews([data.texts[i] for i in part], data.labels[part], data.classes) for part in _halves(data, seed)]
+        held_back = "the fifth held back"
+    else:
+        some, held_back = [datasets.imdb(True), datasets.imdb(False)], "the test set"
+    weights = Weights(some[0].texts)
+    bags = [Bags(part.texts, part.labels, part.classes, weights) for part in some]
+    return Split(bags[0], bags[1], held_back, "reviews")
+
+
+class Photos(Dataset[tuple[Any, Any]]):
+    """Some pictures of a folder, read when they are asked for; their labels are known without."""
+
+    def __init__(self, data: ImageFolder, chosen: Any) -> None:
+        self.data, self.chosen = data, chosen
+        self.classes = tuple(data.classes)
+        self.labels = from_numpy(np.asarray(data.targets, np.int64)[chosen])
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        return self.data[int(self.chosen[index])]
+
+
+def _photos(path: Path) -> Callable[[int], Split]:
+    """A folder of pictures: `train` and `test` with a folder for each class, or these alone and a fifth held back."""
+
+    def load(seed: int) -> Split:
+        try:
+            if (path / "train").is_dir() and (path / "test").is_dir():
+                train, test = ImageFolder(path / "train", size=SIDE), ImageFolder(path / "test", size=SIDE)
+                if train.classes != test.classes:
+                    raise RunError(f"{path}: train has the classes {train.classes}, test {test.classes}")
+                return Split(Photos(train, np.arange(len(train))), Photos(test, np.arange(len(test))), "the folder test")
+            whole = ImageFolder(path, size=SIDE)
+        except FileNotFoundError as error:
+            raise RunError(f"{error}; a folder of pictures has a folder for each class") from None
+        if len(whole.classes) < 2 or len(whole) < 5:
+            raise RunError(f"{path} has {len(whole)} pictures in {len(whole.classes)} class: there is nothing to tell apart")
+        learn, rest = (Photos(whole, part) for part in _halves(whole, seed))
+        return Split(learn, rest, "the fifth held back")
+
+    return load
 
 
 @dataclass(frozen=True)
 class Source:
     """How to load a data set with a seed, and how a run on it goes if nothing else is asked for."""
 
+    about: str
     load: Callable[[int], Split]
     epochs: int
     batch_size: int
     lr: float
     model: str = "cnn"
-    augment: Augment | None = None  # helps a set that has too few pictures in it
+    augment: Callable[[Any], Any] | None = None  # helps a set that has too few pictures in it
+    mirrored: bool = False  # an answer is the mean of those to the picture and to its mirror image
+    rise: float = 0.0  # the share of the steps in which the learning rate rises, before it falls
+    weight_decay: float = 0.01
+    smoothing: float = 0.0  # of the labels: not to be all too sure
 
+
+_FLIPPED_AND_MOVED = Compose([RandomHorizontalFlip(), RandomCrop(32, padding=3, padding_mode="reflect")])
 
 SOURCES = {
-    "digits": Source(_digits, epochs=20, batch_size=32, lr=3e-3, augment=distorted),
-    "mnist": Source(_published(datasets.mnist), epochs=3, batch_size=64, lr=2e-3),
-    "fashion_mnist": Source(_published(datasets.fashion_mnist), epochs=5, batch_size=64, lr=2e-3),
+    "digits": Source(
+        "1,797 handwritten digits of 8x8 pixels (seconds)", _digits,
+        epochs=20, batch_size=32, lr=3e-3, augment=RandomDeformation(),
+    ),
+    "mnist": Source(
+        "70,000 handwritten digits of 28x28 pixels (half a minute)", _published(datasets.mnist),
+        epochs=3, batch_size=64, lr=2e-3,
+    ),
+    "fashion_mnist": Source(
+        "70,000 pieces of clothing of 28x28 pixels (half a minute)", _published(datasets.fashion_mnist),
+        epochs=5, batch_size=64, lr=2e-3,
+    ),
     "cifar10": Source(
-        _published(datasets.cifar10), epochs=15, batch_size=64, lr=3e-3, model="resnet", augment=flipped_and_moved
+        "60,000 photographs of 32x32 pixels, 10 classes (minutes)", _published(datasets.cifar10),
+        epochs=10, batch_size=128, lr=5e-3, model="resnet",
+        augment=_FLIPPED_AND_MOVED, mirrored=True, rise=0.2, weight_decay=0.05, smoothing=0.1,
     ),
     "cats_dogs": Source(
-        _published(_cats_and_dogs), epochs=30, batch_size=32, lr=2e-3, model="resnet", augment=flipped_and_moved
+        "cats against dogs, of CIFAR-10, helped by its other classes (minutes)", _cats_and_dogs,
+        epochs=10, batch_size=128, lr=5e-3, model="resnet",
+        augment=_FLIPPED_AND_MOVED, mirrored=True, rise=0.2, weight_decay=0.05, smoothing=0.1,
     ),
-}
+    "imdb": Source(
+        "film reviews, negative or positive, as bags of words (seconds)", _reviews,
+        epochs=6, batch_size=32, lr=2e-2, model="linear", weight_decay=0.0,
+    ),
+}  # fmt: skip
+
+
+def source_of(name: str) -> Source:
+    """That of a name, or of the path of a folder of pictures. Raises `RunError` if it is neither."""
+    if name in SOURCES:
+        return SOURCES[name]
+    if not Path(name).is_dir():
+        raise RunError(f"{name} is neither one of {', '.join(SOURCES)}, nor a folder of pictures")
+    change = Compose([RandomHorizontalFlip(), RandomCrop(SIDE, padding=SIDE // 8, padding_mode="reflect")])
+    photos = _photos(Path(name))
+    return Source(
+        "pictures in folders", photos, epochs=15, batch_size=32, lr=2e-3, model="resnet", augment=change, mirrored=True, rise=0.2,
+        weight_decay=0.05, smoothing=0.1,
+    )  # fmt: skip

@@ -1,7 +1,8 @@
-"""The networks of `minitensor train`, from one matrix to a small convolutional network.
+"""The networks of `minitensor train`, from one matrix to residual networks.
 
 Each function takes the shape of a picture (channels, rows, columns) and the number of classes; the
-network takes (batch, channels, rows, columns) and returns (batch, classes), the logits.
+network takes (batch, channels, rows, columns) and returns (batch, classes), the logits. Those
+without convolutions take rows of numbers, too, of the shape (numbers,).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..autograd.modes import no_grad
-from ..creation import zeros
+from ..creation import from_numpy, zeros
 from ..nn import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -21,13 +24,15 @@ from ..nn import (
     Linear,
     MaxPool2d,
     Module,
+    Parameter,
     ReLU,
     Sequential,
+    Sigmoid,
     Tanh,
 )
-from ..nn.functional import relu
+from ..nn.functional import conv2d, gelu, relu
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 
 def linear(shape: Shape, classes: int) -> Module:
@@ -45,6 +50,20 @@ def mlp(shape: Shape, classes: int) -> Module:
         ReLU(),
         Linear(64, classes),
     )
+
+
+def dense(shape: Shape, classes: int) -> Module:
+    """The book's dense layers with sigmoids: 50 and 50, or four times 30 for colour; 5, 5 and 5 with ReLU for reviews."""
+    if len(shape) == 1:
+        sizes, activation = (5, 5, 5), ReLU
+    else:
+        sizes, activation = ((50, 50) if shape[0] == 1 else (30,) * 4), Sigmoid
+    layers: list[Module] = [Flatten()]
+    inside = math.prod(shape)
+    for size in sizes:
+        layers += [Linear(inside, size), activation()]
+        inside = size
+    return Sequential(*layers, Linear(inside, classes))
 
 
 def cnn(shape: Shape, classes: int) -> Module:
@@ -96,6 +115,79 @@ def book(shape: Shape, classes: int) -> Module:
     return Sequential(*body, Linear(_features(body, shape), classes))
 
 
+class Whitening(Module):
+    """The axes along which neighbourhoods of 2x2 pixels vary, each scaled to variance one, and their opposites.
+
+    (batch, channels, rows, columns) to (batch, 8 * channels, rows - 1, columns - 1). The axes are not learnt by steps,
+    only the bias is: `adapt` reads them from pictures, and what follows sees inputs that are alike and independent.
+    Source: K. Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024), section 3.2.
+    """
+
+    weight: Any
+    mean: Any
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", zeros(8 * channels, channels, 2, 2))
+        self.register_buffer("mean", zeros(channels, 1, 1))
+        self.bias = Parameter(zeros(8 * channels))
+
+    def adapt(self, x: Any) -> None:
+        """Takes the axes from pictures (count, channels, rows, columns)."""
+        pixels = np.asarray(x, np.float64)
+        mean = pixels.mean((0, 2, 3))[:, None, None]
+        windows = np.lib.stride_tricks.sliding_window_view(pixels - mean, (2, 2), (2, 3))
+        patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, 4 * len(mean))
+        variances, axes = np.linalg.eigh(patches.T @ patches / len(patches))
+        # what hardly varies is noise, and stays small
+        scaled = (axes / np.sqrt(variances + 3e-5)).T.reshape(-1, len(mean), 2, 2)
+        self.weight = from_numpy(np.concatenate([scaled, -scaled]).astype(np.float32))
+        self.mean = from_numpy(mean.astype(np.float32))
+
+    def forward(self, x: Any) -> Any:
+        return conv2d(x - self.mean, self.weight, self.bias)
+
+
+class Pair(Module):
+    """Two convolutions, between them a pooling if there is room; the second is added to what it was given."""
+
+    def __init__(self, inside: int, outside: int, pool: bool) -> None:
+        super().__init__()
+        self.conv1 = Conv2d(inside, outside, 3, padding=1, bias=False)
+        self.pool = MaxPool2d(2) if pool else Sequential()
+        self.bn1 = BatchNorm2d(outside)
+        self.conv2 = Conv2d(outside, outside, 3, padding=1, bias=False)
+        self.bn2 = BatchNorm2d(outside)
+
+    def forward(self, x: Any) -> Any:
+        y = gelu(self.bn1(self.pool(self.conv1(x))))
+        return y + gelu(self.bn2(self.conv2(y)))
+
+
+class ResNet(Module):
+    """Whitening, pairs of convolutions of these widths, the maximum of each map, and one matrix."""
+
+    def __init__(self, shape: Shape, classes: int, widths: tuple[int, ...] = (32, 96, 96)) -> None:
+        super().__init__()
+        channels, rows, columns = shape
+        self.whitening = Whitening(channels)
+        side, inside, pairs = min(rows, columns) - 1, 8 * channels, []
+        for outside in widths:
+            pairs.append(Pair(inside, outside, pool=side >= 2))
+            side, inside = max(side // 2, 1), outside
+        self.pairs = Sequential(*pairs)
+        self.linear = Linear(inside, classes, bias=False)
+
+    def forward(self, x: Any) -> Any:
+        y = self.pairs(gelu(self.whitening(x)))
+        return self.linear(y.amax((2, 3))) / 8
+
+
+def resnet(shape: Shape, classes: int) -> Module:
+    """A small residual network that learns in few epochs: three pairs of convolutions behind whitened pixels."""
+    return ResNet(shape, classes)
+
+
 class Residual(Module):
     """Two convolutions added to what came in, which a convolution of 1x1 fits where the sizes differ."""
 
@@ -114,7 +206,7 @@ class Residual(Module):
         return relu(self.bn2(self.conv2(y)) + self.short(x))
 
 
-def resnet(shape: Shape, classes: int) -> Module:
+def resnet20(shape: Shape, classes: int) -> Module:
     """ResNet-20 of K. He et al. (2016): nine pairs of convolutions, each added to what it was given."""
     layers: list[Module] = [Conv2d(shape[0], 16, 3, padding=1, bias=False), BatchNorm2d(16), ReLU()]
     inside = 16
@@ -138,7 +230,10 @@ MODELS: dict[str, Callable[[Shape, int], Module]] = {
     "cnn": cnn,
     "mlp": mlp,
     "linear": linear,
+    "dense": dense,
     "lenet": lenet,
     "book": book,
     "resnet": resnet,
+    "resnet20": resnet20,
 }
+OF_ROWS = ("mlp", "linear", "dense")  # these take rows of numbers, too

@@ -14,21 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from .. import cpu, optim, random
-from ..nn import Module
+from ..datasets.transforms import Transformed
+from ..nn import CrossEntropyLoss, Module
 from ..nn.functional import softmax
 from ..serialization import load, save
 from ..training import History, fit, predict
 from ..utils.data import DataLoader
-from .data import SOURCES, Augmented, Split
-from .models import MODELS
+from .data import SOURCES, RunError, Split, source_of
+from .models import MODELS, OF_ROWS, Whitening
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "previous.safetensors"  # the checkpoint of the run that was in the folder before
-WEIGHT_DECAY = 0.01
-
-
-class RunError(Exception):
-    """What stops a run, in words for the user."""
+SEEN_BEFORE = 2000  # pictures from which the axes of a whitening are read
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,8 @@ class Settings:
 def settings(asked: Mapping[str, Any]) -> Settings:
     """The settings of a new run: those asked for (not None), and the defaults of the data set."""
     given = {name: value for name, value in asked.items() if value is not None}
-    data = given.get("data", "digits")
-    source = SOURCES[data]
+    data = given["data"]
+    source = source_of(data)
     defaults = {
         "data": data,
         "model": source.model,
@@ -68,8 +65,9 @@ def resumed(asked: Mapping[str, Any], state: Any, path: Path) -> Settings:
     kept = state.get("settings") if isinstance(state, dict) else None
     if not isinstance(kept, dict) or kept.keys() != {f.name for f in fields(Settings)}:
         raise RunError(f"{path} was not written by minitensor train")
-    if kept["data"] not in SOURCES or kept["model"] not in MODELS:
+    if kept["model"] not in MODELS:
         raise RunError(f"{path} holds a {kept['model']} for {kept['data']}, unknown here")
+    source_of(kept["data"])
     for name, value in asked.items():
         if value is not None and value != kept[name]:
             option = name.replace("_", "-")
@@ -85,6 +83,23 @@ def resumed(asked: Mapping[str, Any], state: Any, path: Path) -> Settings:
     return Settings(**kept)
 
 
+class Answers(Module):
+    """A network as it is asked: when it learns, for all classes; otherwise for the first `classes`, and, if `mirrored`,
+    for the mean of what it says to a picture and to its mirror image."""
+
+    def __init__(self, network: Module, classes: int, mirrored: bool) -> None:
+        super().__init__()
+        self.network, self.classes, self.mirrored = network, classes, mirrored
+
+    def forward(self, x: Any) -> Any:
+        y = self.network(x)
+        if self.training:
+            return y
+        if self.mirrored:
+            y = (y + self.network(x.flip(-1))) / 2
+        return y[:, : self.classes]
+
+
 class Run:
     """A network, its data and its training, in a folder. As a callback of `fit` it keeps them."""
 
@@ -93,9 +108,26 @@ class Run:
         cpu.kernels(settings.kernels)
         cpu.use(settings.isa)
         random.manual_seed(settings.seed)
-        self.model: Module = MODELS[settings.model](split.shape, len(split.classes))
-        self.optimizer = optim.AdamW(self.model.parameters(), lr=settings.lr, weight_decay=WEIGHT_DECAY)
+        self.source = source_of(settings.data)
+        if len(split.shape) == 1 and settings.model not in OF_ROWS:
+            raise RunError(f"{settings.model} takes pictures; for {settings.data} choose --model {' or '.join(OF_ROWS)}")
+        classes = len(split.classes)
+        self.model: Module = MODELS[settings.model](split.shape, classes + split.others)
+        self.answers = Answers(self.model, classes, self.source.mirrored)
+        # the weights of a layer decay, its biases and the sizes of a normalisation do not
+        parts: tuple[list[Any], list[Any]] = ([], [])
+        for parameter in self.model.parameters():
+            parts[parameter.ndim < 2].append(parameter)
+        groups = [{"params": part, "weight_decay": decay} for part, decay in zip(parts, (self.source.weight_decay, 0.0), strict=True) if part]
+        self.optimizer = optim.AdamW(groups, lr=settings.lr)
         self.history = History()
+        self.batches = math.ceil(len(split.train) / settings.batch_size)
+
+    def look(self) -> None:
+        """Before the first step: the layers that begin with what the pictures are."""
+        for layer in self.model.modules():
+            if isinstance(layer, Whitening):
+                layer.adapt(next(iter(DataLoader(self.split.train, SEEN_BEFORE)))[0])
 
     @property
     def checkpoint(self) -> Path:
@@ -103,7 +135,7 @@ class Run:
 
     @property
     def title(self) -> str:
-        return f"{self.settings.data}, {self.settings.model}"
+        return f"{Path(self.settings.data).name}, {self.settings.model}"
 
     @property
     def epochs_done(self) -> int:
@@ -132,10 +164,20 @@ class Run:
             raise RunError(f"{self.checkpoint} does not hold such a run: {error}") from None
 
     def on_epoch_begin(self, epoch: int) -> None:
-        """The learning rate falls along half a cosine (I. Loshchilov, F. Hutter, "SGDR", 2017)."""
+        self._set_rate(epoch, 0)
+
+    def on_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
+        self._set_rate(self.epochs_done, batch + 1)
+
+    def _set_rate(self, epoch: int, batch: int) -> None:
+        """The learning rate rises in a line, if at all, then falls along half a cosine.
+
+        Source: I. Loshchilov, F. Hutter, "SGDR" (2017).
+        """
+        done, rise = (epoch + batch / self.batches) / self.settings.epochs, self.source.rise
+        share = done / rise if done < rise else 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
         for group in self.optimizer.param_groups:
-            fallen = 0.5 * (1 + math.cos(math.pi * epoch / self.settings.epochs))
-            group["lr"] = self.settings.lr * fallen
+            group["lr"] = self.settings.lr * share
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Keeps what was reached, unless it makes no sense any more."""
@@ -147,11 +189,11 @@ class Run:
 
     def train(self) -> None:
         """The epochs that are left."""
-        train, augment = self.split.train, SOURCES[self.settings.data].augment
+        train, change = self.split.train, self.source.augment
         fit(
-            self.model,
-            Augmented(train, augment) if augment else train,
-            "cross_entropy",
+            self.answers,
+            Transformed(train, change) if change else train,
+            CrossEntropyLoss(label_smoothing=self.source.smoothing),
             self.optimizer,
             epochs=self.settings.epochs,
             batch_size=self.settings.batch_size,
@@ -165,38 +207,73 @@ class Run:
         return DataLoader(self.split.test, batch_size=256)
 
     def probabilities(self) -> Any:
-        """The network's answer to each picture held back: (count, classes)."""
-        return softmax(predict(self.model, self.held_back()).double(), 1).numpy()
+        """The network's answer to each of those held back: (count, classes)."""
+        return softmax(predict(self.answers, self.held_back()).double(), 1).numpy()
 
     def draw(self, probabilities: Any) -> dict[str, str]:
         """Writes the pictures; {file: what it shows}."""
         from ..learn import plot
 
         test, title = self.split.test, f"{self.title}: {self.split.held_back}"
-        first = next(p for p in self.model.parameters() if p.ndim > 1)
         said = probabilities.argmax(1)
-        changed = SOURCES[self.settings.data].augment is not None
+        learnt = " of the changed pictures" if self.source.augment is not None else ""
+        learnt += f" in all {len(test.classes) + self.split.others} classes" if self.split.others else ""
         drawn = {
             "curves.png": (
                 plot.curves(self.history, self.title),
-                "the loss and the accuracy" + (", in training of the changed pictures" * changed),
+                "the loss and the accuracy" + f", in training{learnt}" * bool(learnt),
             ),
             "confusion.png": (
                 plot.confusion(test.labels, said, test.classes, title),
                 "what was read as what",
             ),
-            "filters.png": (
-                plot.filters(first.detach(), self.split.shape, f"{self.title}: the first layer"),
-                "the weights of the first layer",
-            ),
-            "mistakes.png": (
-                plot.mistakes(test[:][0], test.labels, probabilities, test.classes, title),
-                "the worst mistakes, and the answers it was least sure of",
-            ),
         }
+        drawn |= self._draw_pictures(probabilities, title) if len(self.split.shape) == 3 else self._draw_texts(probabilities, title)
         for name, (axes, _) in drawn.items():
             plot.save(axes, self.folder / name)
         return {name: what for name, (_, what) in drawn.items()}
+
+    def _draw_pictures(self, probabilities: Any, title: str) -> dict[str, tuple[Any, str]]:
+        from ..learn import plot
+
+        test = self.split.test
+        whitening = next((m for m in self.model.modules() if isinstance(m, Whitening)), None)
+        first = next(p.detach() for p in self.model.parameters() if p.ndim > 1) if whitening is None else whitening.weight
+        return {
+            "filters.png": (
+                plot.filters(first, self.split.shape, f"{self.title}: the first layer"),
+                "the weights of the first layer",
+            ),
+            "mistakes.png": (
+                plot.mistakes(lambda i: test[i][0], test.labels, probabilities, test.classes, title),
+                "the worst mistakes, and the answers it was least sure of",
+            ),
+        }
+
+    def _draw_texts(self, probabilities: Any, title: str) -> dict[str, tuple[Any, str]]:
+        from ..learn import plot
+
+        test = self.split.test
+        return {
+            "words.png": (
+                plot.words(self.pull(), test.weights.vocabulary, test.classes, f"{self.title}: what counts"),
+                "the words and pairs of words that decide most",
+            ),
+            "mistakes.png": (
+                plot.mistaken_texts(test.texts, test.labels, probabilities, test.classes, title),
+                "the worst mistakes",
+            ),
+        }
+
+    def pull(self) -> Any:
+        """How much each number of a row moves the answer from the first class to the last: of one matrix the weights,
+        of other networks the derivative at the mean row."""
+        rows = next(iter(self.held_back()))[0]
+        x = rows.mean(0, keepdim=True).requires_grad_()
+        self.answers.eval()
+        y = self.answers(x)
+        (y[0, -1] - y[0, 0]).backward()
+        return x.grad[0]
 
 
 def begin(asked: Mapping[str, Any], out: Path | None, resume: bool) -> Run:
@@ -205,21 +282,22 @@ def begin(asked: Mapping[str, Any], out: Path | None, resume: bool) -> Run:
     The checkpoint is written before the first epoch: that a folder cannot be written to is not
     found out after an hour.
     """
-    data = asked["data"] or "digits"
-    name = f"{data}-{asked['model'] or SOURCES[data].model}"
-    folder = out or Path("runs") / name
+    if asked["data"] is None and not (resume and out):
+        raise RunError(f"which data? one of {', '.join(SOURCES)}, or a folder of pictures")
+    folder = out or Path("runs") / f"{Path(asked['data']).name}-{asked['model'] or source_of(asked['data']).model}"
     path = folder / CHECKPOINT
     if resume:
         if not path.exists():
             raise RunError(f"there is no {path} to go on from; leave out --resume to begin a run")
         state = load(path)
         chosen = resumed(asked, state, path)
-        run = Run(chosen, folder, SOURCES[chosen.data].load(chosen.seed))
+        run = Run(chosen, folder, source_of(chosen.data).load(chosen.seed))
         run.restore(state)
         return run
     folder.mkdir(parents=True, exist_ok=True)
     chosen = settings(asked)
-    run = Run(chosen, folder, SOURCES[chosen.data].load(chosen.seed))
+    run = Run(chosen, folder, source_of(chosen.data).load(chosen.seed))
+    run.look()
     if path.exists():
         path.replace(folder / PREVIOUS)
     run.save()

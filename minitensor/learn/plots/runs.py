@@ -1,8 +1,9 @@
-"""Pictures of a training run: its curves, its confusions, its mistakes."""
+"""Pictures of a training run: its curves, its confusions, its mistakes, the words that count."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,21 +107,22 @@ def mistakes(
 ) -> Any:
     """The pictures whose true class got the least probability: mistakes, then right but unsure.
 
-    images: (count, channels, rows, columns) from 0 to 1, one channel or three.
+    images: (count, channels, rows, columns) from 0 to 1, one channel or three; or a function of a number that gives the
+        picture, of which no more are asked for than are drawn.
     labels: (count,) integers; probabilities: (count, classes).
 
     >>> p = mt.tensor([[0.9, 0.1], [0.2, 0.8]])
     >>> axes = mt.learn.plot.mistakes(mt.zeros(2, 1, 8, 8), [0, 0], p, ["cat", "dog"])
     """
-    x, truth, p = np.asarray(raw(images)), np.asarray(raw(labels)), np.asarray(raw(probabilities))
-    if x.ndim != 4 or x.shape[1] not in (1, 3) or p.shape != (len(x), len(classes)):
-        raise ShapeError(f"mistakes: images {x.shape} and probabilities {p.shape} do not fit together")
-    if truth.shape != (len(x),):
-        raise ShapeError(f"mistakes: {len(x)} images, but labels of shape {truth.shape}")
-    said = p.argmax(1)
-    wrong = said != truth
-    sure = p[np.arange(len(x)), truth]
-    hardest = np.lexsort((sure, ~wrong))[:limit]
+    truth, p = np.asarray(raw(labels)), np.asarray(raw(probabilities))
+    if callable(images):
+        picture = images
+    else:
+        x = np.asarray(raw(images))
+        if x.ndim != 4 or x.shape[1] not in (1, 3) or p.shape != (len(x), len(classes)):
+            raise ShapeError(f"mistakes: images {x.shape} and probabilities {p.shape} do not fit together")
+        picture = x.__getitem__
+    said, wrong, sure, hardest = _hardest("images", truth, p, len(classes), limit)
     across = min(8, max(4, len(hardest)))
     down = max(1, math.ceil(len(hardest) / across))
     fig = figure(1.4 * across, 1.75 * down + 0.7)
@@ -129,14 +131,86 @@ def mistakes(
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
     for i, axes in zip(hardest, grid.flat, strict=False):
-        axes.imshow(x[i].squeeze(0) if len(x[i]) == 1 else x[i].transpose(1, 2, 0), "gray_r", vmin=0, vmax=1)
+        drawn = np.asarray(raw(picture(int(i))))
+        axes.imshow(drawn[0] if len(drawn) == 1 else drawn.transpose(1, 2, 0), "gray_r", vmin=0, vmax=1)
         colour = VERMILION if wrong[i] else BLUE
         axes.spines[:].set(visible=True, color=colour, lw=2)
         read = f"read as {classes[said[i]]} ({p[i, said[i]]:.0%})" if wrong[i] else f"{sure[i]:.0%} sure"
         axes.set_title(f"{classes[truth[i]]}\n{read}", fontsize=8, color=colour)
-    shown = min(int(wrong.sum()), len(hardest))
-    what = f"{wrong.sum()} of {len(x)} wrong"
-    what += f"; the worst {shown}, in orange" if shown < wrong.sum() else ", in orange" if shown else ""
-    what += "; right, but least sure, in blue" if len(hardest) > shown else ""
-    fig.suptitle(f"{title}\n{what}".strip(), fontsize=11)
+    fig.suptitle(f"{title}\n{_how_many(wrong, len(hardest))}".strip(), fontsize=11)
     return grid
+
+
+def _hardest(name: str, truth: Any, p: Any, classes: int, limit: int) -> tuple[Any, Any, Any, Any]:
+    """What was said, which of it is wrong, the probability of the truth, and the numbers of the worst answers."""
+    if p.ndim != 2 or p.shape[1] != classes:
+        raise ShapeError(f"mistakes: probabilities {p.shape} for {classes} classes")
+    if truth.shape != p.shape[:1]:
+        raise ShapeError(f"mistakes: {len(p)} {name}, but labels of shape {truth.shape}")
+    said = p.argmax(1)
+    wrong = said != truth
+    sure = p[np.arange(len(p)), truth]
+    return said, wrong, sure, np.lexsort((sure, ~wrong))[:limit]
+
+
+def _how_many(wrong: Any, drawn: int) -> str:
+    shown = min(int(wrong.sum()), drawn)
+    what = f"{wrong.sum()} of {len(wrong)} wrong"
+    what += f"; the worst {shown}, in orange" if shown < wrong.sum() else ", in orange" if shown else ""
+    return what + ("; right, but least sure, in blue" if drawn > shown else "")
+
+
+def mistaken_texts(
+    texts: Sequence[str], labels: Any, probabilities: Any, classes: Sequence[str], title: str = "", limit: int = 8
+) -> Any:
+    """The beginnings of the texts whose true class got the least probability: mistakes, then right but unsure.
+
+    labels: (count,) integers; probabilities: (count, classes).
+
+    >>> p = mt.tensor([[0.9, 0.1], [0.2, 0.8]])
+    >>> axes = mt.learn.plot.mistaken_texts(["A delight.", "A bore."], [1, 1], p, ["negative", "positive"])
+    """
+    truth, p = np.asarray(raw(labels)), np.asarray(raw(probabilities))
+    if len(texts) != len(p):
+        raise ShapeError(f"mistaken_texts: {len(texts)} texts and probabilities {p.shape} do not fit together")
+    said, wrong, _, hardest = _hardest("texts", truth, p, len(classes), limit)
+    fig = figure(9.6, 1.05 * max(1, len(hardest)) + 0.8)
+    grid = fig.subplots(max(1, len(hardest)), 1, squeeze=False)[:, 0]
+    for axes in grid:
+        axes.set_axis_off()
+    for i, axes in zip(hardest, grid, strict=False):
+        read = "read as" if wrong[i] else "rightly read as"
+        axes.text(
+            0, 1, f"is {classes[truth[i]]}, {read} {classes[said[i]]} ({p[i, said[i]]:.0%})", va="top",
+            color=VERMILION if wrong[i] else BLUE, fontsize=10, transform=axes.transAxes,
+        )  # fmt: skip
+        start = textwrap.shorten(texts[i].replace("<br />", " "), 330, placeholder=" ...")
+        lines = "\n".join(textwrap.wrap(start, 118)).replace("$", r"\$")
+        axes.text(0, 0.76, lines, va="top", fontsize=9, transform=axes.transAxes)
+    fig.suptitle(f"{title}\n{_how_many(wrong, len(hardest))}".strip(), fontsize=11)
+    return grid
+
+
+def words(weights: Any, names: Sequence[str], classes: Sequence[str], title: str = "", limit: int = 20) -> Any:
+    """The words that pull most towards the first class (left, orange) and towards the last (right, blue), as bars.
+
+    weights: (words,), above 0 for the last class. names: the words.
+
+    >>> axes = mt.learn.plot.words([2.0, -1.0, 0.1], ["great", "dull", "film"], ["negative", "positive"])
+    """
+    w = np.asarray(raw(weights), float)
+    if w.ndim != 1 or len(w) != len(names):
+        raise ShapeError(f"words: weights {w.shape} for {len(names)} words")
+    order = np.argsort(w, kind="stable")
+    n = min(limit, len(w))
+    fig = figure(8.4, 0.24 * n + 1.3)
+    pair = fig.subplots(1, 2, squeeze=False)[0]
+    sides = ((order[:n], classes[0], VERMILION), (order[::-1][:n], classes[-1], BLUE))
+    for axes, (chosen, name, colour) in zip(pair, sides, strict=True):
+        axes.barh(range(n), np.abs(w[chosen]), color=colour, height=0.7)
+        axes.set_yticks(range(n), [names[i].replace("$", r"\$") for i in chosen])
+        axes.invert_yaxis()
+        axes.set(title=f"says {name}", xlabel="pull", xlim=(0, 1.05 * max(float(np.abs(w).max()), 1e-12)))
+        bare(axes)
+    fig.suptitle(title)
+    return pair
