@@ -175,7 +175,9 @@ def _train(arguments: argparse.Namespace) -> int:
     }
     if asked["data"] is None and not (arguments.resume and arguments.out):
         print(f"minitensor train: what shall it learn from?\n\n{_names()}\n", file=sys.stderr)
-        print("or a folder of pictures, with a folder for each class. To begin:  minitensor train digits", file=sys.stderr)
+        print(
+            "or a folder of pictures, with a folder for each class. To begin:  minitensor train digits", file=sys.stderr
+        )
         return 2
     if arguments.threads:
         cpu.set_num_threads(arguments.threads)

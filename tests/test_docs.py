@@ -18,6 +18,7 @@ import minitensor as mt
 ROOT = Path(__file__).resolve().parent.parent
 NEEDS = {
     "minitensor.datasets": "sklearn",
+    "minitensor.datasets.folder": "PIL",
     "minitensor.learn.drawing": "fast_sugiyama",
     "minitensor.learn.layout": "fast_sugiyama",
     "minitensor.learn.plots.common": "matplotlib",

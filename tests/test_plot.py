@@ -143,12 +143,47 @@ def test_confusion_counts() -> None:
 
 @pytest.mark.parametrize(
     ("weight", "shape", "pictures"),
-    [((4, 1, 3, 3), None, 4), ((2, 3, 5, 5), None, 6), ((100, 1, 3, 3), None, 64), ((10, 16), (1, 4, 4), 10)],
+    [
+        ((4, 1, 3, 3), None, 4),
+        ((2, 3, 5, 5), None, 2),
+        ((2, 4, 5, 5), None, 8),
+        ((100, 1, 3, 3), None, 64),
+        ((10, 16), (1, 4, 4), 10),
+    ],
 )
 def test_filters_are_pictures(weight: Any, shape: Any, pictures: int) -> None:
     grid = plot.filters(mt.zeros(*weight), shape)
     texts(grid)
     assert sum(len(axes.images) for axes in grid.flat) == pictures
+
+
+def test_filters_of_three_channels_are_in_colour() -> None:
+    weight = mt.zeros(1, 3, 1, 2)
+    weight[0, :, 0, 0] = mt.tensor([2.0, 0.0, -2.0])
+    (axes,) = plot.filters(weight).flat
+    assert axes.images[0].get_array().tolist() == [[[1, 0.5, 0], [0.5, 0.5, 0.5]]]
+
+
+def test_words_that_pull_to_either_side() -> None:
+    left, right = plot.words([2.0, -1.0, 0.1, -3.0], ["great", "dull", "film", "awful"], ["no", "yes"], limit=2)
+    read = [[label.get_text() for label in axes.get_yticklabels()] for axes in (left, right)]
+    assert read == [["awful", "dull"], ["great", "film"]]
+    assert [bar.get_width() for bar in left.patches] == [3, 1]
+    assert {"says no", "says yes"} <= set(texts([left, right]))
+
+
+def test_mistaken_texts_come_first_the_worst_before() -> None:
+    found = texts(plot.mistaken_texts(["long " * 100, "A $5 delight.<br />", "fine"], [1, 1, 0], P, CLASSES))
+    shown = [t for t in found if t.startswith("is ")]
+    assert shown == ["is dog, read as cat (90%)", "is cat, read as dog (60%)", "is dog, rightly read as dog (80%)"]
+    assert any(t.startswith("long long") and t.endswith(" ...") and t.count("\n") == 2 for t in found)
+    assert r"A \$5 delight." in found
+
+
+def test_mistakes_draw_no_more_pictures_than_they_ask_for() -> None:
+    asked: list[int] = []
+    plot.mistakes(lambda i: asked.append(i) or X[i], [1, 1, 0], P, CLASSES, limit=2)
+    assert asked == [0, 2]
 
 
 def test_mistakes_come_first_the_worst_before() -> None:
@@ -187,6 +222,8 @@ def test_mistakes_come_first_the_worst_before() -> None:
         (lambda: plot.mistakes(X, [0, 1], P, CLASSES), r"3 images, but labels of shape \(2,\)"),
         (lambda: plot.mistakes(X, [0, 1, 1], P[:2], CLASSES), "do not fit together"),
         (lambda: plot.mistakes(np.repeat(X, 2, 1), [0, 1, 1], P, CLASSES), "do not fit together"),
+        (lambda: plot.mistaken_texts(["a", "b"], [0, 1, 1], P, CLASSES), "2 texts and probabilities"),
+        (lambda: plot.words([1.0, 2.0], ["a"], CLASSES), "for 1 words"),
     ],
 )
 def test_what_cannot_be_drawn(draw: Any, says: str) -> None:

@@ -382,7 +382,7 @@ def test_cats_and_dogs_come_first_and_the_others_help(monkeypatch: Any) -> None:
     assert split.classes == ("cat", "dog")
     assert split.others == 2
     assert split.train.classes == ("cat", "dog", "plane", "deer")
-    assert split.train.labels.tolist() == [0, 1, 2, 1, 3, 0]
+    assert split.train.labels.tolist() == [0, 1, 2, 1, 3, 0] + 2 * [0, 1, 1, 0]
     assert split.test.labels.tolist() == [0, 1, 1, 0]
     assert split.test.images.flatten().tolist() == [0, 1, 3, 5]
 

@@ -98,7 +98,9 @@ class ImageFolder(Dataset[tuple[Any, Any]]):
             raise FileNotFoundError(f"ImageFolder: {self.root} has no folders, one for each class of pictures")
         self.class_to_idx = {name: k for k, name in enumerate(self.classes)}
         counts = is_valid_file or (lambda path: path.lower().endswith(IMG_EXTENSIONS))
-        self.samples = [(p, k) for name, k in self.class_to_idx.items() for p in _files(Path(self.root, name)) if counts(p)]
+        self.samples = [
+            (p, k) for name, k in self.class_to_idx.items() for p in _files(Path(self.root, name)) if counts(p)
+        ]
         self.targets = [k for _, k in self.samples]
         if not allow_empty and (empty := sorted(set(self.classes) - {self.classes[k] for k in self.targets})):
             raise FileNotFoundError(f"ImageFolder: there is no picture in {', '.join(empty)} of {self.root}")

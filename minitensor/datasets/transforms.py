@@ -66,7 +66,9 @@ class Transformed(Dataset[Any]):
         if isinstance(batch, Batch):
             x, *rest = batch.parts
             return Batch([self.transform(x), *rest])
-        return [(self.transform(x), y) for x, y in (batch if batch is not None else map(self.data.__getitem__, indices))]
+        return [
+            (self.transform(x), y) for x, y in (batch if batch is not None else map(self.data.__getitem__, indices))
+        ]
 
 
 class Compose:
@@ -93,7 +95,8 @@ class _Transform:
         a = np.asarray(raw(x))
         if a.ndim not in (3, 4):
             raise ShapeError(
-                f"{type(self).__name__}: a picture is (channels, rows, columns), a batch has one axis more; this is {a.shape}"
+                f"{type(self).__name__}: a picture is (channels, rows, columns), a batch has one axis more; "
+                f"this is {a.shape}"
             )
         y = self.change(a if a.ndim == 4 else a[None])
         return wrap(np.ascontiguousarray(y if a.ndim == 4 else y[0]))
@@ -149,8 +152,8 @@ class RandomCrop(_Random):
     """A part of `size` (rows and columns, or one number for both) from a random place of the picture.
 
     padding: how many pixels are put around it first, on all sides, or (left and right, top and bottom), or (left, top,
-    right, bottom). padding_mode: "constant" puts `fill`, "edge" repeats the last pixel, "reflect" and "symmetric" mirror
-    without and with it. Source: K. He et al., "Deep residual learning" (2016), section 4.2.
+    right, bottom). padding_mode: "constant" puts `fill`, "edge" repeats the last pixel, "reflect" and "symmetric"
+    mirror without and with it. Source: K. He et al., "Deep residual learning" (2016), section 4.2.
     Raises ShapeError where the picture is smaller than the part.
 
     >>> RandomCrop(28, padding=2)(mt.zeros(5, 1, 28, 28)).shape
@@ -305,8 +308,8 @@ class RandomDeformation(_Random):
 class RandomErasing(_Random):
     """With probability p a rectangle is set to `value`: the network may not rely on any one part.
 
-    scale: its least and its greatest share of the picture. ratio: the least and the greatest of its rows by its columns.
-    What would not fit is cut off. Source: Z. Zhong et al., "Random erasing data augmentation" (2020).
+    scale: its least and its greatest share of the picture. ratio: the least and the greatest of its rows by its
+    columns. What would not fit is cut off. Source: Z. Zhong et al., "Random erasing data augmentation" (2020).
 
     >>> int((RandomErasing(p=1, scale=(0.25, 0.25), ratio=(1, 1))(mt.ones(1, 8, 8)) == 0).sum()) <= 16
     True

@@ -16,6 +16,6 @@ from .plots.runs import confusion, curves, mistaken_texts, mistakes, words
 
 __all__ = [
     "BLUE", "COLOURS", "STYLES", "VERMILION", "activations", "attention", "confusion", "curves", "embedding", "figure",
-    "filters", "function", "gradients", "images", "levels", "mistaken_texts", "mistakes", "path", "regions", "save", "surface",
-    "words",
+    "filters", "function", "gradients", "images", "levels", "mistaken_texts", "mistakes", "path", "regions", "save",
+    "surface", "words",
 ]  # fmt: skip

@@ -53,11 +53,9 @@ def mlp(shape: Shape, classes: int) -> Module:
 
 
 def dense(shape: Shape, classes: int) -> Module:
-    """The book's dense layers with sigmoids: 50 and 50, or four times 30 for colour; 5, 5 and 5 with ReLU for reviews."""
-    if len(shape) == 1:
-        sizes, activation = (5, 5, 5), ReLU
-    else:
-        sizes, activation = ((50, 50) if shape[0] == 1 else (30,) * 4), Sigmoid
+    """The book's dense layers with sigmoids: 50 and 50, or four times 30 for colour; ReLU and 5, 5, 5 for reviews."""
+    sizes = [5] * 3 if len(shape) == 1 else [50] * 2 if shape[0] == 1 else [30] * 4
+    activation: type[Module] = ReLU if len(shape) == 1 else Sigmoid
     layers: list[Module] = [Flatten()]
     inside = math.prod(shape)
     for size in sizes:
@@ -236,4 +234,5 @@ MODELS: dict[str, Callable[[Shape, int], Module]] = {
     "resnet": resnet,
     "resnet20": resnet20,
 }
+RATES = {"book": 1e-3}  # without normalisation, larger steps destroy it
 OF_ROWS = ("mlp", "linear", "dense")  # these take rows of numbers, too

@@ -21,7 +21,9 @@ from ..serialization import load, save
 from ..training import History, fit, predict
 from ..utils.data import DataLoader
 from .data import SOURCES, RunError, Split, source_of
-from .models import MODELS, OF_ROWS, Whitening
+from .models import MODELS, OF_ROWS, RATES, Whitening
+
+__all__ = ["CHECKPOINT", "PREVIOUS", "Run", "RunError", "Settings", "begin", "resumed", "settings"]
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "previous.safetensors"  # the checkpoint of the run that was in the folder before
@@ -47,12 +49,13 @@ def settings(asked: Mapping[str, Any]) -> Settings:
     given = {name: value for name, value in asked.items() if value is not None}
     data = given["data"]
     source = source_of(data)
+    model = given.get("model", source.model)
     defaults = {
         "data": data,
-        "model": source.model,
+        "model": model,
         "epochs": source.epochs,
         "batch_size": source.batch_size,
-        "lr": source.lr,
+        "lr": RATES.get(model, source.lr),
         "seed": 0,
         "kernels": "fast" if cpu.rung() == "reference" else cpu.rung(),
         "isa": cpu.isa(),
@@ -110,7 +113,9 @@ class Run:
         random.manual_seed(settings.seed)
         self.source = source_of(settings.data)
         if len(split.shape) == 1 and settings.model not in OF_ROWS:
-            raise RunError(f"{settings.model} takes pictures; for {settings.data} choose --model {' or '.join(OF_ROWS)}")
+            raise RunError(
+                f"{settings.model} takes pictures; for {settings.data} choose --model {' or '.join(OF_ROWS)}"
+            )
         classes = len(split.classes)
         self.model: Module = MODELS[settings.model](split.shape, classes + split.others)
         self.answers = Answers(self.model, classes, self.source.mirrored)
@@ -118,7 +123,11 @@ class Run:
         parts: tuple[list[Any], list[Any]] = ([], [])
         for parameter in self.model.parameters():
             parts[parameter.ndim < 2].append(parameter)
-        groups = [{"params": part, "weight_decay": decay} for part, decay in zip(parts, (self.source.weight_decay, 0.0), strict=True) if part]
+        groups = [
+            {"params": part, "weight_decay": decay}
+            for part, decay in zip(parts, (self.source.weight_decay, 0.0), strict=True)
+            if part
+        ]
         self.optimizer = optim.AdamW(groups, lr=settings.lr)
         self.history = History()
         self.batches = math.ceil(len(split.train) / settings.batch_size)
@@ -228,7 +237,11 @@ class Run:
                 "what was read as what",
             ),
         }
-        drawn |= self._draw_pictures(probabilities, title) if len(self.split.shape) == 3 else self._draw_texts(probabilities, title)
+        drawn |= (
+            self._draw_pictures(probabilities, title)
+            if len(self.split.shape) == 3
+            else self._draw_texts(probabilities, title)
+        )
         for name, (axes, _) in drawn.items():
             plot.save(axes, self.folder / name)
         return {name: what for name, (_, what) in drawn.items()}
@@ -238,7 +251,9 @@ class Run:
 
         test = self.split.test
         whitening = next((m for m in self.model.modules() if isinstance(m, Whitening)), None)
-        first = next(p.detach() for p in self.model.parameters() if p.ndim > 1) if whitening is None else whitening.weight
+        first = (
+            next(p.detach() for p in self.model.parameters() if p.ndim > 1) if whitening is None else whitening.weight
+        )
         return {
             "filters.png": (
                 plot.filters(first, self.split.shape, f"{self.title}: the first layer"),

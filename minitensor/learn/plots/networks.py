@@ -167,7 +167,8 @@ def filters(weight: Any, shape: tuple[int, ...] | None = None, title: str = "", 
     """The weights of a first layer as small pictures, at most `limit` of them.
 
     weight: (filters, channels, rows, columns) of a convolution, or (neurons, pixels) of a linear
-    layer, whose rows are then shown in the `shape` of the picture. Each channel is a picture.
+    layer, whose rows are then shown in the `shape` of the picture. Three channels are the red, green and blue of one
+        picture, in which grey is 0; of any other number each is a picture.
 
     >>> axes = mt.learn.plot.filters(mt.ones(4, 1, 3, 3))
     """
@@ -176,9 +177,10 @@ def filters(weight: Any, shape: tuple[int, ...] | None = None, title: str = "", 
         w = w.reshape(len(w), *shape)
     if w.ndim != 4 or not w.size:
         raise ShapeError(f"filters: {w.shape} is neither (filters, channels, rows, columns) nor pictures")
-    n = min(len(w), max(1, limit // w.shape[1]))
+    colour = w.shape[1] == 3
+    channels = 1 if colour else w.shape[1]
+    n = min(len(w), max(1, limit // channels))
     w = w[:n]
-    channels = w.shape[1]
     across = channels if channels > 1 else min(8, n)
     across *= max(1, 9 // across) if channels > 1 else 1
     down = math.ceil(n * channels / across)
@@ -190,13 +192,22 @@ def filters(weight: Any, shape: tuple[int, ...] | None = None, title: str = "", 
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(visible=False, color="#CCCCCC")
     image = None
-    for picture, axes in zip(w.reshape(-1, *w.shape[2:]), grid.flat, strict=False):
-        image = axes.imshow(picture, cmap="PuOr_r", vmin=-top, vmax=top)
+    if colour:
+        every = (w / (2 * np.abs(w).max((1, 2, 3), keepdims=True).clip(1e-12)) + 0.5).transpose(0, 2, 3, 1)
+    else:
+        every = w.reshape(-1, *w.shape[2:])
+    for picture, axes in zip(every, grid.flat, strict=False):
+        image = axes.imshow(picture, cmap="PuOr_r", vmin=-top, vmax=top, interpolation="nearest")
         axes.spines[:].set_visible(True)
+    shown = f"the first {n} of {len(np.asarray(raw(weight)))}" if n < len(raw(weight)) else f"all {n}"
+    if colour:
+        note = "red, green and blue, each filter on its own scale; grey is 0"
+    else:
+        note = f"the {channels} channels of a filter side by side" if channels > 1 else ""
+    fig.suptitle("\n".join(filter(None, [title or "First layer", f"{shown}; {note}".strip("; ")])))
+    if colour:
+        return grid
     bar = fig.colorbar(image, ax=grid, shrink=min(1, 3 / down), aspect=12)
     bar.set_label("weight")
     bar.outline.set_visible(False)
-    note = f"the {channels} channels of a filter side by side" if channels > 1 else ""
-    shown = f"the first {n} of {len(np.asarray(raw(weight)))}" if n < len(raw(weight)) else f"all {n}"
-    fig.suptitle("\n".join(filter(None, [title or "First layer", f"{shown}; {note}".strip("; ")])))
     return grid
