@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import wrap
+from ..graph.tensors import wrap
 from ..utils.data import Dataset
 from .formats import FormatError
 from .store import optional

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import DtypeError, ShapeError
 from ..generator import Generator, default_generator
-from ..graph import wrap
+from ..graph.tensors import wrap
 from ..nn.functional import interpolate
 from ..ops.common import raw
 from ..utils.data import Batch, Dataset
