@@ -992,7 +992,7 @@ __all__ = [
 ]
 
 # Parts that most programs do without, and whose imports take time: loaded when first asked for.
-_LATER = ("compat", "datasets", "implicit", "keras", "learn", "models", "ode", "soft", "testing", "text")
+_LATER = ("compat", "datasets", "implicit", "keras", "learn", "models", "ode", "onnx", "soft", "testing", "text")
 
 
 def __getattr__(name: str) -> _Any:

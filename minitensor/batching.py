@@ -101,6 +101,7 @@ class BatchLevel(Level):
     """One open vmap: how many elements its batch has, and what random numbers in it do."""
 
     __slots__ = ("randomness", "size")
+    takes_masks = False  # as indices: how much they take differs from element to element
 
     def __init__(self, size: int, randomness: str) -> None:
         super().__init__()

@@ -26,6 +26,8 @@ NEEDS = {
     "minitensor.learn.plots.networks": "matplotlib",
     "minitensor.learn.plots.runs": "matplotlib",
     "minitensor.learn.watching": "fast_sugiyama",
+    "minitensor.onnx.export": "onnx",
+    "minitensor.onnx.model": "onnx",
 }
 
 

@@ -47,7 +47,7 @@ def _part(index: Any) -> Any:
         index = list(index)
     a = raw(index)
     if isinstance(index, Tensor) and (layer := vmap_layer(index)) is not None:
-        if a.dtype.kind == "b":
+        if a.dtype.kind == "b" and not layer.level.takes_masks:
             a.nonzero()  # raises: how much a mask takes differs from element to element
         raise _InBatch(layer.level)
     if not isinstance(a, np.ndarray):
