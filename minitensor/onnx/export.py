@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import pytree
 from ..errors import ArgumentError, ArgumentRangeError
-from ..graph import Tensor, wrap
+from ..graph.tensors import Tensor, wrap
 from ..version import __version__
 from . import trace, write_index, write_nn, write_ops  # noqa: F401
 from .model import require

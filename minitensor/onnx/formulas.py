@@ -9,7 +9,7 @@ from typing import Any
 import minitensor as mt
 import minitensor.nn.functional as F
 
-from ..graph import apply
+from ..graph.record import apply
 from ..op import OPS
 from ..ops.loss import reduced
 from ..ops.pool import adaptive_windows

@@ -13,7 +13,7 @@ import minitensor as mt
 
 from .. import nn
 from ..errors import ArgumentError, DtypeError, ShapeError
-from ..graph import Tensor
+from ..graph.tensors import Tensor
 from ..nn.parameter import Parameter
 from ..ops.common import raw
 from . import read_attention, read_math, read_nn, read_shape  # noqa: F401

@@ -10,7 +10,7 @@ import numpy as np
 import minitensor as mt
 import minitensor.nn.functional as F
 
-from ..graph import apply
+from ..graph.record import apply
 from ..op import OPS
 from ..ops.common import raw
 from .table import UnsupportedError, ints, item, like, reads

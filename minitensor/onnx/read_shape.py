@@ -11,7 +11,7 @@ import numpy as np
 import minitensor as mt
 import minitensor.nn.functional as F
 
-from ..graph import vmap_layer
+from ..graph.tensors import vmap_layer
 from ..ops.common import raw
 from .table import UnsupportedError, elements, ints, item, like, reads
 

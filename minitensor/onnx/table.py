@@ -16,7 +16,7 @@ import minitensor as mt
 from .. import dtypes
 from ..batching import Hidden
 from ..errors import ArgumentError, DtypeError
-from ..graph import Tensor
+from ..graph.tensors import Tensor
 from ..ops.common import raw
 
 F = TypeVar("F", bound=Callable[..., Any])

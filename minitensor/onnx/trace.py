@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import func, graph, pytree
+from .. import func, pytree
 from ..autograd import no_grad
 from ..batching import Hidden
 from ..errors import GraphError
-from ..graph import Level, Tensor
+from ..graph import modes, places
+from ..graph.forward import Level
+from ..graph.record import apply
+from ..graph.tensors import Tensor, make_layered
 from ..op import OPS
 
 
@@ -81,7 +84,7 @@ class Traced:
 
     def evaluate(self, op: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """The operator on what lies beneath, noted as a step."""
-        outs = self.level.note(op.name, args, params, lambda *below: graph.apply(op, *below, **params))
+        outs = self.level.note(op.name, args, params, lambda *below: apply(op, *below, **params))
         if op.view:
             for k, y in enumerate(outs if isinstance(outs, tuple) else (outs,)):
                 if np.may_share_memory(y.layer.tensor.array, self.tensor.array):
@@ -98,7 +101,7 @@ class Traced:
         value = Value(self.value.key, made)
         if function.__name__ == "snapshot":
             return self.level.under(value)
-        return graph.make_layered(self.level.hidden(value), Traced(self.level, value, self.memory, (self, "", {}, 0)))
+        return make_layered(self.level.hidden(value), Traced(self.level, value, self.memory, (self, "", {}, 0)))
 
     def assign(self, name: str, x: Any, value: Any) -> None:
         """Writes `value` into `x`: from here on `x`, and what it is a view of, stand for other values."""
@@ -140,11 +143,11 @@ def _replaced(base: Traced, part: Value, name: str, params: dict[str, Any], k: i
         if name == "split":
             ends = (0, *params["ends"])
             index = (*[slice(None)] * (params["dim"] % len(shape)), slice(ends[k], ends[k + 1]))
-        made = graph.apply(OPS["setitem"], old, new, index=index)
+        made = apply(OPS["setitem"], old, new, index=index)
     elif name == "reshape":
-        made = graph.apply(OPS["reshape"], new, shape=shape)
+        made = apply(OPS["reshape"], new, shape=shape)
     elif name == "permute":
-        made = graph.apply(OPS["permute"], new, dims=tuple([int(d) for d in np.argsort(params["dims"])]))
+        made = apply(OPS["permute"], new, dims=tuple([int(d) for d in np.argsort(params["dims"])]))
     else:
         raise GraphError(f"onnx.export: the model writes into a view made by {name}, which is not exported")
     value: Value = made.layer.value
@@ -162,11 +165,11 @@ class Trace(Level):
         self.steps: list[Step] = []
         self.weights: dict[str, Any] = {}
         self.inputs: list[tuple[int, ...]] = []
-        graph.batch_levels().append(self)
+        modes.batch_levels().append(self)
 
     def close(self) -> None:
         """Ends it."""
-        graph.batch_levels().remove(self)
+        modes.batch_levels().remove(self)
         super().close()
 
     def hidden(self, value: Value) -> Any:
@@ -178,7 +181,7 @@ class Trace(Level):
 
     def under(self, value: Value) -> Any:
         """The tensor that stands for a value."""
-        return graph.make_layered(self.hidden(value), Traced(self, value))
+        return make_layered(self.hidden(value), Traced(self, value))
 
     def constant(self, tensor: Any) -> Any:
         """A tensor that does not depend on the inputs, as one that stands for a value."""
@@ -206,7 +209,7 @@ class Trace(Level):
     def add(self, name: str, args: Any, params: dict[str, Any], outs: Iterable[Any]) -> list[Value]:
         """Notes a step that has made `outs`."""
         values = [Value(("step", len(self.steps), i), y) for i, y in enumerate(outs)]
-        self.steps.append(Step(name, args, params, values, graph.line()))
+        self.steps.append(Step(name, args, params, values, places.line()))
         return values
 
     def note(self, name: str, args: Any, params: dict[str, Any], run: Any) -> Any:
@@ -239,7 +242,7 @@ class Trace(Level):
         below = pytree.rebuild(given, [self.beneath(x) for x in leaves])
         if name == "setitem":
             below["input"] = below["input"].clone()
-        levels = graph.batch_levels()
+        levels = modes.batch_levels()
         levels.remove(self)
         try:
             made = function(**below)
