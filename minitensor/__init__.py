@@ -28,6 +28,8 @@ from . import (
     optim,
     random,
     return_types,
+    serialization,
+    sparse,
     special,
     utils,
 )
@@ -75,6 +77,7 @@ from .device import (
     layout,
     memory_format,
     preserve_format,
+    sparse_coo,
     strided,
 )
 from .dtypes import (
@@ -468,6 +471,7 @@ from .settings import (
     set_num_interop_threads,
     use_deterministic_algorithms,
 )
+from .sparse import sparse_coo_tensor, spmm
 from .tensor import Size, Tensor
 from .tensor import writing as _writing
 from .training import History, evaluate, fit, predict, summary
@@ -902,6 +906,7 @@ __all__ = [
     "select",
     "select_scatter",
     "selu",
+    "serialization",
     "set_default_device",
     "set_default_dtype",
     "set_default_tensor_type",
@@ -926,9 +931,13 @@ __all__ = [
     "soft",
     "softmax",
     "sort",
+    "sparse",
+    "sparse_coo",
+    "sparse_coo_tensor",
     "special",
     "split",
     "split_with_sizes",
+    "spmm",
     "sqrt",
     "square",
     "squeeze",

@@ -93,7 +93,7 @@ def _named(name: str) -> Any:
 
 
 class layout(_Named):
-    """How elements lie in memory: always `strided`, at fixed distances along each axis."""
+    """How elements lie in memory: `strided`, at fixed distances along each axis, or `sparse_coo`, by their places."""
 
 
 class memory_format(_Named):
@@ -101,6 +101,7 @@ class memory_format(_Named):
 
 
 strided = layout("strided")
+sparse_coo = layout("sparse_coo")
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")

@@ -92,26 +92,51 @@ def _rows(a: Any, word: Callable[[Any], str], width: int, indent: int, abridged:
     return "[" + ("," + "\n" * breaks + " " * (indent + 1)).join(parts) + "]"
 
 
+def _body(a: Any, indent: int) -> str:
+    """The elements, in lines that begin at a column."""
+    abridged = a.size > _options["threshold"]
+    return "[]" if a.size == 0 else _rows(a, *_formatter(_shown(a) if abridged else a), indent, abridged)
+
+
 def tensor_str(x: Any) -> str:
     """`tensor([...], dtype=..., requires_grad=...)`."""
     a = x.array
-    abridged = a.size > _options["threshold"]
     prefix = "tensor("
-    body = "[]" if a.size == 0 else _rows(a, *_formatter(_shown(a) if abridged else a), len(prefix), abridged)
+    body = _body(a, len(prefix))
     notes = []
     if a.size == 0 and a.shape != (0,):
         notes.append(f"size={tuple(a.shape)}")
     d = dtypes.of(a.dtype)
     if d not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or (a.size == 0 and not d.is_floating_point):
         notes.append(f"dtype={d}")
-    if x.node is not None:
-        notes.append(f"grad_fn={x.node!r}")
-    elif x.requires_grad:
-        notes.append("requires_grad=True")
-    text = prefix + body
+    return _noted(prefix + body, [*notes, *_graph_notes(x)], len(prefix))
+
+
+def _graph_notes(x: Any) -> list[str]:
+    if x.grad_fn is not None:
+        return [f"grad_fn={x.grad_fn!r}"]
+    return ["requires_grad=True"] if x.requires_grad else []
+
+
+def _noted(text: str, notes: list[str], indent: int, first_on_new_line: bool = False) -> str:
+    """The text with its notes after it, in lines that begin at a column."""
     column = len(text) - text.rfind("\n")  # of what follows, were a comma there
-    for note in notes:
-        fits = column + len(note) + 2 <= _options["linewidth"]
-        text += (", " if fits else ",\n" + " " * len(prefix)) + note
-        column = column + len(note) + 2 if fits else len(prefix) + len(note) + 1
+    for i, note in enumerate(notes):
+        fits = column + len(note) + 2 <= _options["linewidth"] and not (first_on_new_line and i == 0)
+        text += (", " if fits else ",\n" + " " * indent) + note
+        column = column + len(note) + 2 if fits else indent + len(note) + 1
     return text + ")"
+
+
+def sparse_str(x: Any) -> str:
+    """`tensor(indices=tensor(...), values=tensor(...), size=..., nnz=..., layout=...)`."""
+    prefix, lines = "tensor(", []
+    for what, part in (("indices", x._indices()), ("values", x._values().detach())):
+        a = part.array
+        size = f", size={tuple(a.shape)}" if a.size == 0 else ""
+        lines.append(f"{what}=tensor({_body(a, len(prefix) + len(what) + len('=tensor('))}{size})")
+    notes = [f"size={tuple(x.shape)}", f"nnz={x._nnz()}"]
+    if x.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_):
+        notes.append(f"dtype={x.dtype}")
+    notes += [f"layout={x.layout!r}", *_graph_notes(x)]
+    return _noted(prefix + (",\n" + " " * len(prefix)).join(lines), notes, len(prefix), True)

@@ -168,7 +168,9 @@ class Generator:
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (), Generator.get_state(self)
 
-    def __setstate__(self, state: npt.NDArray[np.uint8]) -> None:
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, tuple):  # PyTorch's: the seed, an offset, the state
+            state = state[2]
         Generator.set_state(self, state)
 
     # Uniform numbers

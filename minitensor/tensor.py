@@ -739,6 +739,22 @@ class Tensor(Methods, metaclass=TensorType):
         indexing.setitem(self, ..., value)
         return self
 
+    def to_sparse(self, sparse_dim: Any = None, *, layout: Any = None) -> Tensor:
+        """The elements that are not 0, as a sparse tensor: see `mt.sparse_coo_tensor`."""
+        from .sparse import from_dense
+
+        return from_dense(self, sparse_dim)
+
+    def to_dense(self, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
+        """Itself: it is no sparse tensor."""
+        return self if dtype is None else self.to(dtype)
+
+    def sparse_mask(self, mask: Any) -> Tensor:
+        """The elements at the places of a sparse tensor."""
+        from .sparse import sparse_mask
+
+        return sparse_mask(self, mask)
+
     def apply_(self, callable: Callable[[Any], Any]) -> Tensor:
         """Writes `callable(v)` over each element v, one by one in Python: slow, and outside the graph."""
         return self._written("apply_", callable, self.array)

@@ -37,6 +37,7 @@ FLOORS = [
         "random",
         "serialization",
         "settings",
+        "sparse",
     },
     {"autograd", "func", "linalg", "special", "testing"},
     {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers"},

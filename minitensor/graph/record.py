@@ -123,7 +123,7 @@ def apply_two(op: Any, a: Any, b: Any) -> Any:
                 if wants and recording():
                     record_node(op, row, (a, b), NO_PARAMS, (t,), None)
                 return t
-    if type(x) is not _ndarray or type(y) is not _ndarray or x.dtype is not y.dtype:
+    if type(x) is not _ndarray or type(y) is not _ndarray or x.dtype is not y.dtype or x.dtype.kind == "V":
         a, b = algebra.promote(op.name, a, b)
     return _apply(op, (a, b), {})
 

@@ -213,9 +213,12 @@ def outside(x: Tensor) -> Any:
     return out
 
 
-def alias(x: Tensor) -> Any:
-    """The memory of `x` under another ndarray, outside the graph; writes into either are seen by both."""
-    out: Tensor = wrap(x.array.view())
+def alias(x: Tensor, array: Any = None) -> Any:
+    """The memory of `x` under another ndarray, outside the graph; writes into either are seen by both.
+
+    `array`, if given, is that ndarray: a view of the memory.
+    """
+    out: Tensor = wrap(x.array.view() if array is None else array)
     out.version, out.inferred = x.version, x.inferred
     return out
 

@@ -63,6 +63,7 @@ class Module:
     ['hidden.weight', 'hidden.bias']
     """
 
+    _version = 1  # of what a state_dict holds; it stands in the state_dict's `_metadata`
     training: bool
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Any]
@@ -79,6 +80,17 @@ class Module:
             _transient=set(),
             _hooks={},
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes the attributes of a pickled module, also of one that PyTorch pickled."""
+        own = dict(state)
+        transient = own.pop("_non_persistent_buffers_set", ())
+        if "_forward_hooks" in own:  # PyTorch's: its hooks stay behind
+            own = {name: value for name, value in own.items() if not name.endswith(("_hooks", "_hooks_with_kwargs"))}
+            own = {name: value for name, value in own.items() if not name.endswith("_hooks_always_called")}
+            for place in _PLACES:
+                own[place] = dict(own[place])
+        self.__dict__.update({"_transient": set(transient), "_hooks": {}, **own})
 
     # --- calling ----------------------------------------------------------------------------------
 
@@ -430,7 +442,12 @@ class Module:
             destination = value if name == "destination" else destination
             prefix = value if name == "prefix" else prefix
             keep_vars = value if name == "keep_vars" else keep_vars
-        out = OrderedDict() if destination is None else destination
+        out: Any = OrderedDict() if destination is None else destination
+        if destination is None:
+            out._metadata = OrderedDict()
+        local = {"version": self._version}
+        if hasattr(out, "_metadata"):
+            out._metadata[prefix[:-1]] = local
         for hook in self._hooks.get("save_pre", ()):
             hook(self, prefix, keep_vars)
         for name, value in self._own_state():
@@ -441,7 +458,7 @@ class Module:
             if module is not None:
                 module.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         for hook in self._hooks.get("save", ()):
-            out = hook(self, out, prefix, {}) or out
+            out = hook(self, out, prefix, local) or out
         return out
 
     def _own_state(self) -> Iterator[tuple[str, Any]]:
@@ -449,6 +466,9 @@ class Module:
         for name, value in {**self._parameters, **self._buffers}.items():
             if value is not None and name not in self._transient:
                 yield name, value
+
+    def _upgrade(self, state_dict: Any, prefix: str, version: int | None) -> None:
+        """Adds what a state_dict of an older version (None: unknown) has not; a subclass defines it."""
 
     def get_extra_state(self) -> Any:
         """What a state_dict is to hold beside tensors; a subclass defines it, and `set_extra_state`."""
@@ -498,6 +518,9 @@ class Module:
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}")
         given = OrderedDict(state_dict)
+        metadata = getattr(state_dict, "_metadata", {})
+        if hasattr(state_dict, "_metadata"):
+            given._metadata = metadata  # type: ignore[attr-defined]
         missing: list[str] = []
         unexpected: list[str] = []
         faults: list[str] = []
@@ -506,7 +529,8 @@ class Module:
         modules = [(f"{path}." if path else "", module) for path, module in self.named_modules(remove_duplicate=False)]
         for prefix, module in modules:
             for hook in module._hooks.get("load_pre", ()):
-                hook(module, given, prefix, {}, strict, missing, unexpected, faults)
+                hook(module, given, prefix, metadata.get(prefix[:-1], {}), strict, missing, unexpected, faults)
+            module._upgrade(given, prefix, metadata.get(prefix[:-1], {}).get("version"))
             own.update({prefix + name: value for name, value in module._own_state()})
             if type(module).set_extra_state is not Module.set_extra_state:
                 extra[prefix + _EXTRA] = module

@@ -33,6 +33,13 @@ class _Statistics(Module):
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
 
+    _version = 2
+
+    def _upgrade(self, state_dict: Any, prefix: str, version: int | None) -> None:
+        name = f"{prefix}num_batches_tracked"
+        if (version is None or version < 2) and self.num_batches_tracked is not None and name not in state_dict:
+            state_dict[name] = self.num_batches_tracked
+
     def __init__(
         self,
         num_features: int,

@@ -146,6 +146,8 @@ def _product(name: str, input: Any, other: Any) -> Any:
     result = attempt(MATMUL, input, other)
     if result is not None:
         return result
+    if _any_sparse(input, other):
+        return _sparse_product(name, input, other)
     a_shape, b_shape = shape_of(input), shape_of(other)
     if not a_shape or not b_shape:
         raise ShapeError(f"{name}: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number")
@@ -165,6 +167,15 @@ def _product(name: str, input: Any, other: Any) -> Any:
     return reshape(apply(MATMUL, a, b), (*rows, *columns))
 
 
+def _any_sparse(*tensors: Any) -> bool:
+    return any(getattr(x, "is_sparse", False) for x in tensors)
+
+
+def _sparse_product(name: str, a: Any, b: Any) -> Any:
+    """A product that a sparse tensor is part of, which knows how."""
+    return (a if _any_sparse(a) else b).product(name, a, b)
+
+
 def need_axes(name: str, *wanted: tuple[Any, int]) -> None:
     """Raises unless each tensor has that many axes."""
     for x, n in wanted:
@@ -179,7 +190,8 @@ def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     tensor([[3.],
             [3.]])
     """
-    need_axes("mm", (input, 2), (mat2, 2))
+    if not _any_sparse(input, mat2):
+        need_axes("mm", (input, 2), (mat2, 2))
     result = _product("mm", input, mat2)
     return result if out is None else write_out("mm", result, out)
 
@@ -210,7 +222,8 @@ def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
     >>> mt.mv(mt.ones(2, 3), mt.ones(3))
     tensor([3., 3.])
     """
-    need_axes("mv", (input, 2), (vec, 1))
+    if not _any_sparse(input, vec):
+        need_axes("mv", (input, 2), (vec, 1))
     result = _product("mv", input, vec)
     return result if out is None else write_out("mv", result, out)
 
@@ -304,7 +317,8 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, ou
     >>> mt.addmm(mt.ones(2), mt.ones(1, 3), mt.ones(3, 2))
     tensor([[4., 4.]])
     """
-    need_axes("addmm", (mat1, 2), (mat2, 2))
+    if not _any_sparse(mat1, mat2):
+        need_axes("addmm", (mat1, 2), (mat2, 2))
     return _added("addmm", input, _product("addmm", mat1, mat2), beta, alpha, out)
 
 

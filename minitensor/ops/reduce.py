@@ -149,6 +149,8 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     >>> mt.sum(mt.tensor([[1.0, 2.0], [3.0, 4.0]]), 0)
     tensor([4., 6.])
     """
+    if getattr(input, "is_sparse", False):
+        return input.sum(dim, keepdim, dtype=dtype)
     over, keepdim = axes("sum", dim, array_of(input).ndim), bool(keepdim)
     result = attempt(SUM, input, over, keepdim) if dtype is None else None
     if result is None:

@@ -312,6 +312,8 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     >>> mt.transpose(mt.zeros(2, 3), 0, 1).shape
     minitensor.Size([3, 2])
     """
+    if getattr(input, "is_sparse", False):
+        return input.transpose(dim0, dim1)
     ndim = len(shape_of(input))
     a, b = axis("transpose", dim0, ndim), axis("transpose", dim1, ndim)
     order = list(range(ndim))
@@ -326,6 +328,8 @@ def t(input: Any) -> Any:
     >>> mt.t(mt.zeros(2, 3)).shape
     minitensor.Size([3, 2])
     """
+    if getattr(input, "is_sparse", False):
+        return input.t()
     ndim = len(shape_of(input))
     if ndim > 2:
         raise ShapeError(f"t: expected at most 2 axes, got {ndim}; use transpose or permute")

@@ -1,4 +1,4 @@
-r"""Saving and loading: the safetensors format, never a pickle, so that a file can run no code.
+r"""The safetensors format: no pickle, so that a file can run no code.
 
 A file is, from its first byte to its last:
 
@@ -15,24 +15,17 @@ Source: the safetensors format, github.com/huggingface/safetensors.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import math
-import os
-import secrets
-import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from . import dtypes
-from .device import check as check_device
-from .errors import DtypeError
-from .graph.tensors import Tensor, wrap
-
-__all__ = ["CheckpointError", "load", "read_metadata", "save"]
+from .. import dtypes
+from ..errors import DtypeError
+from ..graph.tensors import Tensor, wrap
+from .files import CheckpointError, opened
 
 _CODES = {
     "BOOL": dtypes.bool_,
@@ -45,6 +38,7 @@ _CODES = {
     "F32": dtypes.float32,
     "F64": dtypes.float64,
 }
+_BFLOAT16 = "BF16"  # read only, as float32
 _CODE_OF = {d.numpy: code for code, d in _CODES.items()}
 _METADATA = "__metadata__"
 _STRUCTURE = "minitensor"  # the entry of the metadata that holds what is not a tensor
@@ -52,89 +46,19 @@ _HEADER_LIMIT = 100_000_000  # bytes; the format's own
 _DEPTH_LIMIT = 100  # of dicts in lists in dicts
 
 
-class CheckpointError(RuntimeError, ValueError):
-    """A file that is no checkpoint, or a damaged one."""
-
-
 # --- saving ---------------------------------------------------------------------------------------
 
 
-def save(obj: Any, path: Any, metadata: Mapping[str, str] | None = None) -> None:
-    """Saves a tensor, or dicts, lists and tuples of tensors, numbers, strings, bools and None.
-
-    The file is written beside `path` and then takes its place: whatever happens, a kill or a full
-    disk, `path` is the old file or the new one, whole. `path` may also be an open binary file,
-    which is written as it is. Tensors that share all their memory are stored once. `metadata`
-    (strings only) goes into the header, for other readers and `read_metadata`.
-    Raises TypeError for what cannot be saved, naming its place, and OSError (a folder that is
-    missing or read-only, a full disk) with the old file untouched.
-
-    >>> model = {"weight": mt.ones(2, 3), "bias": mt.zeros(2)}
-    >>> mt.save({"model": model, "epoch": 3}, "model.safetensors")
-    >>> mt.load("model.safetensors")["epoch"]
-    3
-    """
+def write(obj: Any, metadata: Mapping[str, str] | None) -> Callable[[BinaryIO], None]:
+    """What writes a safetensors file of the object. Raises TypeError for what cannot be in one, naming its place."""
     header, arrays = _layout(obj, metadata)
 
-    def write(file: BinaryIO) -> None:
+    def fill(file: BinaryIO) -> None:
         file.write(header)
         for array in arrays:
             file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
-    if hasattr(path, "write"):
-        write(path)
-    else:
-        write_atomically(path, write)
-
-
-def write_atomically(path: Any, write: Callable[[BinaryIO], None]) -> None:
-    """Has `write` fill a file that then takes the place of `path`, or leaves all as it was."""
-    path = os.fsdecode(path)
-    target = os.path.realpath(path)  # a link goes on pointing to where it points
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
-    try:
-        mode = _mode(target)
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            with open(file, "wb") as stream:
-                if mode is not None:
-                    os.fchmod(file, mode)
-                write(stream)
-                stream.flush()
-                os.fsync(file)
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
-        # Without this the new name may not outlive a power cut. Some file systems cannot do it.
-        with contextlib.suppress(OSError):
-            _sync(folder)
-    except OSError as error:
-        why = f"save: cannot write the file ({error.strerror}); nothing was changed"
-        raise OSError(error.errno, why, path) from None
-
-
-def _mode(target: str) -> int | None:
-    """The permissions of the file to be replaced, if there is one."""
-    try:
-        mode = os.stat(target).st_mode
-    except FileNotFoundError:
-        return None
-    if stat.S_ISDIR(mode):
-        raise OSError(errno.EISDIR, "it is a folder")
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EPERM, "it is not a regular file")
-    return stat.S_IMODE(mode)
-
-
-def _sync(folder: str) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    return fill
 
 
 def _layout(obj: Any, metadata: Mapping[str, str] | None) -> tuple[bytes, list[Any]]:
@@ -241,27 +165,14 @@ def _entry(array: Any, path: tuple[str, ...], entries: dict[str, Any], known: di
 # --- loading --------------------------------------------------------------------------------------
 
 
-def load(path: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
-    """What `save` saved: tensors on the CPU that require no gradients, in new memory.
-
-    A safetensors file of another program gives a dict of its tensors. `path` may also be an open
-    binary file. The whole header is checked before anything is allocated. Nothing but data can be
-    in a file, hence `weights_only` changes nothing.
-    Raises CheckpointError, naming the file and what is wrong, for one that is no safetensors file,
-    damaged, cut short, or has a dtype that minitensor has not; FileNotFoundError.
-
-    >>> mt.save({"weight": mt.ones(2)}, "ones.safetensors")
-    >>> mt.load("ones.safetensors")
-    {'weight': tensor([1., 1.])}
-    """
-    check_device(map_location)
-    with _opened(path) as (file, name, size):
-        entries, metadata = _read_header(file, name, size)
-        first = file.tell()
-        tensors = {}
-        for key, (begin, dtype, shape) in entries.items():
-            file.seek(first + begin)
-            tensors[key] = wrap(_read_array(file, name, key, dtype, shape))
+def read(file: BinaryIO, name: str, size: int) -> Any:
+    """What `write` wrote. The whole header is checked before anything is allocated."""
+    entries, metadata = _read_header(file, name, size)
+    first = file.tell()
+    tensors = {}
+    for key, (begin, dtype, shape) in entries.items():
+        file.seek(first + begin)
+        tensors[key] = wrap(_read_array(file, name, key, dtype, shape))
     structure = metadata.get(_STRUCTURE)
     if structure is None:
         return tensors
@@ -278,25 +189,9 @@ def read_metadata(path: Any) -> dict[str, str]:
     >>> mt.serialization.read_metadata("zero.safetensors")
     {'author': 'me'}
     """
-    with _opened(path) as (file, name, size):
+    with opened(path) as (file, name, size):
         _, metadata = _read_header(file, name, size)
     return {key: value for key, value in metadata.items() if key != _STRUCTURE}
-
-
-@contextlib.contextmanager
-def _opened(path: Any) -> Iterator[tuple[BinaryIO, str, int]]:
-    """The file at its beginning, its name for errors, and its size in bytes."""
-    if hasattr(path, "read"):
-        begin = path.tell()
-        size = path.seek(0, os.SEEK_END) - begin
-        path.seek(begin)
-        yield path, str(getattr(path, "name", "the open file")), size
-        return
-    name = os.fspath(path)
-    if os.path.exists(name) and not os.path.isfile(name):  # a pipe would wait forever
-        raise _wrong(name, "it is a folder" if os.path.isdir(name) else "it is not a regular file")
-    with open(name, "rb") as file:
-        yield file, name, os.fstat(file.fileno()).st_size
 
 
 def _wrong(name: str, what: str) -> CheckpointError:
@@ -366,14 +261,14 @@ def _checked(name: str, key: str, entry: Any) -> tuple[int, int, Any, tuple[int,
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise _wrong(name, f"tensor {key!r} lacks dtype, shape and data_offsets, or has more")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(code, str) or code not in _CODES:
-        known = ", ".join(_CODES)
+    if not isinstance(code, str) or code not in (*_CODES, _BFLOAT16):
+        known = ", ".join((*_CODES, _BFLOAT16))
         raise _wrong(name, f"tensor {key!r} has dtype {code!r:.40}, not one of {known}")
     if not _counts(shape) or len(shape) > 32:
         raise _wrong(name, f"tensor {key!r} has the shape {shape!r:.80}")
     if not _counts(offsets) or len(offsets) != 2:
         raise _wrong(name, f"tensor {key!r} has the offsets {offsets!r:.80}")
-    dtype = _CODES[code].numpy
+    dtype = np.dtype("V2") if code == _BFLOAT16 else _CODES[code].numpy
     nbytes, (begin, end) = math.prod(shape) * dtype.itemsize, offsets
     if end - begin != nbytes:
         what = f"tensor {key!r}, {code} {shape}, takes {nbytes} bytes, but has {end - begin}"
@@ -398,6 +293,8 @@ def _read_array(file: BinaryIO, name: str, key: str, dtype: Any, shape: tuple[in
         done += got
     if dtype == np.bool_ and raw.size and raw.max() > 1:
         raise _wrong(name, f"tensor {key!r} is BOOL, but has bytes other than 0 and 1")
+    if dtype.kind == "V":
+        return (array.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
     return array
 
 

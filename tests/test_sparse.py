@@ -1,0 +1,244 @@
+"""Sparse tensors against dense ones, and a graph network on them."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import minitensor as mt
+
+INDICES = [[0, 1, 1, 0], [2, 0, 2, 2]]
+VALUES = [3.0, 4.0, 5.0, 6.0]
+DENSE = [[0.0, 0.0, 9.0], [4.0, 0.0, 5.0]]
+
+
+def made(**options):
+    return mt.sparse_coo_tensor(INDICES, VALUES, (2, 3), **options)
+
+
+def randoms(rows, columns, count, seed=0):
+    """A sparse matrix with places that occur twice, and the dense one."""
+    rng = np.random.default_rng(seed)
+    places = np.stack([rng.integers(0, rows, count), rng.integers(0, columns, count)])
+    values = rng.standard_normal(count)
+    dense = np.zeros((rows, columns))
+    np.add.at(dense, tuple(places), values)
+    return mt.sparse_coo_tensor(mt.from_numpy(places), mt.from_numpy(values), (rows, columns)), dense
+
+
+def test_what_it_is():
+    x = made()
+    assert isinstance(x, mt.Tensor)
+    assert (x.shape, x.size(1), x.dim(), x.ndim, x.numel(), len(x)) == ((2, 3), 3, 2, 2, 6, 2)
+    assert (x.dtype, x.layout, x.is_sparse, x.device.type) == (mt.float32, mt.sparse_coo, True, "cpu")
+    assert (x.sparse_dim(), x.dense_dim(), x._nnz(), x.is_coalesced()) == (2, 0, 4, False)
+    assert x._indices().tolist() == INDICES
+    assert x._values().tolist() == VALUES
+    assert not mt.zeros(2).is_sparse
+    assert mt.zeros(2).layout is mt.strided
+
+
+def test_coalesce():
+    x = made()
+    for what in (x.indices, x.values):
+        with pytest.raises(RuntimeError, match=r"call coalesce\(\) first"):
+            what()
+    y = x.coalesce()
+    assert y.indices().tolist() == [[0, 1, 1], [2, 0, 2]]
+    assert y.values().tolist() == [9.0, 4.0, 5.0]
+    assert y.coalesce() is y
+    assert not x.is_coalesced()
+    assert mt.sparse_coo_tensor([[1, 0]], [1.0, 2.0]).coalesce().values().tolist() == [2.0, 1.0]
+
+
+def test_to_dense_and_back():
+    x = made()
+    assert x.to_dense().tolist() == DENSE
+    back = x.to_dense().to_sparse()
+    assert back.is_coalesced()
+    assert (back.indices().tolist(), back.values().tolist()) == ([[0, 1, 1], [2, 0, 2]], [9.0, 4.0, 5.0])
+    rows = mt.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]).to_sparse(1)
+    assert (rows.sparse_dim(), rows.dense_dim()) == (1, 1)
+    assert rows.values().tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    assert rows.to_dense().tolist() == [[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]
+    assert mt.zeros(2, 0).to_sparse().to_dense().shape == (2, 0)
+    assert mt.tensor(3.0).to_sparse().to_dense().item() == 3.0
+    assert made(dtype=mt.float64).dtype == mt.float64
+    assert made().double().dtype == mt.float64
+    assert made().to("cpu").to_dense().tolist() == DENSE
+
+
+def test_printing():
+    assert repr(made()) == (
+        "tensor(indices=tensor([[0, 1, 1, 0],\n"
+        "                       [2, 0, 2, 2]]),\n"
+        "       values=tensor([3., 4., 5., 6.]),\n"
+        "       size=(2, 3), nnz=4, layout=minitensor.sparse_coo)"
+    )
+    empty = mt.sparse_coo_tensor(size=(2, 3))
+    assert "indices=tensor([], size=(2, 0)),\n       values=tensor([], size=(0,))" in repr(empty)
+    assert repr(made(requires_grad=True)).endswith("layout=minitensor.sparse_coo, requires_grad=True)")
+
+
+@pytest.mark.parametrize("other", [(7, 3), (7,), (7, 0), (7, 1)])
+def test_products(other):
+    x, dense = randoms(5, 7, 30)
+    y = np.random.default_rng(1).standard_normal(other)
+    want = dense @ y
+    for product in (x @ mt.from_numpy(y), mt.matmul(x, mt.from_numpy(y)), x.matmul(mt.from_numpy(y))):
+        np.testing.assert_allclose(product.numpy(), want, atol=1e-12)
+    if len(other) == 2:
+        for f in (mt.mm, mt.spmm, mt.sparse.mm):
+            np.testing.assert_allclose(f(x, mt.from_numpy(y)).numpy(), want, atol=1e-12)
+        left = mt.from_numpy(np.ascontiguousarray(y.T))
+        np.testing.assert_allclose((left @ x.t()).numpy(), want.T, atol=1e-12)
+        start = mt.ones(5, other[1], dtype=mt.float64)
+        for f in (mt.addmm, mt.sparse.addmm):
+            got = f(start, x, mt.from_numpy(y), beta=0.5, alpha=2)
+            np.testing.assert_allclose(got.numpy(), 0.5 + 2 * want, atol=1e-12)
+    else:
+        np.testing.assert_allclose(mt.mv(x, mt.from_numpy(y)).numpy(), want, atol=1e-12)
+
+
+def test_a_product_of_two_sparse_matrices():
+    (x, a), (y, b) = randoms(5, 7, 30), randoms(7, 4, 20, 1)
+    z = x @ y
+    assert z.is_sparse
+    np.testing.assert_allclose(z.to_dense().numpy(), a @ b, atol=1e-12)
+
+
+def test_gradients_of_products():
+    x, dense = randoms(5, 7, 30)
+    places, values = x._indices(), x._values().detach().requires_grad_()
+    y = mt.randn(7, 3, dtype=mt.float64, requires_grad=True)
+    g = mt.randn(5, 3, dtype=mt.float64)
+    (mt.sparse_coo_tensor(places, values, (5, 7)) @ y * g).sum().backward()
+    np.testing.assert_allclose(y.grad.numpy(), dense.T @ g.numpy(), atol=1e-12)
+    whole = g.numpy() @ y.detach().numpy().T
+    np.testing.assert_allclose(values.grad.numpy(), whole[tuple(places.numpy())], atol=1e-12)
+
+    def f(v, y):
+        return (mt.sparse_coo_tensor(places, v, (5, 7)).coalesce().t() @ y[:5]).square().sum()
+
+    assert mt.autograd.gradcheck(f, (values, y))
+    assert mt.autograd.gradgradcheck(f, (values, y))
+
+
+def test_a_sparse_leaf_has_a_sparse_gradient():
+    x = made(requires_grad=True)
+    assert x.is_leaf
+    mt.sparse.mm(x, mt.arange(6.0).reshape(3, 2)).sum().backward()
+    assert x.grad.is_sparse
+    assert x.grad._values().tolist() == [9.0, 1.0, 9.0, 9.0]
+    values = mt.tensor(VALUES, requires_grad=True)
+    assert not mt.sparse_coo_tensor(INDICES, values, (2, 3)).is_leaf
+
+
+def test_transposes_and_sums():
+    x = made()
+    for y in (x.t(), x.T, x.transpose(0, 1), mt.t(x), mt.transpose(x, 0, 1)):
+        assert y.to_dense().tolist() == [[0.0, 4.0], [0.0, 0.0], [9.0, 5.0]]
+    assert mt.sum(x).item() == x.sum().item() == mt.sparse.sum(x).item() == 18.0
+    assert x.sum(0).to_dense().tolist() == [4.0, 0.0, 14.0]
+    assert mt.sparse.sum(x, 1).values().tolist() == [9.0, 9.0]
+    assert mt.sparse.sum(x, (0, 1)).item() == 18.0
+    mixed = mt.sparse_coo_tensor([[0, 1]], mt.ones(2, 3), (2, 3))
+    assert mt.sparse.sum(mixed, 1).to_dense().tolist() == [3.0, 3.0]
+    assert mt.sparse.sum(mixed, 0).tolist() == [2.0, 2.0, 2.0]
+
+
+def test_arithmetic():
+    x, d = made(), mt.tensor(DENSE)
+    for y, want in (
+        (x * 2, d * 2),
+        (2 * x, d * 2),
+        (x / 2, d / 2),
+        (-x, -d),
+        (x + x, d * 2),
+        (x - x.coalesce(), d * 0),
+        (x * mt.full((2, 3), 3.0), d * 3),
+        (x * x, d * d),
+        (x**2, d * d),
+        (x.abs().sqrt(), d.sqrt()),
+        ((-x).relu(), d * 0),
+        (x.sparse_mask(mt.eye(2, 3).to_sparse()), mt.zeros(2, 3)),
+    ):
+        assert y.is_sparse
+        assert mt.equal(y.to_dense(), want)
+    assert mt.equal(mt.ones(2, 3) + x, d + 1)
+    assert mt.equal(mt.ones(2, 3) - x, 1 - d)
+    other = mt.sparse_coo_tensor([[0], [0]], [1.0], (2, 3))
+    assert (x + other).to_dense()[0].tolist() == [1.0, 0.0, 9.0]
+    assert (x[0].to_dense().tolist(), x[0, 2].item(), x[-1, 0].item()) == ([0.0, 0.0, 9.0], 9.0, 4.0)
+    y = made()
+    y *= 2
+    assert y.to_dense().tolist() == (d * 2).tolist()
+
+
+def test_softmax_over_the_places_that_there_are():
+    x = mt.sparse_coo_tensor([[0, 0, 1], [0, 2, 1]], mt.tensor([1.0, 2.0, 5.0], requires_grad=True), (2, 3))
+    y = mt.sparse.softmax(x, 1)
+    np.testing.assert_allclose(y.values().detach().numpy(), [1 / (1 + np.e), np.e / (1 + np.e), 1.0], rtol=1e-6)
+    logs = mt.sparse.log_softmax(x, 1).values()
+    np.testing.assert_allclose(logs.detach().numpy(), np.log(y.values().detach().numpy()), atol=1e-6)
+    down = mt.sparse.softmax(x, 0)
+    assert down.values().tolist() == [1.0, 1.0, 1.0]
+
+
+def test_copies():
+    x = made()
+    for y in (copy.deepcopy(x), pickle.loads(pickle.dumps(x)), x.clone()):
+        assert y.to_dense().tolist() == DENSE
+        y *= 0
+    assert x.to_dense().tolist() == DENSE
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: mt.sparse_coo_tensor([[0, 2], [0, 0]], [1.0, 1.0], (2, 3)), IndexError, "from 0 to 2 along axis 0"),
+        (lambda: mt.sparse_coo_tensor([[-1], [0]], [1.0], (2, 3)), IndexError, "from -1 to -1"),
+        (lambda: mt.sparse_coo_tensor([[0, 1]], [1.0]), RuntimeError, "2 places and 1 values"),
+        (lambda: mt.sparse_coo_tensor([0, 1], [1.0, 2.0]), RuntimeError, "must be a matrix"),
+        (lambda: mt.sparse_coo_tensor([[0]], [1.0], (2, 3)), RuntimeError, "is not 1 sparse axes"),
+        (lambda: made() @ mt.ones(2, 2), RuntimeError, r"\(2, 3\) @ \(2, 2\): the inner sizes 3 and 2 differ"),
+        (lambda: made() @ mt.ones(3, 2, dtype=mt.float64), TypeError, "the dtypes float32 and float64 differ"),
+        (lambda: made() + 1, RuntimeError, "sparse \\+ dense"),
+        (lambda: 1 + made(), RuntimeError, "makes it dense"),
+        (lambda: made() + made().t(), RuntimeError, "sizes"),
+        (lambda: mt.exp(made()), TypeError, "takes no sparse tensor"),
+        (lambda: mt.add(made(), made()), TypeError, "takes no sparse tensor"),
+        (lambda: made() == made(), TypeError, "takes no sparse tensor"),
+        (lambda: made().numpy(), TypeError, "to_dense"),
+        (lambda: made().view(3, 2), TypeError, "takes no sparse tensor"),
+        (lambda: made().mean(), TypeError, "takes no sparse tensor"),
+        (lambda: made()[0:1], RuntimeError, "indexed by whole numbers"),
+        (lambda: made()[2], IndexError, "out of range"),
+        (lambda: made().item(), RuntimeError, "6 elements"),
+        (lambda: bool(made()), RuntimeError, "ambiguous"),
+    ],
+)
+def test_errors(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_a_graph_network_learns():
+    """Two layers of graph convolution (Kipf and Welling, 2017) tell the two halves of a ring of cliques apart."""
+    mt.manual_seed(0)
+    n = 20
+    dense = np.kron(np.eye(2), np.ones((n // 2, n // 2)))
+    dense /= dense.sum(1, keepdims=True)
+    adjacency = mt.tensor(dense).float().to_sparse()
+    features = mt.randn(n, 8)
+    labels = mt.arange(n) // (n // 2)
+    first, second = mt.nn.Linear(8, 6), mt.nn.Linear(6, 2)
+    optimizer = mt.optim.Adam([*first.parameters(), *second.parameters()], lr=0.05)
+    for _ in range(60):
+        optimizer.zero_grad()
+        hidden = mt.spmm(adjacency, first(features)).relu()
+        loss = mt.nn.functional.cross_entropy(mt.spmm(adjacency, second(hidden)), labels)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 0.05
