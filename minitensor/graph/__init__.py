@@ -27,3 +27,9 @@ differentiated.
     leaf Tensor-'   |                 rules need, with the version of their storage at that time
                   saved
 """
+
+from .backward import differentiate as differentiate
+from .modes import is_compiled as is_compiled
+from .nodes import Node as Node
+from .record import apply as apply
+from .tensors import Tensor as Tensor
