@@ -34,15 +34,18 @@ constexpr int tile_vectors(int rows) {
   return rows == 1 || 8 * (rows + 1) < kRegisters ? 8 : 4 * (rows + 1) < kRegisters ? 4 : 2;
 }
 
-constexpr int64_t kDepth = 256;  // of k in one block: a sliver of a stays in the L1 cache
+constexpr int64_t kDepth = 256;      // of k in one block: a sliver stays in the L1 cache
+constexpr int64_t kShortDepth = 64;  // where b goes by once, in place
 template <class T>
-constexpr int64_t kBlockDepth = sizeof(T) == 4 ? kDepth : kDepth * 3 / 4;
+constexpr int64_t kBlockDepth = 2048 / sizeof(T);
 #if defined(__AVX512F__)
 constexpr int64_t kPanelBytes = 1 << 20;  // of b in one block, which stays in the L2 cache
 #else
 constexpr int64_t kPanelBytes = 1 << 18;
 #endif
 constexpr int64_t kFewRows = 128;         // of a
+constexpr int64_t kFewDots = 12;          // rows or columns that fill no tile
+constexpr int64_t kDotDepth = 64;         // of k for each group of them
 constexpr int64_t kLong = 512;            // of k, which several threads share where c is small
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kRowUses = 16;          // the same of rows, unless one cache set has them all
@@ -238,8 +241,13 @@ template <int H, int NV, class T, class V, class A, class B>
 inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
                                                       int64_t from = 0) {
   constexpr int L = kLanes<T>;
+#pragma GCC unroll 2
   for (int64_t k = from; k < depth; ++k) {
     const T* row = b(k);
+    if constexpr (NV <= 2) {  // the strip beside it comes next
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) __builtin_prefetch(row + (NV + j) * L);
+    }
     Vec<T> v[NV];
 #pragma GCC unroll 8
     for (int j = 0; j < NV; ++j) v[j] = load(row + j * L);
@@ -291,16 +299,17 @@ __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t
 }
 
 // c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
-// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
+// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0). Where `skip`
+// is given, b begins so many columns before c.
 template <int H, int NV, class T, class A, class B>
 inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                Matrix<const T> d) {
+                                                Matrix<const T> d, int skip = 0) {
   constexpr int width = NV * kLanes<T>;
   if (c.col == 1 && n == width)
     return whole_tile<H, NV, T>(depth, a, b, c.p, c.row, d.p, d.row, d.col);
-  T value[H * width];
+  T value[H * width + kLanes<T>];
   whole_tile<H, NV, T, A, B>(depth, a, b, value, width, nullptr, 0, 0);
-  finish(value, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
+  finish(value + skip, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
 }
 
 // --- packing
@@ -374,7 +383,8 @@ void product_blocked(const Product<T>& p) {
 
 }  // namespace
 
-// The register tile straight on a and b. Columns of b that are not whole vectors, or lie apart, are
+// The register tile straight on a and b. The last columns, where they are not a whole vector, are
+// made with some that were made before; where there are none, or columns of b lie apart, they are
 // copied first, one strip at a time. Rows of a lie contiguous (a.col is 1) or columns do (a.row is
 // 1).
 template <class T>
@@ -382,15 +392,18 @@ void product_simd(const Product<T>& p) {
   constexpr int L = kLanes<T>;
   const int wide = p.m <= kTileRows ? tile_vectors(p.m) * L : kTileCols<T>;
   const bool in_place = p.b.col == 1;
-  Scratch<T> strip(in_place && p.n % L == 0 ? 0 : p.k * kTileCols<T>);
+  Scratch<T> strip(in_place && (p.n % L == 0 || p.n > L) ? 0 : p.k * kTileCols<T>);
   for (int64_t j = 0; j < p.n;) {
     const int64_t left = p.n - j;
-    int n = min(left, kTileCols<T>);
+    int n = min(left, kTileCols<T>), skip = 0;
     Steps<T> b{p.b.at(0, j).p, p.b.row};
     if (in_place && left >= wide) {
       n = wide;
     } else if (in_place && left >= L) {
       n = n / L * L;
+    } else if (in_place && p.n > L) {
+      skip = L - n;
+      b.p -= skip;
     } else {
       pack<kTileCols<T>>(strip.p, p.b.at(0, j).transposed(), n, p.k);
       b = {strip.p, kTileCols<T>};
@@ -406,7 +419,7 @@ void product_simd(const Product<T>& p) {
           for (int64_t t = first; t < last; ++t) {
             const int64_t i = t * H + (high ? 0 : higher);
             tile<H, decltype(vectors)::value, T>(p.k, left(p.a.at(i, 0)), b, n, p.c.at(i, j),
-                                                 p.d.at(i, j));
+                                                 p.d.at(i, j), skip);
           }
         };
         const auto with_left = [&](auto vectors) {
@@ -446,14 +459,14 @@ struct Strips {
     if (last && s == n / W) return {last, W};
     return {b.p + s * W, b.row};
   }
-  // Packs the strips first..last-1; side by side, so that memory is read in long runs.
-  void pack_from(int64_t first, int64_t end) const {
-    const int64_t whole = b.col == 1 ? min(end, n / W) : first;
+  // Side by side, so that memory is read in long runs.
+  void pack_all() const {
+    const int64_t whole = b.col == 1 ? n / W : 0;
     for (int64_t k = 0; k < depth; ++k)
-      for (int64_t s = first; s < whole; ++s)
+      for (int64_t s = 0; s < whole; ++s)
         for (int i = 0; i < W; i += kLanes<T>)
           store(panel + (s * depth + k) * W + i, load(b.p + k * b.row + s * W + i));
-    for (int64_t s = max(first, whole); s < end; ++s)
+    for (int64_t s = whole; s * W < n; ++s)
       pack<W>(panel + s * W * depth, b.at(0, s * W).transposed(), min(W, n - s * W), depth);
   }
 };
@@ -470,21 +483,19 @@ __attribute__((noinline)) void ask_for(Matrix<const T> a, int rows, int64_t from
   }
 }
 
-// c (h, columns of the strips first..end-1) = a (h, depth) b + d for one sliver of a: packed, or
-// where it lies. `next` is the one to be packed after it, if any.
+// c (h, columns of the strips) = a (h, depth) b + d for one sliver of a: packed, or where it lies.
+// `next` is the one to be packed after it, if any.
 template <class T>
-void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t first,
-                    int64_t end, Matrix<T> c, Matrix<const T> d, Matrix<const T> next) {
+void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t strips,
+                    Matrix<T> c, Matrix<const T> d, Matrix<const T> next) {
   constexpr int W = kTileCols<T>;
   with<kTileRows>(h, [&](auto height) {
     constexpr int H = decltype(height)::value;
     const auto run = [&](auto left) {
-      for (int64_t s = first; s < end; ++s) {
+      for (int64_t s = 0; s < strips; ++s) {
         const int n = min(W, b.n - s * W);
         const Matrix<T> to = c.at(0, s * W);
-        if (next.p)
-          ask_for(next, h, cut(b.depth, end - first, s - first),
-                  cut(b.depth, end - first, s - first + 1));
+        if (next.p) ask_for(next, h, cut(b.depth, strips, s), cut(b.depth, strips, s + 1));
         if (n > kLanes<T>)
           tile<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
         else
@@ -500,10 +511,22 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
   });
 }
 
+// The slivers first..end-1 of a's m rows, whose columns lie contiguous.
+template <class T>
+void pack_columns(T* to, Matrix<const T> a, int64_t m, int64_t first, int64_t end, int64_t depth) {
+  constexpr int H = kPackRows<T>, L = kLanes<T>;
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t t = first; t < end; ++t) {
+      const int64_t i = sliver(m, t), n = sliver(m, t + 1) - i;
+      T* out = to + ((t - first) * depth + k) * H;
+      for (int64_t r = 0; r < n; r += L)
+        store(out + r, load_n(a.p + i + r + k * a.col, min(L, n - r)));
+    }
+}
+
 // Five loops around the tile: panels of b's columns, `depths` blocks of k, slivers of a, strips of
-// b in the panel, and k. A block of b stays in the L2 cache, packed once for all threads that use
-// it, while slivers of a, each packed by the thread that uses it, go by in the L1 cache. What is
-// used a few times is read where it lies.
+// b in the panel, and k. A block of b stays in the L2 cache, packed once, while slivers of a go by
+// in the L1 cache. What is used a few times is read where it lies.
 template <class T>
 void product_tiles(const Product<T>& p, int64_t depths) {
   constexpr int W = kTileCols<T>, H = kPackRows<T>, L = kLanes<T>;
@@ -517,6 +540,9 @@ void product_tiles(const Product<T>& p, int64_t depths) {
   const bool pack_b = p.b.col != 1 || (tiles > kUses && p.k * p.n * item > kSmallBytes);
   const bool tail = !pack_b && p.n % L;
   Scratch<T> panel(pack_b ? widest * W * most : tail ? W * most : 0);
+  // Of a that lies along its columns, slivers are packed together: memory is read in longer runs.
+  const int64_t together = pack_a ? p.a.row == 1 ? min(tiles, 8) : 1 : 0;
+  Scratch<T> copy(together * H * most);
   for (int64_t panel_no = 0; panel_no < panels; ++panel_no) {
     const int64_t j0 = cut(strips, panels, panel_no) * W;
     const int64_t count = cut(strips, panels, panel_no + 1) - j0 / W, n = min(count * W, p.n - j0);
@@ -526,61 +552,74 @@ void product_tiles(const Product<T>& p, int64_t depths) {
       const Strips<T> b{p.b.at(k0, j0), n, depth, pack_b ? panel.p : nullptr,
                         last ? panel.p : nullptr};
       if (pack_b)
-        for_ranges(count, max(p.b.col == 1 ? 4 : 1, ceil_div(kChunkWork / 16, max(1, W * depth))),
-                   [&](int64_t from, int64_t to) { b.pack_from(from, to); });
+        b.pack_all();
       else if (last)
         pack<W>(panel.p, b.b.at(0, n / W * W).transposed(), n % W, depth);
-      // Chunks of a few slivers, or of one and some of the strips.
-      const int64_t wanted = max(1, p.m * n * depth / kChunkWork);
-      const int64_t rows = max(1, tiles / wanted), row_chunks = ceil_div(tiles, rows);
-      const int64_t column_chunks = min(count, max(1, min(wanted, kChunks) / row_chunks));
-      for_chunks(row_chunks * column_chunks, [&](int64_t chunk) {
-        const int64_t first = chunk / column_chunks, part = chunk % column_chunks;
-        const int64_t from = cut(count, column_chunks, part),
-                      to = cut(count, column_chunks, part + 1);
-        alignas(64) T copy[H * kBlockDepth<T>];
-        for (int64_t t = cut(tiles, row_chunks, first); t < cut(tiles, row_chunks, first + 1);
-             ++t) {
-          const int64_t i = sliver(p.m, t), h = sliver(p.m, t + 1) - i;
-          const Matrix<const T> a = p.a.at(i, k0);
-          if (pack_a) pack<H>(copy, a, h, depth);
-          const Matrix<T> c = p.c.at(i, j0);
-          product_sliver<T>(h, a, pack_a ? copy : nullptr, b, from, to, c,
-                            block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
-                            pack_a && t + 1 < tiles ? a.at(h, 0) : Matrix<const T>{});
-        }
-      });
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t i = sliver(p.m, t), h = sliver(p.m, t + 1) - i;
+        const Matrix<const T> a = p.a.at(i, k0);
+        T* const packed = pack_a ? copy.p + t % together * H * depth : nullptr;
+        if (together == 1)
+          pack<H>(packed, a, h, depth);
+        else if (pack_a && t % together == 0)
+          pack_columns(copy.p, p.a.at(0, k0), p.m, t, min(t + together, tiles), depth);
+        const Matrix<T> c = p.c.at(i, j0);
+        product_sliver<T>(h, a, packed, b, count, c,
+                          block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
+                          together == 1 && t + 1 < tiles ? a.at(h, 0) : Matrix<const T>{});
+      }
     }
   }
 }
 
-// c (m, 1) = a (m, k) b (k, 1) + d where both lie along k: four rows at a time, two vectors of sums
-// each.
+// The sums of L vectors, one a lane.
 template <class T>
+inline __attribute__((always_inline)) Vec<T> sums_of(Vec<T> (&x)[kLanes<T>]) {
+  constexpr int L = kLanes<T>;
+#pragma GCC unroll 4
+  for (int n = L / 2; n > 0; n /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < n; ++i)
+      x[i] = interleave<T>(x[i], x[i + n], 0) + interleave<T>(x[i], x[i + n], L / 2);
+  }
+  return x[0];
+}
+
+// c (m, n) = a (m, k) b (k, n) + d where both lie along k and n is small: R rows and C columns at a
+// time, with vectors along k. What is beyond the last row or column is the last once more.
+template <int R, int C, class T>
 void product_dots(const Product<T>& p) {
   constexpr int L = kLanes<T>;
-  const T* b = p.b.p;
-  for_ranges(p.m, max(4, ceil_div(kChunkWork, 4 * max(1, p.k)) * 4),
-             [&](int64_t begin, int64_t end) {
-               for (int64_t i = begin; i < end; i += 4)
-                 with<4>(min(4, end - i), [&](auto rows) {
-                   constexpr int H = decltype(rows)::value;
-                   const T* a = p.a.at(i, 0).p;
-                   Vec<T> total[H][2] = {};
-                   int64_t k = 0;
-                   for (; k + 2 * L <= p.k; k += 2 * L)
+  static_assert(R * C <= L);
+  const int64_t grain = ceil_div(kChunkWork, R * max(1, p.k * p.n)) * R;
+  for_ranges(p.m, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += R)
+      for (int64_t j = 0; j < p.n; j += C) {
+        const T *a[R], *b[C];
+        for (int r = 0; r < R; ++r) a[r] = p.a.at(min(i + r, end - 1), 0).p;
+        for (int c = 0; c < C; ++c) b[c] = p.b.at(0, min(j + c, p.n - 1)).p;
+        Vec<T> total[L] = {};
+        const auto add = [&](auto read) {
+          Vec<T> v[C];
 #pragma GCC unroll 4
-                     for (int r = 0; r < H; ++r) {
-                       total[r][0] += load(a + r * p.a.row + k) * load(b + k);
-                       total[r][1] += load(a + r * p.a.row + k + L) * load(b + k + L);
-                     }
-                   for (int r = 0; r < H; ++r) {
-                     T s = sum<T>(total[r][0] + total[r][1]);
-                     for (int64_t l = k; l < p.k; ++l) s += a[r * p.a.row + l] * b[l];
-                     *p.c.at(i + r, 0).p = s + (p.d.p ? *p.d.at(i + r, 0).p : 0);
-                   }
-                 });
-             });
+          for (int c = 0; c < C; ++c) v[c] = read(b[c]);
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r) {
+            const Vec<T> s = read(a[r]);
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) total[r * C + c] += s * v[c];
+          }
+        };
+        int64_t k = 0;
+        for (; k + L <= p.k; k += L) add([&](const T* x) { return load(x + k); });
+        if (k < p.k) add([&](const T* x) { return load_n(x + k, p.k - k); });
+        T value[L];
+        store(value, sums_of<T>(total));
+        for (int r = 0; r < R && i + r < end; ++r)
+          for (int c = 0; c < C && j + c < p.n; ++c)
+            *p.c.at(i + r, j + c).p = value[r * C + c] + (p.d.p ? *p.d.at(i + r, j + c).p : 0);
+      }
+  });
 }
 
 // c (m, n) = a (m, k) b (k, n) + d for a row or two and a large b with contiguous rows: b streams
@@ -672,23 +711,37 @@ bool product_by_parts([[maybe_unused]] const Product<T>& p) {
   return false;
 }
 
-// The fastest of these for the sizes at hand.
+// The fastest of these for the sizes at hand, on so many threads.
 template <class T>
-void product_fast(Product<T> p) {
+void product_fast(Product<T> p, int64_t threads = num_threads()) {
+  constexpr int L = kLanes<T>;
   if (product_by_parts(p)) return;
-  // c^T = b^T a^T: the tile wants b's rows contiguous. Where its columns are, they are packed, or
-  // a's rows, if these are fewer.
-  const bool turn =
-      p.n == 1 ? p.a.col != 1 : p.b.col != 1 && (p.a.row == 1 || (p.m < p.n && p.m <= kFewRows));
-  if (turn) {
+  const auto turn = [&] {  // c^T = b^T a^T
     const Matrix<const T> a = p.a;
     p = {p.n, p.m, p.k, p.c.transposed(), p.b.transposed(), a.transposed(), p.d.transposed()};
+  };
+  // Few rows or columns fill no tile; dots do where both operands lie along k and it is long.
+  constexpr int R = L < 4 ? L : 4, C = L / R;
+  const int64_t few = min(p.m, p.n);
+  if (few <= kFewDots && (few == 1 || p.k >= kDotDepth * ceil_div(few, C))) {
+    if (p.m < p.n ? p.b.row == 1 && p.b.col != 1 : p.a.row == 1 && p.a.col != 1) turn();
+    if (p.n <= p.m && p.a.col == 1) {
+      Scratch<T> along(p.b.row == 1 || p.m < kFewRows ? 0 : p.k * p.n);
+      if (along.p) {
+        for (int64_t k = 0; k < p.k; ++k)
+          for (int64_t j = 0; j < p.n; ++j) along.p[j * p.k + k] = *p.b.at(k, j).p;
+        p.b = {along.p, 1, p.k};
+      }
+      if (p.b.row == 1) return p.n == 1 ? product_dots<R, 1>(p) : product_dots<R, C>(p);
+    }
   }
-  if (p.n == 1 && p.a.col == 1 && p.b.row == 1) return product_dots(p);
+  // The tile wants b's rows contiguous. Where its columns are, they are packed, or a's rows, if
+  // these are fewer.
+  if (p.b.col != 1 && (p.a.row == 1 || (4 * p.m <= p.n && p.m <= kFewRows))) turn();
   if (p.m <= 2 && p.b.col == 1 && p.c.col == 1 && p.n * p.k >= 1 << 16) return product_rows(p);
   if (p.b.col == 1 && p.m * p.n <= 1 << 10 && p.k >= 2 * kLong && p.m * p.n * p.k >= kChunkWork)
     return product_long(p);
-  if (p.m <= kTileRows && p.b.col == 1) {  // b is used once: columns over threads, no copy
+  if (p.b.col == 1 && p.m < kTileRows / 2) {  // b is used once: columns over threads, no copy
     const int64_t strip = tile_vectors(p.m) * kLanes<T>;
     const int64_t chunks = max(1, p.m * p.n * p.k / kChunkWork);
     return for_ranges(
@@ -704,20 +757,26 @@ void product_fast(Product<T> p) {
                                          p.d.at(from, 0)});
                       });
   if (p.b.col == 1 && p.m * p.n * p.k <= kSmallWork) return product_simd(p);
-  const int64_t strips = ceil_div(p.n, kTileCols<T>), threads = num_threads();
-  const int64_t block = strips > kUses ? kBlockDepth<T> : 4 * kBlockDepth<T>;
-  const int64_t depths = max(1, ceil_div(p.k, block));  // the same for any number of threads
-  // Rows: where c is most of all; where a is larger than b, whose rows each core has from before.
+  // Blocks of k, the same for any number of threads.
+  const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, kTileCols<T>);
+  const bool once = p.b.col == 1 && tiles <= 2 && p.k * p.n * sizeof(T) > kSmallBytes;
+  const int64_t block = once ? kShortDepth : strips > kUses ? kBlockDepth<T> : 2 * kBlockDepth<T>;
+  const int64_t depths = max(1, ceil_div(p.k, block));
+  // Each thread has rows or columns of c to itself, whichever are more, and packs the b for them
+  // alone: what another core has just written is far away.
   const bool by_rows = p.m > p.n || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
-  if (threads == 1 || strips < 2 * threads || p.m * p.n * p.k < kChunkWork || by_rows)
-    return product_tiles(p, depths);
-  // Columns: each thread packs their b, which no other reads.
-  const int64_t pieces = threads * max(1, strips / (kWidest * threads));
+  const int64_t cuts = by_rows ? p.m : ceil_div(p.n, L);
+  const int64_t wanted = p.m * p.n * p.k < kChunkWork ? 1 : threads;
+  const int64_t pieces = min(cuts, wanted * (by_rows ? 1 : max(1, strips / (kWidest * wanted))));
   for_chunks(pieces, [&](int64_t piece) {
-    const int64_t from = cut(strips, pieces, piece) * kTileCols<T>;
-    const int64_t to = min(p.n, cut(strips, pieces, piece + 1) * kTileCols<T>);
-    product_tiles<T>({p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)},
-                     depths);
+    const int64_t from = cut(cuts, pieces, piece), to = cut(cuts, pieces, piece + 1);
+    if (by_rows) {
+      product_tiles<T>(
+          {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)}, depths);
+    } else {
+      const int64_t j = from * L, n = min(p.n, to * L) - j;
+      product_tiles<T>({p.m, n, p.k, p.c.at(0, j), p.a, p.b.at(0, j), p.d.at(0, j)}, depths);
+    }
   });
 }
 

@@ -56,7 +56,8 @@ void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
   const int64_t count = s.batch.count, work = max(1, s.m * s.n * s.k);
   const int64_t grain = count >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : count;
   for_ranges(count, grain, [&](int64_t from, int64_t to) {
-    for (int64_t index = from; index < to; ++index) product_fast(item(s, c, a, b, bias, index));
+    for (int64_t index = from; index < to; ++index)
+      product_fast(item(s, c, a, b, bias, index), grain < count ? 1 : num_threads());
   });
 }
 
