@@ -57,7 +57,7 @@ struct Image {
   bool worth(const ConvSizes& s) const { return plane() <= s.kh * s.kw * s.oh * s.ow + s.h * s.w; }
 };
 
-constexpr int64_t kWindowDepth = 1152;  // of k in one block of packed windows
+constexpr int64_t kWindowDepth = 384;  // of k in one block of packed windows
 
 // A tile may read this far beyond the image; what it reads there is dropped.
 template <class T>
@@ -94,13 +94,14 @@ void lay_out(T* to, const T* x, int64_t channels, const Image& s) {
                 const Vec<T> v = step == 1
                                      ? load(in + j)
                                      : every_other<T>(load(in + 2 * j), load(in + 2 * j + L), 0);
-                store_n(out + j, v, min(L, length - j));
+                const Mask<T> inside = first_lanes<T>(js.end - j) & ~first_lanes<T>(js.begin - j);
+                store_n(out + j, select<T>(inside, v, Vec<T>{}), min(L, length - j));
               }
             } else {
               for (int64_t j = js.begin; j < js.end; ++j) out[j] = x[at + j * step];
+              clear(out, js.begin);
+              clear(out + js.end, length - js.end);
             }
-            clear(out, js.begin);
-            clear(out + js.end, length - js.end);
           }
         }
     }
@@ -189,10 +190,8 @@ void pack_windows(T* to, const T* image, const Correlation<T>& s, const int64_t*
         store(out + at[r], exact ? load_n(in + from[r], count[r]) : load(in + from[r]));
     }
   };
-  if (pieces == 2 && !exact)
-    copy(Int<2>{});
-  else if (pieces == 3 && !exact)
-    copy(Int<3>{});
+  if (pieces <= 5 && !exact)
+    with<5>(pieces, copy);
   else
     copy(pieces);
 }

@@ -287,6 +287,8 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
     for (int64_t i = 0; i < vectors; ++i)
       counts.p[i] = pieces_of_rows<T>(pieces.p + i * L, block, block.first + i * L);
     std::memset(line.p, 0, (2 * block.across + 2 + s.w + 4 * L) * sizeof(T));
+    // Lanes beyond the last tile are dropped, but what is left in memory may be slow to multiply.
+    std::memset(rows.p, 0, (block.size() + 4 * L) * sizeof(T));
 
     for (int64_t c = first; c < last; ++c) {
       transform_rows(rows.p, line.p, x + (q * s.k + c) * s.h * s.w, x_step, s, block);
