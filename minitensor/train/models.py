@@ -142,6 +142,11 @@ class Whitening(Module):
         self.weight = from_numpy(np.concatenate([scaled, -scaled]).astype(np.float32))
         self.mean = from_numpy(mean.astype(np.float32))
 
+    @property
+    def axes(self) -> Any:
+        """The first half of the weights; the others are their opposites."""
+        return self.weight[: len(self.weight) // 2]
+
     def forward(self, x: Any) -> Any:
         return conv2d(x - self.mean, self.weight, self.bias)
 

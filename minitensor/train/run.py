@@ -227,9 +227,10 @@ class Run:
         said = probabilities.argmax(1)
         learnt = " of the changed pictures" if self.source.augment is not None else ""
         learnt += f" in all {len(test.classes) + self.split.others} classes" if self.split.others else ""
+        every = f" (training: all {len(test.classes) + self.split.others} classes)" * bool(self.split.others)
         drawn = {
             "curves.png": (
-                plot.curves(self.history, self.title),
+                plot.curves(self.history, self.title + every),
                 "the loss and the accuracy" + f", in training{learnt}" * bool(learnt),
             ),
             "confusion.png": (
@@ -251,13 +252,17 @@ class Run:
 
         test = self.split.test
         whitening = next((m for m in self.model.modules() if isinstance(m, Whitening)), None)
-        first = (
-            next(p.detach() for p in self.model.parameters() if p.ndim > 1) if whitening is None else whitening.weight
-        )
+        if whitening is None:
+            first, what = (
+                next(p.detach() for p in self.model.parameters() if p.ndim > 1),
+                "the weights of the first layer",
+            )
+        else:
+            first, what = whitening.axes, "how neighbouring pixels vary: what the first layer sees"
         return {
             "filters.png": (
-                plot.filters(first, self.split.shape, f"{self.title}: the first layer"),
-                "the weights of the first layer",
+                plot.filters(first, self.split.shape, f"{self.title}: {what.removeprefix('the weights of ')}"),
+                what,
             ),
             "mistakes.png": (
                 plot.mistakes(lambda i: test[i][0], test.labels, probabilities, test.classes, title),

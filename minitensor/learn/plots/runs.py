@@ -74,7 +74,7 @@ def confusion(labels: Any, predictions: Any, classes: Sequence[str], title: str 
 
     words = max(map(len, classes), default=1) > 2
     size = max(3.5, 0.42 * k + (2.2 if words else 1.6))
-    axes = axes_of(ax, "", size, size)
+    axes = axes_of(ax, "", max(size, 0.095 * len(title)), size)  # wide enough for the title
     top = max(4, errors.max())  # a single error does not stand out as if it were many
     shade = np.ma.masked_equal(errors, 0) / top
     axes.imshow(shade, cmap="Oranges", vmin=-0.25, vmax=1.1)
@@ -174,7 +174,7 @@ def mistaken_texts(
     if len(texts) != len(p):
         raise ShapeError(f"mistaken_texts: {len(texts)} texts and probabilities {p.shape} do not fit together")
     said, wrong, _, hardest = _hardest("texts", truth, p, len(classes), limit)
-    fig = figure(9.6, 1.05 * max(1, len(hardest)) + 0.8)
+    fig = figure(9.6, 0.92 * max(1, len(hardest)) + 0.8)
     grid = fig.subplots(max(1, len(hardest)), 1, squeeze=False)[:, 0]
     for axes in grid:
         axes.set_axis_off()
@@ -186,7 +186,7 @@ def mistaken_texts(
         )  # fmt: skip
         start = textwrap.shorten(texts[i].replace("<br />", " "), 330, placeholder=" ...")
         lines = "\n".join(textwrap.wrap(start, 118)).replace("$", r"\$")
-        axes.text(0, 0.76, lines, va="top", fontsize=9, transform=axes.transAxes)
+        axes.text(0, 0.74, lines, va="top", fontsize=9, transform=axes.transAxes)
     fig.suptitle(f"{title}\n{_how_many(wrong, len(hardest))}".strip(), fontsize=11)
     return grid
 
