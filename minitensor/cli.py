@@ -116,7 +116,7 @@ def _add_train(commands: Any) -> None:
     train.add_argument(
         "--batch-size", metavar="N", type=positive, help="pictures for each step of the weights (digits: 32)"
     )
-    train.add_argument("--lr", metavar="X", type=above_zero, help="the learning rate at the start (digits: 0.003)")
+    train.add_argument("--lr", metavar="X", type=above_zero, help="the largest learning rate (digits: 0.003)")
     train.add_argument("--seed", metavar="N", type=_seed, help="decides the split, the first weights and the order (0)")
     train.add_argument("--threads", metavar="N", type=positive, help="changes the time, and no digit of a result")
     train.add_argument(

@@ -136,7 +136,8 @@ def mistakes(
         colour = VERMILION if wrong[i] else BLUE
         axes.spines[:].set(visible=True, color=colour, lw=2)
         read = f"read as {classes[said[i]]} ({p[i, said[i]]:.0%})" if wrong[i] else f"{sure[i]:.0%} sure"
-        axes.set_title(f"{classes[truth[i]]}\n{read}", fontsize=8, color=colour)
+        size = min(8.0, 8 * 23 / max(len(read), len(classes[truth[i]])))  # long names do not run into each other
+        axes.set_title(f"{classes[truth[i]]}\n{read}", fontsize=size, color=colour)
     fig.suptitle(f"{title}\n{_how_many(wrong, len(hardest))}".strip(), fontsize=11)
     return grid
 
