@@ -232,7 +232,7 @@ def _graph(
     renamed: set[str] = set()
     b.line = None
     for i, (value, label) in enumerate(zip(outs, labels, strict=True)):
-        name = b.names[value.key]
+        name = b.output(value)
         if name in b.initializers or name in ins or name in levels[0].weights or name in renamed:
             name = b.node("Identity", name, name=f"{label}_value")
         b.rename(name, label)
