@@ -371,8 +371,8 @@ class Builder:
         """The name of a value that has been written."""
         if value.key not in self.names:
             raise UnsupportedError(
-                f"onnx.export: output {value.key[2]} of {self.made.get(value.key[1], 'an operator')} is used, which the "
-                "exported form of the operator does not have"
+                f"onnx.export: output {value.key[2]} of {self.made.get(value.key[1], 'an operator')} is used, which "
+                "the exported form of the operator does not have"
             )
         return self.names[value.key]
 
