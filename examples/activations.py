@@ -123,22 +123,29 @@ def draw(path: str) -> None:
     """The functions, their derivatives, GELU and what its approximations miss."""
     fig = plot.figure(14, 7.6)
     (one, two, three), (density, four, errors) = fig.subplots(2, 3)
-    plot.function([step, pieces, mt.relu], (-2, 3), label=["H", "x/2 and 2x", "ReLU"], title="from pieces", ax=one)
+    plot.function(
+        [step, pieces, mt.relu], (-2, 3), label=["H", "x/2 and 2x", "ReLU"], title="functions made of pieces", ax=one
+    )
     plot.function(mt.sigmoid, (-6, 6), tangents=[0.0], label="sigmoid", title="the sigmoid against H", ax=two)
     plot.function(step, (-6, 6), label="H", ax=two)
     curves = [mt.sigmoid, mt.tanh, lambda x: slope(mt.sigmoid, x), lambda x: slope(mt.tanh, x)]
     names = ["sigmoid", "tanh", "sigmoid'", "tanh'"]
-    plot.function(curves, (-5, 5), label=names, title="and their derivatives", ax=three)
+    plot.function(curves, (-5, 5), label=names, title="sigmoid and tanh with their derivatives", ax=three)
     gauss = lambda x: (-0.5 * x**2).exp() / math.sqrt(2 * math.pi)  # noqa: E731
     plot.function(
-        [gauss, mt.special.ndtr], (-4, 4), label=["normal density", "Phi"], title="where GELU is from", ax=density
+        [gauss, mt.special.ndtr],
+        (-4, 4),
+        label=["density", "Φ"],
+        title="the normal density and Φ: GELU is x Φ(x)",
+        ax=density,
     )
     curves = [F.gelu, mt.relu, lambda x: slope(F.gelu, x)]
-    plot.function(curves, (-4, 4), label=["GELU", "ReLU", "GELU'"], title="GELU", ax=four)
+    plot.function(curves, (-4, 4), label=["GELU", "ReLU", "GELU'"], title="GELU beside ReLU", ax=four)
     missing = [lambda x: gelu_tanh(x) - F.gelu(x), lambda x: gelu_sigmoid(x) - F.gelu(x)]
     plot.function(
-        missing, (-4, 4), label=["by tanh", "by sigmoid(1.702 x)"], title="what approximations miss", ax=errors
+        missing, (-4, 4), label=["by tanh", "by sigmoid(1.702 x)"], title="errors of two approximations", ax=errors
     )
+    errors.legend(frameon=False, loc="lower center")
     fig.savefig(path)
 
 

@@ -114,15 +114,18 @@ def draw(path: str) -> None:
     (switches, single, double), below = fig.subplots(2, 3)
     x = mt.linspace(-3, 3, 1201, dtype=mt.float64)
     kinds = {"H(2x + 1)": (2, 1), "H(2x - 1)": (2, -1), "H(-x/2 + 1)": (-0.5, 1), "H(-x/2 - 1)": (-0.5, -1)}
+    places: list[float] = []
     for k, (name, neuron) in enumerate(kinds.items()):
-        switches.plot(x.tolist(), (one(*neuron)(x[:, None]) + 1.5 * k).tolist(), color=plot.COLOURS[k], label=name)
-    switches.set(title="four steps, one above the other", yticks=[])
-    switches.legend(frameon=False, fontsize=8, loc="center left")
+        switches.plot(x.tolist(), (one(*neuron)(x[:, None]) + 1.6 * k).tolist(), color=plot.COLOURS[k])
+        switches.text(0, 1.6 * k + 1.1, name, color=plot.COLOURS[k], ha="center")
+        places += [1.6 * k, 1.6 * k + 1]
+    switches.set_yticks(places, ["0", "1"] * len(kinds))
+    switches.set(title="four steps, one above the other", xlabel="x", ylabel="H", ylim=(-0.3, 6.5))
     x = mt.linspace(0.5, 12, 4601, dtype=mt.float64)
     single.plot(x.tolist(), box(2, 3, 4)(x[:, None]).tolist(), color=plot.BLUE)
-    single.set(title="a box: 4 on [2, 3]")
+    single.set(title="a box: 4 on [2, 3]", xlabel="x", ylabel="F(x)")
     double.plot(x.tolist(), DOUBLE(x[:, None]).tolist(), color=plot.BLUE)
-    double.set(title="two boxes")
+    double.set(title="two boxes: 4 on [2, 3], 6 on [5, 10]", xlabel="x", ylabel="F(x)")
     x = mt.linspace(2, 9.999, 4001, dtype=mt.float64)
     for axes, n in zip(below, (10, 20, 100), strict=True):
         axes.plot(
@@ -130,7 +133,7 @@ def draw(path: str) -> None:
         )
         axes.plot(x.tolist(), target(x).tolist(), color=plot.BLUE, lw=1, label="f")
         axes.legend(frameon=False, fontsize=8)
-        axes.set(title=f"{n} cells")
+        axes.set(title=f"{n} cells", xlabel="x", ylabel="y")
     fig.savefig(path)
 
 

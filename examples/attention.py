@@ -241,24 +241,32 @@ def chain() -> dict[str, Any]:
 
 def draw(path: str, gallery: dict[str, Any], hops: dict[str, Any]) -> None:
     """Heat maps with words, and lines between words."""
-    fig = plot.figure(15, 16)
+    fig = plot.figure(15, 16.6)
     grid = fig.subplots(4, 4)
     heat(grid[0][0], f64(SHARES), WORDS, WORDS)
     grid[0][0].set_title("attention matrix")
     lines(grid[0][1], f64(SHARES), WORDS)
+    grid[0][1].set_title("the same as lines")
     heat(grid[0][2], f64(HEAD_4_11), DOG, DOG)
     grid[0][2].set_title("a head of GPT-2: the word before")
     lines(grid[0][3], f64(HEAD_4_11), DOG)
+    grid[0][3].set_title("the same as lines")
     for column, (name, a) in enumerate(gallery.items()):
         heat(grid[1][column], a, HAMLET, HAMLET)
         grid[1][column].set_title(name)
         lines(grid[2][column], a, HAMLET)
+        grid[2][column].set_title(f"{name}, as lines")
     names = list("abcde")
     for axes, a, name in zip(
-        grid[3], [*hops["powers"][:3], hops["total"]], ("A", "A^2", "A^3", "all hops"), strict=True
+        grid[3],
+        [*hops["powers"][:3], hops["total"]],
+        ("A, one hop", "A², two hops", "A³, three hops", "A + A² + …, all hops"),
+        strict=True,
     ):
         heat(axes, a, names, names, 0)
         axes.set_title(f"a chain: {name}")
+    for axes in (*grid[0][::2], *grid[1], *grid[3]):
+        axes.set(xlabel="looks at", ylabel="the word")
     fig.savefig(path)
 
 

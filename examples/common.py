@@ -70,14 +70,26 @@ def table(rows: Iterable[Sequence[Any]], header: Sequence[str] = (), digits: int
         print("  " + "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)))
 
 
-def heat(axes: Any, matrix: Any, rows: Sequence[Any] = (), columns: Sequence[Any] = (), digits: int = 2) -> None:
-    """A matrix of shares from 0 to 1 as shades, with its numbers and the names of rows and columns."""
-    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+def heat(
+    axes: Any,
+    matrix: Any,
+    rows: Sequence[Any] = (),
+    columns: Sequence[Any] = (),
+    digits: int = 2,
+    signed: bool = False,
+) -> None:
+    """A matrix as shades, with its numbers and the names of rows and columns.
+
+    Of shares, from white (0) to blue (1); `signed`, of any numbers, from purple (below 0) to orange (above).
+    """
+    largest = matrix.abs().max().item() if signed else 1.0
+    axes.imshow(matrix, cmap="PuOr_r" if signed else "Blues", vmin=-largest if signed else 0, vmax=largest)
     for i, row in enumerate(matrix.tolist()):
         for j, x in enumerate(row):
             if x:
-                colour = "white" if x > 0.5 else "black"
-                axes.text(j, i, f"{x:.{digits}f}", ha="center", va="center", color=colour, fontsize=8)
+                colour = "white" if abs(x) > 0.55 * largest else "black"
+                text = f"{round(x, digits) + 0.0:.{digits}f}"  # -0.000 is 0.000
+                axes.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
     if rows:
         axes.set_yticks(range(len(rows)), rows)
     if columns:

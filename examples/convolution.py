@@ -169,7 +169,7 @@ def draw(path: str) -> None:
         ("input", "means of 3", "means of 5"), colours, strict=True,
     ):  # fmt: skip
         averages.plot(y, "o-", color=colour, label=name, ms=4)
-    averages.set(title="moving averages")
+    averages.set(title="moving averages", xlabel="n", ylabel="value")
     mt.manual_seed(0)
     x = mt.rand(100, dtype=mt.float64)
     for k, colour in zip((1, 3, 5), colours, strict=True):
@@ -177,23 +177,23 @@ def draw(path: str) -> None:
         smooth.plot(
             y.tolist(), color=colour, lw=1 if k == 1 else 2, label=f"means of {k}" if k > 1 else "random points"
         )
-    smooth.set(title="smoothing", ylim=(-0.05, 1.35))
+    smooth.set(title="smoothing", ylim=(-0.05, 1.35), xlabel="n", ylabel="value")
     k = mt.arange(100, dtype=mt.float64)
     sine = (2 * math.pi * k / 100).sin()
     slope.plot(sine.tolist(), color=colours[0], label="sine")
     slope.plot(
         (convolve(sine, f64([0, 1, -1])) * 100 / (2 * math.pi)).tolist(),
         color=colours[2],
-        label="differences / (2 pi/100)",
+        label="differences / (2π/100)",
     )
     slope.plot((2 * math.pi * k / 100).cos().tolist(), "--", color="#999999", label="cosine")
-    slope.set(title="a derivative by convolution", ylim=(-1.1, 1.7))
+    slope.set(title="a derivative by convolution", ylim=(-1.1, 1.7), xlabel="k", ylabel="value")
     noisy, means, shared = grid[1]
     wave = mt.linspace(0, 2 * math.pi, 100, dtype=mt.float64).sin() + mt.rand(100, dtype=mt.float64)
     noisy.plot(wave.tolist(), color=colours[0])
-    noisy.set(title="sine + uniform noise", ylim=(-1.2, 2.2))
+    noisy.set(title="sine + uniform noise", ylim=(-1.2, 2.2), xlabel="n", ylabel="value")
     means.plot(convolve(wave, mt.full((5,), 0.2, dtype=mt.float64)).tolist(), color=colours[2])
-    means.set(title="means of five of it", ylim=(-1.2, 2.2))
+    means.set(title="means of five of it", ylim=(-1.2, 2.2), xlabel="n", ylabel="value")
     for side, (count, title) in enumerate(((5, "dense: 25"), (3, "convolution: 3"))):
         for i in range(5):
             for j in range(5):
@@ -209,10 +209,11 @@ def draw(path: str) -> None:
     shared.set_axis_off()
     signal, found, peak = radar()
     grid[2][0].plot(pulse().tolist(), color=colours[0])
-    grid[2][0].set(title="the pulse")
+    grid[2][0].set(title="the pulse", xlabel="sample", ylabel="value")
     grid[2][1].plot(signal.tolist(), color=colours[0], lw=0.7)
-    grid[2][1].axvspan(350, 449, color=colours[1], alpha=0.3)
-    grid[2][1].set(title="the signal: an echo in noise")
+    grid[2][1].axvspan(350, 449, color=colours[1], alpha=0.3, label="where the echo is")
+    grid[2][1].set(title="the signal: an echo in noise", xlabel="sample", ylabel="value", ylim=(-2, 2.6))
+    grid[2][1].legend(frameon=False, fontsize=8)
     grid[2][2].plot(found.tolist(), color=colours[0], lw=1)
     grid[2][2].plot(peak, found[peak].item(), "o", color=colours[2], label=f"largest at {peak}")
     grid[2][2].set(title="correlation with the pulse")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from common import f64, parser, real_text, table
+from common import f64, heat, parser, real_text, table
 from word_vectors import pca
 
 import minitensor as mt
@@ -176,34 +176,22 @@ def draw(
     """The two matrices, the loss with its floor, the learned vectors, the families."""
     fig = plot.figure(13, 8.4)
     (small, loss, vectors), (large, *wide) = fig.subplots(2, 3)
-    small.imshow(p, cmap="Blues", vmin=0)
-    for i, row in enumerate(p.tolist()):
-        for j, v in enumerate(row):
-            small.text(j, i, f"{v:.2f}", ha="center", va="center", color="white" if v > 0.5 else "black")
-    small.set_xticks(range(4), TOKENS)
-    small.set_yticks(range(4), TOKENS)
+    heat(small, p, TOKENS, TOKENS)
     small.set(title="probability of the next word", xlabel="word", ylabel="next word")
     loss.plot(losses, color=plot.BLUE, label="cross-entropy")
     loss.axhline(entropy(p).item(), ls="--", color=plot.VERMILION, label="entropy of the columns")
-    loss.set(title="learning it with 3 numbers a word", xlabel="step", xscale="log")
+    loss.set(title="learning it with 3 numbers a word", xlabel="step", ylabel="loss", xscale="log")
     loss.legend(frameon=False)
-    a = pca(model.embed.weight.detach().t(), 2)[0].tolist()
-    for w, point in zip(TOKENS, a, strict=True):
-        vectors.plot(*point, "o", color=plot.BLUE)
-        vectors.annotate(w, point, textcoords="offset points", xytext=(5, 3))
+    a = pca(model.embed.weight.detach().t(), 2)[0]
+    plot.embedding(a, words=TOKENS, title="the learned vectors, two components", ax=vectors)
     vectors.margins(0.2)
-    vectors.set(title="the learned vectors, two components")
     large.imshow(big[:100, :100].sqrt(), cmap="Blues")
-    large.set(title="100 most frequent words: sqrt of P", xlabel="rank of the word", ylabel="rank of the next")
+    large.set(title="100 most frequent words: √P", xlabel="rank of the word", ylabel="rank of the next")
+    words = [w for group in known for w in group]
+    labels = [k for k, group in enumerate(known) for _ in group]
     for axes, y, name in zip(wide, flat, ("two principal components", "two coordinate axes"), strict=True):
-        points = iter(y.tolist())
-        for colour, group in zip((plot.BLUE, plot.VERMILION, "#009E73", "#E69F00", "#CC79A7"), known, strict=False):
-            for w in group:
-                point = next(points)
-                axes.plot(*point, "o", color=colour)
-                axes.annotate(w, point, textcoords="offset points", xytext=(4, 3), fontsize=9, color=colour)
-        axes.margins(0.15)
-        axes.set(title=f"word families, {name}")
+        title = f"word families, {name}"
+        plot.embedding(y, labels, words, classes=[f"{group[0]}, …" for group in known if group], title=title, ax=axes)
     fig.savefig(path)
 
 

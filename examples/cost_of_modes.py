@@ -117,10 +117,10 @@ def draw(path: str, rows: list[tuple[Any, ...]]) -> None:
     for mode, colour in (("forward", plot.BLUE), ("reverse", plot.VERMILION)):
         work = [count(chain(d, m, k), mt.ones(d), mode=mode).multiplications for m in sizes]
         left.loglog(sizes, work, "o-", color=colour, label=f"{mode} mode")
-    left.axvline(d, color="grey", lw=0.8)
+    left.axvline(d, color="grey", lw=0.8, label="m = d")
     left.set(xlabel="outputs m", ylabel="multiplications", title=f"A chain of {k} maps of size d = {d}: equal at m = d")
     for i, name in ((1, "from the input"), (2, "from the output"), (3, "with the zeros")):
-        right.loglog([r[0] for r in rows], [r[i] for r in rows], "o-", label=name)
+        right.loglog([r[0] for r in rows], [r[i] for r in rows], "o-", color=plot.COLOURS[i - 1], label=name)
     right.set_xticks([r[0] for r in rows], [str(r[0]) for r in rows])
     right.set_xticks([], minor=True)
     right.set(xlabel="hidden neurons H", ylabel="multiplications", title="A hidden layer, 10 inputs")

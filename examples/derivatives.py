@@ -293,7 +293,7 @@ def draw(folder: Path) -> None:
                          title="D21: x³ − 2x² + 2")  # fmt: skip
     for place, bend, kind in extrema():
         axes.plot(place, cubic(place), "^" if bend > 0 else "v", color="black", ms=9, zorder=5)
-        axes.annotate(kind, (place, cubic(place)), (6, 8), textcoords="offset points")
+        axes.annotate(kind, (place, cubic(place)), (0, -20 if bend > 0 else 9), textcoords="offset points", ha="center")
     axes.axhline(0, color="black", lw=0.6)
     save("D21-extrema", axes)
     f = lambda x: 2 * mt.log(x) + mt.exp(-x)  # noqa: E731

@@ -373,18 +373,18 @@ def draw(folder: Path, found: dict[str, Descent], slices: list[tuple[float, floa
         axes.set(xlabel="a", ylabel="a² + 1")
     plot.save(axes, folder / "S04-bad-step.png")
     for name, f, x in (
-        ("S03", parabola, (-2.2, 2.2)),
-        ("S05", two_minima, (-2.4, 2.4)),
-        ("S06", inflection, (-1.1, 1.9)),
+        ("S03: a² + 1, step 0.2", parabola, (-2.2, 2.2)),
+        ("S05: a⁴ − 5a² + a + 10, step 0.02", two_minima, (-2.4, 2.4)),
+        ("S06: a⁴ − 2a³ + 4, step 0.05", inflection, (-1.1, 1.9)),
     ):
         axes = None
         for key in found:
-            if key.startswith(name):
+            if key.startswith(name[:3]):
                 axes = plot.path(
                     found[key].points, f, x, ax=axes, label=f"from {found[key].points[0].item():g}", title=name
                 )
         axes.set(xlabel="a", ylabel="f(a)")
-        plot.save(axes, folder / f"{name}-on-the-curve.png")
+        plot.save(axes, folder / f"{name[:3]}-on-the-curve.png")
     rules = schedules()
     values = [[rule(k) for k in range(10)] for rule in rules.values()]
     axes = plot.function(values, list(range(10)), label=list(rules), title="S08: the step at update k")
@@ -395,7 +395,10 @@ def draw(folder: Path, found: dict[str, Descent], slices: list[tuple[float, floa
     axes.plot(*zip(*triangle, strict=True), "-o", color="black", lw=1)
     plot.path(minimise(squares, [0.0, 0.0], 0.05, 60).points, ax=axes, label="descent, step 0.05")
     plot.save(axes, folder / "F03-centroid.png")
-    plot.save(plot.surface(lambda x, y: squares((x, y)), (0, 7), (-0.5, 6), title="F03"), folder / "F03-surface.png")
+    plot.save(
+        plot.surface(lambda x, y: squares((x, y)), (0, 7), (-0.5, 6), title="F03: MA² + MB² + MC²"),
+        folder / "F03-surface.png",
+    )
     axes = plot.levels(distances, (0, 6), levels=20, title="F04 to F06: MA + MB + MC")
     axes.plot(*zip(*triangle, strict=True), "-o", color="black", lw=1)
     plot.path(slices, ax=axes, label="slice by slice")

@@ -250,7 +250,7 @@ def hidden(seed: int = 0) -> tuple[Any, Any, tuple[int, int]]:
 
 def draw(path: str, grey: Any, rows: Any, image: Any, map_: Any) -> None:
     """Before and after of each filter, pools, im2col, the motif."""
-    fig = plot.figure(15, 14)
+    fig = plot.figure(15, 12)
     grid = fig.subplots(4, 4).ravel()
     pictures = [("the photo", grey)] + [(name, convolve(grey, f64(k))) for name, k in KERNELS.items()]
     pictures += [
@@ -265,8 +265,8 @@ def draw(path: str, grey: Any, rows: Any, image: Any, map_: Any) -> None:
     matrix.imshow(rows, cmap="Blues")
     for i, row in enumerate(rows.int().tolist()):
         for j, v in enumerate(row):
-            matrix.text(j, i, str(v), ha="center", va="center", fontsize=7)
-    matrix.set(title="im2col of A: a row for each neuron", xlabel="its nine inputs", aspect="auto")
+            matrix.text(j, i, str(v), ha="center", va="center", fontsize=7, color="white" if v > 3 else "black")
+    matrix.set(title="im2col of A: a row for each neuron", xlabel="its nine inputs", ylabel="neuron", aspect="auto")
     noise.imshow(image, cmap="gray")
     noise.set_title("a motif hidden in noise")
     noise.set_axis_off()

@@ -64,7 +64,7 @@ GRAPHS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "D07-sum": (lambda x, y: x + y, (6.0, 7.0)),
     "D07-product": (lambda x, y: x * y, (6.0, 7.0)),
     "D07-root": (lambda x0, y0, z0: mt.sqrt(x0 * y0 + z0**2), (2.0, 8.0, 3.0)),
-    "D08-ln": (mt.log, (2.0,)),
+    "D08-ln": (lambda x: mt.log(x), (2.0,)),
     "D08-exp": (lambda x: mt.exp(-2 * x), (-1.0,)),
     "D08-square": (lambda x: x**2, (3.0,)),
     "D09-cos2x2-at-3": (lambda x: mt.cos(twice_the_square(x)), (3.0,)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from common import f64, parser, table
+from common import f64, heat, parser, table
 
 import minitensor as mt
 from minitensor import nn
@@ -143,33 +143,29 @@ def dropout() -> dict[float, tuple[float, float]]:
 
 
 def draw(path: str) -> None:
-    """Softmax as bars, the Jacobian, the densities, the interval of 95 %."""
+    """Softmax as bars, its Jacobian, the densities, the interval of 95 %."""
     fig = plot.figure(14, 3.8)
     bars, jacobian, curves, shaded = fig.subplots(1, 4)
     s = f64(X).softmax(0)
     bars.bar(range(5), s.tolist(), color=plot.BLUE)
     bars.set_xticks(range(5), [str(v) for v in X])
-    bars.set(title="softmax of (3, 1, 8, 6, 0)", ylabel="probability")
+    bars.set(title="softmax of (3, 1, 8, 6, 0)", xlabel="entry", ylabel="probability")
     matrix = mt.diag(s) - mt.outer(s, s)
-    image = jacobian.imshow(matrix, cmap="RdBu", vmin=-0.12, vmax=0.12)
-    for i, row in enumerate(matrix.tolist()):
-        for j, v in enumerate(row):
-            colour = "white" if abs(v) > 0.09 else "black"
-            jacobian.text(j, i, f"{v:.3f}", ha="center", va="center", fontsize=8, color=colour)
-    jacobian.set(title="its Jacobian", xticks=[], yticks=[])
-    fig.colorbar(image, ax=jacobian, shrink=0.7)
+    names = [str(v) for v in X]
+    heat(jacobian, matrix, names, names, digits=3, signed=True)
+    jacobian.set(title="its Jacobian", xlabel="by the entry", ylabel="of the probability of")
     x = mt.linspace(-5, 5, 401, dtype=mt.float64)
     for sigma, colour in ((0.5, plot.BLUE), (1.0, "#E69F00"), (2.0, plot.VERMILION)):
-        curves.plot(x.tolist(), density(x, sigma).tolist(), color=colour, label=f"sigma = {sigma}")
+        curves.plot(x.tolist(), density(x, sigma).tolist(), color=colour, label=f"sigma = {sigma:g}")
         turn = density(f64([-sigma, sigma]), sigma)
         curves.plot([-sigma, sigma], turn.tolist(), "o", color=colour, ms=4)
     curves.legend(frameon=False, fontsize=8, loc="upper left")
-    curves.set(title="normal densities, where they turn")
+    curves.set(title="normal densities, where they turn", xlabel="x", ylabel="density")
     f = density(x, 1.0)
     shaded.plot(x.tolist(), f.tolist(), color=plot.BLUE)
     inside = [abs(v) <= 2 for v in x.tolist()]
     shaded.fill_between(x.tolist(), f.tolist(), where=inside, color=plot.BLUE, alpha=0.3)
-    shaded.set(title="P(-2 < Z < 2) = 0.9545")
+    shaded.set(title="P(−2 < Z < 2) = 0.9545", xlabel="z", ylabel="density")
     fig.savefig(path)
 
 

@@ -395,11 +395,11 @@ def draw(path: str, kinds: dict[str, Any]) -> None:
             one(*neuron), (-4, 4), points=points, labels=labels, classes=["0", "1"], title=title, ax=next(panels)
         )
 
-    separate((4, -1, 0), DISCS_R02, SQUARES_R02, "R02: H(4x - y)")
+    separate((4, -1, 0), DISCS_R02, SQUARES_R02, "R02: H(4x − y)")
     separate(tuple(train_separator().tolist()), DISCS_R03, SQUARES_R03, "R03: trained")
     axes = next(panels)
     plot.levels(lambda h, w: mt.sigmoid(85 * h - w - 77), (1.4, 2.0), (42, 93), filled=True, equal=False,
-                labels=("height, m", "weight, kg"), title="R04: sigmoid(85h - w - 77)", ax=axes)  # fmt: skip
+                labels=("height, m", "weight, kg"), title="R04: sigmoid(85h − w − 77)", ax=axes)  # fmt: skip
     axes.plot([1.77, 1.67], [75, 64], "o", color="white", mec="black")
     axes = next(panels)
     for i, (colour, red) in enumerate(zip(COLOURS, at(one(2, -2, -2, -1), *COLOURS), strict=True)):
@@ -428,7 +428,7 @@ def draw(path: str, kinds: dict[str, Any]) -> None:
     some = value > 0.15
     dots = axes.scatter(*points[some].t().tolist(), c=value[some].tolist(), cmap="viridis", s=14)
     fig.colorbar(dots, ax=axes, shrink=0.6)
-    axes.set_title("K08: a cube's network with sigmoids")
+    axes.set(title="K08: a cube's network with sigmoids, where F > 0.15", xlabel="x", ylabel="y", zlabel="z")
     fig.savefig(path)
 
 

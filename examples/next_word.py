@@ -169,12 +169,15 @@ def skips(found: Sequence[str], gap: int = 8) -> dict[tuple[str, str], list[str]
 
 def draw(path: str, counts: Counter[str], fitted: Sequence[float]) -> None:
     """Words by rank, the law in both scales, and the temperatures."""
-    fig = plot.figure(13, 7.2)
-    (top, curve, logs), (bars, sigmoid, after) = fig.subplots(2, 3)
+    fig = plot.figure(13, 10)
+    shape = fig.add_gridspec(3, 6, height_ratios=(0.8, 1, 1))
+    top = fig.add_subplot(shape[0, :])
+    curve, logs = (fig.add_subplot(shape[1, at]) for at in (slice(3), slice(3, 6)))
+    bars, sigmoid, after = (fig.add_subplot(shape[2, 2 * k : 2 * k + 2]) for k in range(3))
     common = counts.most_common(50)
     top.bar(range(len(common)), [n for _, n in common], color=plot.BLUE)
-    top.set_xticks(range(len(common)), [w for w, _ in common], rotation=90, fontsize=6)
-    top.set(title=f"the {len(common)} most frequent words", ylabel="times")
+    top.set_xticks(range(len(common)), [w for w, _ in common], rotation=60)
+    top.set(title=f"the {len(common)} most frequent words", ylabel="times", xlim=(-0.8, len(common) - 0.2))
     total = sum(counts.values())
     shares = [n / total for _, n in counts.most_common(200)]
     ranks = mt.arange(1, len(shares) + 1, dtype=mt.float64)
@@ -183,7 +186,8 @@ def draw(path: str, counts: Counter[str], fitted: Sequence[float]) -> None:
         axes.plot(ranks.tolist(), zipf(ranks, *fitted).tolist(), color=plot.VERMILION, label="fitted a/(i + b)^c")
         axes.plot(ranks.tolist(), zipf(ranks, 0.1, 1.5, 0.95).tolist(), "--", color="#999999", label="by hand")
         axes.set(xlabel="rank i", ylabel="share", title="Zipf's law")
-    curve.legend(frameon=False)
+    for axes in (curve, logs):
+        axes.legend(frameon=False)
     logs.set(xscale="log", yscale="log", title="Zipf's law, logarithmic")
     x = f64([2, 5, 25, 3, 14, 4]) / 53
     for k, t in enumerate((0.1, 0.2, 1.0, 5.0)):
@@ -195,14 +199,14 @@ def draw(path: str, counts: Counter[str], fitted: Sequence[float]) -> None:
     for k, t in enumerate((0.1, 0.2, 1.0, 5.0)):
         y = probabilities(mt.stack([line, 1 - line], -1), t)[:, 0]
         sigmoid.plot(line.tolist(), y.tolist(), color=SHADES[k], label=f"T = {t}")
-    sigmoid.set(title="softmax((x, 1 - x)/T)[0]", xlabel="x")
+    sigmoid.set(title="softmax((x, 1 − x)/T)[0]", xlabel="x", ylabel="probability of the first")
     sigmoid.legend(frameon=False)
     share = f64(list(AFTER_THE.values()))
     for k, t in enumerate((0.05, 0.5, 1.0, 10.0)):
         y = probabilities(share / share.sum(), t).tolist()
         after.bar([i + 0.2 * k for i in range(5)], y, 0.2, label=f"T = {t}", color=SHADES[k])
-    after.set_xticks([i + 0.3 for i in range(5)], list(AFTER_THE))
-    after.set(title="after 'the'", ylabel="probability")
+    after.set_xticks([i + 0.3 for i in range(5)], list(AFTER_THE), fontsize=8)
+    after.set(title="after 'the'", xlabel="the next word", ylabel="probability")
     after.legend(frameon=False)
     fig.savefig(path)
 

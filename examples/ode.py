@@ -187,7 +187,7 @@ def draw(path: str, energies: Any, losses: dict[str, list[float]], way: tuple[An
         c.plot(t, energy, color=colour, label=name)
     c.set(title="Energy of the oscillator", xlabel="t", ylabel="energy")
     for (name, fitted), style in zip(losses.items(), ("-", "--"), strict=True):
-        d.semilogy(fitted, style, label=name)
+        d.semilogy(fitted, style, color=plot.BLUE if style == "-" else plot.VERMILION, label=name)
     d.set(title="Fit of a decay", xlabel="step", ylabel="mean squared error")
     for axes in (a, c, d):
         axes.legend(frameon=axes is a)

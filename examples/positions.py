@@ -107,10 +107,10 @@ def draw(path: str, heads: dict[float, Any]) -> None:
     colours = (plot.BLUE, "#56B4E9", "#E69F00", plot.VERMILION)
     for i, colour in zip((0, 4, 10, 20), colours, strict=True):
         by_place.plot(w[:, 2 * i + 1].tolist(), color=colour, label=f"i = {i}")
-    by_place.set(title="sin(k w_i) for fixed i", xlabel="position k")
+    by_place.set(title="sin(k ω_i) for fixed i", xlabel="position k", ylabel="coordinate")
     for k, colour in zip((1, 5, 20, 80), colours, strict=True):
         by_coordinate.plot(range(n // 2), w[k, 1::2].tolist(), color=colour, label=f"k = {k}")
-    by_coordinate.set(title="sin(k w_i) for fixed k", xlabel="i")
+    by_coordinate.set(title="sin(k ω_i) for fixed k", xlabel="i", ylabel="coordinate")
     for axes in (by_place, by_coordinate):
         axes.legend(frameon=False, ncols=2)
         axes.set_ylim(-1.1, 1.5)

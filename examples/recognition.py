@@ -27,6 +27,7 @@ from minitensor import nn
 from minitensor.datasets import Images
 from minitensor.datasets.store import found
 from minitensor.learn import plot
+from minitensor.learn.plots.common import MARKERS
 from minitensor.nn import functional as F
 
 MNIST = ("mnist/train-images-idx3-ubyte.gz", "mnist/train-labels-idx1-ubyte.gz")
@@ -301,7 +302,7 @@ def draw(
             axes.imshow(picture, cmap="gray")
             axes.set_axis_off()
             if k + j == 0:
-                axes.set_title("one filter on ten digits", fontsize=9, loc="left")
+                axes.set_title("ten digits, each before and after one filter", fontsize=9, loc="left")
     grid = shape[2].subgridspec(1, 10)
     for k, picture in enumerate([stripes()[0, 0], *shown]):
         axes = fig.add_subplot(grid[0, k])
@@ -318,9 +319,9 @@ def draw(
     for k in range(10):
         points = [p for p, t in zip(three, labels_.tolist(), strict=True) if t == k]
         if points:
-            axes.scatter(*zip(*points, strict=True), color=f"C{k}", label=str(k))
-    axes.set_title("and in three components")
-    axes.legend(fontsize=7)
+            marker, colour = MARKERS[k % len(MARKERS)], plot.COLOURS[k % len(plot.COLOURS)]
+            axes.scatter(*zip(*points, strict=True), marker=marker, color=colour)
+    axes.set(title="and along three, with the same marks", xlabel="first", ylabel="second", zlabel="third")
     fig.savefig(path)
 
 

@@ -141,7 +141,7 @@ def lines() -> dict[str, Fit]:
     a, b = found["S10"].points[-1]
     print(f"S10: the first line 0.75 x - 2, the last {a:.6f} x + {b:.6f}; at x = 6 it gives {6 * a + b:.6f}")
     for name in ("S12", "S13"):
-        a, b, c = found[name].points[-1]
+        a, b, c = found[name[:3]].points[-1]
         print(
             f"{name}: z = {a:.6f} x + {b:.6f} y + {c:.6f}, error {found[name].errors[-1]:.6g}; z(1, 1) {a + b + c:.6f}"
         )
@@ -183,13 +183,21 @@ def draw(
     right.plot(*data.T.tolist(), "o", color="black", zorder=5)
     plot.save(left, folder / "S09-line.png")
     a, b = found["S10"].points[-1]
-    axes = plot.function([lambda x: 0.75 * x - 2, lambda x: a * x + b], (3, 13), label=["first", "last"], title="S10")
+    axes = plot.function(
+        [lambda x: 0.75 * x - 2, lambda x: a * x + b],
+        (3, 13),
+        label=["first", "last"],
+        title="S10: a line through five points",
+    )
     axes.plot(*zip(*FIVE, strict=True), "o", color="black", zorder=5)
-    axes.plot(6, 6 * a + b, "*", color=plot.VERMILION, ms=12, zorder=6)
+    axes.plot(6, 6 * a + b, "*", color=plot.VERMILION, ms=12, zorder=6, label="asked for: x = 6")
+    axes.legend(frameon=False)
     plot.save(axes, folder / "S10-line.png")
     figure = plot.figure(9.6, 4.4)
-    for k, (name, points) in enumerate((("S12", PLANE_3), ("S13", PLANE_5))):
-        a, b, c = found[name].points[-1]
+    for k, (name, points) in enumerate(
+        (("S12: three points, exactly", PLANE_3), ("S13: five points, with their errors", PLANE_5))
+    ):
+        a, b, c = found[name[:3]].points[-1]
         axes = figure.add_subplot(1, 2, k + 1, projection="3d")
         plot.surface(lambda x, y, a=a, b=b, c=c: a * x + b * y + c, (-0.3, 2.3), n=12, alpha=0.6, title=name, ax=axes)
         for x, y, z in points:
@@ -232,7 +240,7 @@ def draw(
         a, b, c = run.points[-1]
         x, y = [a + c * math.cos(t) for t in angle], [b + c * math.sin(t) for t in angle]
         right.plot(x, y, plot.STYLES[k], color=plot.COLOURS[k], label=f"batches of {size}")
-    right.set(aspect="equal", xlabel="x", ylabel="y", title="the circles")
+    right.set(aspect="equal", xlabel="x", ylabel="y", title="the points and the three circles")
     plot.save(left, folder / "S17-noisy-circle.png")
     print("pictures:", folder)
 

@@ -194,15 +194,15 @@ def draw(path: str, side: int, shapes: dict[int, Any], x: Any, curves: Any, mode
         axes = fig.add_subplot(shape[k // 4, k % 4])
         picture = said.reshape(side, side)
         axes.imshow(picture, origin="lower", extent=corner, cmap="coolwarm", aspect="auto")
-        axes.set_title(name)
+        axes.set(title=name, xlabel="x", ylabel="y")
     losses, fits = fig.add_subplot(shape[1, 1:]), fig.add_subplot(shape[2, :2])
     fits.plot(x.tolist(), curve(x).tolist(), color="black", lw=2, label="f")
     for (name, (values, fit)), colour in zip(curves.items(), plot.COLOURS, strict=False):
         losses.plot(values, color=colour, label=name)
         fits.plot(x.tolist(), fit.tolist(), color=colour, label=name)
-    losses.set(yscale="log", title="three optimisers: mean square error", xlabel="epoch")
+    losses.set(yscale="log", title="three optimisers", xlabel="epoch", ylabel="mean square error")
     losses.legend(frameon=False)
-    fits.set(title="f and the three fits", xlabel="x")
+    fits.set(title="f and the three fits", xlabel="x", ylabel="y")
     fits.legend(frameon=False, fontsize=8)
     fit = lambda x, y: model(mt.stack([x.flatten(), y.flatten()], 1).float()).reshape(x.shape)  # noqa: E731
     plot.surface(lambda x, y: x * y.cos(), (-4, 4), title="x cos y", ax=fig.add_subplot(shape[2, 2], projection="3d"))

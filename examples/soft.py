@@ -123,13 +123,13 @@ def draw(path: str, paths: dict[str, list[float]]) -> None:
     grid = fig.subplots(2, 3)
     curves = [
         ("x >= 0", lambda s: soft.greater_equal(x, 0.0, s)),
-        ("x == 0, gaussian", lambda s: soft.equal(x, 0.0, s)),
+        ("x == 0, Gaussian", lambda s: soft.equal(x, 0.0, s)),
         ("x == 0, sech", lambda s: soft.equal(x, 0.0, s, "sech")),
     ]
     for axes, (name, f) in zip(grid[0], curves, strict=True):
         for sigma, colour in zip(SIGMAS, ("#56B4E9", plot.BLUE, "#E69F00", plot.VERMILION), strict=True):
-            axes.plot(x.tolist(), f(sigma).tolist(), color=colour, label=f"sigma = {sigma}")
-        axes.set(title=name, xlabel="x")
+            axes.plot(x.tolist(), f(sigma).tolist(), color=colour, label=f"sigma = {sigma:g}")
+        axes.set(title=name, xlabel="x", ylabel="soft value")
         axes.grid(alpha=0.3)
     grid[0][0].legend(frameon=False, fontsize=8)
     side = mt.linspace(0, 1, 51, dtype=mt.float64)
@@ -143,7 +143,7 @@ def draw(path: str, paths: dict[str, list[float]]) -> None:
     grid[1][1].set(title="a == b, sigma = 0.05", xlabel="b", ylabel="a")
     for (name, way), colour in zip(paths.items(), (plot.BLUE, plot.VERMILION), strict=True):
         grid[1][2].plot(way, color=colour, label=name)
-    grid[1][2].axhline(0.37, color="grey", lw=0.8)
+    grid[1][2].axhline(0.37, color="grey", lw=0.8, label="true: 0.37")
     grid[1][2].set(title="a learned threshold", xlabel="step", ylabel="threshold")
     grid[1][2].legend(frameon=False)
     fig.savefig(path)

@@ -268,7 +268,8 @@ def draw(folder: Path) -> None:
     at_y = [lambda x, c=c: x * math.sin(c) for c in places]
     plot.function(at_x, (-4, 4), label=[f"x = {c:g}" for c in places], title="x sin y, x fixed", ax=every[0])
     plot.function(at_y, (-4, 4), label=[f"y = {c:g}" for c in places], title="x sin y, y fixed", ax=every[1])
-    every[0].set_xlabel("y")
+    every[0].set(xlabel="y", ylabel="z")
+    every[1].set(ylabel="z")
     save("F02-slices", every)
     figure = plot.figure(9.6, 4.4)
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2, projection="3d")
@@ -304,7 +305,8 @@ def draw(folder: Path) -> None:
                   title="x² − y², y fixed", ax=every[0])  # fmt: skip
     plot.function([lambda y, c=c: f(f64(c), y) for c in (0.0, 1.0, 2.0)], (-2, 2), label=["x = 0", "x = ±1", "x = ±2"],
                   title="x² − y², x fixed", ax=every[1])  # fmt: skip
-    every[1].set_xlabel("y")
+    every[0].set(ylabel="z")
+    every[1].set(xlabel="y", ylabel="z")
     save("F09-slices", every)
     (x, y), (gx, gy), _ = tangent_of_ellipse()
     axes = plot.levels(lambda x, y: x**2 / 4 + y**2, (-2.6, 3.2), (-1.8, 2.4), levels=[1.0], numbers=False)

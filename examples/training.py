@@ -271,36 +271,37 @@ def draw(path: str, first: Any, second: Any, third: Any, fits: Any) -> None:
     for k, shade in ((0, 0.25), (10, 0.45), (100, 0.7), (1000, 1.0)):
         a, b, c = first["path"][min(k, len(first["path"]) - 1)].tolist()
         axes.plot([-0.5, 5.5], [(-c - a * x) / b for x in (-0.5, 5.5)], color="black", alpha=shade, label=f"k = {k}")
-    axes.set(title="B01: the line moves", ylim=(0, 4.5))
+    axes.set(title="B01: the line moves", ylim=(0, 4.5), xlabel="x", ylabel="y")
     axes.legend(frameon=False, fontsize=8)
     f = lambda w, s: lambda x, y: network(s, w, mt.stack([x.flatten(), y.flatten()], 1)).reshape(x.shape)  # noqa: E731
     plot.levels(f(first["last"], (2, 1)), (-0.5, 5.5), (0, 4.5), title="B02: level lines", ax=at(0, 2))
     plot.surface(f(second["last"], (2, 2, 1)), (-0.5, 1.5), title="B04: XOR", ax=at(0, 3, projection="3d"))
     axes = at(1, 0)
     axes.plot(second["losses"], color=plot.BLUE)
-    axes.set(title="B04: error of XOR", xlabel="step")
+    axes.set(title="B04: error of XOR", xlabel="step", ylabel="error")
     plot.levels(f(second["last"], (2, 2, 1)), (-0.5, 1.5), title="B04: level lines", ax=at(1, 1))
     axes = at(1, 2)
     axes.plot(third["losses"], color=plot.BLUE)
-    axes.set(title="B06: a long plateau", xlabel="step")
+    axes.set(title="B06: a long plateau", xlabel="step", ylabel="error")
     axes = at(1, 3)
     line = mt.linspace(-1, 9, 301, dtype=mt.float64)
-    axes.plot(third["x"][:, 0].tolist(), third["y"].tolist(), "o", color="#999999", ms=4)
+    axes.plot(third["x"][:, 0].tolist(), third["y"].tolist(), "o", color="#999999", ms=4, label="targets")
     for k, colour in zip((0, 1000, 2500, 5000), plot.COLOURS, strict=False):
         w = third["path"][min(k, len(third["path"]) - 1)]
         axes.plot(line.tolist(), network((1, 2, 1), w, line[:, None]).tolist(), color=colour, label=f"k = {k}")
     axes.legend(frameon=False, fontsize=8)
-    axes.set(title="B06: F on its way")
-    plot.function(relu_error, (-3, 3), title="B10: E(a), two minima and a flat part", ax=at(2, 0))
+    axes.set(title="B06: F on its way", xlabel="x", ylabel="F(x)", ylim=(-0.05, 1.5))
+    axes = plot.function(relu_error, (-3, 3), title="B10: E(a), two minima and a flat part", ax=at(2, 0))
+    axes.set(xlabel="a", ylabel="E(a)")
     axes = at(2, 1)
     x = mt.linspace(0.5, 6.5, 200, dtype=mt.float64)
     axes.plot([1, 3, 4, 6], [1.2, 1.9, 2.6, 3.5], "o", color="black")
     for name, colour in (("line", plot.BLUE), ("cubic", plot.VERMILION)):
         w = fits[name]
         axes.plot(x.tolist(), sum(w[k] * x**k for k in range(len(w))).tolist(), color=colour, label=name)
-    axes.axvline(5.5, ls=":", color="#999999")
+    axes.axvline(5.5, ls=":", color="#999999", label="asked for: 5.5")
     axes.legend(frameon=False)
-    axes.set(title="B11: a line and a cubic")
+    axes.set(title="B11: a line and a cubic", xlabel="x", ylabel="y")
     plot.regions(lambda p: fits["large"](p)[:, 0] + 0.5, (-2, 2), points=fits["points"], labels=fits["labels"].long(),
                  title="B11: 2-40-40-1 learns the errors too", ax=at(2, 2))  # fmt: skip
     axes = at(2, 3)
@@ -309,7 +310,7 @@ def draw(path: str, first: Any, second: Any, third: Any, fits: Any) -> None:
         if w.abs().max() < 50:
             axes.plot([0, 6], [w[1].item(), (6 * w[0] + w[1]).item()], color=colour, label=name)
     axes.legend(frameon=False, fontsize=8)
-    axes.set(title="B11: badly trained lines")
+    axes.set(title="B11: badly trained lines", xlabel="x", ylabel="y")
     fig.savefig(path)
 
 

@@ -184,16 +184,17 @@ def draw(path: str, distances: dict[int, Any], along: Any, halves: Any, x: Any, 
     arrows, histogram, line = grid[0]
     for v, name, colour in (((2, 3), "X", plot.BLUE), ((4, 4), "Y", plot.VERMILION)):
         arrows.annotate("", v, (0, 0), arrowprops={"arrowstyle": "->", "color": colour, "lw": 2})
-        arrows.annotate(f"{name} {v}", v, textcoords="offset points", xytext=(4, 4), color=colour)
+        arrows.annotate(f"{name} {v}", v, textcoords="offset points", xytext=(-4, 8), ha="center", color=colour)
     arrows.plot([2, 4], [3, 4], "--", color="#999999")
     arrows.set(xlim=(0, 5.2), ylim=(0, 5.2), aspect="equal", title="distance 2.236, angle 11.3 degrees")
+    arrows.set(xlabel="first number", ylabel="second number")
     for d, colour in zip(distances, (*COLOURS, "#E69F00"), strict=True):
         histogram.hist(distances[d].tolist(), 80, density=True, color=colour, alpha=0.7, label=f"d = {d}")
     histogram.set(title="distances of random points of [0, 1]^d", xlabel="distance", ylabel="density", yscale="log")
     histogram.legend(frameon=False)
     for c in (0, 1):
         line.hist(along[halves == c].tolist(), 20, color=COLOURS[c], alpha=0.7, label=f"cloud {c + 1}")
-    line.set(title="two clouds of R^768 along one line", xlabel="<x, u>")
+    line.set(title="two clouds of R^768 along one line", xlabel="⟨x, u⟩", ylabel="points")
     line.legend(frameon=False)
     views = {2: [[1, 0], [0, 1]], 3: [[1, 0], [0, 1], [0.45, 0.35]], 4: [[1, 0], [0, 1], [0.45, 0.25], [-0.5, 0.62]]}
     for axes, (n, view) in zip(grid[1], views.items(), strict=True):
@@ -206,13 +207,15 @@ def draw(path: str, distances: dict[int, Any], along: Any, halves: Any, x: Any, 
             axes.annotate("".join(map(str, v)), p, textcoords="offset points", xytext=(4, 4), fontsize=8)
         axes.set(title=f"{['', '', 'square', 'cube', 'hypercube of R^4'][n]}: {2**n} vertices, {len(edges)} edges")
         axes.set_axis_off()
-    for axes, y, name in ((grid[2][0], flat, "principal components"), (grid[2][1], x[:, :2], "axes 1 and 2")):
+    views_of = ((grid[2][0], flat, "principal components", "component"), (grid[2][1], x[:, :2], "axes 1 and 2", "axis"))
+    for axes, y, name, one in views_of:
         for c in range(3):
-            axes.plot(*y[labels == c].t().tolist(), "o", color=COLOURS[c], ms=4, alpha=0.7)
-        axes.set(title=f"three clouds of R^50, {name}")
+            axes.plot(*y[labels == c].t().tolist(), "o", color=COLOURS[c], ms=4, alpha=0.7, label=f"cloud {c + 1}")
+        axes.set(title=f"three clouds of R^50, {name}", xlabel=f"{one} 1", ylabel=f"{one} 2")
+    grid[2][0].legend(frameon=False)
     _, _, variances = pca(x, 2)
     grid[2][2].bar(range(1, 51), variances.tolist(), color=plot.BLUE)
-    grid[2][2].set(title="variance along each component", xlabel="component")
+    grid[2][2].set(title="variance along each component", xlabel="component", ylabel="variance")
     fig.savefig(path)
 
 

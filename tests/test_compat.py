@@ -49,7 +49,7 @@ assert Again is Dense is keras.layers.Dense is tf.keras.layers.Dense is tensorfl
 assert plain is keras is tf.keras and data is mnist
 assert keras.utils.to_categorical([1]).tolist() == [[0, 1]]
 assert tf.math.exp(0.0).numpy() == 1 == tf.exp(0.0).numpy()
-assert not hasattr(tf, "data") and not hasattr(keras.layers, "LSTM")
+assert not hasattr(tf, "data") and not hasattr(keras.layers, "Bidirectional")
 mnist.load_data = lambda: "replaced"
 import minitensor.keras.datasets.mnist
 assert minitensor.keras.datasets.mnist.load_data() == "replaced"
@@ -105,7 +105,7 @@ def test_tracebacks_begin_in_the_program(program):
     ("line", "want"),
     [
         ("from tensorflow.keras.layers import Dens", "tensorflow.keras.layers.Dens here; the nearest name is Dense"),
-        ("from keras.layers import LSTM", "tensorflow.keras.layers.LSTM here"),
+        ("from keras.layers import Bidirectional", "tensorflow.keras.layers.Bidirectional here"),
         ("import tensorflow.keras.layer", "tensorflow.keras.layer here; the nearest name is layers"),
         ("import tensorflow.data", "tensorflow.data here"),
         ("import tensorflow as tf; tf.constnt(1)", "tensorflow.constnt here; the nearest name is constant"),
@@ -130,7 +130,7 @@ def test_what_is_no_name_of_a_face_is_told_as_python_does(program):
     _, _, error = program("'text'.nothing")
     assert "AttributeError: 'str' object has no attribute 'nothing'" in error
     code, out, _ = program(
-        "try:\n    from tensorflow.keras.layers import LSTM\nexcept ImportError:\n    print('without')\n"
+        "try:\n    from tensorflow.keras.layers import Bidirectional\nexcept ImportError:\n    print('without')\n"
     )
     assert (code, out) == (0, ["without"])
 

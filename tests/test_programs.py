@@ -7,6 +7,8 @@ import re
 import pytest
 from programs import EXAMPLES, index, run, systems
 
+import minitensor as mt
+
 PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py") if path.stem != "common")
 
 
@@ -71,3 +73,25 @@ def test_influence(tmp_path):
         assert rest[:2] == pytest.approx(rest[2:], abs=2e-6)  # the bracketed form is the refitted one
     assert float(re.findall(r"correlation .*: (\S+)", text)[0]) > 0.9
     assert (tmp_path / "influence.png").exists()
+
+
+def test_glossary():
+    """DA-lexicon: the words of the notes are there, in both languages, and each has a name that exists here."""
+    import importlib
+
+    import glossary
+
+    pairs = {english: french for english, french, _ in glossary.TERMS}
+    assert pairs["weight"] == "poids"
+    assert pairs["residual stream"] == "flux résiduel"
+    for word in ("neuron", "bias", "activation function", "loss", "layer", "kernel", "pooling", "dropout", "batch"):
+        assert word in pairs
+    for _, _, name in glossary.TERMS:
+        at = mt
+        for part in name.split("."):
+            try:
+                at = getattr(at, part)
+            except AttributeError:
+                at = importlib.import_module(f"{at.__name__}.{part}")
+    shown = run("glossary.py", "--french", "--find", "jeton")
+    assert shown.splitlines()[-1].split() == ["jeton", "token", "text"]

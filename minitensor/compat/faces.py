@@ -33,7 +33,6 @@ FACES: dict[str, dict[str, str]] = {
         "torch.nn.modules": "minitensor.compat.torch._modules",
         "torch.nn.parallel": "minitensor.compat.torch._parallel",
         "torch.nn.parallel.distributed": "minitensor.compat.torch._parallel",
-        "torch.onnx": "minitensor.onnx",
         "torch.optim": "minitensor.optim",
         "torch.optim.adamw": "minitensor.optim.adam",
         "torch.random": "minitensor.random",
@@ -59,7 +58,7 @@ def install(face: str | None = None) -> None:
     >>> compat.install("tensorflow")
     >>> from tensorflow.keras.layers import Dense
     >>> Dense.__module__
-    'minitensor.keras.layers'
+    'minitensor.keras.layers.core'
     """
     if face is not None and face not in FACES:
         raise ValueError(f"install: {face!r} is not one of {', '.join(FACES)}")

@@ -22,12 +22,14 @@ from . import (
     backend,
     callbacks,
     datasets,
+    initializers,
     layers,
     losses,
     metrics,
     models,
     optimizers,
     preprocessing,
+    regularizers,
     tf,
     utils,
 )
@@ -36,7 +38,8 @@ from .models import Model, Sequential
 
 __all__ = [
     "Input", "Layer", "Model", "Sequential", "activations", "backend", "callbacks", "datasets",
-    "install_as_tensorflow", "layers", "losses", "metrics", "models", "optimizers", "preprocessing", "tf", "utils",
+    "initializers", "install_as_tensorflow", "layers", "losses", "metrics", "models", "optimizers", "preprocessing",
+    "regularizers", "tf", "utils",
 ]  # fmt: skip
 
 __version__ = "3.10.0"  # whose names these are

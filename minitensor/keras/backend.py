@@ -17,7 +17,7 @@ import numpy as np
 import minitensor as mt
 
 from .activations import relu, sigmoid, softmax, tanh
-from .layers import forget_names
+from .layers.base import forget_names
 from .losses import EPSILON
 from .tf import abs, cast, constant, exp, matmul, ones_like, reshape, sqrt, square, zeros_like
 from .tf.math import argmax as _argmax

@@ -9,9 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from .. import training
 
-__all__ = ["Callback", "EarlyStopping", "History", "LambdaCallback"]
+__all__ = [
+    "CSVLogger", "Callback", "EarlyStopping", "History", "LambdaCallback", "LearningRateScheduler", "ModelCheckpoint",
+    "ReduceLROnPlateau",
+]  # fmt: skip
 
 
 class Callback:
@@ -82,8 +87,7 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
     ) -> None:
         self.monitor, self.min_delta, self.patience = monitor, abs(min_delta), patience
-        upwards = mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "acc")))
-        self._sign = -1 if upwards else 1
+        self._sign = _sign(monitor, mode)
         self.restore_best_weights = restore_best_weights
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -107,6 +111,134 @@ class EarlyStopping(Callback):
                 self.model.set_weights(self._weights)
 
 
+class ModelCheckpoint(Callback):
+    """Saves the model, or its weights alone, after each epoch; with `save_best_only` after those that are the best.
+
+    The name of the file may hold {epoch} and the names of what is measured: "weights-{epoch:02d}.weights.h5".
+    """
+
+    def __init__(
+        self,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str = "epoch",
+    ) -> None:
+        if save_freq != "epoch":
+            raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch', not {save_freq!r}")
+        self.filepath, self.monitor, self.save_best_only = str(filepath), monitor, save_best_only
+        self.save_weights_only, self.verbose = save_weights_only, verbose
+        self._sign, self.best = _sign(monitor, mode), math.inf
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Saves, if it is to be."""
+        found = dict(logs or {})
+        if self.save_best_only:
+            if self.monitor not in found or self._sign * found[self.monitor] >= self.best:
+                return
+            self.best = self._sign * found[self.monitor]
+        path = self.filepath.format(epoch=epoch + 1, **found)
+        if self.verbose:
+            print(f"\nEpoch {epoch + 1}: saving model to {path}")
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path)
+
+
+class LearningRateScheduler(Callback):
+    """Before each epoch sets the learning rate to `schedule(epoch, rate)`."""
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """The new rate."""
+        rate = float(self.model.optimizer.learning_rate.numpy())
+        try:
+            rate = self.schedule(epoch, rate)
+        except TypeError:
+            rate = self.schedule(epoch)
+        self.model.optimizer.learning_rate = rate
+        if self.verbose:
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Notes the rate beside the measures."""
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+
+
+class ReduceLROnPlateau(Callback):
+    """Multiplies the learning rate by `factor` when `monitor` has not become better for `patience` epochs."""
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        if factor >= 1:
+            raise ValueError(f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}")
+        self.monitor, self.factor, self.patience, self.verbose = monitor, factor, patience, verbose
+        self.min_delta, self.cooldown, self.min_lr, self._sign = min_delta, cooldown, min_lr, _sign(monitor, mode)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forgets what was."""
+        self.best, self.wait, self.rest = math.inf, 0, 0
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Compares with the best so far, and notes the rate beside the measures."""
+        if logs is None:
+            return
+        optimizer = self.model.optimizer
+        rate = logs["learning_rate"] = float(optimizer.learning_rate.numpy())
+        if self.monitor not in logs:
+            return
+        value = self._sign * logs[self.monitor]
+        if self.rest > 0:
+            self.rest, self.wait = self.rest - 1, 0
+        if value < self.best - self.min_delta:
+            self.best, self.wait = value, 0
+        elif self.rest <= 0:
+            self.wait += 1
+            if self.wait >= self.patience and rate > self.min_lr:
+                optimizer.learning_rate = rate = max(rate * self.factor, self.min_lr)
+                self.rest, self.wait = self.cooldown, 0
+                if self.verbose:
+                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
+
+
+class CSVLogger(Callback):
+    """Writes a row of numbers after each epoch."""
+
+    def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
+        self.filename, self.separator, self.append = filename, separator, append
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begins the file, unless it is to be appended to."""
+        self._names: list[str] = []
+        if not self.append:
+            open(self.filename, "w").close()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """The row."""
+        with open(self.filename, "a") as file:
+            if not self._names:
+                self._names = sorted(logs)
+                print("epoch", *self._names, sep=self.separator, file=file)
+            print(epoch, *[logs[name] for name in self._names], sep=self.separator, file=file)
+
+
+def _sign(monitor: str, mode: str) -> int:
+    return -1 if mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "acc"))) else 1
+
+
 class History(training.History):
     """What fit returns: `history`, a dict of a list of one number an epoch for each name, in alphabetical order.
 
@@ -118,14 +250,16 @@ class History(training.History):
 
     def append(self, logs: Mapping[str, float]) -> None:
         """Adds one epoch."""
-        super().append(dict(sorted(logs.items())))
+        self.epoch.append(len(self.epoch))
+        for name in sorted(logs):
+            self.history.setdefault(name, []).append(float(np.float32(logs[name])))
 
 
 class Listener:
     """Keras's callbacks in the engine's training loop."""
 
-    def __init__(self, callbacks: Sequence[Any], model: Any, params: dict[str, Any]) -> None:
-        self.callbacks, self.model = list(callbacks), model
+    def __init__(self, callbacks: Sequence[Any], model: Any, params: dict[str, Any], history: Any) -> None:
+        self.callbacks, self.model, self.history = list(callbacks), model, history
         self.on_batch_end = self._on_batch_end if self.callbacks else None
         model.stop_training = False
         for callback in self.callbacks:
@@ -148,8 +282,11 @@ class Listener:
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> bool:
         """After each epoch; True stops."""
+        measured = set(logs)
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
+        for name in logs.keys() - measured:  # what a callback noted
+            self.history.history.setdefault(name, []).append(logs[name])
         return bool(self.model.stop_training)
 
     def on_train_end(self) -> None:

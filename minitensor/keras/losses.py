@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import stack
 from ..nn import functional as F
 from .tf.tensor import Tensor, recording, run, value_of
 
@@ -172,6 +173,38 @@ class SparseCategoricalCrossentropy(_CrossEntropy):
         return F.cross_entropy(_rows(y_pred), y_true.reshape(-1).long())
 
 
+class Huber(Loss):
+    """The mean of d^2/2 where d = |y_pred - y_true| is below delta, and of delta d - delta^2/2 elsewhere.
+
+    >>> from minitensor.keras import losses
+    >>> losses.Huber()([0.0, 0.0], [0.5, 3.0]).numpy()
+    np.float32(1.3125)
+    """
+
+    def __init__(self, delta: float = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.delta = float(delta)
+
+    def raw(self, y_true: Any, y_pred: Any) -> Any:
+        """Of engine tensors."""
+        y_true, y_pred = same_rank(y_true, y_pred)
+        return F.huber_loss(y_pred, y_true, delta=self.delta)
+
+
+class KLDivergence(Loss):
+    """The mean over the rows of sum(y log(y / p)), both within [1e-7, 1].
+
+    >>> from minitensor.keras import losses
+    >>> print(f"{losses.KLDivergence()([[0.0, 1.0]], [[0.5, 0.5]]):.5f}")
+    0.69315
+    """
+
+    def raw(self, y_true: Any, y_pred: Any) -> Any:
+        """Of engine tensors."""
+        y, p = (x.clamp(EPSILON, 1) for x in same_rank(y_true, y_pred))
+        return (y * (y / p).log()).sum(-1).mean()
+
+
 class _OfFunction(Loss):
     """The mean of what a user's function of (y_true, y_pred) gives."""
 
@@ -197,7 +230,41 @@ _CLASSES: dict[str, type[Loss]] = {
     "binary_crossentropy": BinaryCrossentropy,
     "categorical_crossentropy": CategoricalCrossentropy,
     "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "huber": Huber,
+    "kl_divergence": KLDivergence,
 }
+
+
+def _by_row(name: str) -> Callable[..., Tensor]:
+    """The loss as a function: one number for each row."""
+    loss = _CLASSES[name]
+
+    def function(y_true: Any, y_pred: Any, **options: Any) -> Tensor:
+        def raw(y: Any, p: Any) -> Any:
+            own = loss(**options)
+            if loss is SparseCategoricalCrossentropy:
+                rows = [own.raw(y[k : k + 1], p[k : k + 1]) for k in range(len(p))]
+                return stack(rows) if p.ndim > 1 else own.raw(y, p)
+            y, p = same_rank(y, p)
+            if p.ndim < 2:
+                return own.raw(y, p)
+            flat = [own.raw(a, b) for a, b in zip(_rows(y).unsqueeze(1), _rows(p).unsqueeze(1), strict=True)]
+            return stack(flat).reshape(p.shape[:-1])
+
+        return run(raw, value_of(y_true, np.float32), value_of(y_pred, np.float32))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`{loss.__name__}` of each row."
+    function.loss = loss  # type: ignore[attr-defined]
+    return function
+
+
+mean_squared_error = mse = _by_row("mean_squared_error")
+mean_absolute_error = mae = _by_row("mean_absolute_error")
+mean_squared_logarithmic_error = msle = _by_row("mean_squared_logarithmic_error")
+binary_crossentropy, categorical_crossentropy = _by_row("binary_crossentropy"), _by_row("categorical_crossentropy")
+sparse_categorical_crossentropy = _by_row("sparse_categorical_crossentropy")
+huber, kl_divergence = _by_row("huber"), _by_row("kl_divergence")
 
 
 def get(identifier: Any) -> Loss:
@@ -216,7 +283,8 @@ def get(identifier: Any) -> Loss:
         if wanted is not None:
             return wanted()
     elif callable(identifier):
-        return _OfFunction(identifier)
+        known = getattr(identifier, "loss", None)
+        return _OfFunction(identifier) if known is None else known()
     raise ValueError(f"Could not interpret loss identifier: {identifier}")
 
 

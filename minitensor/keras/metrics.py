@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..graph.tensors import wrap
 from . import losses
+from .layers.base import snake_case
+from .tf.tensor import Tensor, value_of
 
 
 def _shares(right: Any) -> float:
@@ -41,6 +44,88 @@ def accuracy(y_true: Any, y_pred: Any) -> float:
     return categorical_accuracy(y_true, y_pred)
 
 
+class Metric:
+    """The base of metrics that are kept over several batches: `update_state`, `result`, `reset_state`."""
+
+    function: Callable[[Any, Any], float]
+
+    def __init__(self, name: str | None = None, dtype: Any = None) -> None:
+        self.name = name or snake_case(type(self).__name__)
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """Forgets what was."""
+        self.total, self.count = 0.0, 0
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: None = None) -> None:
+        """Adds a batch of targets and outputs."""
+        y, p = value_of(y_true, np.float32), value_of(y_pred, np.float32)
+        rows = max(int(p.array.size if p.ndim < 2 else p.array.shape[0]), 1)
+        self.total += type(self).function(y, p) * rows
+        self.count += rows
+
+    def result(self) -> Tensor:
+        """The mean so far."""
+        return Tensor(wrap(np.array(self.total / max(self.count, 1), np.float32)))
+
+    def __call__(self, *args: Any) -> Tensor:
+        self.update_state(*args)
+        return self.result()
+
+
+class Mean(Metric):
+    """The mean of numbers.
+
+    >>> from minitensor.keras import metrics
+    >>> mean = metrics.Mean()
+    >>> mean.update_state([1.0, 3.0])
+    >>> float(mean.result())
+    2.0
+    """
+
+    def update_state(self, values: Any, sample_weight: None = None) -> None:  # type: ignore[override]
+        """Adds numbers."""
+        array = value_of(values, np.float32).array
+        self.total += float(array.sum(dtype=np.float64))
+        self.count += int(array.size)
+
+
+class Accuracy(Metric):
+    """The share of outputs that are equal to their targets."""
+
+    function = staticmethod(lambda y, p: _shares(y.array == p.array))
+
+
+class BinaryAccuracy(Metric):
+    """The share of outputs that are on the targets' side of 0.5."""
+
+    function = staticmethod(binary_accuracy)
+
+
+class CategoricalAccuracy(Metric):
+    """The share of rows whose largest output is where the target's largest is."""
+
+    function = staticmethod(categorical_accuracy)
+
+
+class SparseCategoricalAccuracy(Metric):
+    """The share of rows whose largest output is at the target's number."""
+
+    function = staticmethod(sparse_categorical_accuracy)
+
+
+class MeanSquaredError(Metric):
+    """The mean of (y_pred - y_true)^2."""
+
+    function = staticmethod(lambda y, p: float(losses.MeanSquaredError().raw(y, p)))
+
+
+class MeanAbsoluteError(Metric):
+    """The mean of |y_pred - y_true|."""
+
+    function = staticmethod(lambda y, p: float(losses.MeanAbsoluteError().raw(y, p)))
+
+
 _FUNCTIONS: dict[str, Callable[[Any, Any], float]] = {
     "accuracy": accuracy,
     "acc": accuracy,
@@ -58,9 +143,12 @@ def get(metrics: Any) -> dict[str, Callable[[Any, Any], float]]:
     ['accuracy', 'mse']
     """
     found: dict[str, Callable[[Any, Any], float]] = {}
-    for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics or ():
+    for metric in [metrics] if isinstance(metrics, (str, Metric)) or callable(metrics) else metrics or ():
         if isinstance(metric, str) and metric in _FUNCTIONS:
             found[metric] = _FUNCTIONS[metric]
+            continue
+        if isinstance(metric, Metric):
+            found[metric.name] = type(metric).function
             continue
         try:
             loss = losses.get(metric)

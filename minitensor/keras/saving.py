@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from . import initializers, layers, losses, optimizers
-from .layers import InputLayer, snake_case
+from . import initializers, layers, losses, optimizers, regularizers
+from .layers.base import snake_case
+from .layers.merging import Merge
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _VERSION = "3.10.0"  # of Keras, whose layouts these are
@@ -151,30 +152,30 @@ def _read_legacy(group: Any, path: Any) -> list[Any]:
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
-def _config(model: Any) -> dict[str, Any]:
+def config_of(model: Any) -> dict[str, Any]:
     """The model as Keras describes it: each layer's class and arguments; of a functional one, what each is fed."""
     described = model.get_config()
     sequential = type(model).__name__ == "Sequential"
-    before: Any = None
     for layer in described["layers"]:
         layer["module"] = "keras.layers"
-        if not sequential:
-            name = layer["config"]["name"]
-            layer["name"] = name
-            fed: dict[str, Any] = {
-                "class_name": "__keras_tensor__",
-                "config": {"keras_history": [before, 0, 0], "dtype": "float32"},
-            }
-            if before is not None:
-                fed["config"]["shape"] = model.get_layer(before).output.shape
-            layer["inbound_nodes"] = [] if before is None else [{"args": [fed], "kwargs": {}}]
-            before = name
-    if not sequential:
-        first = described["layers"][0]["config"]["name"]
-        described |= {"input_layers": [[first, 0, 0]], "output_layers": [[before, 0, 0]]}
     if sequential:
         return {"module": "keras", "class_name": "Sequential", "config": described}
+    fed = {node.layer.name: [_history(before) for before in node.inputs] for node in model._nodes}
+    if len(fed) < len(model._nodes):
+        raise ValueError(f"A model that uses a layer twice cannot be described: {model.name}")
+    for layer in described["layers"]:
+        name = layer["name"] = layer["config"]["name"]
+        before = fed.get(name, [])
+        layer["inbound_nodes"] = [{"args": [before if len(before) > 1 else before[0]], "kwargs": {}}] if before else []
+    places = [[[end.layer.name, 0, 0] for end in ends] for ends in (model.inputs, model.outputs)]
+    inputs, outputs = (place[0] if len(place) == 1 else place for place in places)
+    described |= {"input_layers": inputs, "output_layers": outputs}
     return {"module": "keras.src.models.functional", "class_name": "Functional", "config": described}
+
+
+def _history(tensor: Any) -> dict[str, Any]:
+    config = {"keras_history": [tensor.layer.name, 0, 0], "dtype": "float32", "shape": tensor.shape}
+    return {"class_name": "__keras_tensor__", "config": config}
 
 
 def _compile_config(model: Any) -> dict[str, Any] | None:
@@ -192,7 +193,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
     name, path = str(filepath), _target(filepath, overwrite)
     if not name.endswith((".keras", ".h5", ".hdf5")):
         raise ValueError(f"The name of a saved model ends in `.keras` or `.h5`, not so {name}")
-    config, compiled = _config(model), _compile_config(model)
+    config, compiled = config_of(model), _compile_config(model)
     have = _have_h5py(path)
     if have and not name.endswith(".keras"):
         _save_legacy(model, path, config, compiled)
@@ -256,34 +257,51 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         about = config.get("compile_config")
     else:
         raise ValueError(f"{path} is neither an HDF5 file nor a zip")
-    model = _rebuilt(config, dict(custom_objects or {}))
+    model = rebuilt(config, dict(custom_objects or {}))
     model.set_weights(_read_weights(model, data, path))
     if compile and about:
         _compile(model, about)
+        if model.optimizer is not None and not str(filepath).endswith(".keras"):
+            model.optimizer.restored = True
     return model
 
 
-def _rebuilt(config: dict[str, Any], custom: dict[str, Any]) -> Any:
+def rebuilt(config: dict[str, Any], custom: dict[str, Any]) -> Any:
+    """A new model of what `config_of` describes, or Keras. Raises ValueError for what cannot be made here."""
     from .models import Model, Sequential
 
     kind, inner = config["class_name"], config["config"]
     if isinstance(inner, list):  # of the oldest files
         inner = {"layers": inner}
-    made = [_layer(described, custom) for described in inner["layers"]]
     if kind == "Sequential":
-        return Sequential(
-            [layer.output if isinstance(layer, InputLayer) else layer for layer in made], inner.get("name")
-        )
+        model = Sequential(name=inner.get("name"))
+        for described in inner["layers"]:
+            model.add(_layer(described, custom))
+        return model
     if kind not in ("Functional", "Model"):
         raise ValueError(f"load_model: cannot make a {kind} model")
-    names = [layer.name for layer in made]
-    fed = [list(_names_in(described.get("inbound_nodes", []), names)) for described in inner["layers"]]
-    if fed != [[], *[[name] for name in names[:-1]]]:
-        raise ValueError("load_model: only models whose layers are a chain can be made")
-    x = made[0].output
-    for layer in made[1:]:
-        x = layer(x)
-    return Model(made[0].output, x, name=inner.get("name"))
+    waiting = {described["config"]["name"]: described for described in inner["layers"]}
+    names = list(waiting)
+    tensors: dict[str, Any] = {}
+    while waiting:
+        ready = None
+        for name, described in waiting.items():
+            nodes = described.get("inbound_nodes", [])
+            fed = list(_names_in(nodes, names))
+            if len(nodes) < 2 and all(before in tensors for before in fed):
+                ready = name
+                layer = _layer(described, custom)
+                given = [tensors[before] for before in fed]
+                many = len(given) > 1 or isinstance(layer, Merge)
+                tensors[name] = layer(given if many else given[0]) if given else layer.output
+                break
+        if ready is None:
+            raise ValueError("load_model: a model that uses a layer twice cannot be made")
+        del waiting[ready]
+    inputs, outputs = ([tensors[n] for n in _names_in(inner[f"{end}_layers"], names)] for end in ("input", "output"))
+    return Model(
+        inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0], name=inner.get("name")
+    )
 
 
 def _names_in(tree: Any, names: list[str]) -> Iterator[str]:
@@ -303,7 +321,7 @@ _DEFAULTS = (None, False, True, 1, [1], [1, 1], "channels_last", "float32")
 
 def _layer(described: dict[str, Any], custom: dict[str, Any]) -> Any:
     kind = described["class_name"]
-    cls = getattr(layers, kind, None) if kind in layers.__all__ else None
+    cls = getattr(layers, kind, None) if kind in layers.__all__ and kind != "Lambda" else None  # a function is code
     if cls is None:
         raise ValueError(f"load_model: there is no layer {kind}")
     known = {p for c in cls.__mro__ if c is not object for p in inspect.signature(c.__init__).parameters}
@@ -316,6 +334,8 @@ def _layer(described: dict[str, Any], custom: dict[str, Any]) -> Any:
             options[name] = custom.get(activation, activation)
         elif name.endswith("_initializer"):
             options[name] = _initializer(name, value)
+        elif name.endswith("_regularizer"):
+            options[name] = None if value is None else regularizers.Regularizer(**value["config"])
         elif name in known and name not in ("dtype", "noise_shape", "seed"):
             options[name] = tuple(value) if isinstance(value, list) else value
         elif name not in ("dtype", "seed") and value not in _DEFAULTS:

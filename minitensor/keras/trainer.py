@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class _Batches:
         self.indexed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
         self.steps: int | None = len(source) if steps is None and hasattr(source, "__len__") else steps
         self._once = None if hasattr(source, "__len__") else iter(source)
+        getattr(source, "begin_passes", lambda: None)()
 
     def __iter__(self) -> Iterator[Any]:
         given = 0
@@ -69,8 +71,13 @@ class Trainer(Layer):
         """The layers in order."""
         raise NotImplementedError
 
-    def fitted(self, x: Any) -> Any:
-        """An engine tensor of inputs, with the rank that the model wants."""
+    @property
+    def outputs(self) -> list[Any]:
+        """The symbolic outputs."""
+        raise NotImplementedError
+
+    def parts(self, x: Any) -> list[Any]:
+        """The engine tensors of the inputs, each with the rank that the model wants."""
         raise NotImplementedError
 
     # --- before -------------------------------------------------------------------------------------------------------
@@ -93,7 +100,7 @@ class Trainer(Layer):
         self._loss = None if loss is None else losses.get(loss)
         self._metrics = _functions(metrics)
         self.optimizer = optimizers.get(optimizer)
-        self.loss, self.metrics_names = loss, ["loss", *self._metrics]
+        self.loss, self.metrics_names = loss, ["loss", *(["compile_metrics"] if self._metrics else [])]
         self.compiled_metrics = metrics
 
     def _check_compiled(self) -> losses.Loss:
@@ -115,16 +122,16 @@ class Trainer(Layer):
         compute = loss.raw if finish is None else loss.on_logits
 
         def loss_of(output: Any, target: Any) -> Any:
-            return compute(target, output)
+            value, penalty = compute(target, output), self.penalty()
+            return value if penalty is None else value + penalty
 
         return _Engine(self, begin), loss_of, [_metric(n, f, finish) for n, f in self._metrics.items()]
 
     def _targets(self, y: Any) -> Any:
         return value_of(y, np.float32)
 
-    def _pair(self, batch: Any) -> tuple[Any, Any]:
-        x, y = batch[0], batch[1]
-        return self.fitted(x), self._targets(y)
+    def _pair(self, batch: Any) -> tuple[Any, ...]:
+        return *self.parts(batch[0]), self._targets(batch[1])
 
     def _data(
         self, name: str, x: Any, y: Any, batch_size: int, shuffle: bool, steps: int | None
@@ -135,14 +142,14 @@ class Trainer(Layer):
             return batches, batches.steps
         if y is None:
             raise ValueError(f"{name}: the targets y are missing")
-        inputs, targets = self.fitted(x), self._targets(y)
-        rows = {t.array.shape[:1] for t in (inputs, targets)}
+        inputs, targets = self.parts(x), self._targets(y)
+        rows = {t.array.shape[:1] for t in (*inputs, targets)}
         if len(rows) > 1:
-            raise ValueError(f"{name}: x has {len(inputs)} rows, and y {len(targets)}; they must have as many")
-        whole = math.ceil(len(inputs) / batch_size)
+            raise ValueError(f"{name}: x has {len(inputs[0])} rows, and y {len(targets)}; they must have as many")
+        whole = math.ceil(len(targets) / batch_size)
         if steps is None or steps == whole:
-            return (inputs, targets), whole
-        loader: Any = DataLoader(TensorDataset(inputs, targets), batch_size, shuffle)
+            return (*inputs, targets), whole
+        loader: Any = DataLoader(TensorDataset(*inputs, targets), batch_size, shuffle)
         return _Batches(loader, steps, lambda batch: batch, self), min(steps, whole)
 
     # --- the loop -----------------------------------------------------------------------------------------------------
@@ -180,11 +187,13 @@ class Trainer(Layer):
         if validation_split and validation_data is None:
             if not 0 < validation_split < 1 or not _is_array(x):
                 raise ValueError("fit: validation_split lies between 0 and 1, and takes arrays")
-            x, y = self.fitted(x), self._targets(y)
-            kept = math.floor(len(x) * (1 - validation_split))
-            if not 0 < kept < len(x):
-                raise ValueError(f"fit: validation_split {validation_split} leaves one part of {len(x)} rows empty")
-            x, y, validation_data = x[:kept], y[:kept], (x[kept:], y[kept:])
+            inputs, y = self.parts(x), self._targets(y)
+            kept = math.floor(len(y) * (1 - validation_split))
+            if not 0 < kept < len(y):
+                raise ValueError(f"fit: validation_split {validation_split} leaves one part of {len(y)} rows empty")
+            first, second = [part[:kept] for part in inputs], [part[kept:] for part in inputs]
+            x, held = (first, second) if len(inputs) > 1 else (first[0], second[0])
+            y, validation_data = y[:kept], (held, y[kept:])
         data, steps = self._data("fit", x, y, size, shuffle, steps_per_epoch)
         held_back = None
         if validation_data is not None:
@@ -207,7 +216,7 @@ class Trainer(Layer):
             batch_size=size,
             validation_data=held_back,
             metrics=measures,
-            callbacks=[Listener(callbacks or [], self, history.params)],
+            callbacks=[Listener(_listed(callbacks), self, history.params, history)],
             shuffle=shuffle,
             history=history,
             verbose=lambda i, n, _: Bar(level, steps, f"Epoch {i + 1}/{n}" if n > 1 else ""),
@@ -218,15 +227,24 @@ class Trainer(Layer):
     def train_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
         """One step on all rows; returns the loss before it, or with metrics [loss, metrics...]."""
         engine, loss, measures = self._engine()
+        batches = _Batches([self._pair((x, y))], 1, lambda batch: batch)
         self.optimizer.build(self.trainable_weights)
-        batches = _Batches([(x, y)], 1, self._pair)
         logs = training.fit(engine, batches, loss, self.optimizer, metrics=measures, verbose=False)
         return self._answer({name: values[-1] for name, values in logs.items()}, return_dict)
 
-    def _answer(self, logs: dict[str, float], return_dict: bool) -> Any:
+    def test_on_batch(self, x: Any, y: Any = None, return_dict: bool = False) -> Any:
+        """The loss of all rows as one batch, or with metrics [loss, metrics...]; nothing is changed."""
+        return self.evaluate(x, y, batch_size=max(len(np.asarray(y)), 1), verbose=0, return_dict=return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """What the model gives for the rows of one batch."""
+        return self.predict(x, batch_size=sys.maxsize, verbose=0)
+
+    def _answer(self, logs: Mapping[str, float], return_dict: bool) -> Any:
+        logs = single(logs)
         if return_dict:
             return dict(sorted(logs.items()))
-        values = [logs[name] for name in self.metrics_names]
+        values = [logs[name] for name in ("loss", *self._metrics)]
         return values if self._metrics else values[0]
 
     def evaluate(
@@ -255,16 +273,38 @@ class Trainer(Layer):
         (3, 2)
         """
         size = batch_size or BATCH
+        data: Any
         if _is_array(x):
-            data = self.fitted(x)
-            count: int | None = math.ceil(len(data) / size)
+            parts = self.parts(x)
+            data, count = (*parts, parts[0]), math.ceil(len(parts[0]) / size)
         else:
-            data = _Batches(x, steps, lambda b: (self.fitted(b[0] if isinstance(b, (tuple, list)) else b),))
+
+            def inputs_of(batch: Any) -> tuple[Any, ...]:
+                parts = self.parts(batch[0] if isinstance(batch, (tuple, list)) else batch)
+                return *parts, parts[0]
+
+            data = _Batches(x, steps, inputs_of)
             count = data.steps
         bar = Bar(_level(verbose), count)
-        out = training.predict(_Engine(self, self.forward), data, batch_size=size).array
+        if len(self.outputs) > 1:
+            out = [training.predict(_Engine(self, self._output(k)), data, batch_size=size).array
+                   for k in range(len(self.outputs))]  # fmt: skip
+        else:
+            out = training.predict(_Engine(self, self.forward), data, batch_size=size).array
         bar.end({})
         return out
+
+    def _output(self, k: int) -> Callable[..., Any]:
+        return lambda *inputs: self.forward(*inputs)[k]
+
+
+def _listed(callbacks: Any) -> list[Any]:
+    return list(callbacks) if isinstance(callbacks, (list, tuple)) else [] if callbacks is None else [callbacks]
+
+
+def single(logs: Mapping[str, float]) -> dict[str, float]:
+    """The numbers as float32 has them, as Keras gives them."""
+    return {name: float(np.float32(value)) for name, value in logs.items()}
 
 
 def _level(verbose: Any) -> int:

@@ -1,5 +1,5 @@
 """Data made ready for a model."""
 
-from . import image
+from . import image, sequence, text
 
-__all__ = ["image"]
+__all__ = ["image", "sequence", "text"]

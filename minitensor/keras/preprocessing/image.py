@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DirectoryIterator", "ImageDataGenerator"]
+from ..utils import array_to_img, img_to_array, load_img
+
+__all__ = ["DirectoryIterator", "ImageDataGenerator", "array_to_img", "img_to_array", "load_img"]
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 _MODES = {"grayscale": ("L", 1), "rgb": ("RGB", 3), "rgba": ("RGBA", 4)}
@@ -23,6 +25,21 @@ def _pillow() -> Any:
         return importlib.import_module("PIL.Image")
     except ModuleNotFoundError:
         raise ModuleNotFoundError("reading pictures needs Pillow: pip install pillow", name="PIL") from None
+
+
+def opened(path: Any, color_mode: str, target_size: Any, interpolation: str) -> Any:
+    """The picture of a file in that mode and size (height, width), as Pillow's."""
+    if color_mode not in _MODES:
+        raise ValueError(f"color_mode must be one of {', '.join(_MODES)}, not {color_mode!r}")
+    if interpolation not in _FILTERS:
+        raise ValueError(f"interpolation must be one of {', '.join(_FILTERS)}, not {interpolation!r}")
+    image = _pillow()
+    with image.open(path) as picture:
+        found = picture.convert(_MODES[color_mode][0])
+    if target_size is not None and found.size != (target_size[1], target_size[0]):
+        how = getattr(image.Resampling, interpolation.upper())
+        found = found.resize((target_size[1], target_size[0]), how)
+    return found
 
 
 class ImageDataGenerator:
@@ -92,7 +109,7 @@ class DirectoryIterator:
             raise ValueError(f"flow_from_directory: there is no class_mode {class_mode!r}")
         if interpolation not in _FILTERS:
             raise ValueError(f"flow_from_directory: interpolation must be one of {', '.join(_FILTERS)}")
-        self._image = _pillow()
+        _pillow()
         self.directory = Path(directory)
         self.rescale, self.class_mode, self.color_mode = rescale, class_mode, color_mode
         self.target_size, self.interpolation = (int(target_size[0]), int(target_size[1])), interpolation
@@ -123,6 +140,14 @@ class DirectoryIterator:
         if self.seed is not None:
             np.random.seed(self.seed + self.total_batches_seen)  # noqa: NPY002
         self.total_batches_seen += 1
+
+    def begin_passes(self) -> None:
+        """Before fit, evaluate or predict: Keras looks at two batches, and then begins with a new order."""
+        for _ in range(min(2, len(self))):
+            self._count()
+            if self._order is None:
+                self._draw_order()
+        self._draw_order()
 
     def __getitem__(self, k: int) -> Any:
         if not 0 <= k < len(self):
@@ -165,13 +190,8 @@ class DirectoryIterator:
         return x, labels.astype(np.float32)
 
     def _read(self, path: str) -> Any:
-        with self._image.open(path) as picture:
-            picture = picture.convert(_MODES[self.color_mode][0])
-            height, width = self.target_size
-            if picture.size != (width, height):
-                how = getattr(self._image.Resampling, self.interpolation.upper())
-                picture = picture.resize((width, height), how)
-            x = np.asarray(picture, np.float32).reshape(self.image_shape)
+        picture = opened(path, self.color_mode, self.target_size, self.interpolation)
+        x = np.asarray(picture, np.float32).reshape(self.image_shape)
         return x if self.rescale is None else x * np.float32(self.rescale)
 
 

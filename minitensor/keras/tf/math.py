@@ -17,11 +17,12 @@ import minitensor as mt
 from .tensor import Tensor, divided, lift, lift_two, run, value_of
 
 __all__ = [
-    "abs", "acos", "add", "argmax", "argmin", "asin", "atan", "ceil", "cos", "cosh", "divide", "equal", "erf", "exp",
-    "floor", "greater", "greater_equal", "less", "less_equal", "log", "log1p", "maximum", "minimum", "multiply",
-    "negative", "not_equal", "pow", "reciprocal", "reduce_max", "reduce_mean", "reduce_min", "reduce_prod",
-    "reduce_sum", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "square", "subtract", "tan",
-    "tanh",
+    "abs", "acos", "add", "argmax", "argmin", "asin", "atan", "ceil", "cos", "cosh", "cumsum", "divide", "equal",
+    "erf", "exp", "floor", "greater", "greater_equal", "is_finite", "is_inf", "is_nan", "less", "less_equal", "log",
+    "log1p", "logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply", "negative", "not_equal",
+    "pow", "reciprocal", "reduce_all", "reduce_any", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min",
+    "reduce_prod", "reduce_std", "reduce_sum", "reduce_variance", "round", "rsqrt", "sigmoid", "sign", "sin",
+    "sinh", "softplus", "sqrt", "square", "subtract", "tan", "tanh",
 ]  # fmt: skip
 
 abs = lift(mt.abs)
@@ -63,6 +64,10 @@ multiply = lift_two(operator.mul)
 not_equal = lift_two(mt.ne)
 pow = lift_two(operator.pow)
 subtract = lift_two(operator.sub)
+logical_and = lift_two(mt.logical_and)
+logical_or = lift_two(mt.logical_or)
+logical_not = lift(mt.logical_not)
+is_nan, is_inf, is_finite = lift(mt.isnan), lift(mt.isinf), lift(mt.isfinite)
 
 
 def _reduction(function: Callable[..., Any]) -> Callable[..., Tensor]:
@@ -88,6 +93,47 @@ reduce_mean = _reduction(mt.mean)
 reduce_min = _reduction(mt.amin)
 reduce_prod = _reduction(mt.prod)
 reduce_sum = _reduction(mt.sum)
+
+
+def _variance(x: Any, dim: Any, keepdim: bool) -> Any:
+    return mt.var(x, dim, correction=0, keepdim=keepdim)
+
+
+def _deviation(x: Any, dim: Any, keepdim: bool) -> Any:
+    return mt.std(x, dim, correction=0, keepdim=keepdim)
+
+
+def _at_once(function: Callable[..., Any], name: str) -> Callable[..., Tensor]:
+    """A function of one call over all axes, or over those of `axis`."""
+
+    def reduced(input_tensor: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+        x = value_of(input_tensor)
+        dims = tuple(builtins.range(x.ndim)) if axis is None else axis
+        return run(function, x, tuple(dims) if isinstance(dims, list) else dims, keepdim=keepdims)
+
+    reduced.__doc__ = f"The {name} over all axes, or over those of `axis`."
+    return reduced
+
+
+reduce_variance, reduce_std = _at_once(_variance, "variance"), _at_once(_deviation, "standard deviation")
+reduce_logsumexp = _at_once(mt.logsumexp, "logarithm of the sum of exponentials")
+
+
+def reduce_all(input_tensor: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Whether all are true."""
+    x = value_of(input_tensor)
+    return run(mt.all, x) if axis is None else run(mt.all, x, axis, keepdim=keepdims)
+
+
+def reduce_any(input_tensor: Any, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """Whether one is true."""
+    x = value_of(input_tensor)
+    return run(mt.any, x) if axis is None else run(mt.any, x, axis, keepdim=keepdims)
+
+
+def cumsum(x: Any, axis: int = 0) -> Tensor:
+    """The sums so far along an axis."""
+    return run(mt.cumsum, value_of(x), axis)
 
 
 def argmax(input: Any, axis: int = 0) -> Tensor:

@@ -71,6 +71,27 @@ class GradientTape:
             _switch(closed, False)
         return rebuild(sources, found)
 
+    def jacobian(self, target: Any, sources: Any) -> Any:
+        """The derivatives of each element of target: (*target.shape, *source.shape)."""
+        if self._used and not self._persistent:
+            raise RuntimeError("this GradientTape was used already; GradientTape(persistent=True) serves again")
+        self._used = True
+        given = list(leaves(sources))
+        closed = [leaf for leaf in self._watched if not leaf.requires_grad]
+        _switch(closed, True)
+        try:
+            y = value_of(target)
+            with mt.enable_grad():
+                rows = [self._differentiate([part], given) for part in y.reshape(-1)]
+        finally:
+            _switch(closed, False)
+        found = []
+        for k, source in enumerate(given):
+            parts = [row[k] for row in rows]
+            whole = None if parts[0] is None else run(mt.stack, [part.value for part in parts])
+            found.append(None if whole is None else run(mt.reshape, whole.value, (*y.shape, *source.shape)))
+        return rebuild(sources, found)
+
     def _differentiate(self, targets: list[Any], sources: list[Any]) -> list[Any]:
         targets = [t for t in targets if t.requires_grad]
         held = [s._value for s in sources]

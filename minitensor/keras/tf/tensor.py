@@ -201,6 +201,37 @@ def _indexed(x: Any, index: tuple[Any, ...]) -> Any:
     return out.flip(flipped) if flipped else out
 
 
+def _lines(text: str) -> str:
+    """A text of several lines begins on one of its own."""
+    return "\n" + text if "\n" in text else text
+
+
+class TensorShape(tuple[int, ...]):
+    """The sizes of the axes: a tuple that shows itself as TensorFlow's.
+
+    >>> from minitensor.keras import tf
+    >>> tf.zeros((2, 3)).shape, str(tf.zeros((2, 3)).shape)
+    (TensorShape([2, 3]), '(2, 3)')
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"TensorShape([{', '.join(map(str, self))}])"
+
+    def __str__(self) -> str:
+        return tuple.__repr__(self)
+
+    @property
+    def rank(self) -> int:
+        """The number of axes."""
+        return len(self)
+
+    def as_list(self) -> list[int]:
+        """The sizes in a list."""
+        return list(self)
+
+
 class Tensor:
     """An array of numbers, as TensorFlow has it: not changed once it is made.
 
@@ -224,9 +255,9 @@ class Tensor:
         return self._value
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> TensorShape:
         """The sizes of the axes."""
-        return tuple(self.value.array.shape)
+        return TensorShape(self.value.array.shape)
 
     @property
     def ndim(self) -> int:
@@ -272,12 +303,13 @@ class Tensor:
         return format(self.numpy(), spec) if spec else str(self)
 
     def __str__(self) -> str:
-        text = str(self.numpy())
-        return f"tf.Tensor({chr(10) * (self.ndim > 1)}{text}, shape={self.shape}, dtype={self.dtype.name})"
+        return f"tf.Tensor({_lines(str(self.numpy()))}, shape={self.shape}, dtype={self.value.array.dtype.name})"
+
+    def _text(self) -> str:
+        return _lines(repr(np.asarray(self)) if self.ndim else str(self.value.item()))
 
     def _content(self) -> str:
-        text = repr(np.asarray(self)) if self.ndim else str(self.value.item())
-        return f"dtype={self.dtype.name}, numpy={chr(10) * (self.ndim > 1)}{text}"
+        return f"dtype={self.value.array.dtype.name}, numpy={self._text()}"
 
     def __repr__(self) -> str:
         return f"<tf.Tensor: shape={self.shape}, {self._content()}>"
@@ -324,12 +356,20 @@ class Variable(Tensor):
     def __init__(
         self, initial_value: Any, trainable: bool = True, name: str = "Variable", dtype: Any = None, axes: Any = None
     ) -> None:
+        self.path = ""  # of a weight: the model's, the layer's and its own name
         if isinstance(initial_value, mt.nn.Parameter):
             super().__init__(initial_value)
+            self.path = name
         else:
             super().__init__(wrap(np.array(array_of(initial_value, dtype))))
             self._value.requires_grad = trainable and self._value.array.dtype.kind == "f"
-        self.name, self.trainable, self.axes = name, trainable, axes
+        self.name, self.trainable, self.axes = name if self.path else f"{name}:0", trainable, axes
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements; of a layer's weight its name alone."""
+        name = self._value.array.dtype.name
+        return name if self.path else DType(name)
 
     @property
     def value(self) -> Any:
@@ -378,4 +418,7 @@ class Variable(Tensor):
         return repr(self)
 
     def __repr__(self) -> str:
-        return f"<tf.Variable '{self.name}:0' shape={self.shape} {self._content()}>"
+        if self.path:
+            name = self._value.array.dtype.name
+            return f"<Variable path={self.path}, shape={self.shape}, dtype={name}, value={np.asarray(self)}>"
+        return f"<tf.Variable '{self.name}' shape={self.shape} {self._content()}>"

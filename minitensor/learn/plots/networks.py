@@ -152,15 +152,38 @@ def embedding(
         name = classes[k] if k < len(classes) else f"class {k}"
         how = {"marker": MARKERS[k % len(MARKERS)], "color": COLOURS[k % len(COLOURS)], "s": 30 if len(v) < 500 else 8}
         axes.scatter(*v[t == k].T, label=name if labels is not None else None, alpha=0.85, **how)
-    for (a, b), word in zip(v, words, strict=False):
-        axes.annotate(word, (a, b), (4, 4), textcoords="offset points", fontsize=9)
     if labels is not None:
         axes.legend(framealpha=0.9, fontsize=9, ncols=2 if len(np.unique(t)) > 8 else 1)
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.margins(0.12)
+    if words:
+        _write(axes, v, words)
     axes.grid(alpha=0.3)
     bare(axes)
     return axes
+
+
+_SIDES = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0), (1, 3), (1, -3), (-1, 3), (-1, -3)]
+
+
+def _write(axes: Any, points: Any, words: Sequence[str]) -> None:
+    """Each word beside its point: on the first of its sides where there is no other word, and no other point."""
+    at = axes.transData.transform(points) * 72 / axes.figure.dpi  # in points, as font sizes are
+    taken = [(x - 3, y - 3, x + 3, y + 3) for x, y in at]
+    for place, (x, y), word in zip(points, at, words, strict=True):
+        wide, high, found = 5.3 * len(word), 10.0, []
+        for dx, dy in _SIDES:
+            left, low = x + 5 * dx - wide * (1 - dx) / 2, y + 4 * dy - high * (1 - max(-1, min(dy, 1))) / 2
+            box = (left, low, left + wide, low + high)
+            found.append((sum(_meet(box, other) for other in taken), box))
+        box = min(found, key=lambda pair: pair[0])[1]
+        taken.append(box)
+        centre = ((box[0] + box[2]) / 2 - x, (box[1] + box[3]) / 2 - y)
+        axes.annotate(word, place, centre, textcoords="offset points", fontsize=9, ha="center", va="center")
+
+
+def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def filters(weight: Any, shape: tuple[int, ...] | None = None, title: str = "", limit: int = 64) -> Any:

@@ -12,12 +12,15 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from .. import optim
-from ..autograd import no_grad
-from ..optim.optimizer import sqrt
-from .tf.tensor import Tensor, Variable
+from ... import optim
+from ...autograd import no_grad
+from ...nn.utils import clip_grad_norm_, clip_grad_value_
+from ...optim.optimizer import sqrt
+from ..layers.base import default_name
+from ..tf.tensor import Tensor, Variable
+from . import schedules
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "Optimizer", "RMSprop"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "Optimizer", "RMSprop", "schedules"]
 
 
 class Optimizer:
@@ -28,16 +31,30 @@ class Optimizer:
 
     slots = 0  # how many numbers are kept for each weight
 
-    def __init__(self, learning_rate: Any, name: str | None = None, **others: Any) -> None:
+    def __init__(
+        self,
+        learning_rate: Any,
+        name: str | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        **others: Any,
+    ) -> None:
         if "decay" in others:
             del others["decay"]
             warnings.warn("Argument `decay` is no longer supported and will be ignored.", stacklevel=3)
+        self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
+        self.global_clipnorm = global_clipnorm
+        self._schedule = learning_rate if isinstance(learning_rate, schedules.LearningRateSchedule) else None
+        learning_rate = learning_rate if self._schedule is None else self._schedule(0)
         if others:
             raise ValueError(f"Argument(s) not recognized: {others}")
-        self.name = name or type(self).__name__
+        self.name = name or default_name(type(self).__name__)
         self._learning_rate = Variable(float(learning_rate), trainable=False, name="learning_rate", dtype="float32")
         self.iterations = 0
         self.engine: Any = None
+        self.restored = False
         self._count = 0
 
     @property
@@ -51,8 +68,8 @@ class Optimizer:
 
     @property
     def built(self) -> bool:
-        """Whether it was used."""
-        return self.engine is not None
+        """Whether it was used, or read from a file."""
+        return self.engine is not None or self.restored
 
     def _make(self, parameters: list[Any]) -> Any:
         raise NotImplementedError
@@ -76,11 +93,28 @@ class Optimizer:
 
     def step(self) -> None:
         """Changes the weights by their gradients."""
+        if self._schedule is not None:
+            self._learning_rate.assign(self._schedule(self.iterations))
         rate = float(self._learning_rate.leaf.array)
+        self._clip([p for group in self.engine.param_groups for p in group["params"] if p.grad is not None], rate)
         self.iterations += 1
         for group in self.engine.param_groups:
             self._rate(group, rate)
         self.engine.step()
+
+    def _clip(self, parameters: list[Any], rate: float) -> None:
+        """What is done before a step: gradients cut to a size, weights made smaller."""
+        with no_grad():
+            if self.clipnorm is not None:
+                for p in parameters:
+                    clip_grad_norm_([p], self.clipnorm)
+            if self.global_clipnorm is not None:
+                clip_grad_norm_(parameters, self.global_clipnorm)
+            if self.clipvalue is not None:
+                clip_grad_value_(parameters, self.clipvalue)
+            if self.weight_decay:
+                for p in parameters:
+                    p.mul_(1 - rate * self.weight_decay)
 
     def zero_grad(self) -> None:
         """Drops the gradients."""
@@ -165,14 +199,16 @@ class Adam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        amsgrad: bool = False,
         name: str | None = None,
         **others: Any,
     ) -> None:
         super().__init__(learning_rate, name, **others)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
+        self.amsgrad = bool(amsgrad)
 
     def _make(self, parameters: list[Any]) -> Any:
-        return optim.Adam(parameters, betas=(self.beta_1, self.beta_2))
+        return optim.Adam(parameters, betas=(self.beta_1, self.beta_2), amsgrad=self.amsgrad)
 
     def _rate(self, group: dict[str, Any], rate: float) -> None:
         super()._rate(group, rate)
@@ -183,9 +219,42 @@ class Adam(Optimizer):
         return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
 
+class AdamW(Adam):
+    """Adam, with the weights made smaller by rate times `weight_decay` before each step."""
+
+    def __init__(self, learning_rate: Any = 0.001, weight_decay: float = 0.004, **others: Any) -> None:
+        super().__init__(learning_rate, weight_decay=weight_decay, **others)
+
+
+class Nadam(Adam):
+    """Adam with Nesterov's momentum, which grows as beta_1 (1 - 0.96^t / 2).
+
+    Source: T. Dozat, "Incorporating Nesterov momentum into Adam" (2016).
+    """
+
+    def _make(self, parameters: list[Any]) -> Any:
+        return optim.NAdam(parameters, betas=(self.beta_1, self.beta_2), eps=self.epsilon, momentum_decay=1.0)
+
+    def _rate(self, group: dict[str, Any], rate: float) -> None:
+        group["lr"] = rate
+
+
+class Adamax(Adam):
+    """Adam by the largest gradients: u = max(beta_2 u, |g|);  w -= lr / (1 - beta_1^t) m / (u + epsilon)."""
+
+    def _make(self, parameters: list[Any]) -> Any:
+        return optim.Adamax(parameters, betas=(self.beta_1, self.beta_2), eps=self.epsilon)
+
+    def _rate(self, group: dict[str, Any], rate: float) -> None:
+        group["lr"] = rate
+
+
 class _RMSprop(optim.RMSprop):
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         s["square_avg"] = v = group["alpha"] * s["square_avg"] + (1 - group["alpha"]) * g * g
+        if group["centered"]:
+            s["grad_avg"] = mean = group["alpha"] * s["grad_avg"] + (1 - group["alpha"]) * g
+            v = v - mean * mean
         step = group["lr"] * g / sqrt(v + group["eps"])
         if group["momentum"] > 0:
             s["momentum_buffer"] = step = group["momentum"] * s["momentum_buffer"] + step
@@ -206,15 +275,23 @@ class RMSprop(Optimizer):
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
+        centered: bool = False,
         name: str | None = None,
         **others: Any,
     ) -> None:
         super().__init__(learning_rate, name, **others)
         self.rho, self.momentum, self.epsilon = float(rho), float(momentum), float(epsilon)
-        self.slots = 1 + (momentum > 0)
+        self.centered = bool(centered)
+        self.slots = 1 + (momentum > 0) + centered
 
     def _make(self, parameters: list[Any]) -> Any:
-        return _RMSprop(parameters, alpha=self.rho, eps=self.epsilon, momentum=self.momentum)
+        how: dict[str, Any] = {
+            "alpha": self.rho,
+            "eps": self.epsilon,
+            "momentum": self.momentum,
+            "centered": self.centered,
+        }
+        return _RMSprop(parameters, **how)
 
     def get_config(self) -> dict[str, Any]:
         """With the mean's weight."""
@@ -287,15 +364,15 @@ class Adadelta(Optimizer):
         return {**super().get_config(), "rho": self.rho, "epsilon": self.epsilon}
 
 
-_CLASSES = {cls.__name__.lower(): cls for cls in (SGD, Adam, RMSprop, Adagrad, Adadelta)}
+_CLASSES = {cls.__name__.lower(): cls for cls in (SGD, Adam, AdamW, Adamax, Nadam, RMSprop, Adagrad, Adadelta)}
 
 
 def get(identifier: Any) -> Optimizer:
     """A new optimizer of that name, with its defaults; an optimizer is itself.
 
     >>> from minitensor.keras import optimizers
-    >>> optimizers.get("adam").name
-    'Adam'
+    >>> optimizers.get("adam").beta_1
+    0.9
     """
     if isinstance(identifier, Optimizer):
         return identifier
