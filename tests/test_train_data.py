@@ -132,6 +132,8 @@ def test_pictures_in_folders_are_learnt_and_never_all_in_memory(tmp_path: Path, 
         image.new("RGB", (9, 9), name).save(tmp_path / f"both/test/{name}/a.jpg")
     assert main(["train", "both", "--epochs", "1", "--model", "linear"]) == 0
     assert "20 pictures to learn from, 2 held back (the folder test)" in capsys.readouterr().out
+    labels = data.source_of("both").load(0).train.labels.tolist()
+    assert set(labels[:8]) == {0, 1}  # not class after class: what a first layer begins with is of all
     (tmp_path / "both/test/blue").rename(tmp_path / "both/test/green")
     assert main(["train", "both", "--epochs", "1"]) == 1
     assert "train has the classes ['blue', 'red'], test ['green', 'red']" in capsys.readouterr().err

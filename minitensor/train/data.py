@@ -128,18 +128,23 @@ def _photos(path: Path) -> Callable[[int], Split]:
                 train, test = ImageFolder(path / "train", size=SIDE), ImageFolder(path / "test", size=SIDE)
                 if train.classes != test.classes:
                     raise RunError(f"{path}: train has the classes {train.classes}, test {test.classes}")
-                return Split(
-                    Photos(train, np.arange(len(train))), Photos(test, np.arange(len(test))), "the folder test"
-                )
-            whole = ImageFolder(path, size=SIDE)
+                order = Generator().manual_seed(seed).randperm(len(train))  # the first of them are of all classes
+                parts = [Photos(train, order), Photos(test, np.arange(len(test)))]
+                held_back = "the folder test"
+            else:
+                whole = ImageFolder(path, size=SIDE)
+                parts = [Photos(whole, part) for part in _halves(whole, seed)]
+                held_back = "the fifth held back"
         except FileNotFoundError as error:
             raise RunError(f"{error}; a folder of pictures has a folder for each class") from None
-        if len(whole.classes) < 2 or len(whole) < 5:
+        learn, rest = parts
+        classes = len(learn.classes)
+        if classes < 2 or not len(learn):
             raise RunError(
-                f"{path} has {len(whole)} pictures in {len(whole.classes)} class: there is nothing to tell apart"
+                f"{path} has {len(learn) + len(rest)} pictures in {classes} class{'es' * (classes > 1)}: "
+                "there is nothing to tell apart"
             )
-        learn, rest = (Photos(whole, part) for part in _halves(whole, seed))
-        return Split(learn, rest, "the fifth held back")
+        return Split(learn, rest, held_back)
 
     return load
 

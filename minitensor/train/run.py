@@ -27,7 +27,7 @@ __all__ = ["CHECKPOINT", "PREVIOUS", "Run", "RunError", "Settings", "begin", "re
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "previous.safetensors"  # the checkpoint of the run that was in the folder before
-SEEN_BEFORE = 2000  # pictures from which the axes of a whitening are read
+SEEN_BEFORE = 2000 * 32 * 32  # pixels, of 2,000 pictures at most, from which the axes of a whitening are read
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,9 @@ class Run:
         """Before the first step: the layers that begin with what the pictures are."""
         for layer in self.model.modules():
             if isinstance(layer, Whitening):
-                layer.adapt(next(iter(DataLoader(self.split.train, SEEN_BEFORE)))[0])
+                _, rows, columns = self.split.shape
+                count = min(2000, max(1, SEEN_BEFORE // (rows * columns)))
+                layer.adapt(next(iter(DataLoader(self.split.train, count)))[0])
 
     @property
     def checkpoint(self) -> Path:
