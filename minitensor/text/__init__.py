@@ -1,6 +1,7 @@
 """Text for networks: tokens, words and their counts, and the choice of the next token.
 
 BPE, learn_merges                   byte pair encoding (bpe.py)
+WordPiece                           the longest pieces of a vocabulary (wordpiece.py)
 words, Vocabulary, bag_of_words     words and their numbers, texts as 0/1 vectors
 ngrams, cooccurrence                which word follows which
 probabilities, sample               from a model's logits to the next token
@@ -20,11 +21,13 @@ from ..dtypes import bool_
 from ..ops.embedding import one_hot
 from ..random import multinomial
 from .bpe import BPE, Merge, learn_merges
+from .wordpiece import WordPiece
 
 __all__ = [
     "BPE",
     "Merge",
     "Vocabulary",
+    "WordPiece",
     "bag_of_words",
     "cooccurrence",
     "learn_merges",
