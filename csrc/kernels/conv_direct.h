@@ -69,41 +69,62 @@ inline void clear(T* to, int64_t n) {
   for (int64_t j = 0; j < n; j += kLanes<T>) store_n(to + j, Vec<T>{}, min(kLanes<T>, n - j));
 }
 
+// Rows of phase b, and of b + 1 where two are made of the same loads. STEP is the stride; what is
+// longer than 2 has no loads of whole vectors.
+template <int STEP, int PHASES, class T>
+void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, int64_t channels, const Image& s,
+                  int64_t b) {
+  constexpr int L = kLanes<T>;
+  const int64_t length = s.h.length, step = s.h.stride, right = s.h.place(b, 0);
+  const int64_t image = s.v.size * s.h.size, apart = s.v.length * length;
+  const int64_t after = (length + L) * step;  // whole vectors reach
+  const Span one(length, step, right, s.h.size), other(length, step, right + 1, s.h.size);
+  for (int64_t c = from; c < end; ++c)
+    for (int64_t a = 0; a < s.v.phases; ++a) {
+      T* out = to + c * s.plane() + (a * s.h.phases + b) * apart;
+      int64_t row = s.v.place(a, 0);
+      for (int64_t i = 0; i < s.v.length; ++i, row += s.v.stride, out += length) {
+        const int64_t at = c * image + row * s.h.size + right;
+        const auto each = [&](const auto& f) {
+          f(Int<0>{}, one, out);
+          if constexpr (PHASES == 2) f(Int<1>{}, other, out + apart);
+        };
+        if (row < 0 || row >= s.v.size) {
+          each([&](auto, const Span&, T* to) { clear(to, length); });
+        } else if (STEP <= 2 && at >= 0 && at + after <= channels * image) {
+          for (int64_t j = 0; j < length; j += L) {
+            const T* in = x + at + j * STEP;
+            const Vec<T> low = load(in), high = STEP == 1 ? low : load(in + L);
+            const int lanes = min(L, length - j);
+            each([&](auto phase, const Span& js, T* to) {
+              const Vec<T> v = STEP == 1 ? low : every_other<T>(low, high, phase);
+              const Mask<T> inside = first_lanes<T>(js.end - j) & ~first_lanes<T>(js.begin - j);
+              store_n(to + j, select<T>(inside, v, Vec<T>{}), lanes);
+            });
+          }
+        } else {
+          each([&](auto phase, const Span& js, T* to) {
+            for (int64_t j = js.begin; j < js.end; ++j) to[j] = x[at + phase + j * step];
+            clear(to, js.begin);
+            clear(to + js.end, length - js.end);
+          });
+        }
+      }
+    }
+}
+
 template <class T>
 void lay_out(T* to, const T* x, int64_t channels, const Image& s) {
-  constexpr int L = kLanes<T>;
-  const int64_t length = s.h.length, step = s.h.stride, plane = s.plane();
-  const int64_t image = s.v.size * s.h.size, after = (length + L) * step;  // whole vectors reach
+  const int64_t step = s.h.stride, phases = s.h.phases, plane = s.plane();
   for_ranges(channels, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
-    for (int64_t b = 0; b < s.h.phases; ++b) {
-      const int64_t right = s.h.place(b, 0);
-      const Span js(length, step, right, s.h.size);
-      for (int64_t c = from; c < end; ++c)
-        for (int64_t a = 0; a < s.v.phases; ++a) {
-          T* out = to + c * plane + (a * s.h.phases + b) * s.v.length * length;
-          int64_t row = s.v.place(a, 0);
-          for (int64_t i = 0; i < s.v.length; ++i, row += s.v.stride, out += length) {
-            if (row < 0 || row >= s.v.size) {
-              clear(out, length);
-              continue;
-            }
-            const int64_t at = c * image + row * s.h.size + right;
-            if (step <= 2 && at >= 0 && at + after <= channels * image) {
-              const T* in = x + at;
-              for (int64_t j = 0; j < length; j += L) {
-                const Vec<T> v = step == 1
-                                     ? load(in + j)
-                                     : every_other<T>(load(in + 2 * j), load(in + 2 * j + L), 0);
-                const Mask<T> inside = first_lanes<T>(js.end - j) & ~first_lanes<T>(js.begin - j);
-                store_n(out + j, select<T>(inside, v, Vec<T>{}), min(L, length - j));
-              }
-            } else {
-              for (int64_t j = js.begin; j < js.end; ++j) out[j] = x[at + j * step];
-              clear(out, js.begin);
-              clear(out + js.end, length - js.end);
-            }
-          }
-        }
+    if (step == 2 && phases == 2) return lay_out_rows<2, 2>(to, x, from, end, channels, s, 0);
+    for (int64_t b = 0; b < phases; ++b) {
+      if (step == 1)
+        lay_out_rows<1, 1>(to, x, from, end, channels, s, b);
+      else if (step == 2)
+        lay_out_rows<2, 1>(to, x, from, end, channels, s, b);
+      else
+        lay_out_rows<3, 1>(to, x, from, end, channels, s, b);
     }
   });
   std::memset(to + channels * plane, 0, kSlack<T> * sizeof(T));
