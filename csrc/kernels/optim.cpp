@@ -2,6 +2,7 @@
 #include "../kernels.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "ahead.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -16,6 +17,13 @@ inline void for_vectors(int64_t n, const F& f) {
     for (; i + kLanes<T> <= end; i += kLanes<T>) f(i, kLanes<T>);
     if (i < end) f(i, static_cast<int>(end - i));
   });
+}
+
+// Asks for what comes next of the arrays that a step changes; any may be null.
+template <class T, class... More>
+inline void go_on(int64_t i, const T* p, const More*... more) {
+  if (p != nullptr) will_write(p + i, kLanes<T>);
+  if constexpr (sizeof...(More) > 0) go_on(i, more...);
 }
 
 template <class T>
@@ -34,6 +42,7 @@ void sgd_step(T* p, T* b, const T* g, int64_t n, const SgdStep& s) {
   const T lr = s.lr, momentum = s.momentum, kept = 1 - s.dampening, decay = s.weight_decay,
           sign = s.maximize ? -1 : 1;
   for_vectors<T>(n, [&](int64_t i, int rest) {
+    go_on(i, p, b);
     const Vec<T> x = take(p, i, rest);
     Vec<T> d = take(g, i, rest) * sign + x * decay;
     if (b != nullptr) {
@@ -55,6 +64,7 @@ void adam_step(T* p, T* m, T* v, T* largest, const T* g, int64_t n, const AdamSt
   const T shrink = s.decoupled ? 1 - s.lr * s.weight_decay : 1;
   const T step = s.lr / s.correction1, scale = 1 / __builtin_sqrt(s.correction2);
   for_vectors<T>(n, [&](int64_t i, int rest) {
+    go_on(i, p, m, v, largest);
     const Vec<T> x = take(p, i, rest), d = take(g, i, rest) * sign + x * decay;
     const Vec<T> mean = take(m, i, rest) * beta1 + d * rest1;
     Vec<T> square = take(v, i, rest) * beta2 + d * d * rest2;

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from .. import creation, dtypes
 from ..errors import ShapeError
 from ..ops.common import shape_of
@@ -114,24 +116,33 @@ class _BatchNorm(_Statistics):
         """Keeps the shape; in training, also updates the running mean and variance."""
         if not self._fits(len(shape_of(input))):
             raise ShapeError(f"{self._get_name()}: expected {self._shapes}, got {tuple(shape_of(input))}")
-        share = 0.0 if self.momentum is None else self.momentum
-        update = self.training and self.num_batches_tracked is not None
-        if update:
-            seen = self.get_buffer("num_batches_tracked")
-            seen.add_(1)
-            if self.momentum is None:  # the plain mean over all batches
-                share = 1.0 / seen.item()
+        share, seen = self.momentum, self.num_batches_tracked
+        update = self.training and seen is not None
+        if seen is not None and update:
+            _count(seen)
+        if share is None:  # the plain mean over all batches
+            share = 1.0 / seen.item() if seen is not None and update else 0.0
         kept = update or not self.training
+        mean = self.running_mean
         return F.batch_norm(
             input,
-            self.running_mean if kept else None,
+            mean if kept else None,
             self.running_var if kept else None,
             self.weight,
             self.bias,
-            self.training or self.running_mean is None,
+            self.training or mean is None,
             share,
             self.eps,
         )
+
+
+def _count(seen: Any) -> None:
+    """Adds 1, outside the graph, where no transformation is under way."""
+    if seen.layer is None:
+        np.add(seen.array, 1, out=seen.array)
+        seen.version.bump()
+    else:
+        seen.add_(1)
 
 
 class BatchNorm1d(_BatchNorm):

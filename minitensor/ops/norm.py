@@ -206,7 +206,7 @@ LAYER_NORM = Op(
 def _update(running: Array | None, now: Array, momentum: float) -> None:
     if running is not None:
         running *= 1 - momentum
-        running += momentum * now
+        running += now * momentum
 
 
 def _batch_norm_reference(
@@ -769,23 +769,30 @@ def batch_norm(
     """
     name = "batch_norm"
     need_float(name, input)
-    shape = shape_of(input)
+    x = array_of(input)
+    shape = x.shape
     if shape == (0,):
         return mul(input, 1.0)
     if len(shape) < 2:
         raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
-    _check_like(name, "weight", weight, input, shape[1:2])
-    _check_like(name, "bias", bias, input, shape[1:2])
-    for what, running in (("running_mean", running_mean), ("running_var", running_var)):
-        if running is None and not training:
-            raise ShapeError(f"{name}: without training, {what} must be given")
-        _check_like(name, what, running, input, shape[1:2])
-    if not array_of(input).size:
+    for what, value in (
+        ("weight", weight),
+        ("bias", bias),
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+    ):
+        if value is None:
+            if not training and what.startswith("running"):
+                raise ShapeError(f"{name}: without training, {what} must be given")
+            continue
+        a = array_of(value)
+        if a.dtype is not x.dtype or a.shape != shape[1:2]:
+            _check_like(name, what, value, input, shape[1:2])
+    if not x.size:
         return _affine(input, weight, bias)
     if not training:
         return apply(BATCH_NORM_FIXED, input, running_mean, running_var, weight, bias, eps=float(eps))
-    over = _over(input)
-    if _rows(raw(input), over) == 1:
+    if x.size == shape[1]:
         raise ShapeError(f"{name}: training needs more than one value for each channel, got an input of shape {shape}")
     y = apply(
         BATCH_NORM,
@@ -794,7 +801,7 @@ def batch_norm(
         bias,
         running_mean,
         running_var,
-        axes=over,
+        axes=(0, *range(2, len(shape))),
         eps=float(eps),
         momentum=float(momentum),
     )
