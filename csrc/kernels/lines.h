@@ -141,10 +141,18 @@ void for_lines(bool threads, int64_t outer, int64_t n, int64_t inner, const F& f
 // The first n lanes of v, the others 0.
 template <class T>
 inline Vec<T> first(Vec<T> v, int n) {
-  Vec<T> out{};
-  if (n >= kLanes<T>) return v;
-  std::memcpy(&out, &v, n * sizeof(T));
-  return out;
+  Mask<T> lane{};
+  for (int i = 0; i < kLanes<T>; ++i) lane[i] = i;
+  return select<T>(lane < Mask<T>{} + n, v, Vec<T>{});
+}
+
+// e^x for x <= 0 or NaN, and 0 where that is no normal number: to make the small ones takes 20
+// times as long, and -inf is common: a score that is hidden, the lanes after the end of a row.
+template <class T>
+inline Vec<T> exp_normal(Vec<T> x) {
+  const Mask<T> none = x < T(sizeof(T) == 4 ? -87 : -708);
+  const Exponential<T> e(select<T>(none, Vec<T>{}, x));
+  return select<T>(none, Vec<T>{}, e.scale(e.minus_one + 1));
 }
 
 // The largest, for which a NaN counts as nothing: what is computed from it and the NaN is NaN
@@ -166,7 +174,7 @@ inline Vec<T> sum_exp(const Line& line, const T* x, Vec<T> m) {
   const T low = -__builtin_inf();
   Vec<T> total{};
   line.each(
-      [&](int64_t j, int count) { total += exp_negative<T>(load_n<T>(x + j, count, low) - m); });
+      [&](int64_t j, int count) { total += exp_normal<T>(load_n<T>(x + j, count, low) - m); });
   return line.sum(total);
 }
 

@@ -91,7 +91,7 @@ void cross_entropy_vjp(T* dx, const T* g, const T* x, const T* lse, const T* tot
       scale = splat<T>(scale[0]), q_sum = splat<T>(q_sum[0]), log_sum = splat<T>(log_sum[0]);
     }
     line.each([&](int64_t j, int count) {
-      Vec<T> d = q_sum * exp<T>(load_n<T>(x + at + j, count) - log_sum);
+      Vec<T> d = q_sum * exp_normal<T>(load_n<T>(x + at + j, count) - log_sum);
       if (q.smooth()) d -= q.others(j, count, inner);
       store_n<T>(dx + at + j, select<T>(counts, scale * d, Vec<T>{}), count);
     });
@@ -99,7 +99,7 @@ void cross_entropy_vjp(T* dx, const T* g, const T* x, const T* lse, const T* tot
       const int64_t t = target[row + i], j = at + i + t * inner;
       if (t == ignored) continue;
       const T q_t = q.target(t) + (q.smooth() ? q.elsewhere * q.of(t) : T(0));
-      dx[j] = scale[i] * (q_sum[i] * exp<T>(splat<T>(x[j] - log_sum[i]))[0] - q_t);
+      dx[j] = scale[i] * (q_sum[i] * exp_normal<T>(splat<T>(x[j] - log_sum[i]))[0] - q_t);
     }
   });
 }

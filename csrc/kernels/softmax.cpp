@@ -58,7 +58,7 @@ void softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t i
     const Vec<T> m = largest<T>(line, from);
     Vec<T> total{};
     line.each([&](int64_t j, int count) {
-      const Vec<T> e = exp_negative<T>(load_n<T>(from + j, count, low) - m);
+      const Vec<T> e = exp_normal<T>(load_n<T>(from + j, count, low) - m);
       total += e;
       store_n<T>(to + j, e, count);
     });
@@ -155,7 +155,7 @@ void log_vjp_of(bool threads, T* dx, const T* g, const T* y, int64_t outer, int6
     line.each([&](int64_t j, int count) { total += load_n<T>(g + at + j, count); });
     const Vec<T> sum = line.sum(total);
     line.each([&](int64_t j, int count) {
-      const Vec<T> p = exp<T>(load_n<T>(y + at + j, count));
+      const Vec<T> p = exp_normal<T>(load_n<T>(y + at + j, count));
       store_n<T>(dx + at + j, load_n<T>(g + at + j, count) - p * sum, count);
     });
   });
