@@ -243,18 +243,32 @@ inline T exponentials(T* p, int64_t width, T m) {
   return sum<T>(total);
 }
 
+// What `some_queries` works in: got once for many heads, since all threads get it from one place.
+template <class T>
+struct QueryRoom {
+  int64_t rows;  // of queries at most
+  Scratch<T> keys_t, values, left, p, state;
+  QueryRoom(const Sizes& s, int64_t rows)
+      : rows(rows),
+        keys_t(padded<T>(min(s.s, kKeys)) * s.e),
+        values(min(s.s, kKeys) * padded<T>(s.v)),
+        left(kPackRows<T> * s.e),
+        p(kTileRows * kRow),
+        state(2 * rows) {}
+};
+
 // The queries begin .. end of one head.
 template <class T>
-void some_queries(const Sizes& s, Matrix<T> y, T* lse, Matrix<const T> q, Matrix<const T> k,
-                  Matrix<const T> v, Matrix<const T> mask, int64_t begin, int64_t end) {
+void some_queries(const Sizes& s, const QueryRoom<T>& room, Matrix<T> y, T* lse, Matrix<const T> q,
+                  Matrix<const T> k, Matrix<const T> v, Matrix<const T> mask, int64_t begin,
+                  int64_t end) {
   constexpr int W = kTileCols<T>;
-  const int64_t keys = seen(s, end - 1), most = min(keys, kKeys);
+  const int64_t keys = seen(s, end - 1);
   const int64_t tiles = ceil_div(end - begin, tile_rows(!s.causal || finite(v, keys, s.v)));
   const T scale = static_cast<T>(s.scale);
   const bool several = keys > kKeys;
-  Scratch<T> keys_t(padded<T>(most) * s.e), values(most * padded<T>(s.v));
-  Scratch<T> left(kPackRows<T> * s.e), p(kTileRows * kRow), state(2 * (end - begin));
-  T *m = state.p, *total = state.p + (end - begin);  // of each row so far
+  const Scratch<T>&keys_t = room.keys_t, &values = room.values, &left = room.left, &p = room.p;
+  T *m = room.state.p, *total = room.state.p + room.rows;  // of each row so far
   for (int64_t i = 0; i < end - begin; ++i) m[i] = -INFINITY, total[i] = 0;
   for (int64_t first = 0; first < keys || first == 0; first += kKeys) {
     const int64_t count = min(kKeys, keys - first);
@@ -312,9 +326,10 @@ void attention(bool threads, T* y, T* lse, const T* q, const T* k, const T* v, c
   const int64_t work = max(1, ceil_div(s.l, parts) * s.s * (s.e + s.v));
   const int64_t chunks = s.count * parts;
   for_ranges(chunks, threads ? ceil_div(kChunkWork, work) : chunks, [&](int64_t from, int64_t to) {
+    const QueryRoom<T> room(s, ceil_div(s.l, parts));
     for (int64_t chunk = from; chunk < to; ++chunk) {
       const int64_t index = chunk / parts, part = parts - 1 - chunk % parts;  // the long ones first
-      some_queries<T>(s, head(s, Sizes::kY, y, index), lse + index * s.l,
+      some_queries<T>(s, room, head(s, Sizes::kY, y, index), lse + index * s.l,
                       head(s, Sizes::kQ, q, index), head(s, Sizes::kK, k, index),
                       head(s, Sizes::kV, v, index), head(s, Sizes::kMask, mask, index),
                       cut(s.l, parts, part), cut(s.l, parts, part + 1));
@@ -358,22 +373,34 @@ void clear(Matrix<T> x, int64_t rows, int64_t width) {
   }
 }
 
+template <class T>
+struct KeyRoom {
+  Scratch<T> keys_t, keys, values_t, ups, asks, left, p, d;
+  explicit KeyRoom(const Sizes& s) : KeyRoom(s, min(s.s, kKeys), min(s.l, kQueries)) {}
+  KeyRoom(const Sizes& s, int64_t most, int64_t queries)
+      : keys_t(padded<T>(most) * s.e),
+        keys(most * padded<T>(s.e)),
+        values_t(padded<T>(most) * s.v),
+        ups(queries * padded<T>(s.v)),
+        asks(queries * padded<T>(s.e)),
+        left(kPackRows<T> * max(s.e, s.v)),
+        p(queries * kRow),
+        d(queries * kRow) {}
+};
+
 // forward was y = p v / sum p:  delta = <g, y> of each row,  p = exp(x - lse),
 // dv = p^T g,  ds = scale p (g v^T - delta),  dq = ds k,  dk = ds^T q;  for the keys begin .. end
 // of one head, whose part of dq is added.
 template <class T>
-void some_keys(const Sizes& s, Matrix<T> dq, Matrix<T> dk, Matrix<T> dv, Matrix<const T> g,
-               Matrix<const T> q, Matrix<const T> k, Matrix<const T> v, Matrix<const T> mask,
-               const T* delta, const T* lse, int64_t begin, int64_t end) {
+void some_keys(const Sizes& s, const KeyRoom<T>& room, Matrix<T> dq, Matrix<T> dk, Matrix<T> dv,
+               Matrix<const T> g, Matrix<const T> q, Matrix<const T> k, Matrix<const T> v,
+               Matrix<const T> mask, const T* delta, const T* lse, int64_t begin, int64_t end) {
   constexpr int W = kTileCols<T>;
-  const int64_t most = min(end - begin, kKeys), queries = min(s.l, kQueries);
   const int64_t R = tile_rows(!s.causal || (finite(k.at(begin, 0), end - begin, s.e) &&
                                             finite(q, s.l, s.e) && finite(g, s.l, s.v)));
   const T scale = static_cast<T>(s.scale);
-  Scratch<T> keys_t(padded<T>(most) * s.e), keys(most * padded<T>(s.e));
-  Scratch<T> values_t(padded<T>(most) * s.v);
-  Scratch<T> ups(queries * padded<T>(s.v)), asks(queries * padded<T>(s.e));
-  Scratch<T> left(kPackRows<T> * max(s.e, s.v)), p(queries * kRow), d(queries * kRow);
+  const Scratch<T>&keys_t = room.keys_t, &keys = room.keys, &values_t = room.values_t;
+  const Scratch<T>&ups = room.ups, &asks = room.asks, &left = room.left, &p = room.p, &d = room.d;
   if (begin == end) clear(dq, s.l, s.e);
   for (int64_t first = begin; first < end; first += kKeys) {
     const int64_t block = min(kKeys, end - first);
@@ -460,11 +487,12 @@ void vjp(T* dq, T* dk, T* dv, const T* g, const T* q, const T* k, const T* v, co
     }
   });
   for_ranges(s.count * parts, ceil_div(kChunkWork, work), [&](int64_t from, int64_t to) {
+    const KeyRoom<T> room(s);
     for (int64_t chunk = from; chunk < to; ++chunk) {
       const int64_t index = chunk / parts, part = chunk % parts;
       Matrix<T> to_q = head(s, Sizes::kDq, dq, index);
       if (parts > 1) to_q = {partial.p + (part * all + index * s.l) * s.e, s.e, 1};
-      some_keys<T>(s, to_q, head(s, Sizes::kDk, dk, index), head(s, Sizes::kDv, dv, index),
+      some_keys<T>(s, room, to_q, head(s, Sizes::kDk, dk, index), head(s, Sizes::kDv, dv, index),
                    head(s, Sizes::kG, g, index), head(s, Sizes::kQ, q, index),
                    head(s, Sizes::kK, k, index), head(s, Sizes::kV, v, index),
                    head(s, Sizes::kMask, mask, index), delta.p + index * s.l, lse + index * s.l,

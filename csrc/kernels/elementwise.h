@@ -17,6 +17,15 @@ namespace {
 // Elements that a thread takes at a time. The second one costs a microsecond; it pays from about
 // 3 us of work on, and gains 1.1 to 1.4 times at 2^15 (bench/scaling.py --crossover).
 constexpr int64_t kGrain = 1 << 14;
+
+// kGrain or a little less, so that an even number of chunks is of one size: two threads finish
+// together.
+inline int64_t even_grain(int64_t count) {
+  if (count <= kGrain || count >= 32 * kGrain) return kGrain;
+  const int64_t pairs = (count + 2 * kGrain - 1) / (2 * kGrain);
+  return ((count + 2 * pairs - 1) / (2 * pairs) + 63) / 64 * 64;
+}
+
 constexpr int64_t kBlock = 512;   // elements that are gathered at a time
 constexpr int64_t kLongRow = 64;  // shorter rows are gathered
 
@@ -151,7 +160,7 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
   for (int k = 1; k <= kInputs; ++k)
     gathers |= walk.stride[k][last] != 0 && walk.stride[k][last] != 1;
 
-  for_ranges(walk.count, kGrain, [&](int64_t begin, int64_t end) {
+  for_ranges(walk.count, even_grain(walk.count), [&](int64_t begin, int64_t end) {
     Place<kInputs> place(walk, begin);
     auto run = [&](auto&&... x) {
       while (begin < end) {

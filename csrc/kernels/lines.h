@@ -85,32 +85,26 @@ struct Rows {
   Vec<T> sum(Vec<T> v) const { return row.sum(v); }
 };
 
-// Rows of fewer than three vectors, of which most work would be across the lanes: f(y, x..., rows)
-// gets blocks of them transposed, (1, n, rows) with many rows side by side. Whether it did.
-template <class T>
-constexpr int64_t kNarrow = 3 * kLanes<T>;  // columns
-constexpr int64_t kTogether = 64;           // rows
+// Rows of at most a vector, of which most work would be across the lanes: f(y, x, rows) gets blocks
+// of them transposed, (1, n, rows) with many rows side by side. Whether it did.
+constexpr int64_t kTogether = 64;  // rows
 
-template <class T, int kInputs, class F>
-bool narrow_rows(bool threads, T* y, const T* const (&in)[kInputs], int64_t outer, int64_t n,
-                 int64_t inner, const F& f) {
-  if (inner != 1 || n >= kNarrow<T> || n < 2 || outer < kLanes<T>) return false;
+template <class T, class F>
+bool narrow_rows(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner,
+                 const F& f) {
+  if (inner != 1 || n > kLanes<T> || n < 2 || outer < kLanes<T>) return false;
   const int64_t blocks = (outer + kTogether - 1) / kTogether;
   const int64_t grain = threads ? 1 + (1 << 13) / (n * kTogether) : blocks;
   for_ranges(blocks, grain, [&](int64_t begin, int64_t end) {
-    T turned[kInputs + 1][kNarrow<T> * kTogether];
+    T from[kLanes<T> * kTogether], to[kLanes<T> * kTogether];
     for (int64_t b = begin; b < end; ++b) {
       const int64_t row = b * kTogether;
       const int64_t rows = outer - row < kTogether ? outer - row : kTogether;
-      for (int k = 0; k < kInputs; ++k)
-        for (int64_t i = 0; i < rows; ++i)
-          for (int64_t j = 0; j < n; ++j) turned[k + 1][j * rows + i] = in[k][(row + i) * n + j];
-      if constexpr (kInputs == 1)
-        f(turned[0], turned[1], rows);
-      else
-        f(turned[0], turned[1], turned[2], rows);
       for (int64_t i = 0; i < rows; ++i)
-        for (int64_t j = 0; j < n; ++j) y[(row + i) * n + j] = turned[0][j * rows + i];
+        for (int64_t j = 0; j < n; ++j) from[j * rows + i] = x[(row + i) * n + j];
+      f(to, from, rows);
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < n; ++j) y[(row + i) * n + j] = to[j * rows + i];
     }
   });
   return true;
@@ -146,12 +140,12 @@ inline Vec<T> first(Vec<T> v, int n) {
   return select<T>(lane < Mask<T>{} + n, v, Vec<T>{});
 }
 
-// e^x for x <= 0 or NaN, and 0 where that is no normal number: to make the small ones takes 20
-// times as long, and -inf is common: a score that is hidden, the lanes after the end of a row.
+// e^x, and 0 where that is less than all normal numbers: to make the small ones takes 20 times as
+// long, and -inf is common: a score that is hidden, the lanes after the end of a row.
 template <class T>
 inline Vec<T> exp_normal(Vec<T> x) {
   const Mask<T> none = x < T(sizeof(T) == 4 ? -87 : -708);
-  const Exponential<T> e(select<T>(none, Vec<T>{}, x));
+  const Exponential<T> e(select<T>(none, Vec<T>{}, at_most<T>(x, Format<T>::high)));
   return select<T>(none, Vec<T>{}, e.scale(e.minus_one + 1));
 }
 

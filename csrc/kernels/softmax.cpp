@@ -51,7 +51,7 @@ void softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t i
   const auto turned = [n](T* to, const T* from, int64_t rows) {
     softmax(false, to, from, 1, n, rows);
   };
-  if (narrow_rows<T>(threads, y, {x}, outer, n, inner, turned)) return;
+  if (narrow_rows<T>(threads, y, x, outer, n, inner, turned)) return;
   for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
     const T *from = x + at, low = -INFINITY;
     T* to = y + at;
@@ -79,12 +79,8 @@ void fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
 // forward was y_i = exp(x_i - m) / sum, with dy_i/dx_j = y_i (1[i=j] - y_j):  dx = y * (g - sum_j
 // g_j y_j)
 template <class T>
-void vjp_of(bool threads, T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
-  const auto turned = [n](T* to, const T* gs, const T* ys, int64_t rows) {
-    vjp_of(false, to, gs, ys, 1, n, rows);
-  };
-  if (narrow_rows<T>(threads, dx, {g, y}, outer, n, inner, turned)) return;
-  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
+void vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
+  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
     Vec<T> total{};
     line.each([&](int64_t j, int count) {
       total += load_n<T>(g + at + j, count) * load_n<T>(y + at + j, count);
@@ -95,11 +91,6 @@ void vjp_of(bool threads, T* dx, const T* g, const T* y, int64_t outer, int64_t 
       store_n<T>(dx + at + j, load_n<T>(y + at + j, count) * d, count);
     });
   });
-}
-
-template <class T>
-void vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
-  vjp_of(true, dx, g, y, outer, n, inner);
 }
 
 // y_i = x_i - m - log(sum_j exp(x_j - m))
@@ -123,7 +114,7 @@ void log_softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64
   const auto turned = [n](T* to, const T* from, int64_t rows) {
     log_softmax(false, to, from, 1, n, rows);
   };
-  if (narrow_rows<T>(threads, y, {x}, outer, n, inner, turned)) return;
+  if (narrow_rows<T>(threads, y, x, outer, n, inner, turned)) return;
   for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
     const Vec<T> m = largest<T>(line, x + at);
     const Vec<T> log_sum = log<T>(sum_exp<T>(line, x + at, m));
@@ -144,13 +135,8 @@ void log_fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
 // forward was y_i = x_i - log(sum_j exp x_j), with dy_i/dx_j = 1[i=j] - exp(y_j):  dx = g - exp(y)
 // * sum_j g_j
 template <class T>
-void log_vjp_of(bool threads, T* dx, const T* g, const T* y, int64_t outer, int64_t n,
-                int64_t inner) {
-  const auto turned = [n](T* to, const T* gs, const T* ys, int64_t rows) {
-    log_vjp_of(false, to, gs, ys, 1, n, rows);
-  };
-  if (narrow_rows<T>(threads, dx, {g, y}, outer, n, inner, turned)) return;
-  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
+void log_vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
+  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
     Vec<T> total{};
     line.each([&](int64_t j, int count) { total += load_n<T>(g + at + j, count); });
     const Vec<T> sum = line.sum(total);
@@ -159,11 +145,6 @@ void log_vjp_of(bool threads, T* dx, const T* g, const T* y, int64_t outer, int6
       store_n<T>(dx + at + j, load_n<T>(g + at + j, count) - p * sum, count);
     });
   });
-}
-
-template <class T>
-void log_vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
-  log_vjp_of(true, dx, g, y, outer, n, inner);
 }
 
 }  // namespace
