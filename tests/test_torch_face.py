@@ -164,3 +164,15 @@ for wrong in (lambda: t.cuda(), lambda: t.to("mps"), lambda: nn.Linear(1, 1).to(
         "AdamW",
         *(f"device '{name}': {only}" for name in ("cuda", "mps", "cuda:0")),
     ]
+
+
+def test_a_function_with_the_name_of_its_module_stays_the_function(program):
+    code, out, error = program(
+        """
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+x = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+print(gradcheck(torch.sin, (x,)), torch.autograd.gradcheck is gradcheck)
+"""
+    )
+    assert (code, out, error) == (0, ["True True"], "")
