@@ -50,6 +50,11 @@ Runs a program as `python program.py` does, unchanged, with minitensor in the pl
 that it imports. A name that is not there is said in one line: which, where, and the nearest.
 """
 
+CHECK = """\
+Lists the names of PyTorch (or TensorFlow) that a program uses, by its text alone: which are here, which
+are here with a difference, and which are not, with the nearest. The exit code is 0 if all are here.
+"""
+
 EXAMPLES = """\
 examples:
   minitensor train digits                      1,797 digits of 8x8 pixels, some seconds
@@ -79,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_bench(commands)
     _add_run(commands)
+    _add_check(commands)
     info = commands.add_parser("info", help="what the engine runs on here")
     info.set_defaults(run=_info)
     return parser
@@ -336,6 +342,34 @@ def _run(arguments: argparse.Namespace) -> int:
     if not Path(arguments.script).is_file():
         return _fail(f"{arguments.script}: no such file")
     return compat.run(arguments.script, arguments.arguments, arguments.face)
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="say which names of another library a program uses that are not here",
+        description=CHECK,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    check.add_argument("scripts", nargs="+", metavar="script", help="the program")
+    check.set_defaults(run=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from .compat.check import report
+
+    complete = True
+    for script in arguments.scripts:
+        try:
+            lines, all_here = report(script)
+        except (OSError, SyntaxError, UnicodeDecodeError) as error:
+            return _fail(error)
+        if len(arguments.scripts) > 1:
+            print(f"{script}:")
+        print("\n".join(lines))
+        complete = complete and all_here
+    return 0 if complete else 1
 
 
 # --- info -----------------------------------------------------------------------------------------

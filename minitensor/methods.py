@@ -139,7 +139,7 @@ class Methods(tensors.Tensor):
     __rsub__ = arithmetic.rsub
     mul = multiply = __mul__ = __rmul__ = arithmetic.mul
     div = divide = true_divide = __truediv__ = arithmetic.div
-    __rtruediv__ = _reflected(arithmetic.div)
+    __rtruediv__ = _reflected(arithmetic.over)
     floor_divide = __floordiv__ = arithmetic.floor_divide
     __rfloordiv__ = _reflected(arithmetic.floor_divide)
     addcmul = arithmetic.addcmul

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+import minitensor as mt
+from minitensor import cli, dtypes
 
 
 @pytest.fixture
@@ -93,7 +99,7 @@ print(type(torch.nn.Conv2d(1, 1, 1)), torch.bfloat16, isinstance(torch.complex64
     ("line", "want"),
     [
         ("import torch; torch.zeross(1)", "torch.zeross here; the nearest name is zeros"),
-        ("import torch.nn as nn; nn.Linaer(1, 2)", "torch.nn.Linaer here; the nearest name is Linear"),
+        ("import torch.nn as nn; nn.Linearr(1, 2)", "torch.nn.Linearr here; the nearest name is Linear"),
         ("from torch.optim import Adamm", "torch.optim.Adamm here; the nearest name is Adam"),
         ("import torch.nn.functionall", "torch.nn.functionall here; the nearest name is functional"),
         ("import torch; torch.ones(1).summ()", "Tensor.summ here; the nearest name is sum"),
@@ -176,3 +182,202 @@ print(gradcheck(torch.sin, (x,)), torch.autograd.gradcheck is gradcheck)
 """
     )
     assert (code, out, error) == (0, ["True True"], "")
+
+
+def test_check_lists_what_a_program_uses(tmp_path, capsys):
+    path = tmp_path / "program.py"
+    path.write_text(
+        "import torch\nimport torch.nn as nn\nfrom torch.nn import functional as F\n"
+        "from torch.utils.data import DataLoader as Loader, Datasett\n"
+        "x = torch.compile(nn.Linear(1, 1))\nx = F.reluu(x)\ny = torch.zzqqxx.thing\nnn.init.zeros_(x)\n"
+        "for torch_ in []: torch_.nothing\ntorch.float32.itemsize\n"
+    )
+    assert cli.main(["check", str(path)]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "not here (3):",
+        "  torch.nn.functional.reluu  line 6; the nearest name is relu",
+        "  torch.utils.data.Datasett  line 4; the nearest name is Dataset",
+        "  torch.zzqqxx.thing         line 7; no torch.zzqqxx; nor anything of a like name",
+        "here, with a difference (1):",
+        "  torch.compile  line 5; gives the model or function back as it is",
+        "here (6):",
+        "  torch.float32.itemsize       line 10",
+        "  torch.nn                     line 2",
+        "  torch.nn.functional          line 3",
+        "  torch.nn.init.zeros_         line 8",
+        "  torch.nn.Linear              line 5",
+        "  torch.utils.data.DataLoader  line 4",
+    ]
+    assert repr(mt.float32) == "minitensor.float32"  # nothing is installed
+    path.write_text("import torch\nprint(torch.zeros(2))\n")
+    assert cli.main(["check", str(path)]) == 0
+    path.write_text("print(1)\n")
+    assert cli.main(["check", str(path)]) == 0
+    assert "uses no name of" in capsys.readouterr().out
+    path.write_text("import torch as\n")
+    assert cli.main(["check", str(path)]) == 1
+    assert cli.main(["check", str(tmp_path / "absent.py")]) == 1
+    assert "absent.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda x: 1 - x, "RsubBackward1"),
+        (lambda x: 2 / x, "MulBackward0"),
+        (lambda x: x.repeat(2, 1), "RepeatBackward0"),
+        (lambda x: x.masked_fill(x > 0, 0.0), "MaskedFillBackward0"),
+        (lambda x: x.topk(1).values, "TopkBackward0"),
+        (lambda x: x.squeeze(), "SqueezeBackward0"),
+        (lambda x: x.squeeze(0), "SqueezeBackward1"),
+        (lambda x: x.transpose(0, 1), "TransposeBackward0"),
+        (lambda x: x.T, "PermuteBackward0"),
+        (lambda x: x.reshape(1, 2, 2) @ x, "UnsafeViewBackward0"),
+        (lambda x: mt.nn.Linear(2, 1)(x[None]), "ViewBackward0"),
+        (lambda x: mt.nn.functional.huber_loss(x, x.detach() + 1), "HuberLossBackward0"),
+        (lambda x: mt.nn.functional.smooth_l1_loss(x, x.detach() + 1), "SmoothL1LossBackward0"),
+        (lambda x: mt.nn.BCELoss()(x.sigmoid(), mt.ones(2, 2)), "BinaryCrossEntropyBackward0"),
+        (lambda x: mt.nn.BCEWithLogitsLoss()(x, mt.ones(2, 2)), "BinaryCrossEntropyWithLogitsBackward0"),
+        (lambda x: mt.nn.functional.interpolate(x[None, None], scale_factor=2), "UpsampleNearest2DBackward0"),
+        (lambda x: mt.nn.ConvTranspose2d(1, 1, 2)(x[None, None]), "ConvolutionBackward0"),
+    ],
+)
+def test_formulas_of_several_operators_have_pytorchs_name(make, name):
+    x = mt.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    assert make(x).grad_fn.name() == name
+
+
+def test_a_number_over_a_tensor_is_rounded_as_pytorchs():
+    x = mt.tensor([3.0, 7.0], requires_grad=True)
+    y = 10 / x
+    assert y.tolist() == [float(np.float32(10) * (np.float32(1) / np.float32(v))) for v in (3, 7)]
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), [-10 / 9, -10 / 49], rtol=1e-6)
+    assert (1 / mt.tensor([4, 2])).tolist() == [0.25, 0.5]
+    assert (mt.tensor([8.0]) / mt.tensor([2.0])).item() == 4.0
+
+
+def test_assert_close():
+    close = mt.testing.assert_close
+    close(mt.tensor([1.0, 2.0]), mt.tensor([1.0, 2.000001]))
+    close({"a": [mt.ones(2), 3]}, {"a": [mt.ones(2), 3]})
+    close(mt.tensor(float("nan")), mt.tensor(float("nan")), equal_nan=True)
+    close(mt.ones(2), mt.ones(2, dtype=mt.float64), check_dtype=False)
+    close(1.0, 1.05, rtol=0.1, atol=0)
+    for actual, expected, words in [
+        (
+            mt.tensor([1.0, 2.0]),
+            mt.tensor([1.0, 3.0]),
+            r"1 / 2 \(50.0%\)\nGreatest absolute difference: 1.0 at .*\(1,\)",
+        ),
+        (mt.tensor([1, 2]), mt.tensor([1, 4]), r"are not equal!\n\nMismatched elements: 1 / 2"),
+        (mt.ones(2), mt.ones(1, 2), "'shape' do not match"),
+        (mt.ones(2), mt.ones(2).double(), "'dtype' do not match"),
+        ([mt.ones(1), mt.ones(1)], [mt.ones(1), mt.zeros(1)], r"item \[1\]"),
+        ([1], [1, 2], "length of the sequences"),
+        ({"a": 1}, {"b": 1}, "keys of the mappings"),
+        (1.0, 2.0, "Expected 2.0 but got 1.0"),
+    ]:
+        with pytest.raises(AssertionError, match=words):
+            close(actual, expected)
+    with pytest.raises(AssertionError, match="mine"):
+        close(1, 2, msg="mine")
+    with pytest.raises(TypeError, match="No comparison pair"):
+        close(mt.ones(1), "text")
+    with pytest.raises(ValueError, match="both or neither"):
+        close(1.0, 1.0, rtol=0.1)
+
+
+def test_devices_and_dtypes_can_be_named_that_are_not_there():
+    assert repr(mt.device("cuda", 1)) == "device(type='cuda', index=1)"
+    assert str(mt.device("cuda:0")) == "cuda:0"
+    assert mt.device("cpu") != mt.device("cpu", 0)
+    for wrong in ("fast", "cuda:x", 0):
+        with pytest.raises(RuntimeError, match="device"):
+            mt.device(wrong)
+    with pytest.raises(AssertionError, match="only device is 'cpu'"):
+        mt.ones(1).to("cuda")
+    with mt.device("cpu"):
+        assert mt.ones(1).device == mt.device("cpu")
+    bfloat16 = dtypes.bfloat16
+    assert isinstance(bfloat16, mt.dtype)
+    assert bfloat16.is_floating_point
+    assert pickle.loads(pickle.dumps(bfloat16)) is bfloat16
+    with pytest.raises(TypeError, match="no tensor here has it"):
+        mt.ones(1, dtype=bfloat16)
+    with pytest.raises(NotImplementedError, match="no complex"):
+        mt.ones(1).to(dtypes.complex64)
+
+
+def test_variable():
+    from minitensor.autograd import Variable
+
+    x = mt.ones(2)
+    leaf = Variable(x, requires_grad=True)
+    assert leaf.requires_grad
+    assert not x.requires_grad
+    assert leaf.data_ptr() == x.data_ptr()
+    assert isinstance(x, Variable)
+    assert not isinstance(1, Variable)
+
+
+def test_torchvision(program, tmp_path):
+    """The data set is made here; the draws are those of torchvision 0.29 with PyTorch 2.13."""
+    pytest.importorskip("PIL")
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    pixels = np.arange(2 * 28 * 28, dtype=np.int64) % 251
+    for part in ("train", "t10k"):
+        for name, sizes, values in (("images-idx3", (2, 28, 28), pixels), ("labels-idx1", (2,), np.array([7, 3]))):
+            head = bytes([0, 0, 8, len(sizes)]) + b"".join(n.to_bytes(4, "big") for n in sizes)
+            with gzip.open(folder / f"{part}-{name}-ubyte.gz", "wb") as file:
+                file.write(head + values.astype(np.uint8).tobytes())
+    code, out, error = program(
+        f"""
+import gzip
+import os
+os.environ["MINITENSOR_DATA"] = {str(tmp_path)!r}
+import torch
+from torchvision import datasets, transforms as T, utils
+transform = T.Compose([T.RandomCrop(28, padding=4), T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize((0.5,), (2,))])
+data = datasets.MNIST("../data", train=True, download=True, transform=transform)
+print(data)
+plain = datasets.MNIST("../data", train=False, transform=T.ToTensor())
+x, y = plain[0]
+print(x.shape, x.dtype, y, type(y).__name__, torch.equal(x[0] * 255, plain.data[0].float()), plain.targets)
+print(datasets.MNIST("../data")[1][0].size, data.classes[3])
+torch.manual_seed(5)
+state = torch.get_rng_state()
+shifted = data[0][0]
+torch.set_rng_state(state)
+top, left = torch.randint(0, 9, (1,)).item(), torch.randint(0, 9, (1,)).item()
+want = torch.nn.functional.pad(x, (4, 4, 4, 4))[:, top : top + 28, left : left + 28]
+want = want.flip(-1) if torch.rand(1) < 0.5 else want
+print(torch.allclose(shifted, (want - 0.5) / 2))
+print(T.Resize(14)(T.ToPILImage()(x)).size, T.Resize((7, 5))(x).shape, T.CenterCrop(4)(x).shape, T.Pad(1)(x).shape)
+grid = utils.make_grid(torch.ones(3, 1, 4, 4), nrow=2)
+print(grid.shape, grid.sum())
+utils.save_image(torch.ones(2, 3, 4, 4), "grid.png")
+print(os.path.exists("grid.png"))
+"""
+    )
+    assert (code, error) == (0, "")
+    assert out == [
+        "Dataset MNIST",
+        "    Number of datapoints: 2",
+        "    Root location: ../data",
+        "    Split: Train",
+        "    StandardTransform",
+        "Transform: Compose(",
+        "               RandomCrop(size=(28, 28), padding=4)",
+        "               RandomHorizontalFlip(p=0.5)",
+        "               ToTensor()",
+        "               Normalize(mean=(0.5,), std=(2,))",
+        "           )",
+        "torch.Size([1, 28, 28]) torch.float32 7 int True tensor([7, 3])",
+        "(28, 28) 3 - three",
+        "True",
+        "(14, 14) torch.Size([1, 7, 5]) torch.Size([1, 4, 4]) torch.Size([1, 30, 30])",
+        "torch.Size([3, 14, 14]) tensor(144.)",
+        "True",
+    ]

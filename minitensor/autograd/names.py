@@ -34,12 +34,14 @@ _NAMES = {
     "entr": "SpecialEntrBackward0",
     "erfcx": "SpecialErfcxBackward0",
     "fmod": "FmodBackward1",
+    "gru_cell": "AddBackward0",
     "group_norm": "NativeGroupNormBackward0",
     "im2col": "Im2ColBackward0",
     "index_select": "IndexBackward0",
     "inv": "LinalgInvExBackward0",
     "layer_norm": "NativeLayerNormBackward0",
     "lerp": "LerpBackward1",
+    "lstm_cell": "MulBackward0",
     "log1p": "Log1PBackward0",
     "log_ndtr": "SpecialLogNdtrBackward0",
     "matrix_exp": "LinalgMatrixExpBackward0",
@@ -81,9 +83,13 @@ def _reduction(name: str) -> Callable[[Any], str]:
     return of
 
 
+def _rank(node: Any) -> int:
+    """The most axes of a saved array."""
+    return max([s.array.ndim for s in node.saved or () if s is not None and hasattr(s.array, "ndim")], default=0)
+
+
 def _matmul(node: Any) -> str:
-    ranks = {s.array.ndim for s in node.saved or () if s is not None and hasattr(s.array, "ndim")}
-    return "BmmBackward0" if ranks and max(ranks) > 2 else "MmBackward0"
+    return "UnsafeViewBackward0" if _rank(node) > 2 else "MmBackward0"
 
 
 def _permute(node: Any) -> str:
@@ -93,16 +99,9 @@ def _permute(node: Any) -> str:
 
 
 def _reshape(node: Any) -> str:
-    before, after, source = _shape(node), node.params["shape"], node.inputs[0]
+    after, source = node.params["shape"], node.inputs[0]
     if isinstance(source, nodes.Node) and source.op.name == "matmul" and len(after) < 2:
         return "MvBackward0" if after else "DotBackward0"
-    if before is None or before == after:
-        return "ViewBackward0"
-    for i in range(max(len(before), len(after))):
-        if (*before[:i], 1, *before[i:]) == after:
-            return "UnsqueezeBackward0"
-        if (*after[:i], 1, *after[i:]) == before:
-            return "SqueezeBackward1"
     return "ViewBackward0"
 
 
@@ -122,7 +121,9 @@ def _pow(node: Any) -> str:
 
 
 def _linear(node: Any) -> str:
-    return "MmBackward0" if node.inputs[2] is None else "AddmmBackward0"
+    if node.inputs[2] is None:
+        return _matmul(node)
+    return "ViewBackward0" if _rank(node) > 2 else "AddmmBackward0"
 
 
 def _bessel(node: Any) -> str:

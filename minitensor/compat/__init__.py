@@ -19,10 +19,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .check import Finding, check
 from .faces import FACES, OnImport, install
 from .missing import missing
 
-__all__ = ["FACES", "install", "run"]
+__all__ = ["FACES", "Finding", "check", "install", "run"]
 
 # --- running a program ------------------------------------------------------------------------------------------------
 

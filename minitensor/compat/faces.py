@@ -44,6 +44,7 @@ FACES: dict[str, dict[str, str]] = {
         "torch.utils.tensorboard": "minitensor.compat.torch._tensorboard",
         "torch.utils.tensorboard.writer": "minitensor.compat.torch._tensorboard",
         "torch._dynamo": "minitensor.compat.torch.compiler",
+        "torchvision": "minitensor.compat.torchvision",
     },
 }
 

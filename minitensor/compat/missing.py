@@ -13,7 +13,7 @@ from typing import Any
 
 from .faces import FACES, place
 
-__all__ = ["missing", "nearest"]
+__all__ = ["missing", "names_of", "nearest"]
 
 
 def missing(error: BaseException) -> str | None:
@@ -59,13 +59,13 @@ def _wanted(error: BaseException) -> tuple[str, str, list[str]] | None:
             return None
         parent, _, name = error.name.rpartition(".")
         module = sys.modules.get(parent)
-        return error.name, name, [] if module is None else _names(module)
+        return error.name, name, [] if module is None else names_of(module)
     if isinstance(error, ImportError) and error.name:
         asked = re.match(r"cannot import name '(\w+)'", str(error))
         shown = place(error.name)
         if asked is None or shown is None:
             return None
-        return f"{shown}.{asked[1]}", asked[1], _names(sys.modules[error.name])
+        return f"{shown}.{asked[1]}", asked[1], names_of(sys.modules[error.name])
     if isinstance(error, AttributeError) and error.name:
         thing = error.obj
         if isinstance(thing, ModuleType):
@@ -73,9 +73,10 @@ def _wanted(error: BaseException) -> tuple[str, str, list[str]] | None:
         else:
             cls = thing if isinstance(thing, type) else type(thing)
             shown = cls.__name__ if place(cls.__module__) else None
-        return None if shown is None else (f"{shown}.{error.name}", error.name, _names(thing))
+        return None if shown is None else (f"{shown}.{error.name}", error.name, names_of(thing))
     return None
 
 
-def _names(thing: Any) -> list[str]:
+def names_of(thing: Any) -> list[str]:
+    """The public names of a module or class."""
     return [name for name in dir(thing) if not name.startswith("_")]

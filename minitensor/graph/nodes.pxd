@@ -22,7 +22,7 @@ cdef class Node:
     cdef readonly object op, place, freed
     cdef readonly dict params
     cdef readonly tuple inputs, indices
-    cdef public object saved, shapes, outputs, hooks, extra
+    cdef public object saved, shapes, outputs, hooks, extra, label
 
 
 cdef Saved make_saved(object array, long long role, object version, object layer)

@@ -89,10 +89,11 @@ class Node:
     freed: Any  # where the walk was started that freed the saved values
     hooks: Any  # {output: [hook, ...]} or None
     extra: Any  # {"pre": [hook, ...], "post": ..., "metadata": ...} or None
+    label: Any  # PyTorch's name, if that is not the operator's own; or None
 
     def name(self) -> str:
         """PyTorch's name for it, as `MulBackward0`."""
-        return str(_name_of(self))
+        return str(_name_of(self)) if self.label is None else str(self.label)
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -170,7 +171,17 @@ def make_node(op: Any, params: dict, inputs: tuple, indices: tuple) -> Node:
     node.freed = None
     node.hooks = None
     node.extra = None
+    node.label = None
     return node
+
+
+def called(x: Any, name: str) -> Any:
+    """x itself; the node that made it, if one did, has this name of PyTorch's."""
+    if isinstance(x, Tensor):
+        node = x.node
+        if node is not None:
+            node.label = name
+    return x
 
 
 _name_of: Any = None  # name_of(node): PyTorch's name for it

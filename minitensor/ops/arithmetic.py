@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply, apply_one, apply_two
 from ..graph.tensors import Tensor
 from ..op import OPS
@@ -135,7 +136,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     >>> mt.rsub(mt.tensor([1.0, 2.0]), 1)
     tensor([ 0., -1.])
     """
-    return sub(other, input, alpha=alpha)
+    return called(sub(other, input, alpha=alpha), "RsubBackward1")
 
 
 # --- mul --------------------------------------------------------------------------------------------------------------
@@ -395,6 +396,14 @@ def reciprocal(input: Any, *, out: Any = None) -> Any:
     """
     result = apply_one(RECIPROCAL, input)
     return result if out is None else write_out("reciprocal", result, out)
+
+
+def over(number: Any, input: Any) -> Any:
+    """`number / input` as PyTorch rounds it: the number times the reciprocal."""
+    if not isinstance(number, (float, int)):
+        return div(number, input)
+    result = reciprocal(input)
+    return called(result if number == 1 else mul(result, number), "MulBackward0")
 
 
 # --- of three ---------------------------------------------------------------------------------------------------------

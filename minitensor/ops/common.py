@@ -15,6 +15,7 @@ import numpy as np
 from .. import dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
 from ..graph.modes import batch_levels, uses_reference
+from ..graph.nodes import called
 from ..graph.record import apply, apply_one, apply_two, attempt
 from ..graph.tensors import Tensor, vmap_layer, wrap
 from ..graph.views import assign, check_writable
@@ -452,6 +453,19 @@ def elementwise(
         saves=order,
         names=names,
     )
+
+
+def named(name: str) -> Callable[[F], F]:
+    """Decorates a formula of several operators that is one node of PyTorch's: the last node has its name."""
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def formula(*args: Any, **kwargs: Any) -> Any:
+            return called(function(*args, **kwargs), name)
+
+        return formula
+
+    return decorate
 
 
 Samples = Callable[["np.random.Generator"], Iterator[Sample]]  # quoted: numpy.random is imported when first used

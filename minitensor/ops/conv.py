@@ -34,7 +34,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add
-from .common import Array, Pair, array_of, each, folded, need_float, shape_of, with_batch
+from .common import Array, Pair, array_of, each, folded, named, need_float, shape_of, with_batch
 from .pad import padded
 from .reduce import sum
 from .shape import contiguous, permute, reshape
@@ -530,6 +530,7 @@ def conv3d(
     return _convolution("conv3d", 3, input, weight, bias, stride, padding, dilation, groups)
 
 
+@named("ConvolutionBackward0")
 def conv_transpose1d(
     input: Any,
     weight: Any,
@@ -553,6 +554,7 @@ def conv_transpose1d(
     return _transposed("conv_transpose1d", 1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@named("ConvolutionBackward0")
 def conv_transpose2d(
     input: Any,
     weight: Any,
@@ -582,6 +584,7 @@ def conv_transpose2d(
     return _transposed("conv_transpose2d", 2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@named("ConvolutionBackward0")
 def conv_transpose3d(
     input: Any,
     weight: Any,

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, array_of, axis, raw, reads, shape_of, shifted, write_out
+from .common import Array, array_of, axis, named, raw, reads, shape_of, shifted, write_out
 from .shape import Shape, clone, reshape, scatter_view
 
 # --- diagonal and its transpose ---------------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
     if ndim == 1:
         result = diag_embed(input, diagonal)
     else:
-        result = clone(apply(DIAGONAL, input, offset=int(diagonal), dim1=0, dim2=1))
+        result = called(clone(apply(DIAGONAL, input, offset=int(diagonal), dim1=0, dim2=1)), "DiagonalBackward0_copy")
     return result if out is None else write_out("diag", result, out)
 
 
@@ -162,6 +163,7 @@ def diagflat(input: Any, offset: int = 0) -> Any:
     return diag_embed(reshape(input, (-1,)), offset)
 
 
+@named("TraceBackward0")
 def trace(input: Any) -> Any:
     """The sum of the main diagonal of a matrix; integers are summed in int64.
 

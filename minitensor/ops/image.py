@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..graph.nodes import called
 from .adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from .common import Array, each, need_float, raw, shape_of
 from .resample import Taps, resample
@@ -189,7 +190,8 @@ def interpolate(
     y = input
     for d in range(-1, -axes - 1, -1):
         y = resample(y, _table(kind, shape[d], sizes[d], bool(align_corners), scales[d], bool(antialias)), d)
-    return y
+    kinds = "".join(part.capitalize() for part in mode.split("-"))
+    return called(y, f"Upsample{kinds}{axes}D{'Aa' if antialias else ''}Backward0")
 
 
 def upsample(

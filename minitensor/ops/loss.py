@@ -18,7 +18,21 @@ from ..errors import ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import ONE, TWO, Array, draws, elementwise, need_float, promote, raw, reads, shape_of, together, with_batch
+from .common import (
+    ONE,
+    TWO,
+    Array,
+    draws,
+    elementwise,
+    named,
+    need_float,
+    promote,
+    raw,
+    reads,
+    shape_of,
+    together,
+    with_batch,
+)
 from .comparison import clamp, where
 from .functions import abs, exp, log, log1p, sigmoid
 from .reduce import mean, sum
@@ -217,6 +231,7 @@ HUBER = elementwise(
 )
 
 
+@named("HuberLossBackward0")
 def huber_loss(
     input: Any,
     target: Any,
@@ -243,6 +258,7 @@ def huber_loss(
     return reduced(_weighted(name, apply(HUBER, sub(x, y), delta=float(delta)), weight), reduction)
 
 
+@named("SmoothL1LossBackward0")
 def smooth_l1_loss(
     input: Any,
     target: Any,
@@ -303,6 +319,7 @@ BINARY_CROSS_ENTROPY = elementwise(
 )
 
 
+@named("BinaryCrossEntropyBackward0")
 @reads()
 def binary_cross_entropy(
     input: Any,
@@ -361,6 +378,7 @@ def logsigmoid(input: Any) -> Any:
     return apply(LOG_SIGMOID, input)
 
 
+@named("BinaryCrossEntropyWithLogitsBackward0")
 def binary_cross_entropy_with_logits(
     input: Any,
     target: Any,

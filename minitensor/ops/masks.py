@@ -11,7 +11,7 @@ from ..graph.record import apply
 from ..graph.tensors import wrap
 from . import comparison, indexing
 from . import shape as shapes
-from .common import Array, array_of, raw, reads, shape_of, write_out
+from .common import Array, array_of, named, raw, reads, shape_of, write_out
 from .scatter import same_dtype, scalar_of
 from .shape import Shape
 
@@ -30,6 +30,7 @@ def _common(name: str, input: Any, mask: Array) -> Shape:
         raise ShapeError(f"{name}: {shape_of(input)} and a mask of {mask.shape} do not broadcast") from None
 
 
+@named("MaskedFillBackward0")
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """`input` with one value (a number, or a tensor without axes) where `mask` is true; the two broadcast.
 

@@ -22,7 +22,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, mul
-from .common import Array, array_of, raw, shape_of, write_out
+from .common import Array, array_of, named, raw, shape_of, write_out
 from .comparison import where
 from .reduce import sum_to
 from .shape import expand, reshape, transpose
@@ -196,6 +196,7 @@ def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("mm", result, out)
 
 
+@named("BmmBackward0")
 def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     """The products of two batches of matrices, (B, m, k) and (B, k, n); nothing broadcasts.
 
@@ -311,6 +312,7 @@ def _added(name: str, input: Any, product: Any, beta: Any, alpha: Any, out: Any)
     return result if out is None else write_out(name, result, out)
 
 
+@named("AddmmBackward0")
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """beta * input + alpha * (mat1 @ mat2), where `input` broadcasts; beta = 0 leaves it out.
 
@@ -322,6 +324,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, ou
     return _added("addmm", input, _product("addmm", mat1, mat2), beta, alpha, out)
 
 
+@named("AddmvBackward0")
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """beta * input + alpha * (mat @ vec), where `input` broadcasts; beta = 0 leaves it out.
 
@@ -342,6 +345,7 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1, out
     return _added("addr", input, _outer("addr", vec1, vec2), beta, alpha, out)
 
 
+@named("BaddbmmBackward0")
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """beta * input + alpha * (batch1 @ batch2), matrix by matrix; beta = 0 leaves `input` out.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import scatter
@@ -64,7 +65,7 @@ def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, 
         values, index = shapes.reshape(values, ()), shapes.reshape(index, ())
     elif not keepdim:
         values, index = shapes.squeeze(values, d), shapes.squeeze(index, d)
-    result = kind(values, index)
+    result = kind(called(values, f"{name.capitalize()}Backward0"), index)
     return result if out is None else write_out(name, result, out)
 
 

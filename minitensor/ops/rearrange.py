@@ -15,7 +15,21 @@ from ..graph.record import apply
 from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from . import indexing, reduce, scatter
-from .common import Array, array_of, axis, elements, few, numpy_names, promote, raw, reads, shape_of, shifted, write_out
+from .common import (
+    Array,
+    array_of,
+    axis,
+    elements,
+    few,
+    named,
+    numpy_names,
+    promote,
+    raw,
+    reads,
+    shape_of,
+    shifted,
+    write_out,
+)
 from .shape import (
     Shape,
     cat,
@@ -365,6 +379,7 @@ def _ints(value: Any) -> tuple[int, ...]:
     return tuple([int(v) for v in value]) if isinstance(value, (tuple, list)) else (int(value),)
 
 
+@named("RollBackward0")
 @numpy_names
 def roll(input: Any, shifts: Any, dims: Any = None, *, dim: Any = None) -> Any:
     """The elements moved on by `shifts` along `dims`, those that leave at the end coming in at the front.
@@ -436,6 +451,7 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
 # --- repeated ---------------------------------------------------------------------------------------------------------
 
 
+@named("RepeatBackward0")
 def repeat(input: Any, *repeats: Any) -> Any:
     """The tensor so many times along each axis, new axes in front; a copy.
 

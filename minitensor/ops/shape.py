@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import OutOfMemoryError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt, attempt_all, replay
 from ..op import SHAPE, SHAPES, Op, Result, Sample, part_of
 from . import indexing, reduce
@@ -236,7 +237,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
         if len(gone) != len(named):
             raise ShapeError(f"squeeze: dim {tuple(dim)} names an axis twice")
     after = tuple([n for i, n in enumerate(shape) if not (i in gone and n == 1)])
-    return apply_flat(RESHAPE, input, after)
+    return called(apply_flat(RESHAPE, input, after), "SqueezeBackward0" if dim is None else "SqueezeBackward1")
 
 
 @numpy_names
@@ -248,7 +249,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
     """
     shape = shape_of(input)
     d = axis("unsqueeze", dim, len(shape) + 1)
-    return apply_flat(RESHAPE, input, (*shape[:d], 1, *shape[d:]))
+    return called(apply_flat(RESHAPE, input, (*shape[:d], 1, *shape[d:])), "UnsqueezeBackward0")
 
 
 # --- permute ----------------------------------------------------------------------------------------------------------
@@ -303,7 +304,7 @@ def permute(input: Any, *axes: Any, dims: Any = None) -> Any:
     order = tuple([axis("permute", d, ndim) for d in sizes("permute", _named(axes, dims))])
     if sorted(order) != list(range(ndim)):
         raise ShapeError(f"permute: dims {order} must name each of the {ndim} axes once")
-    return apply_flat(PERMUTE, input, order)
+    return called(apply_flat(PERMUTE, input, order), "PermuteBackward0")
 
 
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
@@ -319,7 +320,7 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     order = list(range(ndim))
     if ndim:
         order[a], order[b] = b, a
-    return apply_flat(PERMUTE, input, tuple(order))
+    return called(apply_flat(PERMUTE, input, tuple(order)), "TransposeBackward0")
 
 
 def t(input: Any) -> Any:
