@@ -59,25 +59,41 @@ def test_any_size_and_layout_is_exact(m, k, n, flips, batch, seed):
 
 
 @pytest.mark.parametrize(
-    ("m", "k", "n"), [(1, 700, 900), (2, 700, 900), (900, 700, 1), (300, 290, 310), (6, 2000, 70), (2000, 30, 6)]
+    ("m", "k", "n"),
+    [
+        (1, 700, 900),
+        (2, 700, 900),
+        (900, 700, 1),
+        (300, 290, 310),
+        (6, 2000, 70),
+        (2000, 30, 6),
+        (16, 2050, 300),  # b goes by once
+        (11, 300, 500),  # few rows, or columns, along k
+        (500, 260, 9),
+        (130, 1100, 250),  # several blocks of k, several slivers packed together
+    ],
 )
 def test_large_products_have_the_same_bits_for_any_threads(m, k, n):
     rng = np.random.default_rng(1)
     a = mt.from_numpy(rng.standard_normal((m, k)).astype(np.float32))
     b = mt.from_numpy(rng.standard_normal((k, n)).astype(np.float32))
+    bias = mt.from_numpy(rng.standard_normal(n).astype(np.float32))
+    lying_a, lying_b = a.T.contiguous().T, b.T.contiguous().T
     before = mt.get_num_threads()
     try:
         found = []
         for threads in (1, 2, 3, 8):
             mt.set_num_threads(threads)
-            found.append(((a @ b).numpy(), (a @ b.T.contiguous().T).numpy()))
+            products = [x @ y for x in (a, lying_a) for y in (b, lying_b)]
+            found.append([y.numpy() for y in (*products, linear(a, lying_b.T, bias) - bias)])
     finally:
         mt.set_num_threads(before)
-    for pair in found[1:]:
-        np.testing.assert_array_equal(pair[0], found[0][0])
-        np.testing.assert_array_equal(pair[1], found[0][1])
+    for others in found[1:]:
+        for one, other in zip(found[0], others, strict=True):
+            np.testing.assert_array_equal(one, other)
     exact = a.numpy().astype(np.float64) @ b.numpy().astype(np.float64)
-    np.testing.assert_allclose(found[0][0], exact, rtol=1e-4, atol=1e-4 * np.sqrt(k))
+    for one in found[0]:
+        np.testing.assert_allclose(one, exact, rtol=1e-4, atol=1e-4 * np.sqrt(k))
 
 
 def test_relatives():
