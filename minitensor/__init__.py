@@ -439,12 +439,14 @@ from .ops.trigonometry import (
 from .random import (
     Generator,
     bernoulli,
+    binomial,
     default_generator,
     get_rng_state,
     initial_seed,
     manual_seed,
     multinomial,
     normal,
+    poisson,
     rand,
     rand_like,
     randint,
@@ -556,6 +558,7 @@ __all__ = [
     "batch_norm",
     "bernoulli",
     "bincount",
+    "binomial",
     "bitwise_and",
     "bitwise_left_shift",
     "bitwise_not",
@@ -853,6 +856,7 @@ __all__ = [
     "pinverse",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "poisson",
     "polygamma",
     "positive",
     "pow",
@@ -1001,7 +1005,20 @@ __all__ = [
 ]
 
 # Parts that most programs do without, and whose imports take time: loaded when first asked for.
-_LATER = ("compat", "datasets", "implicit", "keras", "learn", "models", "ode", "onnx", "soft", "testing", "text")
+_LATER = (
+    "compat",
+    "datasets",
+    "distributions",
+    "implicit",
+    "keras",
+    "learn",
+    "models",
+    "ode",
+    "onnx",
+    "soft",
+    "testing",
+    "text",
+)
 
 
 def __getattr__(name: str) -> _Any:

@@ -426,6 +426,129 @@ class Generator:
 
         return self._filled("geometric", shape, dtype, sample)
 
+    # Distributions whose parameters are arrays, one element after another, in float64
+
+    def gamma(self, concentration: Array) -> Array:
+        """Gamma numbers of rate 1 (G. Marsaglia, W. W. Tsang, 2000), float64: a normal x and a uniform u each round.
+
+            v = (1 + x / sqrt(9 d))^3, d = a - 1/3;  x again while v <= 0;  d v is taken where
+            u < 1 - 0.0331 x^4  or  ln u < x^2 / 2 + d (1 - v + ln v)
+
+        For a < 1 first a uniform w: w^(1 / a) times a number of concentration a + 1. Uniforms are 1 - u53.
+        """
+        with self._lock:
+            flat = [self._one_gamma(float(a)) for a in np.asarray(concentration).reshape(-1)]
+        return np.array(flat, np.float64).reshape(np.shape(concentration))
+
+    def _one_gamma(self, a: float) -> float:
+        if not a > 0:
+            return 0.0 if a == 0 else math.nan
+        scale = 1.0
+        if a < 1:
+            scale = (1 - self._one()) ** (1 / a)
+            a += 1
+        d = a - 1 / 3
+        c = 1 / math.sqrt(9 * d)
+        while True:
+            y = -1.0
+            while y <= 0:
+                x = float(self._pairs(1)[0])
+                y = 1 + c * x
+            v, u, square = y * y * y, 1 - self._one(), x * x
+            if u < 1 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1 - v + math.log(v)):
+                return scale * d * v
+
+    def poisson(self, rate: Array) -> Array:
+        """Poisson numbers, float64: below a rate of 10 uniforms are multiplied until they are under exp(-rate).
+
+        From there on transformed rejection (W. Hoermann, 1993), two uniforms each round.
+        """
+        if not (np.asarray(rate) >= 0).all():
+            raise ShapeError("poisson: a rate is negative or NaN")
+        with self._lock:
+            flat = [self._one_poisson(float(r)) for r in np.asarray(rate).reshape(-1)]
+        return np.array(flat, np.float64).reshape(np.shape(rate))
+
+    def _one_poisson(self, rate: float) -> float:
+        if rate == 0:
+            return 0.0
+        if rate < 10:
+            limit, product, k = math.exp(-rate), self._one(), 0
+            while product > limit:
+                product *= self._one()
+                k += 1
+            return float(k)
+        root, log_rate = math.sqrt(rate), math.log(rate)
+        b = 0.931 + 2.53 * root
+        a = -0.059 + 0.02483 * b
+        inverse_alpha, v_r = 1.1239 + 1.1328 / (b - 3.4), 0.9277 - 3.6224 / (b - 2)
+        while True:
+            u, v = self._one() - 0.5, self._one()
+            near = 0.5 - abs(u)
+            k = math.floor((2 * a / near + b) * u + rate + 0.43)
+            if near >= 0.07 and v <= v_r:
+                return float(k)
+            if k < 0 or (near < 0.013 and v > near):
+                continue
+            if math.log(v) + math.log(inverse_alpha) - math.log(a / (near * near) + b) <= (
+                -rate + k * log_rate - math.lgamma(k + 1)
+            ):
+                return float(k)
+
+    def binomial(self, count: Array, p: Array) -> Array:
+        """Binomial numbers, float64: of a mean below 10 sums of geometric numbers, one uniform each.
+
+        From there on transformed rejection (W. Hoermann, 1993), two uniforms each round. p > 1/2 counts the failures.
+        """
+        count, p = np.broadcast_arrays(np.asarray(count), np.asarray(p))
+        if not ((count >= 0) & (p >= 0) & (p <= 1)).all():
+            raise ShapeError("binomial: a count is negative, or a probability is outside [0, 1]")
+        with self._lock:
+            flat = [self._one_binomial(float(n), float(q)) for n, q in zip(count.flat, p.flat, strict=True)]
+        return np.array(flat, np.float64).reshape(count.shape)
+
+    def _one_binomial(self, n: float, p: float) -> float:
+        if n <= 0 or p <= 0:
+            return 0.0
+        if p >= 1:
+            return n
+        if p > 0.5:
+            return n - self._one_binomial(n, 1 - p) if p < 1 else n
+        return self._rejected_binomial(n, p) if n * p >= 10 else self._summed_binomial(n, p)
+
+    def _summed_binomial(self, n: float, p: float) -> float:
+        total, k, log_q = 0.0, 0, math.log1p(-p)
+        while True:
+            u = self._one()
+            total += math.ceil(math.log(u) / log_q) if u > 0 else math.inf
+            if total > n:
+                return float(k)
+            k += 1
+
+    def _rejected_binomial(self, n: float, p: float) -> float:
+        deviation = math.sqrt(n * p * (1 - p))
+        b = 1.15 + 2.53 * deviation
+        a = -0.0873 + 0.0248 * b + 0.01 * p
+        c, v_r, r = n * p + 0.5, 0.92 - 4.2 / b, p / (1 - p)
+        alpha, m = (2.83 + 5.1 / b) * deviation, math.floor((n + 1) * p)
+        while True:
+            u, v = self._one() - 0.5, self._one()
+            near = 0.5 - abs(u)
+            k = math.floor((2 * a / near + b) * u + c)
+            if k < 0 or k > n:
+                continue
+            if near >= 0.07 and v <= v_r:
+                return float(k)
+            v = math.log(v * alpha / (a / (near * near) + b))
+            bound = (m + 0.5) * math.log((m + 1) / (r * (n - m + 1)))
+            bound += (n + 1) * math.log((n - m + 1) / (n - k + 1)) + (k + 0.5) * math.log(r * (n - k + 1) / (k + 1))
+            if v <= bound + _stirling(m) + _stirling(n - m) - _stirling(k) - _stirling(n - k):
+                return float(k)
+
+    def _one(self) -> float:
+        """One u53."""
+        return float(self._unit(1, np.float64)[0])
+
     def multinomial(self, p: Array, num_samples: int, replacement: bool = False) -> Array:
         """Indices drawn with weights p, (categories) or (rows, categories): (..., num_samples).
 
@@ -516,6 +639,14 @@ class Generator:
         out = _empty(name, shape, dtype)
         self._fill(out, sample)
         return out
+
+
+def _stirling(k: float) -> float:
+    """ln k! less Stirling's formula for it."""
+    if k <= 9:
+        return math.lgamma(k + 1) - ((k + 0.5) * math.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi))
+    square = (k + 1) * (k + 1)
+    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
 
 
 def memory_axes(x: Array) -> tuple[int, ...]:

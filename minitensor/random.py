@@ -25,12 +25,14 @@ from .ops.shape import new_sizes
 __all__ = [
     "Generator",
     "bernoulli",
+    "binomial",
     "default_generator",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
     "multinomial",
     "normal",
+    "poisson",
     "rand",
     "rand_like",
     "randint",
@@ -242,8 +244,11 @@ def randperm(
 
 
 def _like(input: Any, dtype: Any) -> Any:
-    """An array laid out in memory as the input's."""
-    return np.empty_like(raw(input), None if dtype is None else dtypes.of(dtype).numpy)
+    """An array laid out in memory as the input's; where elements share a place, in the order of the axes."""
+    a = raw(input)
+    order = memory_axes(a)
+    laid = np.empty([a.shape[i] for i in order], a.dtype if dtype is None else dtypes.of(dtype).numpy)
+    return laid.transpose(np.argsort(order))
 
 
 @draws_numbers
@@ -344,7 +349,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> A
     >>> mt.bernoulli(mt.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    out = np.empty_like(raw(input))
+    out = _like(input, None)
     _fill(out, generator, _bernoulli(out, raw(input) if p is None else p))
     return wrap(out)
 
@@ -362,6 +367,43 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     """
     g = _stream(generator)
     return wrap(g.multinomial(raw(input), num_samples, replacement))
+
+
+@draws_numbers
+def poisson(input: Any, generator: Any = None) -> Any:
+    """Poisson numbers whose rates are the elements of `input`, in its dtype.
+
+    Raises ShapeError for a rate that is negative.
+
+    >>> mt.poisson(mt.zeros(2))
+    tensor([0., 0.])
+    """
+    rate = _floats("poisson", input)
+    return wrap(_stream(generator).poisson(rate).astype(rate.dtype))
+
+
+@draws_numbers
+def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
+    """How many of `count` trials of probability `prob` succeed; both are tensors that broadcast.
+
+    >>> mt.binomial(mt.tensor([4.0]), mt.tensor([1.0]))
+    tensor([4.])
+    """
+    n, p = _floats("binomial", count), _floats("binomial", prob)
+    return wrap(_stream(generator).binomial(n, p).astype(np.result_type(n.dtype, p.dtype)))
+
+
+def standard_gamma(input: Any, generator: Any = None) -> Any:
+    """Gamma numbers of rate 1 in float64, whose concentrations are the elements of `input`."""
+    return wrap(_stream(generator).gamma(_floats("standard_gamma", input)))
+
+
+def _floats(name: str, x: Any) -> Any:
+    a = raw(x)
+    if not isinstance(a, np.ndarray) or a.dtype.kind != "f":
+        kind = a.dtype if isinstance(a, np.ndarray) else type(a).__name__
+        raise DtypeError(f"{name}: expected a tensor of floating dtype, got {kind}")
+    return a
 
 
 # --- methods that fill a tensor -------------------------------------------------------------------

@@ -40,7 +40,7 @@ FLOORS = [
         "sparse",
     },
     {"autograd", "func", "linalg", "special", "testing"},
-    {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers"},
+    {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers", "distributions"},
     {"training"},
     {"bench", "compat", "keras", "learn", "datasets", "models", "onnx", "text", "train", "cli"},
     {"__init__", "__main__"},

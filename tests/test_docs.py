@@ -26,7 +26,7 @@ NEEDS = {
     "minitensor.learn.plots.networks": "matplotlib",
     "minitensor.learn.plots.runs": "matplotlib",
     "minitensor.learn.watching": "fast_sugiyama",
-    "minitensor.onnx.export": "onnx",
+    "minitensor.onnx.exporting": "onnx",
     "minitensor.onnx.model": "onnx",
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -492,6 +494,19 @@ def test_axes_that_do_not_fit():
         mt.onnx.export(nn.ReLU(), mt.ones(2, 3), input_names=["x"], dynamic_axes={"x": {0: "n", 1: "n"}})
 
 
+def test_operators_whose_forms_are_formulas():
+    x, y = mt.tensor([-2.0, -0.5, 0, 0.5, float("nan"), float("inf")]), mt.tensor([-1.0, 2, 0, -0.5, 1, 3])
+    check(lambda a, b: (mt.fmax(a, b), mt.fmin(a, b), mt.atan2(b, b + 1), mt.heaviside(b, b * 0 + 0.5)), x, y)
+    check(lambda a, b: (mt.isposinf(a), mt.isneginf(a), mt.isclose(a, b, equal_nan=True), mt.xlogy(b, b.abs())), x, y)
+    check(lambda a, b: (b.kthvalue(2), b.median(0), mt.zeros(4).index_add(0, mt.tensor([0, 3, 3, 1, 0, 1]), b)), x, y)
+    check(lambda a, b: mt.div(b, b + 0.3, rounding_mode="trunc"), x, y)
+
+
+def test_outputs_that_the_exported_form_does_not_have():
+    with pytest.raises(NotImplementedError, match=r"output 1 of adaptive_max_pool2d .*is used"):
+        mt.onnx.export(lambda x: F.adaptive_max_pool2d(x, 5, return_indices=True), mt.randn(1, 2, 7, 7))
+
+
 # --- whole models -----------------------------------------------------------------------------------------------------
 
 
@@ -569,3 +584,17 @@ def test_a_model_that_was_read_trains_and_goes_out_again():
     assert losses[-1] < 0.5 * losses[0]
     again = mt.onnx.load(mt.onnx.export(back, x))
     assert mt.allclose(again(x), back(x), atol=1e-6)
+
+
+def test_the_face_torch_exports(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import torch\nimport torch.onnx\n"
+        "model = torch.nn.Linear(3, 2)\n"
+        "torch.onnx.export(model, torch.zeros(1, 3), 'm.onnx', export_params=True, opset_version=17,\n"
+        "    do_constant_folding=True, input_names=['input'], output_names=['output'],\n"
+        "    dynamic_axes={'input': {0: 'batch_size'}, 'output': {0: 'batch_size'}})\n"
+    )
+    subprocess.run([sys.executable, "-m", "minitensor", "run", str(program)], cwd=tmp_path, check=True)
+    model = mt.onnx.load(tmp_path / "m.onnx")
+    assert model(mt.zeros(5, 3)).shape == (5, 2)

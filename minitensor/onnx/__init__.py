@@ -3,7 +3,7 @@
 Needs the package onnx: `pip install 'minitensor-edu[onnx]'`.
 """
 
-from .export import export
+from .exporting import export
 from .model import FileError, ONNXModule, load
 from .table import UnsupportedError
 

@@ -176,7 +176,8 @@ class Trace(Level):
         """An array of the value's shape and dtype, without its elements."""
         array = np.ndarray.__new__(Unread, value.shape, value.dtype)
         kind = value.dtype.kind
-        array.fill(np.nan if kind == "f" else True if kind == "b" else np.iinfo(value.dtype).min)
+        if array.size <= 1 << 16:  # a larger one is not worth the time
+            array.fill(np.nan if kind == "f" else True if kind == "b" else np.iinfo(value.dtype).min)
         return array
 
     def under(self, value: Value) -> Any:

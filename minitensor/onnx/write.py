@@ -148,6 +148,7 @@ class Builder:
         self._known: dict[Any, str] = {}
         self.linear: dict[str, tuple[Any, ...]] = {}  # of a linear layer's output, its operands
         self.line: Any = None
+        self.made: dict[int, str] = {}  # of each step, what it was, for messages
 
     def fresh(self, name: str) -> str:
         """A name that nothing has yet."""
@@ -352,6 +353,7 @@ class Builder:
         inputs = [self.argument(a) for a in line.args]
         made = writer(self, line, *inputs, **line.params)
         outs = [made] if isinstance(made, str) else list(made)
+        self.made[line.outs[0][0].key[1]] = repr(line)
         for i, (name, values) in enumerate(zip(outs, line.outs, strict=False)):
             if name is None:
                 continue
@@ -362,12 +364,17 @@ class Builder:
     def argument(self, a: Any) -> Any:
         """The name of what an operator is applied to."""
         if isinstance(a, Value):
-            if a.key not in self.names:
-                raise UnsupportedError(
-                    f"onnx.export: {self.line!r}: it takes an output that the exported operators do not have"
-                )
-            return self.names[a.key]
+            return self.output(a)
         return None if a is None else self.constant(a)
+
+    def output(self, value: Value) -> str:
+        """The name of a value that has been written."""
+        if value.key not in self.names:
+            raise UnsupportedError(
+                f"onnx.export: output {value.key[2]} of {self.made.get(value.key[1], 'an operator')} is used, which "
+                "the exported form of the operator does not have"
+            )
+        return self.names[value.key]
 
     def cast(self, x: str, dtype: Any) -> str:
         """A value in another dtype."""

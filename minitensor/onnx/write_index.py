@@ -252,6 +252,26 @@ def _scatter_add(b: Any, s: Any, x: str, at: str, *, dim: int, n: int) -> Any:
     return b.node("ScatterElements", zeros, at, x, axis=dim, reduction="add")
 
 
+@writes("index_add")
+def _index_add(b: Any, s: Any, x: str, at: str, *, dim: int, n: int) -> Any:
+    shape = b.shapes[x]
+    rank = len(b.shapes[at])
+    if rank != 1:
+        raise b.refuse("index_add with an index of several axes")
+    wide = b.node("Reshape", at, b.const([-1 if d == dim else 1 for d in range(len(shape))], np.int64))
+    places = b.node("Expand", wide, b.node("Shape", x))
+    whole = [n if d == dim else m for d, m in enumerate(shape)]
+    zeros = b.node("Expand", b.const(np.zeros((), b.dtypes[x])), b.ints(whole))
+    return b.node("ScatterElements", zeros, places, x, axis=dim, reduction="add")
+
+
+@writes("scatter_extreme")
+def _scatter_extreme(b: Any, s: Any, src: str, x: str, at: str, *, dim: int, largest: bool, include_self: bool) -> Any:
+    if not include_self or b.opset < 18:
+        raise b.refuse("scatter_reduce without include_self")
+    return b.node("ScatterElements", x, at, src, axis=dim, reduction="max" if largest else "min")
+
+
 @writes("one_hot()")
 def _one_hot(b: Any, s: Any, *, tensor: Any, num_classes: int) -> Any:
     if num_classes == -1:

@@ -397,6 +397,8 @@ def _squared_error(b: Any, s: Any, x: str, y: str, *, mean: bool) -> Any:
 
 @writes("nll_loss")
 def _nll_loss(b: Any, s: Any, x: str, target: str, weight: Any = None, *, reduction: str, ignore_index: int) -> Any:
+    if len(b.shapes[x]) < 2:
+        raise b.refuse("a loss of a single example without a batch")
     return b.node("NegativeLogLikelihoodLoss", x, target, weight, reduction=reduction, ignore_index=ignore_index)
 
 
@@ -412,6 +414,8 @@ def _cross_entropy(
     ignore_index: int,
     label_smoothing: float,
 ) -> Any:
+    if len(b.shapes[x]) < 2:
+        raise b.refuse("a loss of a single example without a batch")
     if not label_smoothing:
         return b.node("SoftmaxCrossEntropyLoss", x, target, weight, reduction=reduction, ignore_index=ignore_index)
     if weight is not None:

@@ -22,7 +22,7 @@ _SAME = {
     "ge": "GreaterOrEqual", "gt": "Greater", "isinf": "IsInf", "isnan": "IsNaN", "le": "LessOrEqual", "log": "Log",
     "lt": "Less", "matmul": "MatMul", "maximum": "Max", "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow",
     "reciprocal": "Reciprocal", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin",
-    "sinh": "Sinh", "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh", "trunc_divide": "Div",
+    "sinh": "Sinh", "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh",
 }  # fmt: skip
 
 
@@ -72,6 +72,20 @@ _formula("hypot", ("Mul", "x", "x"), ("Mul", "y", "y"), ("Add", [0], [1]), ("Sqr
 _formula("ne", ("Equal", "x", "y"), ("Not", [0]))
 _formula("frac", ("Abs", "x"), ("Floor", [0]), ("Sign", "x"), ("Mul", [1], [2]), ("Sub", "x", [3]))
 _formula("zero", ("Mul", "x", 0))
+_formula("fmax", ("IsNaN", "x"), ("Where", [0], "y", "x"), ("IsNaN", "y"), ("Where", [2], "x", "y"), ("Max", [1], [3]))
+_formula("fmin", ("IsNaN", "x"), ("Where", [0], "y", "x"), ("IsNaN", "y"), ("Where", [2], "x", "y"), ("Min", [1], [3]))
+_formula("isposinf", ("Equal", "x", math.inf))
+_formula("isneginf", ("Equal", "x", -math.inf))
+_formula("heaviside", ("Equal", "x", 0), ("Sign", "x"), ("Max", [1], 0), ("Where", [0], "y", [2]))
+_formula("xlog1py", ("Equal", "x", 0), ("Add", "y", 1), ("Log", [1]), ("Mul", "x", [2]), ("Where", [0], 0, [3]))
+_formula(
+    "entr", ("Equal", "x", 0), ("Log", "x"), ("Mul", "x", [1]), ("Neg", [2]), ("Where", [0], 0, [3]),
+    ("Less", "x", 0), ("Where", [5], -math.inf, [4]),
+)  # fmt: skip
+_formula(
+    "atan2", ("Div", "x", "y"), ("Atan", [0]), ("Sign", "x"), ("Mul", [2], math.pi), ("Add", [1], [3]),
+    ("Less", "y", 0), ("Where", [5], [4], [1]), ("Equal", "x", 0), ("Where", [5], math.pi, 0), ("Where", [7], [8], [6]),
+)  # fmt: skip
 _formula(
     "logaddexp", ("Max", "x", "y"), ("Sub", "x", "y"), ("Abs", [1]), ("Neg", [2]), ("Exp", [3]), ("Add", [4], 1),
     ("Log", [5]), ("Add", [0], [6]),
@@ -96,6 +110,35 @@ def _floor_divide(b: Any, s: Any, x: str, y: str) -> Any:
     if _floats(b, x):
         return b.node("Floor", b.node("Div", x, y))
     return b.node("Div", b.node("Sub", x, b.node("Mod", x, y)), y)
+
+
+@writes("trunc_divide")
+def _trunc_divide(b: Any, s: Any, x: str, y: str) -> Any:
+    ratio = b.node("Div", x, y)
+    return b.node("Mul", b.node("Floor", b.node("Abs", ratio)), b.node("Sign", ratio)) if _floats(b, x) else ratio
+
+
+@writes("isclose")
+def _isclose(b: Any, s: Any, x: str, y: str, *, rtol: float, atol: float, equal_nan: bool) -> Any:
+    bound = b.node("Add", b.node("Mul", b.node("Abs", y), b.number(rtol, x)), b.number(atol, x))
+    near = b.node("LessOrEqual", b.node("Abs", b.node("Sub", x, y)), bound)
+    near = b.node("And", near, b.node("Not", b.node("IsInf", y)))
+    near = b.node("Or", near, b.node("Equal", x, y))
+    return b.node("Or", near, b.node("And", b.node("IsNaN", x), b.node("IsNaN", y))) if equal_nan else near
+
+
+@writes("kth")
+def _kth(b: Any, s: Any, x: str, *, dim: int, k: int) -> Any:
+    places = b.node("TopK", x, b.const([k], np.int64), outputs=2, axis=dim, largest=0)[1]
+    return b.node("Slice", places, b.const([-1], np.int64), b.const([LAST], np.int64), b.const([dim], np.int64))
+
+
+@writes("middle")
+def _middle(b: Any, s: Any, x: str, *, dim: int, skip: bool) -> Any:
+    n = b.shapes[x][dim]
+    if skip or isinstance(n, Varies):
+        raise b.refuse("the median of an open number of elements, or without NaN,")
+    return _kth(b, s, x, dim=dim, k=(n + 1) // 2)
 
 
 @writes("remainder")
@@ -317,7 +360,12 @@ def _cumsum(b: Any, s: Any, x: str, *, dim: int, reverse: bool) -> Any:
 
 
 def _along_axis(name: str, kind: str) -> None:
-    writes(name)(lambda b, s, x, *, dim: b.node(kind, x, axis=dim))
+    def write(b: Any, s: Any, x: str, *, dim: int) -> Any:
+        if not b.shapes[x]:
+            raise b.refuse(f"{name} of a tensor without axes")
+        return b.node(kind, x, axis=dim)
+
+    writes(name)(write)
 
 
 _along_axis("softmax", "Softmax")
@@ -370,7 +418,7 @@ def _expand(b: Any, s: Any, x: str, *, shape: Any) -> Any:
 
 @writes("permute")
 def _permute(b: Any, s: Any, x: str, *, dims: Any) -> Any:
-    return b.node("Transpose", x, perm=[d % len(dims) for d in dims])
+    return b.node("Transpose", x, perm=[d % len(dims) for d in dims]) if dims else b.node("Identity", x)
 
 
 @writes("cat")
@@ -441,6 +489,8 @@ def s_in(s: Any) -> Any:
 
 @writes("pad")
 def _pad(b: Any, s: Any, x: str, *, widths: Any, value: Any) -> Any:
+    if not widths:
+        return b.node("Identity", x)
     pads = [before for before, _ in widths] + [after for _, after in widths]
     return b.node("Pad", x, b.ints(pads), b.number(value, x))
 

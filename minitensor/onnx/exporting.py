@@ -232,7 +232,7 @@ def _graph(
     renamed: set[str] = set()
     b.line = None
     for i, (value, label) in enumerate(zip(outs, labels, strict=True)):
-        name = b.names[value.key]
+        name = b.output(value)
         if name in b.initializers or name in ins or name in levels[0].weights or name in renamed:
             name = b.node("Identity", name, name=f"{label}_value")
         b.rename(name, label)
@@ -296,37 +296,31 @@ def _message(
         for name, kind, shape in [*inputs, *outputs]
     }
     heads = [infos[name] for name, _, _ in inputs]
-    tensors = []
-    for name, x in weights.items():
-        if name not in needed:
-            continue
-        array = np.ascontiguousarray(x.detach().array)
-        if as_inputs or not export_params:
-            heads.append(helper.make_tensor_value_info(name, NUMBER_OF[array.dtype], array.shape))
-        if export_params:
-            tensors.append(_tensor(onnx, array, name))
-    nodes += [
-        helper.make_node("Constant", [], [name], value=_tensor(onnx, a, name))
-        for name, a in b.initializers.items()
-        if name in needed
-    ]
-    graph = helper.make_graph(nodes[::-1], "main_graph", heads, [infos[n] for n, _, _ in outputs], tensors)
+    kept = {name: np.ascontiguousarray(x.detach().array) for name, x in weights.items() if name in needed}
+    if as_inputs or not export_params:
+        heads += [helper.make_tensor_value_info(name, NUMBER_OF[a.dtype], a.shape) for name, a in kept.items()]
+    for name, a in b.initializers.items():
+        if name in needed:
+            tensor = onnx.TensorProto()
+            _fill(tensor, a, name)
+            nodes.append(helper.make_node("Constant", [], [name], value=tensor))
+    graph = helper.make_graph(nodes[::-1], "main_graph", heads, [infos[n] for n, _, _ in outputs])
     proto = helper.make_model_gen_version(
         graph,
         opset_imports=[helper.make_opsetid("", b.opset)],
         producer_name="minitensor",
         producer_version=__version__,
     )
+    if export_params:
+        for name, a in kept.items():
+            _fill(proto.graph.initializer.add(), a, name)
     return proto
 
 
-def _tensor(onnx: Any, array: Any, name: str) -> Any:
-    proto = onnx.TensorProto()
+def _fill(proto: Any, array: Any, name: str) -> None:
     proto.name, proto.data_type = name, NUMBER_OF[array.dtype]
     proto.dims.extend(array.shape)
-    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    proto.raw_data = np.ascontiguousarray(little).tobytes()
-    return proto
+    proto.raw_data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _save(onnx: Any, proto: Any, f: Any, external: bool | None) -> None:

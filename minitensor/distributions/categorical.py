@@ -1,0 +1,5 @@
+"""PyTorch keeps `Categorical` in a module of this name."""
+
+from .discrete import Categorical
+
+__all__ = ["Categorical"]

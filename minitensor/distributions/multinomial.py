@@ -1,0 +1,5 @@
+"""PyTorch keeps `Multinomial` in a module of this name."""
+
+from .discrete import Multinomial
+
+__all__ = ["Multinomial"]

@@ -1,0 +1,5 @@
+"""PyTorch keeps `Normal` in a module of this name."""
+
+from .continuous import Normal
+
+__all__ = ["Normal"]
