@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -219,6 +220,25 @@ def test_truncated_files():
     for n in range(0, len(data), 7):
         with pytest.raises((ValueError, NotImplementedError)):
             mt.onnx.load(data[:n])
+
+
+def test_values_that_nothing_makes():
+    node = helper.make_node("Relu", ["z"], ["y"], name="r")
+    with pytest.raises(ValueError, match="at node 'r' takes 'z', which nothing before it makes"):
+        mt.onnx.load(model_of([node], {"x": (1, [1])}, ["y"], {}))
+    node = helper.make_node("Relu", ["x"], ["y"])
+    with pytest.raises(ValueError, match="nothing makes the output 'w'"):
+        mt.onnx.load(model_of([node], {"x": (1, [1])}, ["w"], {}))
+    with pytest.raises(ValueError, match="makes nothing"):
+        mt.onnx.load(model_of([helper.make_node("Relu", ["x"], [])], {"x": (1, [1])}, ["x"], {}))
+
+
+def test_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"pip install 'minitensor-edu\[onnx\]'"):
+        mt.onnx.load(b"")
+    with pytest.raises(ImportError, match="needs the package onnx"):
+        mt.onnx.export(mt.nn.ReLU(), mt.ones(1))
 
 
 def test_a_missing_file(tmp_path):

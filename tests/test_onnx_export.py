@@ -482,6 +482,10 @@ def test_what_has_no_graph_is_refused():
     ):
         with pytest.raises(error, match=pattern):
             mt.onnx.export(function, x)
+    with pytest.raises(RuntimeError, match="the model differentiates"):
+        mt.onnx.export(mt.func.grad(lambda x: (x * x).sum()), x)
+    with pytest.raises(ValueError, match="returns no tensor"):
+        mt.onnx.export(lambda x: "x", x)
     y = mt.randn(3)
     assert y.add(1).shape == (3,)  # nothing of the trace is left
     assert modes.batch_levels() == []
@@ -505,6 +509,20 @@ def test_operators_whose_forms_are_formulas():
 def test_outputs_that_the_exported_form_does_not_have():
     with pytest.raises(NotImplementedError, match=r"output 1 of adaptive_max_pool2d .*is used"):
         mt.onnx.export(lambda x: F.adaptive_max_pool2d(x, 5, return_indices=True), mt.randn(1, 2, 7, 7))
+
+
+def test_a_function_of_the_users_own_is_its_forward():
+    class Square(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * ctx.saved_tensors[0] * g
+
+    assert kinds(check(lambda x: Square.apply(x) + x, mt.randn(3))) == ["Mul", "Add"]
 
 
 # --- whole models -----------------------------------------------------------------------------------------------------

@@ -209,6 +209,8 @@ def _graph(
     """Writes the steps; the graph's inputs and outputs as (name, dtype, shape)."""
     levels = [t[0] for t in traces]
     steps = [level.steps for level in levels]
+    if not traces[0][1]:
+        raise ArgumentError("onnx.export: the model returns no tensor")
     labels = _names("output_names", "output", output_names, len(traces[0][1]))
     clash = set(labels) & set(ins)
     if clash:

@@ -54,6 +54,8 @@ class Node:
         if found is None:
             raise UnsupportedError(f"onnx.load: the operator {self.what} is not supported")
         self.function, self.at = found.function, found.at
+        if not any(self.outputs):
+            raise FileError(f"onnx.load: {self.what} makes nothing")
         self.scope: dict[str, Any] = {}
         self.attributes: dict[str, Any] = {}
         for a in proto.attribute:
@@ -111,6 +113,21 @@ class Graph:
                 if isinstance(value, Graph):
                     self.needed |= value.needed
         self._last: list[list[str]] = self._ends()
+
+    def check(self, known: set[str]) -> None:
+        """Raises unless all that a node takes is given, or made before it."""
+        known = known | {*self.inputs, *self.constants, ""}
+        for node in self.nodes:
+            missing = [name for name in node.inputs if name not in known]
+            if missing:
+                raise FileError(f"onnx.load: {node.what} takes {missing[0]!r}, which nothing before it makes")
+            for value in node.attributes.values():
+                if isinstance(value, Graph):
+                    value.check(known)
+            known |= set(node.outputs)
+        missing = [name for name in self.outputs if name not in known]
+        if missing:
+            raise FileError(f"onnx.load: nothing makes the output {missing[0]!r}")
 
     def _ends(self) -> list[list[str]]:
         """Of each node, the values that nothing after it needs."""
@@ -188,6 +205,7 @@ class ONNXModule(nn.Module):
         self.read: set[int] = set()  # of buffers whose elements decide what is computed: shapes, bounds
         self._adopt(proto.graph)
         held = set(self._places)
+        self._graph.check(held)
         self._inputs = [_Input(v) for v in proto.graph.input if v.name not in held]
         self.input_names = [v.name for v in self._inputs]
         self.output_names = list(self._graph.outputs)

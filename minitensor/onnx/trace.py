@@ -83,7 +83,9 @@ class Traced:
         return self.value.tensor
 
     def evaluate(self, op: Any, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        """The operator on what lies beneath, noted as a step."""
+        """The operator on what lies beneath, noted as a step; of a user's own, the steps of its forward."""
+        if op.custom:
+            return op.reference(*args, **params)[0]
         outs = self.level.note(op.name, args, params, lambda *below: apply(op, *below, **params))
         if op.view:
             for k, y in enumerate(outs if isinstance(outs, tuple) else (outs,)):
@@ -171,6 +173,12 @@ class Trace(Level):
         """Ends it."""
         modes.batch_levels().remove(self)
         super().close()
+
+    def wrap(self, x: Any) -> Any:
+        """What a transform inside the model would need; there is none."""
+        raise GraphError("onnx.export: the model differentiates, which a graph of ONNX does not compute")
+
+    batched = wrap
 
     def hidden(self, value: Value) -> Any:
         """An array of the value's shape and dtype, without its elements."""
