@@ -505,6 +505,7 @@ def test_safe_globals() -> None:
 
 
 def test_dtypes_that_are_not_ours() -> None:
+    assert again([dtypes.bfloat16, mt.float32]) == [dtypes.bfloat16, mt.float32]
     with zipfile.ZipFile(saved(mt.zeros(2))) as archive:
         text = archive.read("archive/data.pkl")
     with pytest.raises(NotImplementedError, match="complex64, and minitensor has no complex numbers"):

@@ -55,7 +55,6 @@ STORAGES = {  # PyTorch's names for memory of each dtype
 }
 _STORAGE_OF = {np.dtype(d): name for name, d in STORAGES.items() if d in {x.name for x in dtypes.ALL}}
 _STORAGE_OF[np.dtype("uint8")] = "ByteStorage"
-_FOREIGN = ("bfloat16", "complex32", "complex64", "complex128", "uint16", "uint32", "uint64")  # dtypes not ours
 _OURS = (*[d.name for d in dtypes.ALL], "float", "double", "half", "long", "int", "short")
 
 
@@ -87,7 +86,7 @@ class Memory:
                 self._tensors[name] = wrap(widened(self.raw))
             elif name.startswith("complex"):
                 raise ComplexError(f"load: the file has a tensor of {name}, and minitensor has no complex numbers")
-            elif name in _FOREIGN:
+            elif name not in _OURS:
                 raise CheckpointDtypeError(f"it has a tensor of {name}, which minitensor has not")
             else:
                 self._tensors[name] = wrap(self.raw.view(dtypes.of(name).numpy))
@@ -138,7 +137,7 @@ def _rebuild_tensor_v2(
 def _rebuild_tensor_v3(
     memory: Any, offset: int, size: Any, stride: Any, requires_grad: bool, hooks: Any, dtype: Any, metadata: Any = None
 ) -> Any:
-    name = dtype.name if isinstance(dtype, dtypes.dtype) else str(dtype)
+    name = str(getattr(dtype, "name", dtype))
     return _with_gradient(_tensor(memory, offset, size, stride, name), requires_grad)
 
 
@@ -236,8 +235,8 @@ for _name in _OURS:
             _name, "int16" if _name == "short" else _name
         )
     )
-for _name in _FOREIGN:
-    _NAMED[f"torch.{_name}"] = _name
+for _foreign in dtypes.UNSTORED:
+    _NAMED[f"torch.{_foreign.name}"] = _foreign
 for _name in STORAGES:
     _NAMED[f"torch.{_name}"] = _NAMED[f"torch.storage.{_name}"] = _name
 
