@@ -381,3 +381,66 @@ print(os.path.exists("grid.png"))
         "torch.Size([3, 14, 14]) tensor(144.)",
         "True",
     ]
+
+
+NAMES = """
+    FloatTensor Generator LongTensor Tensor abs accelerator.current_accelerator accelerator.is_available all
+    allclose amp.autocast arange backends.cuda.matmul.allow_tf32 backends.cudnn.allow_tf32
+    backends.cudnn.benchmark backends.mps.is_available bfloat16 bmm cat compile cos cuda.amp.GradScaler
+    cuda.is_available cuda.is_bf16_supported cuda.manual_seed cuda.manual_seed_all cuda.max_memory_allocated
+    cuda.reset_peak_memory_stats cuda.set_device cuda.synchronize device diag distributed.ReduceOp.AVG
+    distributed.all_reduce distributed.destroy_process_group distributed.init_process_group
+    distributed.optim.ZeroRedundancyOptimizer dot double empty exp eye flatten float float16 float32 from_numpy
+    full histogram inference_mode int16 int32 int64 is_grad_enabled linspace load log log1p long manual_seed
+    matmul max mm mps.synchronize multinomial multiprocessing.Process multiprocessing.set_start_method mv
+    nn.AdaptiveAvgPool2d nn.AvgPool2d nn.BCELoss nn.BCEWithLogitsLoss nn.BatchNorm1d nn.BatchNorm2d nn.Conv2d
+    nn.ConvTranspose2d nn.CrossEntropyLoss nn.Dropout nn.Dropout2d nn.Embedding nn.Flatten nn.GELU nn.GRU
+    nn.InstanceNorm2d nn.LSTM nn.LSTMCell nn.LayerNorm nn.LazyBatchNorm1d nn.LazyBatchNorm2d nn.LazyConv2d
+    nn.LazyLinear nn.LeakyReLU nn.Linear nn.MSELoss nn.MaxPool2d nn.Module nn.ModuleDict nn.ModuleList nn.NLLLoss
+    nn.Parameter nn.PixelShuffle nn.RNN nn.ReLU nn.ReflectionPad2d nn.Sequential nn.Sigmoid nn.Softmax nn.Tanh
+    nn.Transformer nn.functional.binary_cross_entropy nn.functional.cross_entropy nn.functional.dropout
+    nn.functional.elu nn.functional.interpolate nn.functional.layer_norm nn.functional.log_softmax
+    nn.functional.max_pool2d nn.functional.nll_loss nn.functional.one_hot nn.functional.pad nn.functional.relu
+    nn.functional.scaled_dot_product_attention nn.functional.sigmoid nn.functional.smooth_l1_loss
+    nn.functional.softmax nn.functional.tanh nn.init.calculate_gain nn.init.constant_ nn.init.normal_
+    nn.init.ones_ nn.init.orthogonal_ nn.init.uniform_ nn.init.xavier_normal_ nn.init.xavier_uniform_
+    nn.init.zeros_ nn.modules.activation.MultiheadAttention nn.modules.activation.ReLU
+    nn.modules.container.ModuleList nn.modules.conv.Conv2d nn.modules.dropout.Dropout nn.modules.linear.Linear
+    nn.modules.linear.NonDynamicallyQuantizableLinear nn.modules.normalization.LayerNorm
+    nn.modules.pixelshuffle.PixelShuffle nn.modules.rnn.GRU nn.modules.rnn.LSTM nn.modules.rnn.RNN
+    nn.modules.sparse.Embedding nn.modules.transformer.TransformerEncoder
+    nn.modules.transformer.TransformerEncoderLayer nn.parallel.DistributedDataParallel nn.parallel.data_parallel
+    nn.utils.clip_grad_norm_ no_grad norm normal ones ones_like onnx._export onnx.export optim.Adadelta optim.Adam
+    optim.AdamW optim.LBFGS optim.SGD optim.lr_scheduler.MultiStepLR optim.lr_scheduler.StepLR pow
+    profiler.ProfilerActivity.CPU profiler.ProfilerActivity.CUDA profiler.profile profiler.schedule
+    profiler.tensorboard_trace_handler rand randint randn randn_like randperm relu repeat_interleave roll save
+    serialization.safe_globals set_float32_matmul_precision sigmoid sign sin sort sparse_coo_tensor spmm sqrt
+    square stack sum tanh tensor topk tril utils.data.DataLoader utils.data.Dataset utils.data.RandomSampler
+    utils.data.TensorDataset utils.data.sampler.Sampler utils.tensorboard.SummaryWriter version.__version__ where
+    zeros zeros_like
+"""
+METHODS = """
+    abs add add_ add_module add_param_group all apply argmax backward children clip clone contiguous copy_ cpu
+    cumsum detach dim div double eq eval exp expand fill_ flatten flip float forward get_last_lr item
+    load_state_dict log log10 long masked_fill max mean mm mul named_modules named_parameters nelement new_zeros
+    norm normal_ numel numpy parameters permute pin_memory pow register_buffer relu repeat requires_grad_ reshape
+    retain_grad scatter sigmoid size split squeeze state_dict std step sum t tanh to tolist train transpose type
+    unique unsqueeze var view view_as zero_ zero_grad
+"""
+
+
+def test_the_names_that_public_programs_use(program):
+    code, out, error = program(
+        f"""
+import operator
+import torch, torch.nn.parallel, torch.utils.tensorboard, torch.distributed.optim
+for name in {NAMES.split()!r}:
+    try:
+        operator.attrgetter(name)(torch)
+    except AttributeError as error:
+        print(name, error)
+kinds = (torch.Tensor, torch.nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.StepLR)
+print([name for name in {METHODS.split()!r} if not any(hasattr(kind, name) for kind in kinds)])
+"""
+    )
+    assert (code, out, error) == (0, ["[]"], "")

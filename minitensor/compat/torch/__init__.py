@@ -29,6 +29,7 @@ from . import (
     jit,
     mps,
     multiprocessing,
+    onnx,
     profiler,
     types,
     version,
@@ -41,8 +42,8 @@ from .version import __version__
 
 __all__ = [
     "GradScaler", "__config__", "__version__", "accelerator", "amp", "autocast", "autograd", "backends", "compile",
-    "compiler", "cuda", "distributed", "functional", "hub", "jit", "mps", "multiprocessing", "profiler", "types",
-    "version", "xpu",
+    "compiler", "cuda", "distributed", "functional", "hub", "jit", "mps", "multiprocessing", "onnx", "profiler",
+    "types", "version", "xpu",
 ]  # fmt: skip
 
 _NAMES = [n for n in minitensor.__all__ if n not in {*__all__, *minitensor._LATER}]
