@@ -444,3 +444,17 @@ print([name for name in {METHODS.split()!r} if not any(hasattr(kind, name) for k
 """
     )
     assert (code, out, error) == (0, ["[]"], "")
+
+
+def test_distributions(program):
+    code, out, error = program(
+        """
+import math
+import torch
+from torch.distributions import Categorical
+normal = torch.distributions.Normal(0.0, 1.0)
+print(round(normal.log_prob(torch.tensor(0.0)).item() + 0.5 * math.log(2 * math.pi), 6))
+print(torch.distributions.normal.Normal is torch.distributions.Normal, Categorical(torch.ones(4)).probs.tolist())
+"""
+    )
+    assert (code, out, error) == (0, ["0.0", "True [0.25, 0.25, 0.25, 0.25]"], "")
