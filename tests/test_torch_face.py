@@ -390,17 +390,18 @@ NAMES = """
     cuda.is_available cuda.is_bf16_supported cuda.manual_seed cuda.manual_seed_all cuda.max_memory_allocated
     cuda.reset_peak_memory_stats cuda.set_device cuda.synchronize device diag distributed.ReduceOp.AVG
     distributed.all_reduce distributed.destroy_process_group distributed.init_process_group
-    distributed.optim.ZeroRedundancyOptimizer dot double empty exp eye flatten float float16 float32 from_numpy
-    full histogram inference_mode int16 int32 int64 is_grad_enabled linspace load log log1p long manual_seed
-    matmul max mm mps.synchronize multinomial multiprocessing.Process multiprocessing.set_start_method mv
-    nn.AdaptiveAvgPool2d nn.AvgPool2d nn.BCELoss nn.BCEWithLogitsLoss nn.BatchNorm1d nn.BatchNorm2d nn.Conv2d
-    nn.ConvTranspose2d nn.CrossEntropyLoss nn.Dropout nn.Dropout2d nn.Embedding nn.Flatten nn.GELU nn.GRU
-    nn.InstanceNorm2d nn.LSTM nn.LSTMCell nn.LayerNorm nn.LazyBatchNorm1d nn.LazyBatchNorm2d nn.LazyConv2d
-    nn.LazyLinear nn.LeakyReLU nn.Linear nn.MSELoss nn.MaxPool2d nn.Module nn.ModuleDict nn.ModuleList nn.NLLLoss
-    nn.Parameter nn.PixelShuffle nn.RNN nn.ReLU nn.ReflectionPad2d nn.Sequential nn.Sigmoid nn.Softmax nn.Tanh
-    nn.Transformer nn.functional.binary_cross_entropy nn.functional.cross_entropy nn.functional.dropout
-    nn.functional.elu nn.functional.interpolate nn.functional.layer_norm nn.functional.log_softmax
-    nn.functional.max_pool2d nn.functional.nll_loss nn.functional.one_hot nn.functional.pad nn.functional.relu
+    distributed.optim.ZeroRedundancyOptimizer distributions.Categorical distributions.multinomial.Multinomial dot
+    double empty exp eye flatten float float16 float32 from_numpy full histogram inference_mode int16 int32 int64
+    is_grad_enabled linspace load log log1p long manual_seed matmul max mm mps.synchronize multinomial
+    multiprocessing.Process multiprocessing.set_start_method mv nn.AdaptiveAvgPool2d nn.AvgPool2d nn.BCELoss
+    nn.BCEWithLogitsLoss nn.BatchNorm1d nn.BatchNorm2d nn.Conv2d nn.ConvTranspose2d nn.CrossEntropyLoss nn.Dropout
+    nn.Dropout2d nn.Embedding nn.Flatten nn.GELU nn.GRU nn.InstanceNorm2d nn.LSTM nn.LSTMCell nn.LayerNorm
+    nn.LazyBatchNorm1d nn.LazyBatchNorm2d nn.LazyConv2d nn.LazyLinear nn.LeakyReLU nn.Linear nn.MSELoss
+    nn.MaxPool2d nn.Module nn.ModuleDict nn.ModuleList nn.NLLLoss nn.Parameter nn.PixelShuffle nn.RNN nn.ReLU
+    nn.ReflectionPad2d nn.Sequential nn.Sigmoid nn.Softmax nn.Tanh nn.Transformer
+    nn.functional.binary_cross_entropy nn.functional.cross_entropy nn.functional.dropout nn.functional.elu
+    nn.functional.interpolate nn.functional.layer_norm nn.functional.log_softmax nn.functional.max_pool2d
+    nn.functional.nll_loss nn.functional.one_hot nn.functional.pad nn.functional.relu
     nn.functional.scaled_dot_product_attention nn.functional.sigmoid nn.functional.smooth_l1_loss
     nn.functional.softmax nn.functional.tanh nn.init.calculate_gain nn.init.constant_ nn.init.normal_
     nn.init.ones_ nn.init.orthogonal_ nn.init.uniform_ nn.init.xavier_normal_ nn.init.xavier_uniform_

@@ -8,3 +8,5 @@ from .model import FileError, ONNXModule, load
 from .table import UnsupportedError
 
 __all__ = ["FileError", "ONNXModule", "UnsupportedError", "export", "load"]
+
+_export = export  # as programs of PyTorch 1 call it

@@ -29,7 +29,6 @@ from . import (
     jit,
     mps,
     multiprocessing,
-    onnx,
     profiler,
     types,
     version,
@@ -42,7 +41,7 @@ from .version import __version__
 
 __all__ = [
     "GradScaler", "__config__", "__version__", "accelerator", "amp", "autocast", "autograd", "backends", "compile",
-    "compiler", "cuda", "distributed", "functional", "hub", "jit", "mps", "multiprocessing", "onnx", "profiler",
+    "compiler", "cuda", "distributed", "functional", "hub", "jit", "mps", "multiprocessing", "profiler",
     "types", "version", "xpu",
 ]  # fmt: skip
 
