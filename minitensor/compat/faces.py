@@ -34,6 +34,7 @@ FACES: dict[str, dict[str, str]] = {
         "torch.nn.modules": "minitensor.compat.torch._modules",
         "torch.nn.parallel": "minitensor.compat.torch._parallel",
         "torch.nn.parallel.distributed": "minitensor.compat.torch._parallel",
+        "torch.onnx": "minitensor.onnx",
         "torch.optim": "minitensor.optim",
         "torch.optim.adamw": "minitensor.optim.adam",
         "torch.random": "minitensor.random",
