@@ -376,3 +376,27 @@ def test_texts():
     assert padded.tolist() == [[1, 2], [4, 9]]
     with pytest.raises(ValueError, match="'pre' or 'post'"):
         utils.pad_sequences([[1]], padding="left")
+
+
+def test_the_order_of_pictures_is_kerass(tmp_path):
+    # by NumPy's generator: Keras looks at two batches, draws two numbers for each picture, then a new order
+    image = pytest.importorskip("PIL.Image")
+    from minitensor.keras.preprocessing.image import ImageDataGenerator
+
+    for k in range(10):
+        (tmp_path / str(k % 2)).mkdir(exist_ok=True)
+        image.new("RGB", (2, 2)).save(tmp_path / str(k % 2) / f"{k}.png")
+    found = ImageDataGenerator().flow_from_directory(tmp_path, (2, 2), class_mode="binary", batch_size=4, seed=7)
+    orders, batch = [], found._batch
+    found._batch = lambda rows: orders.append(rows.tolist()) or batch(rows)
+    model = models.Sequential([layers.Input((2, 2, 3)), layers.Flatten(), layers.Dense(1, activation="sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    model.fit(found, epochs=2, verbose=0)
+    np.random.seed(7 + 1)  # noqa: NPY002  # the second of the two batches
+    np.random.random(2 * 4)  # noqa: NPY002
+    first = np.random.permutation(10)  # noqa: NPY002
+    np.random.seed(7 + 4)  # noqa: NPY002  # the fifth batch: the last of the first epoch, of two pictures
+    np.random.random(2 * 2)  # noqa: NPY002
+    second = np.random.permutation(10)  # noqa: NPY002
+    assert sum(orders[:3], []) == first.tolist()  # noqa: RUF017
+    assert sum(orders[3:], []) == second.tolist()  # noqa: RUF017

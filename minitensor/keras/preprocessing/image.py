@@ -143,11 +143,17 @@ class DirectoryIterator:
 
     def begin_passes(self) -> None:
         """Before fit, evaluate or predict: Keras looks at two batches, and then begins with a new order."""
-        for _ in range(min(2, len(self))):
+        for k in range(min(2, len(self))):
             self._count()
             if self._order is None:
                 self._draw_order()
+            self._draw_flips(min(self.batch_size, self.n - k * self.batch_size))
         self._draw_order()
+
+    def _draw_flips(self, count: int) -> None:
+        """Keras draws for each picture whether to turn it round, left to right and upside down, also where it never
+        does: the orders that follow depend on it."""
+        np.random.random(2 * count)  # noqa: NPY002
 
     def __getitem__(self, k: int) -> Any:
         if not 0 <= k < len(self):
@@ -181,6 +187,7 @@ class DirectoryIterator:
     next = __next__
 
     def _batch(self, rows: Any) -> Any:
+        self._draw_flips(len(rows))
         x = np.stack([self._read(self.filepaths[i]) for i in rows])
         labels = self.classes[rows]
         if self.class_mode is None:
