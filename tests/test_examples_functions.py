@@ -53,7 +53,7 @@ BY_HAND = {
     "D07-sum": (13, {"x": 1, "y": 1}),
     "D07-product": (42, {"x": 7, "y": 6}),
     "D07-root": (5, {"x0": 0.8, "y0": 0.2, "z0": 0.6}),
-    "D08-ln": (math.log(2), {"input": 0.5}),
+    "D08-ln": (math.log(2), {"x": 0.5}),
     "D08-exp": (math.exp(2), {"x": -2 * math.exp(2)}),
     "D08-square": (9, {"x": 6}),
     "D09-cos2x2-at-3": (math.cos(18), {"x": -12 * math.sin(18)}),
