@@ -4,13 +4,14 @@
     python examples/recognition.py --images 60000 --epochs 5            (all digits; some minutes)
     python examples/recognition.py --dense 40 --images 60000            (the book's dense networks, 40 epochs)
     python examples/recognition.py --cifar 10                           (colour pictures, ten epochs)
+    python examples/recognition.py --cats-dogs 20 --photos FOLDER       (FOLDER/train/cats, FOLDER/test/dogs, ...)
 
 MNIST's digits and CIFAR-10's pictures are taken from $MINITENSOR_DATA or the cache; without them scikit-learn's digits
 of 8 x 8, enlarged to 28 x 28, take their place. `minitensor train` trains larger networks, with checkpoints.
 
 Covers D10-onehot, D10-argmax-mnist0, D10-mnist-dense-params, D10-mnist-dense-acc, D10-mnist-steps, D10-cifar-dense,
-D14-mnist-cnn-params, D14-mnist-cnn-acc, D14-cifar-cnn-params, D14-cifar-cnn-acc, D14-catsdogs-params, D14-viz,
-D14-viz-net, D17-mnist-embedding and DA-style-transfer.
+D14-mnist-cnn-params, D14-mnist-cnn-acc, D14-cifar-cnn-params, D14-cifar-cnn-acc, D14-catsdogs-params,
+D14-catsdogs-acc, D14-viz, D14-viz-net, D17-mnist-embedding and DA-style-transfer.
 """
 
 from __future__ import annotations
@@ -277,6 +278,50 @@ def cifar(epochs: int) -> None:
         print(f"  most often confused: {test.classes[i]} taken for {test.classes[j]}")
 
 
+def cats_against_dogs(epochs: int, folder: str | None) -> Any:
+    """D14-catsdogs-acc: accuracy by epoch, and what was misjudged most surely; a folder is read batch by batch."""
+    if folder is not None:
+        train, test = (mt.datasets.ImageFolder(f"{folder}/{part}", size=64) for part in ("train", "test"))
+        side = 64
+    elif found("cifar-10-batches-bin/data_batch_1.bin", "cifar-10-batches-bin/test_batch.bin"):
+        train, test = (of_classes(mt.datasets.cifar10(part), ("cat", "dog")) for part in (True, False))
+        side = 32
+    else:
+        print("no cats and dogs: put cifar-10-batches-bin/ into $MINITENSOR_DATA, or say where --photos are")
+        return None
+
+    def loss(out: Any, y: Any) -> Any:
+        return F.binary_cross_entropy_with_logits(out[:, 0], y.float())
+
+    def accuracy(out: Any, y: Any) -> float:
+        return ((out[:, 0] > 0) == (y == 1)).float().mean().item()
+
+    mt.manual_seed(0)
+    model = glorot(cats_dogs(side))
+    history = mt.fit(
+        model, train, loss, adam(model.parameters()), epochs=epochs, validation_data=test, metrics=accuracy, verbose=0
+    )  # fmt: skip
+    pairs = zip(history["accuracy"], history["val_accuracy"], strict=True)
+    print(f"D14-catsdogs-acc: {len(train):,} photos of {side} x {side}; accuracy by epoch, training and test:")
+    print("  " + ", ".join(f"{a:.3f} {b:.3f}" for a, b in pairs))
+    dog = mt.predict(model, test).sigmoid()[:, 0]
+    truth = mt.tensor([int(test[i][1]) for i in range(len(test))])
+    wrong = (dog - truth).abs()
+    surest = wrong.argsort(descending=True)[: int((wrong > 0.5).sum())][:5].tolist()
+    print(
+        "  misjudged most surely:", ", ".join(f"number {i}, a {test.classes[truth[i]]}: {wrong[i]:.1%}" for i in surest)
+    )
+    return history
+
+
+def of_classes(data: Images, names: tuple[str, ...]) -> Images:
+    """The pictures of these classes alone, numbered in this order."""
+    numbers = [data.classes.index(name) for name in names]
+    kept = mt.isin(data.labels, mt.tensor(numbers))
+    labels_ = mt.stack([data.labels[kept] == n for n in numbers]).long().argmax(0)
+    return Images(data.images[kept], labels_, names)
+
+
 def draw(
     path: str, model: Any, maps: dict[int, list[Any]], phi: Any, labels_: Any, test: Images, shown: list[Any]
 ) -> None:
@@ -333,6 +378,10 @@ def main() -> None:
     options.add_argument("--epochs", default=2, help="of the convolutional networks (2; the book's are 5)", **whole)
     options.add_argument("--dense", default=5, help="epochs of the dense networks (5; the book's are 40)", **whole)
     options.add_argument("--cifar", default=0, help="epochs on CIFAR-10 (none)", **whole)
+    options.add_argument("--cats-dogs", default=0, help="epochs on cats and dogs (none; the book's are 40)", **whole)
+    options.add_argument(
+        "--photos", metavar="FOLDER", help="of cats and dogs: train/cats, train/dogs, test/... (CIFAR's)"
+    )
     chosen = options.parse_args()
     labels()
     counts()
@@ -343,6 +392,8 @@ def main() -> None:
     shown, _ = style(model, test[int((test.labels == 4).nonzero()[0])][0][None], stripes())
     if chosen.cifar:
         cifar(chosen.cifar)
+    if chosen.cats_dogs:
+        cats_against_dogs(chosen.cats_dogs, chosen.photos)
     if chosen.picture:
         draw(chosen.picture, model, maps, phi, some, test, shown)
         print("drawn:", chosen.picture)

@@ -87,3 +87,27 @@ def test_the_program(real, tmp_path, monkeypatch):
     assert "layer 3 is the max-pool of layer 2" in text
     assert "weights unchanged: True" in text
     assert picture.stat().st_size > 50_000
+
+
+def test_cats_against_dogs_from_folders(tmp_path, capsys):
+    """D14-catsdogs-acc, on photos that differ in colour alone: a few steps tell them apart."""
+    pil = pytest.importorskip("PIL.Image")
+    for part, count in (("train", 24), ("test", 6)):
+        for name, colour in (("cats", (230, 20, 20)), ("dogs", (20, 20, 230))):
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            for k in range(count):
+                pil.new("RGB", (50 + k, 70), colour).save(folder / f"{k}.png")
+    history = recognition.cats_against_dogs(8, str(tmp_path))
+    assert len(history["val_accuracy"]) == 8
+    assert history["val_accuracy"][-1] == 1
+    said = capsys.readouterr().out
+    assert "48 photos of 64 x 64" in said
+    assert said.rstrip().endswith("misjudged most surely:")
+
+
+def test_pictures_of_some_classes():
+    data = mt.datasets.Images(mt.arange(6).reshape(6, 1, 1, 1).float(), mt.tensor([2, 0, 1, 2, 1, 0]), ("a", "b", "c"))
+    some = recognition.of_classes(data, ("c", "a"))
+    assert some.images.flatten().tolist() == [0, 1, 3, 5]
+    assert some.labels.tolist() == [0, 1, 0, 1]
