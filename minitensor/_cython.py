@@ -17,6 +17,10 @@ def _same(x: T) -> T:
 cclass = final = cfunc = ccall = inline = _same
 
 
+def auto_pickle(on: bool) -> Callable[[T], T]:
+    return _same
+
+
 def freelist(size: int) -> Callable[[T], T]:
     return _same
 

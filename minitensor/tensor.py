@@ -42,8 +42,8 @@ class Size(tuple[int, ...]):
         return f"{naming.full('Size')}({list(self)})"
 
     def __getitem__(self, index: Any) -> Any:
-        part = super().__getitem__(index)
-        return Size(part) if isinstance(index, slice) else part
+        part = tuple.__getitem__(self, index)
+        return Size(part) if type(part) is tuple else part
 
     def __add__(self, other: Any) -> Any:
         return Size(super().__add__(other))
@@ -687,7 +687,7 @@ class Tensor(Methods, metaclass=TensorType):
     @property
     def T(self) -> Tensor:
         """The axes in reverse order."""
-        out: Tensor = shapes.permute(self, tuple(range(self.array.ndim))[::-1])
+        out: Tensor = shapes.reversed_axes(self)
         return out
 
     @property

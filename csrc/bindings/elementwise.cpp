@@ -303,15 +303,17 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(square);
   MT_UNARY(reciprocal);
   MT_BINARY(pow, "x", "y");
-  m.def(
-      "pow_scalar",
-      [](const Array& x, double y) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.pow_scalar(out, in[0], y, walk);
-        };
-        return run("pow", f, x);
-      },
-      py::arg("x"), py::arg("y"));
+  def_fast(m, "pow_scalar", "pow_scalar(x: numpy.ndarray, y: float) -> numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             if (given != 2 || !(PyFloat_Check(arguments[1]) || PyLong_Check(arguments[1])))
+               Py_RETURN_NONE;
+             const double y = PyFloat_AsDouble(arguments[1]);
+             if (y == -1 && PyErr_Occurred()) return nullptr;
+             const auto f = [y](auto& k, auto* out, auto** in, auto& walk) {
+               k.pow_scalar(out, in[0], y, walk);
+             };
+             return run_call<1>("pow", f, arguments, 1);
+           });
 
   MT_UNARY(abs);
   MT_UNARY(sign);

@@ -22,13 +22,11 @@ class _Mode:
         raise NotImplementedError
 
     def __enter__(self) -> None:
-        self._before.append((modes.grad_enabled(), modes.inference_enabled()))
+        self._before.append(modes.switch(None, None))
         self._enter()
 
     def __exit__(self, *error: object) -> None:
-        grad, inference = self._before.pop()
-        modes.set_grad_enabled(grad)
-        modes.set_inference(inference)
+        modes.switch(*self._before.pop())
 
     def _again(self) -> _Mode:
         return type(self)()
@@ -63,14 +61,10 @@ class _Bare(_Mode):
     """A mode without arguments: may decorate with or without parentheses."""
 
     def __new__(cls, function: Any = None) -> Any:
-        mode = super().__new__(cls)
-        if function is None:
-            return mode
-        mode.__init__()  # type: ignore[misc]
-        return mode(function)
+        return object.__new__(cls) if function is None else cls()(function)
 
     def __init__(self, function: Any = None) -> None:
-        super().__init__()
+        self._before = []
 
 
 class no_grad(_Bare):
@@ -83,8 +77,8 @@ class no_grad(_Bare):
     False
     """
 
-    def _enter(self) -> None:
-        modes.set_grad_enabled(False)
+    def __enter__(self) -> None:  # the one of all modes that small programs feel
+        self._before.append(modes.switch(False, None))
 
 
 class enable_grad(_Bare):

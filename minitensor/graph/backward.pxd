@@ -1,7 +1,7 @@
 cimport cython
 
 from .algebra cimport algebra
-from .modes cimport recording, set_grad_enabled, switches, thread
+from .modes cimport recording, set_grad_enabled, switches, current
 from .nodes cimport Node, holds_arrays, recorded_at, saved_value, unpack_array
 from .places cimport describe, here
 from .record cimport Row, row_of

@@ -17,7 +17,7 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
-    from .modes import recording, set_grad_enabled, switches, thread
+    from .modes import current, recording, set_grad_enabled, switches
     from .nodes import Node, holds_arrays, recorded_at, saved_value, unpack_array
     from .places import describe, here
     from .record import Row, row_of
@@ -107,7 +107,7 @@ def leaves(outputs: Sequence[Any]) -> list[Any]:
 
 def reaches(x: Any) -> bool:
     """Whether the walk back that this thread is in has still to come to the gradient of `x`."""
-    p: Any = None if thread.pending is None else thread.pending.get(origin(x))
+    p: Any = None if current().pending is None else current().pending.get(origin(x))
     return p is not None and bool(p.leads)
 
 
@@ -133,7 +133,7 @@ def differentiate(
         return batch.differentiate(outputs, grads, inputs, retain, record, allow_unused)
     place: Any = None if retain else here()
     roots: list = []
-    on_tensors: cython.bint = record or thread.depth > 0
+    on_tensors: cython.bint = record or current().depth > 0
     p: _Pending
     node: Node
     t: Tensor
@@ -171,10 +171,10 @@ def differentiate(
         count = 1 if not isinstance(roots[i], Node) or roots[i].outputs is None else len(roots[i].outputs)
         _collect(pending[roots[i]], y.index, count, g if on_tensors else g.array, False, on_tensors)
 
-    on = thread.grad
-    outer = thread.walk, thread.pending
+    on = current().grad
+    outer = current().walk, current().pending
     _walks += 1
-    thread.walk, thread.pending = _walks, pending
+    current().walk, current().pending = _walks, pending
     set_grad_enabled(record)
     try:
         for i in range(len(order)):
@@ -210,7 +210,7 @@ def differentiate(
         raise
     finally:
         set_grad_enabled(on)
-        thread.walk, thread.pending = outer
+        current().walk, current().pending = outer
     if not allow_unused and inputs is not None:
         for i in range(len(results)):
             if results[i] is None:
@@ -323,7 +323,7 @@ def pull(node: Node, grads: Sequence[Any]) -> list:
         g = tuple(grads)
         if not node.op.custom:
             g = tuple([_zeros(m, False) if d is None else d for d, m in zip(grads, node.outputs, strict=True)])
-    on = thread.grad
+    on = current().grad
     set_grad_enabled(False)
     try:
         return _gradients(node, row_of(node.op), g, [unpack_array(node, s) for s in node._live()], None, False)

@@ -15,7 +15,7 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
-    from .modes import recording, set_grad_enabled, thread
+    from .modes import Thread, current, recording, set_grad_enabled
     from .record import link_view, record_node, row_of, run, wrap_outputs
     from .tensors import Dual, Tensor, batch_over, shadow, wrap
 
@@ -28,14 +28,15 @@ class Level:
     __slots__ = ("alive", "number")
 
     def __init__(self) -> None:
-        thread.depth += 1
-        self.number = thread.depth
+        thread: Thread = current()
+        thread.depth = self.number = thread.depth + 1
         self.alive = True
 
     def close(self) -> None:
         """Ends it: its tangents are ignored from here on."""
         self.alive = False
-        thread.depth -= 1
+        thread: Thread = current()
+        thread.depth = thread.depth - 1
 
 
 def make_dual(level: Level, primal: Any, tangent: Any) -> Any:
@@ -191,7 +192,7 @@ def _zeros_like(x: Any) -> Any:
 @cython.cfunc
 def _transpose_vjp(op: Any, rules: Any, live: list, tangents: list, outs: tuple, values: list, params: dict) -> Any:
     """Forward mode without a rule: u -> J^T u is linear, so its own gradient in u, along the tangents, is J t."""
-    on = thread.grad
+    on = current().grad
     set_grad_enabled(True)
     try:
         cotangents: list = []

@@ -7,9 +7,27 @@ cdef class Switches:
     cdef long long inferring, paused, packing, watching
 
 
-cdef Switches switches
-cdef object thread
+@cython.final
+cdef class Thread:
+    cdef long long number, depth, walk
+    cdef bint grad, inference
+    cdef list batches, packs
+    cdef object pending, watch
 
+
+cdef Switches switches
+cdef Thread _last
+
+cdef extern from "Python.h":
+    ctypedef struct PyThreadState:
+        pass
+    PyThreadState* PyThreadState_Get()
+    unsigned long long PyThreadState_GetID(PyThreadState*)
+
+cdef inline long long thread_number():
+    return PyThreadState_GetID(PyThreadState_Get())
+
+cdef Thread current()
 cdef bint recording()
 cdef object pack_hooks()
 cpdef set_grad_enabled(bint on)

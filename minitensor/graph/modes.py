@@ -11,6 +11,11 @@ try:
     import cython
 except ImportError:
     from .. import _cython as cython
+if not cython.compiled:
+
+    def thread_number() -> int:
+        """In C, a number that no other thread has or will have; 0: look it up."""
+        return 0
 
 
 def is_compiled() -> bool:
@@ -39,14 +44,24 @@ class Switches:
 switches = Switches()
 
 
-class _Thread(threading.local):
-    """What each thread has switched: recording, inference, and how many forward levels are open."""
+@cython.final
+@cython.cclass
+class Thread:
+    """What a thread has switched: recording, inference, and how many forward levels are open."""
 
-    grad: bool = True
-    inference: bool = False
-    depth: int = 0
+    number: int
+    grad: bool
+    inference: bool
+    depth: int
+    batches: list[Any]
+    packs: list[Any]
+    walk: int
+    pending: Any
+    watch: Any
 
     def __init__(self) -> None:
+        self.number = 0
+        self.grad, self.inference, self.depth = True, False, 0
         self.batches: list[Any] = []  # the vmaps that the thread is in, the outermost first
         self.packs: list[Any] = []  # the hooks of saved values, innermost last: (pack, unpack), or why none may be
         self.walk = 0  # the number of the walk back that the thread is in, or 0
@@ -54,35 +69,63 @@ class _Thread(threading.local):
         self.watch: Any = None  # what sees every operator that is recorded
 
 
-thread = _Thread()
+_threads = threading.local()
+_last: Thread = Thread()  # of the thread that asked last
+
+
+@cython.cfunc
+def current() -> Thread:
+    """What this thread has switched."""
+    global _last
+    number: cython.longlong = thread_number()
+    if number == 0 or _last.number != number:
+        if not hasattr(_threads, "switched"):
+            _threads.switched = Thread()
+        _last = _threads.switched
+        _last.number = number
+    return _last
 
 
 def grad_enabled() -> bool:
     """Whether operators are recorded in this thread."""
-    return thread.grad
+    return current().grad
 
 
-def set_grad_enabled(on: bool) -> None:
+@cython.ccall
+def set_grad_enabled(on: cython.bint) -> Any:
     """Switches recording in this thread."""
-    switches.paused += int(thread.grad) - int(on)
+    thread: Thread = current()
+    switches.paused += thread.grad - on
     thread.grad = on
 
 
 @cython.cfunc
 def recording() -> cython.bint:
     """`grad_enabled`, without looking up the thread where all of them record."""
-    return switches.paused == 0 or bool(thread.grad)
+    return switches.paused == 0 or current().grad
 
 
 def inference_enabled() -> bool:
     """Whether this thread is in inference mode."""
-    return thread.inference
+    return current().inference
 
 
-def set_inference(on: bool) -> None:
+def set_inference(on: cython.bint) -> None:
     """Switches inference mode in this thread."""
-    switches.inferring += int(on) - int(thread.inference)
+    thread: Thread = current()
+    switches.inferring += on - thread.inference
     thread.inference = on
+
+
+def switch(grad: Any, inference: Any) -> Any:
+    """Switches both in this thread, None: not; returns what they were."""
+    thread: Thread = current()
+    before = (thread.grad, thread.inference)
+    if grad is not None:
+        set_grad_enabled(grad)
+    if inference is not None:
+        set_inference(inference)
+    return before
 
 
 def use_reference(on: bool) -> None:
@@ -97,7 +140,7 @@ def uses_reference() -> bool:
 
 def batch_levels() -> list[Any]:
     """The vmaps that this thread is in, the outermost first: each a `batching.BatchLevel`."""
-    return thread.batches
+    return current().batches
 
 
 def push_pack(hooks: Any) -> None:
@@ -105,20 +148,20 @@ def push_pack(hooks: Any) -> None:
     now: Any = pack_hooks()
     if isinstance(now, str) and not isinstance(hooks, str):
         raise GraphError(now)
-    thread.packs.append(hooks)
+    current().packs.append(hooks)
     switches.packing += 1
 
 
 @cython.cfunc
 def pack_hooks() -> Any:
     """The innermost of what `push_pack` was given, or None."""
-    packs: list = thread.packs
+    packs: list = current().packs
     return packs[len(packs) - 1] if packs else None
 
 
 def pop_pack() -> None:
     """Takes the innermost hooks of saved values away."""
-    thread.packs.pop()
+    current().packs.pop()
     switches.packing -= 1
 
 
@@ -127,6 +170,7 @@ def set_watch(watch: Any) -> Any:
 
     Returns the watch that there was before.
     """
+    thread: Thread = current()
     before: Any = thread.watch
     switches.watching += int(watch is not None) - int(before is not None)
     thread.watch = watch
@@ -135,4 +179,4 @@ def set_watch(watch: Any) -> Any:
 
 def current_walk() -> int:
     """The number of the walk back that this thread is in; 0 outside one."""
-    return int(thread.walk)
+    return int(current().walk)

@@ -45,10 +45,10 @@ def make_saved(array: Any, role: cython.longlong, version: Any, layer: Any) -> S
     made.role = role
     made.version = version
     made.layer = layer
-    made.unpack = None
-    if version is None:
+    if not cython.compiled:  # else a new object has None and 0 already
+        made.unpack = None
         made.number = 0
-    else:
+    if version is not None:
         v: Version = version
         made.number = v.value
     return made
@@ -165,13 +165,8 @@ def make_node(op: Any, params: dict, inputs: tuple, indices: tuple) -> Node:
     node.inputs = inputs
     node.indices = indices
     node.saved = ()
-    node.shapes = None
-    node.outputs = None
-    node.place = None
-    node.freed = None
-    node.hooks = None
-    node.extra = None
-    node.label = None
+    if not cython.compiled:  # else a new object has None already
+        node.shapes = node.outputs = node.place = node.freed = node.hooks = node.extra = node.label = None
     return node
 
 

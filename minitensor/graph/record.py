@@ -16,7 +16,7 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
-    from .modes import pack_hooks, recording, set_grad_enabled, switches, thread
+    from .modes import current, pack_hooks, recording, set_grad_enabled, switches
     from .nodes import CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_node, make_saved
     from .places import here
     from .tensors import Tensor, Version, refresh, wrap
@@ -174,30 +174,44 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
     if row.kernel is None or switches.reference:
         return None
     n: cython.Py_ssize_t = len(row.rules)
+    count: cython.Py_ssize_t = len(args)
     t: Tensor
     i: cython.Py_ssize_t
     on_tensors: cython.bint = False
     wants: cython.bint = False
-    given: list = list(args)
-    for i in range(n):
+    x: Any = None  # the first three of what the kernel gets: nearly all get no more
+    y: Any = None
+    z: Any = None
+    more: Any = None
+    for i in range(count):
         a = args[i]
-        if isinstance(a, Tensor):
+        if i < n and isinstance(a, Tensor):
             t = a
-            if t.layer is not None:
-                return None
             if t.base is not None:
                 refresh(t)
-                if t.layer is not None:
-                    return None
-            given[i] = t.array
+            if t.layer is not None:
+                return None
             on_tensors = True
             wants = wants or t._wants
-    if len(given) == 2:
-        out = row.kernel(given[0], given[1])
-    elif len(given) == 3:
-        out = row.kernel(given[0], given[1], given[2])
+            a = t.array
+        if i == 0:
+            x = a
+        elif i == 1:
+            y = a
+        elif i == 2:
+            z = a
+        elif more is None:
+            more = [a]
+        else:
+            more.append(a)
+    if count == 1:
+        out = row.kernel(x)
+    elif count == 2:
+        out = row.kernel(x, y)
+    elif count == 3:
+        out = row.kernel(x, y, z)
     else:
-        out = row.kernel(*given)
+        out = row.kernel(x, y, z, *more)
     if out is None or not on_tensors:
         return out
     t = wrap(out)
@@ -245,6 +259,8 @@ def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
 @cython.cfunc
 def _named(row: Row, args: tuple, n: cython.Py_ssize_t) -> dict:
     """The parameters, which come after n arrays, by name."""
+    if len(args) == n:
+        return NO_PARAMS
     params: dict = {}
     i: cython.Py_ssize_t
     for i in range(n, len(args)):
@@ -353,7 +369,7 @@ def records(*values: Any) -> bool:
     for v in values:
         if isinstance(v, Tensor):
             t = v
-            if (thread.grad and t.requires_grad) or t.layer is not None:
+            if (current().grad and t.requires_grad) or t.layer is not None:
                 return True
             if t.base is not None:
                 t = t.base
@@ -381,7 +397,9 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
     j: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(args) if variadic else len(rules)
     rule: cython.Py_ssize_t
-    origins: list = [None] * n
+    first: Any = None
+    second: Any = None
+    origins: Any = None if n < 3 else [None] * n  # of more than two
     for i in range(n):
         rule = 0 if variadic else i
         a = args[i]
@@ -391,41 +409,55 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
         if t._wants:
             some = True
             used |= uses[rule]
-            origins[i] = a if t._node is None else t._node
             later = later or t._index != 0
+            if t._node is not None:
+                a = t._node
+            if n > 2:
+                origins[i] = a
+            elif i == 0:
+                first = a
+            else:
+                second = a
     if not some:
         return
+    inputs: tuple = (first,) if n == 1 else (first, second) if n == 2 else tuple(origins)
     if later:
-        indices = tuple([0 if o is None else a.index for o, a in zip(origins, args, strict=False)])
+        indices = tuple([0 if o is None else a.index for o, a in zip(inputs, args, strict=False)])
     else:
         indices = FIRST[n] if n < 4 else (0,) * n
-    node: Node = make_node(op, params, tuple(origins), indices)
+    node: Node = make_node(op, params, inputs, indices)
     if used != 0:
-        kept: list = []
+        kept: tuple
         if saved is None:
             roles: tuple = row.saves
-            for j in range(len(roles)):
-                kept.append(_keep_role(roles[j], args, outs) if (used >> j) & 1 else None)
+            if len(roles) == 1:
+                kept = (_keep_role(roles[0], args, outs),)
+            else:
+                kept = tuple([_keep_role(roles[j], args, outs) if (used >> j) & 1 else None for j in range(len(roles))])
         else:
-            for j in range(len(saved)):
-                a = saved[j]
-                kept.append(_keep(a, args, outs) if a is not None and (used >> j) & 1 else None)
+            kept = tuple(
+                [
+                    _keep(saved[j], args, outs) if saved[j] is not None and (used >> j) & 1 else None
+                    for j in range(len(saved))
+                ]
+            )
         if switches.packing:
             hooks: Any = pack_hooks()
             if type(hooks) is tuple:
-                kept = [None if s is None else _packed(s, hooks) for s in kept]
-        node.saved = tuple(kept)
+                kept = tuple([None if s is None else _packed(s, hooks) for s in kept])
+        node.saved = kept
         if switches.anomaly or row.custom or holds_arrays(kept):
             node.place = here()
     else:
-        node.saved = (None,) * len(row.saves if saved is None else saved)
+        if saved is not None or len(row.saves) > 0:
+            node.saved = (None,) * len(row.saves if saved is None else saved)
         if switches.anomaly or row.custom:
             node.place = here()
     t = outs[0]
     if row.broadcasts and n > 1:
         shape = t.array.shape
         for i in range(n):
-            if origins[i] is not None:
+            if inputs[i] is not None:
                 t = args[i]
                 if t.array.shape != shape:
                     node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args[:n]])
@@ -439,7 +471,7 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
             t._index = j
             t._wants = True
     if switches.watching:
-        watch: Any = thread.watch
+        watch: Any = current().watch
         if watch is not None:
             watch(node, args[:n], outs)
 
@@ -457,7 +489,7 @@ def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
     if not isinstance(a, Tensor):
         return make_saved(a, CONSTANT, None, None)
     t: Tensor = a
-    if role >= 0 and t.inferred and not thread.inference:
+    if role >= 0 and t.inferred and not current().inference:
         raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
     return make_saved(t.array, role if role >= 0 else -2, t.version, t.layer)
 
@@ -486,7 +518,7 @@ def _packed(s: Saved, hooks: tuple) -> Any:
     t: Tensor = wrap(s.array)
     if s.version is not None:
         t.version = s.version
-    on = thread.grad
+    on = current().grad
     set_grad_enabled(False)
     v: Version = t.version
     before: cython.longlong = v.value

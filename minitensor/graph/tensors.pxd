@@ -1,6 +1,6 @@
 cimport cython
 
-from .modes cimport switches, thread
+from .modes cimport switches, current
 from .places cimport here, note_made
 
 

@@ -14,7 +14,7 @@ try:
 except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
-    from .modes import switches, thread
+    from .modes import current, switches
     from .places import here, note_made
 
 _ndarray = cython.declare(object, np.ndarray)
@@ -84,11 +84,15 @@ class Tensor:
     def _set(self, array: Any) -> Any:
         self.array = array
         version: Version = Version.__new__(Version)
-        version.value = 0
-        version.place = None
+        if not cython.compiled:  # else a new object has None, 0 and False already
+            self._clear()
+            version.value = 0
+            version.place = None
         if switches.anomaly:
             version.place = note_made(array.shape)
         self.version = version
+
+    def _clear(self) -> None:
         self.leaf_grad = None
         self.leaf_hooks = None
         self.after_hooks = None
@@ -134,7 +138,7 @@ class Tensor:
             raise GraphError("requires_grad can only be switched off on a leaf; use detach() to leave the graph")
         if on and self.array.dtype.kind != "f":
             raise DtypeError(f"only tensors of floating dtype can require gradients, not {self.array.dtype}")
-        if on and self.inferred and not thread.inference:
+        if on and self.inferred and not current().inference:
             raise GraphError("a tensor made in inference_mode cannot require gradients; clone() it")
         if on and not self._wants and self.base is not None and self.layer is None:
             self.base = self.chain = None  # a leaf of its own from here on, and what views of it are views of
@@ -184,7 +188,7 @@ def wrap(array: Any) -> Any:
     out: Tensor = cls.__new__(cls)
     out._set(array if type(array) is _ndarray else np.asarray(array))
     if switches.inferring:
-        out.inferred = thread.inference
+        out.inferred = current().inference
     return out
 
 

@@ -19,7 +19,7 @@ except ImportError:
 if not cython.compiled:
     from .algebra import algebra
     from .forward import evaluate
-    from .modes import recording, set_grad_enabled, thread
+    from .modes import current, recording, set_grad_enabled
     from .nodes import Node
     from .places import here
     from .record import record_node, row_of
@@ -34,7 +34,7 @@ def _follow(view: Tensor) -> None:
     if not base._wants and base.layer is None:
         return
     _need_base("a view", view)
-    on = thread.grad
+    on = current().grad
     set_grad_enabled(True)
     try:
         fresh: Tensor = replay(view.chain, base)
@@ -60,7 +60,7 @@ def become(name: str, x: Any, function: Callable[[Any], Any]) -> Any:
     old: Tensor = shadow(t)
     old.base, old.chain, old._seen, old._of = t.base, t.chain, t._seen, t._of
     old.inferred = t.inferred
-    on = thread.grad
+    on = current().grad
     set_grad_enabled(True)
     try:
         view = function(old)
@@ -91,7 +91,7 @@ def snapshot(x: Any) -> Any:
     t: Tensor = x
     if not recording() and t.layer is None:
         return x
-    batch: Any = batch_over((x,))
+    batch: Any = None if t.layer is None else batch_over((x,))
     if batch is not None:
         return batch.through(snapshot, x)
     if t.base is not None:
@@ -102,37 +102,41 @@ def snapshot(x: Any) -> Any:
     return out
 
 
-def check_writable(name: str, x: Any, shared: bool = False) -> None:
+@cython.ccall
+def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
     """Raises if `x` cannot be written: no tensor, a leaf of the graph, or (but for `shared`) shared elements."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: only a tensor can be written in place, not a {type(x).__name__}")
-    batch: Any = batch_over((x,))
+    t: Tensor = x
+    batch: Any = None if t.layer is None else batch_over((x,))
     if batch is not None:
         check_writable(name, batch.tensor, shared)
         return
-    if recording() and x.requires_grad:
-        root: Tensor = x if x.base is None else x.base
+    if (t._wants or t.base is not None) and recording() and t.requires_grad:
+        root: Tensor = t if t.base is None else t.base
         if root._node is None and root._wants:
-            what = "a leaf" if x.base is None else "a view of a leaf"
+            what = "a leaf" if t.base is None else "a view of a leaf"
             raise GraphError(
                 f"{name}: {what} that requires gradients cannot be written in place; "
                 "use no_grad() around the write, or an operator that makes a new tensor"
             )
-    if x.aside and recording():
+    if t.aside and recording():
         raise GraphError(
             f"{name}: a view made under no_grad, of a tensor that requires gradients, cannot be written outside it; "
             "make the view outside no_grad, or write under it too"
         )
-    if x.inferred and not thread.inference:
+    if t.inferred and not current().inference:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
-    array = x.array
-    for n, stride in zip(array.shape, array.strides, strict=True):
-        if stride == 0 and n > 1 and array.size and not shared:
-            raise ShapeError(
-                f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
-                "clone() it before writing"
-            )
-    if not array.flags.writeable:
+    array = x.array  # of a lazy parameter: raises
+    flags = array.flags
+    if not (shared or flags.c_contiguous or array.size == 0):
+        for n, stride in zip(array.shape, array.strides, strict=True):
+            if stride == 0 and n > 1:
+                raise ShapeError(
+                    f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
+                    "clone() it before writing"
+                )
+    if not flags.writeable:
         raise ShapeError(f"{name}: the tensor's memory is read-only")
 
 
@@ -143,14 +147,14 @@ def assign(name: str, x: Any, value: Any) -> None:
     """
     t: Tensor = x
     v: Tensor = value
-    batch: Any = batch_over((x, value))
+    batch: Any = None if t.layer is None and v.layer is None else batch_over((x, value))
     if batch is not None:
         batch.assign(name, x, value)
         return
     array = t.array
     if v.array.shape != array.shape:
         raise ShapeError(f"{name}: the result has shape {v.array.shape}, the tensor to write {array.shape}")
-    if not np.can_cast(v.array.dtype, array.dtype, "same_kind"):
+    if v.array.dtype is not array.dtype and not np.can_cast(v.array.dtype, array.dtype, "same_kind"):
         raise DtypeError(f"{name}: a {v.array.dtype} result cannot be written into a {array.dtype} tensor")
     base: Tensor = t.base
     layered: cython.bint = t.layer is not None or v.layer is not None
@@ -230,10 +234,11 @@ def with_gradients(name: str, tensors: Any) -> list[Any]:
     t: Tensor
     g: Tensor
     for x in tensors:
-        if x.leaf_grad is None:
+        t = x
+        if t.leaf_grad is None:
             continue
         check_writable(name, x)
-        t, g = x, x.leaf_grad
+        g = t.leaf_grad
         found.append((t, t.array, g.array))
     return found
 

@@ -21,6 +21,13 @@ from ..tensor import Tensor
 from .hooks import BackwardHooks, add_hook, after, everywhere
 from .parameter import Buffer, Parameter, Uninitialized, clear_grad
 
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    fields_of, attribute_of = vars, object.__getattribute__
+
 M = TypeVar("M", bound="Module")
 
 _EXTRA = "_extra_state"
@@ -40,7 +47,27 @@ class IncompatibleKeys(NamedTuple):
         return f"IncompatibleKeys(missing_keys={missing}, unexpected_keys={unexpected})"
 
 
-class Module:
+@cython.auto_pickle(False)
+@cython.cclass
+class _Places:
+    """Has the attributes of a module found in its dicts of parameters, modules and buffers."""
+
+    def __getattribute__(self, name: str) -> Any:
+        own: dict[str, Any] = fields_of(self)
+        held = own.get("_parameters")
+        if held is not None and name in held and name not in own:
+            return held[name]
+        held = own.get("_modules")
+        if held is not None and name in held and name not in own:
+            return held[name]
+        return attribute_of(self, name)
+
+
+if not cython.compiled:  # Python finds what is not among the rest by Module.__getattr__, more slowly
+    del _Places.__getattribute__
+
+
+class Module(_Places):
     """The base of all models and layers.
 
     A subclass calls `super().__init__()`, assigns parameters and other modules to its attributes,

@@ -180,7 +180,8 @@ class UninitializedBuffer(Uninitialized, Tensor):  # type: ignore[misc]
 def clear_grad(x: Any, set_to_none: bool) -> None:
     """Drops the gradient of a tensor, or sets it to 0, outside the graph that it may be part of."""
     if set_to_none or x.grad is None:
-        x.grad = None
+        if x.leaf_grad is not None:
+            x.grad = None
     elif x.grad.requires_grad:
         x.grad = x.grad.detach().clone().zero_()
     else:

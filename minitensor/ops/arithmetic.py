@@ -13,7 +13,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply, apply_one, apply_two
+from ..graph.record import apply, apply_one, apply_two, attempt
 from ..graph.tensors import Tensor
 from ..op import OPS
 from .common import (
@@ -325,9 +325,11 @@ def neg(input: Any, *, out: Any = None) -> Any:
     >>> mt.neg(mt.tensor([1.0, -2.0]))
     tensor([-1.,  2.])
     """
-    (x,) = promote("neg", input)
-    _no_bools("neg", x)
-    result = apply(NEG, x)
+    result = attempt(NEG, input)
+    if result is None:
+        (x,) = promote("neg", input)
+        _no_bools("neg", x)
+        result = apply(NEG, x)
     return result if out is None else write_out("neg", result, out)
 
 

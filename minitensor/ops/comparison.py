@@ -304,7 +304,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
 
         return masks.nonzero(condition, as_tuple=True)
     c = raw(condition)
-    if isinstance(c, np.ndarray) and c.dtype == np.uint8:  # an old kind of mask
+    if isinstance(c, np.ndarray) and c.dtype.char == "B":  # bytes: an old kind of mask
         condition = c = c.astype(bool)
     if not isinstance(c, np.ndarray) or c.dtype.kind != "b":
         kind = getattr(c, "dtype", type(c).__name__)

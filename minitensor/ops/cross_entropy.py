@@ -103,8 +103,10 @@ def _cross_entropy_reference(
     return np.asarray(loss, x.dtype), saved
 
 
-def _cross_entropy_forward(x: Array, target: Array, weight: Array | None, **how: Any) -> Result:
-    loss, lse, total = _core.cross_entropy(x, target, weight, **how)
+def _cross_entropy_forward(
+    x: Array, target: Array, weight: Array | None, *, reduction: str, ignore_index: int, label_smoothing: float
+) -> Result:
+    loss, lse, total = _core.cross_entropy(x, target, weight, reduction, ignore_index, label_smoothing)
     return loss, (x, target, weight, lse, total)
 
 
@@ -219,9 +221,18 @@ def _cross_entropy_vjp_reference(
 
 
 def _cross_entropy_vjp_forward(
-    g: Array, x: Array, target: Array, weight: Array | None, lse: Array, total: Array, **how: Any
+    g: Array,
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    lse: Array,
+    total: Array,
+    *,
+    reduction: str,
+    ignore_index: int,
+    label_smoothing: float,
 ) -> Result:
-    dx = _core.cross_entropy_vjp(g, x, target, weight, lse, total, **how)
+    dx = _core.cross_entropy_vjp(g, x, target, weight, lse, total, reduction, ignore_index, label_smoothing)
     return dx, (g, x, target, weight, lse, total)
 
 

@@ -85,10 +85,12 @@ def abs(input: Any, *, out: Any = None) -> Any:
     >>> mt.abs(mt.tensor([-3.0, 2.0]))
     tensor([3., 2.])
     """
-    (x,) = promote("abs", input)
-    if array_of(x).dtype.kind == "b":
-        raise DtypeError("abs: bools have no absolute value")
-    result = apply(ABS, x)
+    result = attempt(ABS, input)
+    if result is None:
+        (x,) = promote("abs", input)
+        if array_of(x).dtype.kind == "b":
+            raise DtypeError("abs: bools have no absolute value")
+        result = apply(ABS, x)
     return result if out is None else write_out("abs", result, out)
 
 
@@ -307,7 +309,8 @@ def _pow_scalar_dx(g: Any, x: Any, *, exponent: float) -> Any:
 POW_SCALAR: Op = elementwise(
     "pow_scalar",
     reference=lambda x, *, exponent: np.power(x, np.asarray(exponent, x.dtype)).astype(x.dtype),
-    kernel=lambda x, *, exponent: _core.pow_scalar(x, exponent),
+    kernel=lambda x, exponent: _core.pow_scalar(x, exponent),
+    names=("exponent",),
     rules=(_pow_scalar_dx,),
     saves="x",
     samples=lambda rng: (
@@ -361,6 +364,10 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     >>> mt.pow(mt.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
+    if type(exponent) is int or type(exponent) is float:
+        result = attempt(POW_SCALAR, input, exponent) if -1e9 < exponent < 1e9 else None
+        if result is not None:
+            return result if out is None else write_out("pow", result, out)
     x, y = promote("pow", input, exponent)
     if isinstance(exponent, (int, float)) and array_of(x).dtype.kind != "b":
         if array_of(x).dtype.kind != "f" and exponent < 0:

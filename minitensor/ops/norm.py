@@ -594,7 +594,9 @@ def _check_like(name: str, what: str, value: Any, x: Any, shape: Shape) -> None:
 
 def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int]) -> Axes:
     """The last axes, which must have these sizes."""
-    given = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    given = normalized_shape
+    if not isinstance(given, tuple):
+        given = tuple(given) if isinstance(given, Sequence) else (given,)
     sizes, shape = tuple([int(n) for n in given]), shape_of(x)
     if not sizes:
         raise ShapeError(f"{name}: normalized_shape must name at least one size")

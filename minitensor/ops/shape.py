@@ -183,6 +183,10 @@ def view(input: Any, *shape: Any, dtype: Any = None) -> Any:
     if dtype is not None or (len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type))):
         return _view_dtype(input, shape[0] if dtype is None else dtype)
     x = raw(input)
+    if isinstance(x, np.ndarray) and x.flags.c_contiguous:
+        result = attempt(RESHAPE, input, shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape)
+        if result is not None:
+            return result
     after = _resolve("view", x.shape, sizes("view", shape))
     if not x.flags.c_contiguous and not np.may_share_memory(x.reshape(after), x) and x.size:
         raise ShapeError(
@@ -334,7 +338,12 @@ def t(input: Any) -> Any:
     ndim = len(shape_of(input))
     if ndim > 2:
         raise ShapeError(f"t: expected at most 2 axes, got {ndim}; use transpose or permute")
-    return apply_flat(PERMUTE, input, tuple(range(ndim))[::-1])
+    return reversed_axes(input)
+
+
+def reversed_axes(input: Any) -> Any:
+    """The axes in reverse order: `x.T`."""
+    return apply_flat(PERMUTE, input, tuple(range(len(shape_of(input)) - 1, -1, -1)))
 
 
 def movedim(input: Any, source: Any, destination: Any) -> Any:
