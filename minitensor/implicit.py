@@ -483,7 +483,7 @@ def root(
     >>> theta = mt.tensor(2.0, requires_grad=True)
     >>> x = mt.implicit.root(lambda x, t: x**3 + x - t, 0.5, theta)
     >>> x, mt.autograd.grad(x, theta)
-    (tensor(1., grad_fn=<SqueezeBackward1>), (tensor(0.2500),))
+    (tensor(1., grad_fn=<ViewBackward0>), (tensor(0.2500),))
     """
     named = {"newton": lambda e, x, ls: _newton(e, x, ls, tol, max_iter)}
     equations = _Equations("root", F, x0, theta, False)

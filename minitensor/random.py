@@ -18,7 +18,7 @@ from .generator import memory_axes
 from .graph.record import records
 from .graph.tensors import wrap
 from .graph.views import assign, check_writable
-from .ops.common import draws_numbers, raw
+from .ops.common import array_of, draws_numbers, raw
 from .ops.indexing import setitem
 from .ops.shape import new_sizes
 
@@ -245,7 +245,7 @@ def randperm(
 
 def _like(input: Any, dtype: Any) -> Any:
     """An array laid out in memory as the input's; where elements share a place, in the order of the axes."""
-    a = raw(input)
+    a = array_of(input)
     order = memory_axes(a)
     laid = np.empty([a.shape[i] for i in order], a.dtype if dtype is None else dtypes.of(dtype).numpy)
     return laid.transpose(np.argsort(order))

@@ -687,7 +687,7 @@ class Tensor(Methods, metaclass=TensorType):
     @property
     def T(self) -> Tensor:
         """The axes in reverse order."""
-        out: Tensor = shapes.reversed_axes(self)
+        out: Tensor = shapes.permute(self, tuple(range(self.array.ndim))[::-1])
         return out
 
     @property

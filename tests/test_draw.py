@@ -136,6 +136,8 @@ def test_the_formula_is_read_back() -> None:
         (lambda a, b: (a - b) - a, "a − b − a"),
         (lambda a, b: (a + b) * a, "(a + b) × a"),
         (lambda a, b: a / (b / a), "a ÷ (b ÷ a)"),
+        (lambda a, b: 1 / (a * b), "1 ÷ (a × b)"),
+        (lambda a, b: 2 / mt.sin(a) - b, "1 ÷ sin(a) × 2 − b"),
         (lambda a, b: -(a + b), "−(a + b)"),
         (lambda a, b: (a * b) ** 3, "(a × b)³"),
         (lambda a, b: mt.atan2(a, b), "atan2(a, b)"),

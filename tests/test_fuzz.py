@@ -306,7 +306,7 @@ def same(have, want, loose: float, where: str) -> None:
     for x, y in zip(a, b, strict=True):
         assert x.shape == y.shape, where
         assert x.dtype is y.dtype, where
-        p, q = x.detach().numpy(), y.detach().numpy()
+        p, q = [(t.to_dense() if t.is_sparse else t).detach().numpy() for t in (x, y)]
         if x.is_floating_point():
             eps = loose * float(np.finfo(p.dtype).eps)
             finite = np.abs(q[np.isfinite(q)])

@@ -398,6 +398,8 @@ def _formula(vertex: Vertex, given: list[tuple[str, int]]) -> tuple[str, int]:
         return f"{inner(0, binds)} {title} {inner(1, binds + (title in '−÷'))}", binds
     if title.startswith("( )"):
         return inner(0, 4) + title[3:], 3
+    if title == "1 ÷ ( )":
+        return "1 ÷ " + inner(0, 3), 2
     if title == "−( )":
         return "−" + inner(0, 2), 1
     return f"{title}({', '.join(text for text, _ in given)})", 9

@@ -37,6 +37,7 @@ SYMBOLS = {
     "same": "=",
     "view_write": "write part",
     "square": "( )²",
+    "reciprocal": "1 ÷ ( )",
 }
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 JACOBIAN = 16  # elements up to which a box's value is differentiated by all of another's

@@ -338,12 +338,7 @@ def t(input: Any) -> Any:
     ndim = len(shape_of(input))
     if ndim > 2:
         raise ShapeError(f"t: expected at most 2 axes, got {ndim}; use transpose or permute")
-    return reversed_axes(input)
-
-
-def reversed_axes(input: Any) -> Any:
-    """The axes in reverse order: `x.T`."""
-    return apply_flat(PERMUTE, input, tuple(range(len(shape_of(input)) - 1, -1, -1)))
+    return apply_flat(PERMUTE, input, tuple(range(ndim - 1, -1, -1)))
 
 
 def movedim(input: Any, source: Any, destination: Any) -> Any:

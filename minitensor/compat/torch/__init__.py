@@ -84,8 +84,10 @@ def shown_as_torch(modules: Iterable[tuple[str, ModuleType]]) -> None:
     modules = list(modules)
     own = [(name, module) for name, module in modules if module.__name__ == name]  # PyTorch's files of nn.modules
     for name, module in [*own, *modules]:
-        for value in vars(module).values():
-            if isinstance(value, type) and (module.__name__ == name or value.__module__ == module.__name__):
+        for key, value in vars(module).items():
+            if key.startswith("_") or not isinstance(value, type):
+                continue
+            if module.__name__ == name or value.__module__ == module.__name__:
                 if value.__module__.startswith("minitensor."):
                     value.__module__ = name
     for value in vars(minitensor).values():

@@ -149,7 +149,8 @@ def _read(name: str) -> property:
 
 def _deepcopy(self: Any, memo: dict[int, Any]) -> Any:
     if id(self) not in memo:
-        memo[id(self)] = twin = object.__new__(type(self))
+        cls: Any = type(self)
+        memo[id(self)] = twin = cls.__new__(cls)
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
     return memo[id(self)]
 
