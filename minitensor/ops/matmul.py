@@ -143,7 +143,12 @@ def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
 
 
 def _product(name: str, input: Any, other: Any) -> Any:
-    result = attempt(MATMUL, input, other)
+    try:
+        result = attempt(MATMUL, input, other)
+    except DtypeError:  # a sparse tensor has no array, which the compiled graph sees as one that kernels decline
+        if not _any_sparse(input, other):
+            raise
+        result = None
     if result is not None:
         return result
     if _any_sparse(input, other):
