@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import minitensor as mt
@@ -537,6 +537,7 @@ def test_cut_anywhere(older: bool) -> None:
 
 
 @settings(deadline=None)
+@example(20, 0x96, True)  # a bytearray as long as the next eight bytes say
 @given(st.integers(0, 3000), st.integers(0, 255), st.booleans())
 def test_one_changed_byte_loads_or_is_refused(position: int, byte: int, older: bool) -> None:
     raw = bytearray(saved({"a": mt.ones(3), "n": [1.5]}, _use_new_zipfile_serialization=not older).getvalue())

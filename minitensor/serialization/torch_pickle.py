@@ -349,7 +349,7 @@ _BUILDS_DATA = frozenset(
     b"\x80\x95."  # protocol, frame, end
     b"(021apqrhjgu"  # the stack and the memory of what was read; append, put, get, setitems
     b"NIJKMLGF\x88\x89\x8a\x8b"  # None, numbers
-    b"XV\x8c\x8dUST\x8eBC\x96"  # texts and bytes
+    b"XV\x8c\x8dUST\x8eBC"  # texts and bytes; a bytearray would be made as long as it says it is
     b"])}td\x85\x86\x87els\x8f\x90\x91\x94"  # lists, tuples, dicts, sets, memoize
     b"c\x93RbQ\x81"  # a name of the list, a call, a state, a memory, a new object
 )
