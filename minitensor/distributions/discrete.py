@@ -315,7 +315,23 @@ def _least(x: Any) -> Any:
     return finfo(x.dtype).min
 
 
-class OneHotCategorical(Distribution):
+class _OfCategorical(Distribution):
+    """Draws of a `Categorical`, written as vectors."""
+
+    _categorical: Categorical
+
+    @property
+    def probs(self) -> Any:
+        """The probability of each class."""
+        return self._categorical.probs
+
+    @property
+    def logits(self) -> Any:
+        """Its logarithm."""
+        return self._categorical.logits
+
+
+class OneHotCategorical(_OfCategorical):
     """As `Categorical`, with values of one 1 and else 0.
 
     >>> mt.distributions.OneHotCategorical(mt.tensor([0.0, 1.0])).sample()
@@ -329,16 +345,6 @@ class OneHotCategorical(Distribution):
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
         self._categorical = Categorical(probs, logits)
         super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args)
-
-    @property
-    def probs(self) -> Any:
-        """The probability of each class."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Any:
-        """Its logarithm."""
-        return self._categorical.logits
 
     @property
     def mean(self) -> Any:
@@ -373,7 +379,7 @@ class OneHotCategorical(Distribution):
         return type(self)(**{name: wide.__dict__[name]}, validate_args=False)
 
 
-class Multinomial(Distribution):
+class Multinomial(_OfCategorical):
     """How often each class comes up in `total_count` draws.
 
     >>> d = mt.distributions.Multinomial(4, mt.tensor([1.0, 1.0]))
@@ -392,16 +398,6 @@ class Multinomial(Distribution):
         self.total_count = total_count
         self._categorical = Categorical(probs, logits)
         super().__init__(self._categorical.batch_shape, self._categorical.param_shape[-1:], validate_args)
-
-    @property
-    def probs(self) -> Any:
-        """The probability of each class."""
-        return self._categorical.probs
-
-    @property
-    def logits(self) -> Any:
-        """Its logarithm."""
-        return self._categorical.logits
 
     @property
     def param_shape(self) -> Any:
