@@ -166,14 +166,14 @@ def typename(obj: Any) -> str:
     return str(kind.__qualname__) if module in (None, "builtins") else f"{module}.{kind.__qualname__}"
 
 
-def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+def result_type(tensor: Any, other: Any) -> dtypes.dtype:
     """The dtype of an operation on two tensors or Python numbers.
 
     >>> mt.result_type(mt.tensor([1, 2]), 1.0)
     minitensor.float32
     """
-    given = [(x.dtype, x.ndim) for x in (tensor1, tensor2) if isinstance(x, Tensor)]
-    return dtypes.result_type(given, [x for x in (tensor1, tensor2) if not isinstance(x, Tensor)])
+    given = [(x.dtype, x.ndim) for x in (tensor, other) if isinstance(x, Tensor)]
+    return dtypes.result_type(given, [x for x in (tensor, other) if not isinstance(x, Tensor)])
 
 
 def can_cast(from_: Any, to: Any) -> bool:

@@ -353,7 +353,11 @@ class Methods(tensors.Tensor):
     t = shapes.t
     expand = shapes.expand
     unbind = shapes.unbind
-    split = shapes.split
+
+    def split(self, split_size: Any, dim: int = 0) -> Any:
+        """Blocks of a size, or of the given sizes, along an axis, as views; see `minitensor.split`."""
+        return shapes.split(self, split_size, dim)
+
     chunk = shapes.chunk
     narrow = shapes.narrow
     clone = shapes.clone

@@ -143,6 +143,7 @@ def rand(
     size: Any = None,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     pin_memory: bool = False,
@@ -166,6 +167,7 @@ def randn(
     size: Any = None,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     pin_memory: bool = False,
@@ -189,8 +191,10 @@ def randint(
     size: Any = None,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Any:
     """Integers of [low, high), int64: `randint(high, size)` or `randint(low, high, size)`.
 
@@ -228,6 +232,7 @@ def randperm(
     *,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     pin_memory: bool = False,
@@ -257,8 +262,11 @@ def rand_like(
     *,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
 ) -> Any:
     """As `rand`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
@@ -273,8 +281,11 @@ def randn_like(
     *,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
 ) -> Any:
     """As `randn`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
@@ -291,8 +302,11 @@ def randint_like(
     *,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
+    memory_format: Any = None,
 ) -> Any:
     """As `randint`, in the shape and dtype of `input`: `(input, high)` or `(input, low, high)`."""
     out = _like(input, dtype)
@@ -309,8 +323,10 @@ def normal(
     *,
     generator: Any = None,
     dtype: Any = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Any:
     """Normal numbers with a mean and a standard deviation: two numbers and a size, or tensors.
 

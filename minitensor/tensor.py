@@ -181,8 +181,8 @@ class Tensor(Methods, metaclass=TensorType):
         strides = tuple([s // self.array.itemsize for s in self.array.strides])
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order in memory."""
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the elements lie in row-major order in memory, the only one that this library has."""
         return bool(self.array.flags.c_contiguous)
 
     def storage_offset(self) -> int:
@@ -196,7 +196,7 @@ class Tensor(Methods, metaclass=TensorType):
     is_cuda = is_mps = is_sparse = is_quantized = is_meta = False
     is_nested = is_sparse_csr = is_mkldnn = is_xla = is_xpu = is_ipu = is_mtia = is_maia = is_vulkan = False
 
-    def is_pinned(self) -> bool:
+    def is_pinned(self, device: Any = None) -> bool:
         """False: there is no other memory to copy to."""
         return False
 
@@ -510,9 +510,20 @@ class Tensor(Methods, metaclass=TensorType):
     # --- dtypes and devices -------------------------------------------------------------------------------------------
 
     def to(
-        self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: bool = False,
+        copy: bool = False,
+        memory_format: Any = None,
     ) -> Tensor:
-        """This tensor with another dtype; itself if it has it already. Devices other than the CPU raise."""
+        """This tensor in another dtype, or in that of another tensor; itself if it has it already, unless `copy`.
+
+        Devices other than the CPU raise; every memory format means the one that there is.
+        """
+        flags = [value for value in args if isinstance(value, bool)]  # non_blocking, copy
+        copy = copy or flags[1:] == [True]
         for value in args:
             if isinstance(value, Tensor):
                 dtype = value.dtype
@@ -588,7 +599,7 @@ class Tensor(Methods, metaclass=TensorType):
         check(device if isinstance(device, str) else f"cuda:{device}")
         return self
 
-    def pin_memory(self) -> Tensor:
+    def pin_memory(self, device: Any = None) -> Tensor:
         """Itself: there is no other memory to copy to."""
         return self
 

@@ -111,6 +111,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -119,7 +120,7 @@ def grad(
 
     Leaves' `grad` stays as it is. An input that the outputs do not depend on raises GraphError, or gives None with
     `allow_unused`, or zeros with `materialize_grads`. With `create_graph` the result can be differentiated again. With
-    `is_grads_batched` each grad_output has one more axis in front, and so has the result.
+    `is_grads_batched` each grad_output has one more axis in front, and so has the result. `only_inputs` has no effect.
 
     >>> x = mt.tensor(2.0, requires_grad=True)
     >>> (g,) = mt.autograd.grad(x**3, x, create_graph=True)

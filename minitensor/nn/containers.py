@@ -61,28 +61,28 @@ class _Sequence(Module):
             del self._items()[name]
         self._renumber(list(self))
 
-    def append(self: S, item: Any) -> S:
+    def append(self: S, module: Any) -> S:
         """Adds an item at the end; returns self."""
-        self._add(str(len(self)), item)
+        self._add(str(len(self)), module)
         return self
 
-    def extend(self: S, items: Iterable[Any]) -> S:
+    def extend(self: S, modules: Iterable[Any]) -> S:
         """Adds items at the end; returns self."""
-        for item in list(items):
+        for item in list(modules):
             self.append(item)
         return self
 
-    def insert(self: S, index: int, item: Any) -> S:
+    def insert(self: S, index: int, module: Any) -> S:
         """Puts an item before another; returns self."""
         items = list(self)
-        items.insert(index, item)
+        items.insert(index, module)
         self._renumber(items)
         return self
 
-    def pop(self, index: int = -1) -> Any:
+    def pop(self, key: int = -1) -> Any:
         """Takes an item out and returns it."""
-        item = self[index]
-        del self[index]
+        item = self[key]
+        del self[key]
         return item
 
     def __iadd__(self: S, items: Iterable[Any]) -> S:
@@ -233,9 +233,9 @@ class _Dict(Module):
         """The pairs of names and items."""
         return self._items().items()
 
-    def update(self, items: Any) -> None:
+    def update(self, modules: Any) -> None:
         """Adds the items of a dict, or of pairs of names and items."""
-        for key, item in items.items() if hasattr(items, "items") else items:
+        for key, item in modules.items() if hasattr(modules, "items") else modules:
             self[key] = item
 
     def pop(self, key: str) -> Any:
