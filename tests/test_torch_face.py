@@ -464,13 +464,16 @@ print(torch.distributions.normal.Normal is torch.distributions.Normal, Categoric
 def test_arguments_that_programs_pass_by_name():
     x = mt.randn(2, 6, 3, 4, layout=mt.strided, pin_memory=False)
     assert [part.shape[1] for part in x.split(split_size=[2, 4], dim=1)] == [2, 4]
-    assert x.to(memory_format=mt.channels_last) is x and x.is_contiguous(memory_format=mt.contiguous_format)
-    assert x.to(mt.float32, True) is x and x.to(mt.float32, False, True) is not x
+    assert x.to(memory_format=mt.channels_last) is x
+    assert x.is_contiguous(memory_format=mt.contiguous_format)
+    assert x.to(mt.float32, True) is x
+    assert x.to(mt.float32, False, True) is not x
     assert mt.rand_like(x, layout=mt.strided, memory_format=mt.preserve_format).shape == x.shape
     w = mt.ones(3, requires_grad=True)
     (g,) = mt.autograd.grad(outputs=w.square().sum(), inputs=w, create_graph=True, retain_graph=True, only_inputs=True)
     assert g.tolist() == [2.0, 2.0, 2.0]
     line = mt.nn.Linear(2, 2)
     twice = mt.nn.Sequential(line, line)
-    assert len(list(twice.modules(remove_duplicate=False))) == 3 and len(list(twice.modules())) == 2
+    assert len(list(twice.modules(remove_duplicate=False))) == 3
+    assert len(list(twice.modules())) == 2
     assert mt.nn.ModuleList().append(module=line).extend(modules=[line]).pop(key=0) is line
