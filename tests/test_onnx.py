@@ -23,18 +23,19 @@ TYPES = {1, 2, 3, 5, 6, 7, 9, 10, 11}  # the dtypes that minitensor has, by ONNX
 # The operators whose node tests must all pass, where their dtypes are minitensor's.
 SUPPORTED = """
     Abs Acos Acosh Add AffineGrid And ArgMax ArgMin Asin Asinh Atan Atanh Attention AveragePool BatchNormalization
-    Bernoulli BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast CastLike Ceil Celu
-    CenterCropPad Clip Col2Im Compress Concat Constant ConstantOfShape Conv ConvTranspose Cos Cosh CumProd CumSum
-    DepthToSpace Det Div Dropout Einsum Elu Equal Erf Exp Expand EyeLike Flatten Floor GRU Gather GatherElements
-    GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample GroupNormalization
-    HammingWindow HannWindow HardSigmoid HardSwish Hardmax Identity If InstanceNormalization IsInf IsNaN LRN LSTM
-    LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Loop LpNormalization LpPool MatMul Max MaxPool
-    MaxUnpool Mean MeanVarianceNormalization Min Mish Mod Mul Neg NegativeLogLikelihoodLoss NonZero Not OneHot Or
-    PRelu Pad Pow RMSNormalization RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
-    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence RotaryEmbedding
-    Round Scan Scatter ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax
-    SoftmaxCrossEntropyLoss Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu
-    Tile TopK Transpose Trilu Unique Unsqueeze Upsample Where Xor
+    Bernoulli BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor BlackmanWindow Cast CastLike Ceil Celu CenterCropPad
+    Clip Col2Im Compress Concat Constant ConstantOfShape Conv ConvInteger ConvTranspose Cos Cosh CumProd CumSum
+    DepthToSpace DequantizeLinear Det Div Dropout DynamicQuantizeLinear Einsum Elu Equal Erf Exp Expand EyeLike Flatten
+    Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual
+    GridSample GroupNormalization HammingWindow HannWindow HardSigmoid HardSwish Hardmax Identity If
+    InstanceNormalization IsInf IsNaN LRN LSTM LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Loop
+    LpNormalization LpPool MatMul MatMulInteger Max MaxPool MaxUnpool Mean MeanVarianceNormalization Min Mish Mod Mul
+    Neg NegativeLogLikelihoodLoss NonZero Not OneHot Or PRelu Pad Pow QLinearConv QLinearMatMul QuantizeLinear
+    RMSNormalization RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin
+    ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize ReverseSequence RotaryEmbedding Round Scan Scatter
+    ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Slice Softmax SoftmaxCrossEntropyLoss
+    Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu
+    Unique Unsqueeze Upsample Where Xor
 """.split()
 SLOW = {"averagepool", "lppool", "maxpool"}  # 35 s for the package to make their expected values
 
@@ -310,3 +311,46 @@ def test_external_data_stays_in_its_folder(tmp_path):
     path.write_bytes(model.SerializeToString())
     with pytest.raises(ValueError, match="outside the model's folder"):
         mt.onnx.load(path)
+
+
+def quantized(x: Any, scale: Any, zero: int, dtype: Any = np.uint8) -> Any:
+    ends = np.iinfo(dtype)
+    return np.clip(np.rint(np.asarray(x, np.float32) / np.float32(scale)) + zero, ends.min, ends.max).astype(dtype)
+
+
+def test_operators_that_onnxruntime_writes_into_quantized_models():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 256, (4, 6)).astype(np.uint8), rng.integers(-128, 128, (5, 6)).astype(np.int8)
+    bias = rng.integers(-900, 900, 5).astype(np.int32)
+    weights = {
+        "as": np.float32(0.02), "az": np.uint8(120), "b": b, "bs": np.full(5, 0.01, np.float32) * np.arange(1, 6),
+        "bz": np.zeros(5, np.int8), "bias": bias, "ys": np.float32(0.1), "yz": np.uint8(100),
+        "cs": np.float32(0.05), "cz": np.uint8(7),
+    }  # fmt: skip
+    weights["bs"] = weights["bs"].astype(np.float32)
+    theirs = {"domain": "com.microsoft"}
+    nodes = [
+        helper.make_node("QGemm", ["a", "as", "az", "b", "bs", "bz", "bias", "ys", "yz"], ["g"], transB=1, **theirs),
+        helper.make_node("QLinearSigmoid", ["g", "ys", "yz", "cs", "cz"], ["s"], **theirs),
+        helper.make_node("QLinearAdd", ["g", "ys", "yz", "s", "cs", "cz", "ys", "yz"], ["sum"], **theirs),
+        helper.make_node("QLinearConcat", ["ys", "yz", "g", "ys", "yz", "sum", "ys", "yz"], ["y"], axis=1, **theirs),
+    ]
+    proto = model_of(nodes, {"a": (TensorProto.UINT8, [4, 6])}, [], weights)
+    proto.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    proto.graph.output.append(helper.make_tensor_value_info("y", TensorProto.UINT8, None))
+    sums = (a.astype(int) - 120) @ b.astype(int).T + bias
+    factor = np.float32(0.02) * weights["bs"] / np.float32(0.1)
+    g = np.clip(np.rint(sums.astype(np.float32) * factor) + 100, 0, 255).astype(np.uint8)
+    real = (g.astype(np.float32) - 100) * np.float32(0.1)
+    s = quantized(1 / (1 + np.exp(-real)), 0.05, 7)
+    total = quantized(real + (s.astype(np.float32) - 7) * np.float32(0.05), 0.1, 100)
+    got = mt.onnx.load(proto)(mt.as_tensor(a)).numpy()
+    assert got.dtype == np.uint8
+    assert np.abs(got.astype(int) - np.concatenate([g, total], 1).astype(int)).max() <= 1  # a tie may round either way
+    assert (got[:, :5] == g).all()
+
+
+def test_a_size_of_minus_one_is_open():
+    node = helper.make_node("Relu", ["x"], ["y"])
+    model = mt.onnx.load(model_of([node], {"x": (1, [-1, 2])}, ["y"], {}))
+    assert model(mt.tensor([[1.0, -1.0]])).tolist() == [[1.0, 0.0]]

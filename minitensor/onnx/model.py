@@ -16,7 +16,7 @@ from ..errors import ArgumentError, DtypeError, ShapeError
 from ..graph.tensors import Tensor
 from ..nn.parameter import Parameter
 from ..ops.common import raw
-from . import read_attention, read_math, read_nn, read_shape  # noqa: F401
+from . import read_attention, read_math, read_nn, read_quantized, read_shape  # noqa: F401
 from .table import UnsupportedError, dtype_of, reader
 
 # The inputs that are settings, not weights: an initializer there is a buffer, also where it is floating.
@@ -165,8 +165,9 @@ class _Input:
         self.dtype = dtype_of(kind.elem_type)
         self.shape: tuple[Any, ...] | None = None
         if kind.HasField("shape"):
+            fixed = [d.HasField("dim_value") and d.dim_value >= 0 for d in kind.shape.dim]  # -1: old files' open size
             self.shape = tuple([
-                d.dim_value if d.HasField("dim_value") else d.dim_param or None for d in kind.shape.dim
+                d.dim_value if known else d.dim_param or None for known, d in zip(fixed, kind.shape.dim, strict=True)
             ])  # fmt: skip
 
     def take(self, value: Any) -> Any:
