@@ -24,21 +24,29 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
     if (wino.pays() && winograd_from(y, x, w, z.m * z.k, z.k, kTaps, false, bias, wino)) return;
   }
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
-  Scratch<T> a(s.groups * slivers(z.m) * z.k * kPackRows<T>);
+  const bool one_row = image.plain() && image.h.length == s.ow;
+  const Weights<T> weights{z.m, z.k, across_channels<T>(z.m, z.k, one_row ? z.p : s.ow)};
+  const int64_t count = weights.count();
+  Scratch<T> a(s.groups * weights.size());
   Scratch<int64_t> offset(z.k);
   for (int64_t r = 0; r < z.k; ++r)
     offset.p[r] = image.offset(r / (s.kh * s.kw), r / s.kw % s.kh, r % s.kw);
-  for_ranges(s.groups * slivers(z.m), ceil_div(kChunkWork / 16, z.k * kPackRows<T>),
+  for_ranges(s.groups * count, ceil_div(kChunkWork / 16, z.k * weights.width()),
              [&](int64_t from, int64_t to) {
                for (int64_t t = from; t < to; ++t) {
-                 const int64_t q = t / slivers(z.m), i = sliver(z.m, t % slivers(z.m)),
-                               end = sliver(z.m, t % slivers(z.m) + 1);
-                 pack<kPackRows<T>>(a.p + t * z.k * kPackRows<T>,
-                                    Matrix<const T>{w + (q * z.m + i) * z.k, z.k, 1}, end - i, z.k);
+                 const int64_t q = t / count, i = weights.begin(t % count),
+                               high = weights.begin(t % count + 1) - i;
+                 const Matrix<const T> rows{w + (q * z.m + i) * z.k, z.k, 1};
+                 T* to = a.p + t * z.k * weights.width();
+                 if (weights.across)
+                   pack<kTileCols<T>>(to, rows, high, z.k);
+                 else
+                   pack<kPackRows<T>>(to, rows, high, z.k);
                }
              });
-  Correlation<T> one{z.m, z.k, a.p, offset.p, s.oh, s.ow, image.h.length, y, z.p, s.ow, 1, 0, 0};
-  if (image.plain() && one.pitch == one.cols) one.cols = one.pitch = one.y_row = z.p, one.rows = 1;
+  Correlation<T> one{z.m,  z.k,  weights.across, a.p, offset.p, s.oh, s.ow, image.h.length, y,
+                     z.p,  s.ow, 1,              0,   0};
+  if (one_row) one.cols = one.pitch = one.y_row = z.p, one.rows = 1;
   correlate_all(&one, 1, x, s.c * s.h * s.w, s.o * z.p, bias, image, s.n, s.c, s.groups);
 }
 
@@ -83,14 +91,17 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
   if (!image.worth(s) || !all_finite(w, s.o * z.k))
     return by_matrix_input_vjp<T, product_simd<T>>(dx, g, w, s);
 
-  const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), across = min(s.sw, s.w),
-                tiles = slivers(channels);
+  const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), beside = min(s.sw, s.w);
+  const bool across =
+      across_channels<T>(channels, z.m * area / (s.sh * s.sw), ceil_div(s.w, s.sw));
+  const Weights<T> weights{channels, z.m * area, across};
+  const int64_t tiles = weights.count(), width = weights.width();
   Scratch<Correlation<T>> list(phases);
   Scratch<int64_t> offset(z.m * area), taps(area);
-  Scratch<T> a(s.groups * tiles * z.m * area * kPackRows<T>);
+  Scratch<T> a(s.groups * weights.size());
   int64_t terms = 0;  // of the phases so far: each tap belongs to one phase of each axis
   for (int64_t phase = 0; phase < phases; ++phase) {
-    const int64_t down = phase / across, right = phase % across, first = terms;
+    const int64_t down = phase / beside, right = phase % beside, first = terms;
     int64_t met = 0;
     for (int64_t t = 0; t < area; ++t)
       if ((down + s.ph - t / s.kw * s.dh) % s.sh == 0 &&
@@ -103,9 +114,10 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
         offset.p[terms++] = o * image.plane() + i * image.h.length + j;
       }
     const int64_t k = terms - first;
-    T* packed = a.p + s.groups * tiles * first * kPackRows<T>;
+    T* packed = a.p + s.groups * tiles * first * width;
     list.p[phase] = {channels,
                      k,
+                     across,
                      packed,
                      offset.p + first,
                      ceil_div(s.h - down, s.sh),
@@ -117,17 +129,17 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                      s.sw,
                      0,
                      0};
-    for_ranges(s.groups * tiles, ceil_div(kChunkWork / 16, max(1, k) * kPackRows<T>),
+    for_ranges(s.groups * tiles, ceil_div(kChunkWork / 16, max(1, k) * width),
                [&](int64_t from, int64_t to) {
                  for (int64_t u = from; u < to; ++u) {
-                   const int64_t q = u / tiles, c = sliver(channels, u % tiles),
-                                 end = sliver(channels, u % tiles + 1);
-                   T* out = packed + u * k * kPackRows<T>;
+                   const int64_t q = u / tiles, c = weights.begin(u % tiles),
+                                 end = weights.begin(u % tiles + 1);
+                   T* out = packed + u * k * width;
                    for (int64_t o = 0; o < z.m; ++o)
                      for (int64_t l = 0; l < met; ++l) {
                        const T* in = w + ((q * z.m + o) * channels + c) * area + taps.p[l];
                        for (int64_t i = 0; i < end - c; ++i) out[i] = in[i * area];
-                       out += kPackRows<T>;
+                       out += width;
                      }
                  }
                });

@@ -2,9 +2,11 @@
 //
 // In the padded image, the row of the matrix of windows that belongs to the term (c, a, b) is the
 // image itself, begun at another place: offset(c, a, b). With a stride, the image is laid out by
-// phases first, so that pixels a stride apart lie side by side. So no matrix is made: either the
-// tile reads the shifted images as they are and drops the sums that fall between the rows, or,
-// where these would be many, slivers are packed from them.
+// phases first, so that pixels a stride apart lie side by side. So no matrix is made. Where the
+// channels of the output fill vectors, the tile has a row of pixels by vectors of channels, takes
+// the pixels from the image as they are, and its sums are turned over in the end. Otherwise its
+// vectors lie along the pixels: either it reads the shifted images as they are and drops the sums
+// that fall between the rows, or, where these would be many, slivers are packed from them.
 #pragma once
 
 #include "conv_matrix.h"
@@ -57,7 +59,9 @@ struct Image {
   bool worth(const ConvSizes& s) const { return plane() <= s.kh * s.kw * s.oh * s.ow + s.h * s.w; }
 };
 
-constexpr int64_t kWindowDepth = 384;  // of k in one block of packed windows
+constexpr int64_t kWindowDepth = 384;   // of k in one block of packed windows
+constexpr int64_t kWeightDepth = 192;   // of k in one block of weights, which stays in the L1 cache
+constexpr int64_t kFewPositions = 128;  // whose sums do, too
 
 // A tile may read this far beyond the image; what it reads there is dropped.
 template <class T>
@@ -130,11 +134,20 @@ void lay_out(T* to, const T* x, int64_t channels, const Image& s) {
   std::memset(to + channels * plane, 0, kSlack<T> * sizeof(T));
 }
 
+// Pixels side by side, under the term k.
+template <class T>
+struct Pixels {
+  const T* p;
+  const int64_t* offset;
+  T operator()(int i, int64_t k) const { return p[offset[k] + i]; }
+};
+
 // y (m, rows, cols) = a (m, k) and, as its k rows, the image begun at each offset.
 template <class T>
 struct Correlation {
   int64_t m, k;
-  T* a;                           // in slivers of k steps
+  bool across;                    // vectors lie across the channels
+  T* a;                           // in slivers of k steps; of whole vectors where they lie across
   int64_t* offset;                // of each term
   int64_t rows, cols, pitch;      // the pixels made, and how far apart their rows are in the image
   T* y;                           // where the first goes
@@ -142,7 +155,7 @@ struct Correlation {
   int64_t image_step, y_step;     // from one image to the next, where several are done together
 
   // Whether dropping sums costs less than packing for a few slivers.
-  bool direct() const { return m <= 3 * kTileRows && m * (pitch - cols) < 8 * cols; }
+  bool direct() const { return !across && m <= 3 * kTileRows && m * (pitch - cols) < 8 * cols; }
   int64_t width() const { return direct() ? pitch : cols; }
   int64_t positions(int64_t images) const {
     return direct() ? (rows - 1) * pitch + cols : images * rows * cols;
@@ -217,12 +230,79 @@ void pack_windows(T* to, const T* image, const Correlation<T>& s, const int64_t*
     copy(pieces);
 }
 
+// Weights of one group in slivers as Correlation wants them: how many there are, how wide, and
+// where the next one begins.
+template <class T>
+struct Weights {
+  int64_t m, k;
+  bool across;
+  int64_t count() const { return across ? ceil_div(m, kTileCols<T>) : slivers(m); }
+  int64_t width() const { return across ? kTileCols<T> : kPackRows<T>; }
+  int64_t begin(int64_t t) const { return across ? min(m, t * kTileCols<T>) : sliver(m, t); }
+  int64_t size() const { return count() * width() * k; }
+};
+
+// Whether it pays to have vectors across m channels of y, given `cols` pixels side by side.
+template <class T>
+bool across_channels(int64_t m, int64_t k, int64_t cols) {
+  constexpr int L = kLanes<T>;
+  return cols >= 4 && k >= 64 && 5 * (ceil_div(m, L) * L - m) <= m;
+}
+
+// The positions begin..end-1 and the strips first..last-1 of the channels of one group.
+template <class T>
+void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bias, int64_t first,
+                      int64_t last, int64_t begin, int64_t end) {
+  constexpr int W = kTileCols<T>, L = kLanes<T>;
+  const int64_t depths = max(1, ceil_div(s.k, kWeightDepth));
+  Scratch<T> sums((end - begin + L) * W);
+  for (int64_t u = first; u < last; ++u) {
+    const int n = min(W, s.m - u * W);
+    for (int64_t block = 0; block < depths; ++block) {
+      const int64_t k0 = cut(s.k, depths, block), depth = cut(s.k, depths, block + 1) - k0;
+      const Steps<T> b{s.a + (u * s.k + k0) * W, W};
+      for (int64_t p = begin; p < end;) {
+        const int64_t i = p / s.cols, j = p % s.cols, run = min(s.cols - j, end - p);
+        const int64_t pieces = ceil_div(run, kTileRows);
+        for (int64_t piece = 0; piece < pieces; ++piece) {
+          const int64_t from = cut(run, pieces, piece), h = cut(run, pieces, piece + 1) - from;
+          T* sum = sums.p + (p - begin + from) * W;
+          const T* more = block ? sum : nullptr;
+          const Pixels<T> a{image + s.from(i) + j + from, s.offset + k0};
+          with<kTileRows>(h, [&](auto height) {
+            constexpr int H = decltype(height)::value;
+            if (n > L)
+              whole_tile<H, 2, T>(depth, a, b, sum, W, more, W, 1);
+            else
+              whole_tile<H, 1, T>(depth, a, b, sum, W, more, W, 1);
+          });
+        }
+        p += run;
+      }
+    }
+    for (int64_t p = begin; p < end; p += L)
+      for (int v = 0; v < n; v += L) {
+        Vec<T> x[L];
+#pragma GCC unroll 16
+        for (int r = 0; r < L; ++r) x[r] = load(sums.p + (p - begin + r) * W + v);
+        transpose<T>(x);
+        T square[(L + 1) * L];  // `place` reads whole vectors
+#pragma GCC unroll 16
+        for (int r = 0; r < L; ++r) store(square + r * L, x[r]);
+        const int64_t o = u * W + v;
+        s.place(square, L, min(L, n - v), p, min(L, end - p), y + o * s.y_plane,
+                bias ? bias + o : bias, false);
+      }
+  }
+}
+
 // The positions begin..end-1 and the slivers first..last-1 of the channels of one group. `exact`
 // forbids to read beyond the image.
 template <class T>
 void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int64_t first,
                int64_t last, int64_t begin, int64_t end, bool exact) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
+  if (s.across) return correlate_across(s, y, image, bias, first, last, begin, end);
   T sums[(kTileSums + 1) * L];  // `place` reads whole vectors
   if (s.direct() && !exact) {
     for (int64_t t = first; t < last; ++t) {
@@ -302,21 +382,29 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
   // Small images are packed several at a time, so that slivers are full and weights are used often.
   const int64_t together = direct ? 1 : min(images, ceil_div(8 * W, most));
   const int64_t batches = ceil_div(images, together);
-  const int64_t strips = ceil_div(most * together, W);
-  const int64_t fit = max(2, min(8, kPanelBytes / sizeof(T) / (W * min(deepest, kWindowDepth))));
+  // Positions go in strips as wide as the tile, or as rows are.
+  const bool across = list[0].across;
+  const int64_t wide = across ? list[0].cols : W;
+  const int64_t strips = ceil_div(most * together, wide);
+  const int64_t fit =
+      across ? max(1, kFewPositions / wide)
+             : max(2, min(8, kPanelBytes / sizeof(T) / (W * min(deepest, kWindowDepth))));
   // More blocks than the caches ask for, where these are too few to share among the threads.
+  const int64_t threads = num_threads();
   const int64_t wanted = ceil_div(kChunks / 2, batches * groups * count);
-  const int64_t enough = min(strips, min(wanted, work / count * together / kChunkWork));
-  const int64_t blocks = max(ceil_div(strips, fit), enough);
-  const int64_t at_once = ceil_div(strips, blocks) * W;  // positions
-  const int64_t parts = min(ceil_div(4, blocks * batches * groups), slivers(list[0].m));
+  const int64_t enough = min(wanted, work / count * together / kChunkWork);
+  const int64_t least = max(ceil_div(strips, fit), enough);
+  const int64_t blocks = min(strips, least == 1 ? 1 : ceil_div(least, threads) * threads);
+  const Weights<T> weights{list[0].m, list[0].k, across};
+  const int64_t parts =
+      across ? weights.count() : min(ceil_div(4, blocks * batches * groups), weights.count());
   const auto one = [&](int64_t batch) {
     const int64_t first = cut(images, batches, batch);
     const int64_t number = cut(images, batches, batch + 1) - first;
     const T* laid = x + first * x_step;
     // In place a tile may read into the next images, so the last ones take care or a copy.
     const bool last = (images - first - number) * x_step < kSlack<T>;
-    const bool plain = image.plain() && (whole || !last);
+    const bool plain = image.plain() && (whole || across || !last);
     Scratch<T> copy(plain ? 0 : number * channels * image.plane() + kSlack<T>);
     if (!plain) {
       lay_out(copy.p, laid, number * channels, image);
@@ -326,13 +414,16 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
     const int64_t grain = ceil_div(chunks, max(1, min(chunks, work / (kChunkWork / 4))));
     for_ranges(chunks, grain, [&](int64_t from, int64_t to) {
       for (int64_t chunk = from; chunk < to; ++chunk) {
+        // A thread has weights to itself where there are many.
         const int64_t l = chunk / (groups * blocks * parts), q = chunk / (blocks * parts) % groups;
-        const int64_t block = chunk / parts % blocks, part = chunk % parts;
+        const int64_t block = across ? chunk % blocks : chunk / parts % blocks;
+        const int64_t part = across ? chunk / blocks % parts : chunk % parts;
         Correlation<T> s = list[l];
-        const int64_t begin = block * at_once, tiles = slivers(s.m);
-        const int64_t end = min(begin + at_once, s.positions(number));
+        const int64_t tiles = weights.count(), all = s.positions(number);
+        const int64_t begin = cut(strips, blocks, block) * wide;
+        const int64_t end = min(cut(strips, blocks, block + 1) * wide, all);
         if (begin >= end) continue;
-        s.a += q * slivers(s.m) * s.k * kPackRows<T>;
+        s.a += q * tiles * s.k * weights.width();
         s.image_step = channels * image.plane();
         s.y_step = y_step;
         correlate(s, s.y + first * y_step + q * s.m * s.y_plane,
@@ -342,8 +433,8 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
     });
   };
   work *= together;
-  const int64_t grain =
-      batches >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : batches;
+  const bool apart = batches >= 4 * threads || batches % threads == 0;
+  const int64_t grain = apart || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : batches;
   for_ranges(batches, grain, [&](int64_t from, int64_t to) {
     for (int64_t batch = from; batch < to; ++batch) one(batch);
   });
