@@ -122,6 +122,8 @@ def test_any_geometry_is_exact(batch, size, kernel, stride, dilation, padding, g
         ((1, 40, 30, 31), (70, 40, 3, 3), {"padding": 1}),
         ((3, 300, 7, 7), (200, 300, 3, 3), {"padding": 1}),
         ((9, 24, 20, 20), (24, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 24}),
+        ((3, 32, 17, 19), (48, 32, 5, 5), {"padding": 2}),
+        ((5, 64, 9, 9), (64, 32, 3, 3), {"stride": 2, "padding": 1, "groups": 2}),
     ],
 )
 def test_same_bits_for_any_threads(x, w, options):
@@ -142,6 +144,70 @@ def test_same_bits_for_any_threads(x, w, options):
     for results in found[1:]:
         for have, want in zip(results, found[0], strict=True):
             np.testing.assert_array_equal(have, want)
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas())
+@pytest.mark.parametrize(
+    ("x", "w", "options"),
+    [
+        ((2, 16, 9, 31), (32, 16, 5, 5), {"padding": 2}),
+        ((3, 24, 8, 8), (40, 24, 3, 3), {"stride": 2, "padding": 1}),
+        ((1, 32, 30, 15), (33, 32, 7, 7), {"padding": 3}),
+        ((2, 16, 28, 28), (16, 16, 3, 3), {"dilation": 4, "padding": 4}),
+        ((2, 64, 5, 5), (32, 32, 4, 4), {"padding": (5, 3), "stride": (3, 1), "groups": 2}),
+        ((3, 128, 6, 6), (32, 128, 1, 1), {}),
+        ((7, 64, 1, 1), (64, 64, 4, 4), {"padding": 3}),
+    ],
+)
+def test_channels_that_fill_vectors_are_exact(isa, x, w, options):
+    """Forward and both gradients as in test_any_geometry_is_exact, with sums over the taps alone."""
+    rng = np.random.default_rng(8)
+    given = {"stride": 1, "padding": 0, "dilation": 1, **options}
+    pair = {k: v if isinstance(v, tuple) else (v, v) for k, v in given.items() if k != "groups"}
+    groups = options.get("groups", 1)
+
+    def summed(x, w):
+        (sh, sw), (ph, pw), (dh, dw) = (pair[k] for k in ("stride", "padding", "dilation"))
+        n, c, h, width = x.shape
+        o, per, kh, kw = w.shape
+        big = np.zeros((n, groups, per, h + 2 * ph, width + 2 * pw))
+        big[..., ph : ph + h, pw : pw + width] = x.reshape(n, groups, per, h, width)
+        rows, columns = big.shape[3] - dh * (kh - 1), big.shape[4] - dw * (kw - 1)
+        return sum(
+            np.einsum(
+                "goc,ngchw->ngohw",
+                w[:, :, a, b].reshape(groups, o // groups, per),
+                big[..., a * dh : a * dh + rows : sh, b * dw : b * dw + columns : sw],
+            )
+            for a in range(kh)
+            for b in range(kw)
+        ).reshape(n, o, (rows - 1) // sh + 1, (columns - 1) // sw + 1)
+
+    values = [-2.0, -1.0, -0.5, 0.5, 1.0, 2.0]
+    before = mt.cpu.isa()
+    try:
+        mt.cpu.use(isa)
+        for dtype in (np.float32, np.float64):
+            a, b = (rng.choice(values, s).astype(dtype) for s in (x, w))
+            p, q = mt.from_numpy(a).requires_grad_(), mt.from_numpy(b).requires_grad_()
+            y = conv2d(p, q, **options)
+            np.testing.assert_array_equal(y.detach().numpy(), summed(a, b))
+            g = rng.choice(values, tuple(y.shape)).astype(dtype)
+            y.backward(mt.from_numpy(g))
+            for tensor, moved in ((p, lambda d, b=b: summed(d, b)), (q, lambda d, a=a: summed(a, d))):
+                direction = rng.choice(values, tuple(tensor.shape))
+                assert (tensor.grad.numpy() * direction).sum() == (g * moved(direction)).sum()
+    finally:
+        mt.cpu.use(before)
+
+
+def test_weights_that_are_not_finite_meet_the_padding():
+    """What a kernel with an infinity makes of a zero is NaN, in the padding as elsewhere."""
+    x, w = mt.ones(1, 16, 6, 6), mt.ones(32, 16, 5, 5)
+    w[3, 2, 0, 2] = float("inf")
+    y = conv2d(x, w, padding=2)
+    assert y[0, 3].isnan().sum().item() == 2 * 6 and y[0, 3, 2:].isinf().all()
+    assert y[0, :3].isfinite().all() and y[0, 4:].isfinite().all()
 
 
 def test_convolution_is_a_product_of_unfolded_windows():

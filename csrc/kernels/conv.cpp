@@ -29,8 +29,12 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
   const int64_t count = weights.count();
   Scratch<T> a(s.groups * weights.size());
   Scratch<int64_t> offset(z.k);
-  for (int64_t r = 0; r < z.k; ++r)
-    offset.p[r] = image.offset(r / (s.kh * s.kw), r / s.kw % s.kh, r % s.kw);
+  const Terms terms{s.c / s.groups, s.kh, s.kw, weights.across && s.ph > 0};
+  Scratch<int64_t> shift(s.kh * s.kw);
+  for (int64_t t = 0; t < s.kh * s.kw; ++t) shift.p[t] = image.offset(0, t / s.kw, t % s.kw);
+  terms.each(
+      [&](int64_t r, int64_t c, int64_t tap) { offset.p[r] = c * image.plane() + shift.p[tap]; });
+  bool finite = true;  // if they are not, what they make of the padding's zeros counts
   for_ranges(s.groups * count, ceil_div(kChunkWork / 16, z.k * weights.width()),
              [&](int64_t from, int64_t to) {
                for (int64_t t = from; t < to; ++t) {
@@ -38,14 +42,34 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                                high = weights.begin(t % count + 1) - i;
                  const Matrix<const T> rows{w + (q * z.m + i) * z.k, z.k, 1};
                  T* to = a.p + t * z.k * weights.width();
-                 if (weights.across)
+                 if (terms.by_rows) {
+                   Scratch<T> packed(z.k * kTileCols<T>);
+                   pack<kTileCols<T>>(packed.p, rows, high, z.k);
+                   terms.each([&](int64_t r, int64_t c, int64_t tap) {
+                     const T* from = packed.p + (c * s.kh * s.kw + tap) * kTileCols<T>;
+                     for (int l = 0; l < kTileCols<T>; l += kLanes<T>)
+                       store(to + r * kTileCols<T> + l, load(from + l));
+                   });
+                   if (!all_finite(rows.p, high * z.k))
+                     __atomic_store_n(&finite, false, __ATOMIC_RELAXED);
+                 } else if (weights.across) {
                    pack<kTileCols<T>>(to, rows, high, z.k);
-                 else
+                 } else {
                    pack<kPackRows<T>>(to, rows, high, z.k);
+                 }
                }
              });
-  Correlation<T> one{z.m,  z.k,  weights.across, a.p, offset.p, s.oh, s.ow, image.h.length, y,
-                     z.p,  s.ow, 1,              0,   0};
+  Correlation<T> one{z.m, z.k, weights.across, a.p, offset.p, s.oh, s.ow,   image.h.length,
+                     y,   z.p, s.ow,           1,   0,        0,    nullptr};
+  Scratch<int64_t> seen(terms.by_rows ? 2 * s.oh : 0);
+  if (terms.by_rows && finite) {
+    const int64_t step = z.k / s.kh;
+    for (int64_t i = 0; i < s.oh; ++i) {
+      const Span rows(s.kh, s.dh, i * s.sh - s.ph, s.h);
+      seen.p[2 * i] = rows.begin * step, seen.p[2 * i + 1] = rows.end * step;
+    }
+    one.seen = seen.p;
+  }
   if (one_row) one.cols = one.pitch = one.y_row = z.p, one.rows = 1;
   correlate_all(&one, 1, x, s.c * s.h * s.w, s.o * z.p, bias, image, s.n, s.c, s.groups);
 }
@@ -91,28 +115,36 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
   if (!image.worth(s) || !all_finite(w, s.o * z.k))
     return by_matrix_input_vjp<T, product_simd<T>>(dx, g, w, s);
 
-  const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), beside = min(s.sw, s.w);
-  const bool across =
-      across_channels<T>(channels, z.m * area / (s.sh * s.sw), ceil_div(s.w, s.sw));
+  const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), steps = min(s.sw, s.w);
+  const bool across = across_channels<T>(channels, z.m * area / (s.sh * s.sw), ceil_div(s.w, s.sw));
   const Weights<T> weights{channels, z.m * area, across};
   const int64_t tiles = weights.count(), width = weights.width();
   Scratch<Correlation<T>> list(phases);
-  Scratch<int64_t> offset(z.m * area), taps(area);
+  Scratch<int64_t> offset(z.m * area), taps(area), shift(area), seen(across ? phases * 2 * s.h : 0);
   Scratch<T> a(s.groups * weights.size());
   int64_t terms = 0;  // of the phases so far: each tap belongs to one phase of each axis
   for (int64_t phase = 0; phase < phases; ++phase) {
-    const int64_t down = phase / beside, right = phase % beside, first = terms;
+    const int64_t down = phase / steps, right = phase % steps, first = terms;
     int64_t met = 0;
     for (int64_t t = 0; t < area; ++t)
       if ((down + s.ph - t / s.kw * s.dh) % s.sh == 0 &&
           (right + s.pw - t % s.kw * s.dw) % s.sw == 0)
         taps.p[met++] = t;
-    for (int64_t o = 0; o < z.m; ++o)
-      for (int64_t l = 0; l < met; ++l) {
-        const int64_t i = (down + s.ph - taps.p[l] / s.kw * s.dh) / s.sh - v.low;
-        const int64_t j = (right + s.pw - taps.p[l] % s.kw * s.dw) / s.sw - h.low;
-        offset.p[terms++] = o * image.plane() + i * image.h.length + j;
-      }
+    // The terms (output, tap); where vectors lie across, (row of taps, output, tap).
+    int64_t beside = 0;  // taps of a row
+    while (beside < met && taps.p[beside] / s.kw == taps.p[0] / s.kw) ++beside;
+    const auto each = [&](const auto& f) {
+      const int64_t run = across ? beside : met;
+      for (int64_t row = 0; row < met; row += run)
+        for (int64_t o = 0; o < z.m; ++o)
+          for (int64_t l = row; l < row + run; ++l) f(o, taps.p[l]);
+    };
+    for (int64_t l = 0; l < met; ++l) {
+      const int64_t i = (down + s.ph - taps.p[l] / s.kw * s.dh) / s.sh - v.low;
+      const int64_t j = (right + s.pw - taps.p[l] % s.kw * s.dw) / s.sw - h.low;
+      shift.p[taps.p[l]] = i * image.h.length + j;
+    }
+    each([&](int64_t o, int64_t tap) { offset.p[terms++] = o * image.plane() + shift.p[tap]; });
     const int64_t k = terms - first;
     T* packed = a.p + s.groups * tiles * first * width;
     list.p[phase] = {channels,
@@ -128,19 +160,28 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                      s.sh * s.w,
                      s.sw,
                      0,
-                     0};
+                     0,
+                     across ? seen.p + phase * 2 * s.h : nullptr};
+    for (int64_t i = 0; i < (across ? list.p[phase].rows : 0); ++i) {
+      int64_t* range = seen.p + (phase * s.h + i) * 2;
+      range[0] = range[1] = 0;  // later rows of taps meet earlier rows of g
+      for (int64_t l = 0; l < met; l += beside) {
+        const int64_t row = i + (down + s.ph - taps.p[l] / s.kw * s.dh) / s.sh;
+        if (row >= s.oh) range[0] += beside * z.m;
+        if (row >= 0) range[1] += beside * z.m;
+      }
+    }
     for_ranges(s.groups * tiles, ceil_div(kChunkWork / 16, max(1, k) * width),
                [&](int64_t from, int64_t to) {
                  for (int64_t u = from; u < to; ++u) {
                    const int64_t q = u / tiles, c = weights.begin(u % tiles),
                                  end = weights.begin(u % tiles + 1);
                    T* out = packed + u * k * width;
-                   for (int64_t o = 0; o < z.m; ++o)
-                     for (int64_t l = 0; l < met; ++l) {
-                       const T* in = w + ((q * z.m + o) * channels + c) * area + taps.p[l];
-                       for (int64_t i = 0; i < end - c; ++i) out[i] = in[i * area];
-                       out += width;
-                     }
+                   each([&](int64_t o, int64_t tap) {
+                     const T* in = w + ((q * z.m + o) * channels + c) * area + tap;
+                     for (int64_t i = 0; i < end - c; ++i) out[i] = in[i * area];
+                     out += width;
+                   });
                  }
                });
   }

@@ -153,6 +153,7 @@ struct Correlation {
   T* y;                           // where the first goes
   int64_t y_plane, y_row, y_col;  // and the others
   int64_t image_step, y_step;     // from one image to the next, where several are done together
+  const int64_t* seen;            // of each row, the first term that sees the image and the end
 
   // Whether dropping sums costs less than packing for a few slivers.
   bool direct() const { return !across && m <= 3 * kTileRows && m * (pitch - cols) < 8 * cols; }
@@ -242,6 +243,21 @@ struct Weights {
   int64_t size() const { return count() * width() * k; }
 };
 
+// The order of a kernel's terms where vectors lie across: by its rows first, so that those of a row
+// of y that see the image, and not the padding, are neighbors.
+struct Terms {
+  int64_t channels, kh, kw;
+  bool by_rows;
+  // f(r, the channel and the tap of term r)
+  template <class F>
+  void each(const F& f) const {
+    int64_t r = 0;
+    for (int64_t a = 0; a < (by_rows ? kh : 1); ++a)
+      for (int64_t c = 0; c < channels; ++c)
+        for (int64_t b = 0; b < (by_rows ? kw : kh * kw); ++b) f(r++, c, a * kw + b);
+  }
+};
+
 // Whether it pays to have vectors across m channels of y, given `cols` pixels side by side.
 template <class T>
 bool across_channels(int64_t m, int64_t k, int64_t cols) {
@@ -259,25 +275,28 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
   for (int64_t u = first; u < last; ++u) {
     const int n = min(W, s.m - u * W);
     for (int64_t block = 0; block < depths; ++block) {
-      const int64_t k0 = cut(s.k, depths, block), depth = cut(s.k, depths, block + 1) - k0;
-      const Steps<T> b{s.a + (u * s.k + k0) * W, W};
-      for (int64_t p = begin; p < end;) {
-        const int64_t i = p / s.cols, j = p % s.cols, run = min(s.cols - j, end - p);
+      const int64_t k0 = cut(s.k, depths, block), k1 = cut(s.k, depths, block + 1);
+      for (int64_t p = begin, run = 0; p < end; p += run) {
+        const int64_t i = p / s.cols, j = p % s.cols;
+        run = min(s.cols - j, end - p);
+        const int64_t* seen = s.seen ? s.seen + i % s.rows * 2 : nullptr;
+        const int64_t low = seen ? max(k0, seen[0]) : k0, high = seen ? min(k1, seen[1]) : k1;
+        if (low >= high && block) continue;
+        const Steps<T> b{s.a + (u * s.k + low) * W, W};
         const int64_t pieces = ceil_div(run, kTileRows);
         for (int64_t piece = 0; piece < pieces; ++piece) {
           const int64_t from = cut(run, pieces, piece), h = cut(run, pieces, piece + 1) - from;
           T* sum = sums.p + (p - begin + from) * W;
           const T* more = block ? sum : nullptr;
-          const Pixels<T> a{image + s.from(i) + j + from, s.offset + k0};
+          const Pixels<T> a{image + s.from(i) + j + from, s.offset + low};
           with<kTileRows>(h, [&](auto height) {
             constexpr int H = decltype(height)::value;
             if (n > L)
-              whole_tile<H, 2, T>(depth, a, b, sum, W, more, W, 1);
+              whole_tile<H, 2, T>(high - low, a, b, sum, W, more, W, 1);
             else
-              whole_tile<H, 1, T>(depth, a, b, sum, W, more, W, 1);
+              whole_tile<H, 1, T>(high - low, a, b, sum, W, more, W, 1);
           });
         }
-        p += run;
       }
     }
     for (int64_t p = begin; p < end; p += L)
