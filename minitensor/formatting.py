@@ -120,11 +120,11 @@ def _graph_notes(x: Any) -> list[str]:
 
 def _noted(text: str, notes: list[str], indent: int, first_on_new_line: bool = False) -> str:
     """The text with its notes after it, in lines that begin at a column."""
-    column = len(text) - text.rfind("\n")  # of what follows, were a comma there
+    column = len(text) - text.rfind("\n") + 1  # as PyTorch counts, one more than there are
     for i, note in enumerate(notes):
         fits = column + len(note) + 2 <= _options["linewidth"] and not (first_on_new_line and i == 0)
         text += (", " if fits else ",\n" + " " * indent) + note
-        column = column + len(note) + 2 if fits else indent + len(note) + 1
+        column = column + len(note) + 2 if fits else indent + len(note)
     return text + ")"
 
 

@@ -114,6 +114,96 @@ TABLE = [
         [-2.86893, -2.72331],
         3.53102,
     ),
+    (
+        "StudentT(T([3.0, 5.0]), T([0.0, 1.0]), 2.0)",
+        [[1.7834, 1.65511], [0.48528, 0.023178]],
+        [[-2.16425, -1.72546], [-1.73291, -1.80158]],
+        [2.46662, 2.32065],
+    ),
+    (
+        "FisherSnedecor(T([2.0, 5.0]), T([6.0, 10.0]))",
+        [[4.9688, 0.684511], [1.42035, 0.266618]],
+        [[-3.90769, -0.437452], [-1.55043, -0.582711]],
+        None,
+    ),
+    (
+        "NegativeBinomial(T([2.0, 5.0]), probs=T([0.3, 0.6]))",
+        [[2.0, 6.0], [1.0, 2.0]],
+        [[-2.02268, -2.2993], [-1.22418, -2.89506]],
+        None,
+    ),
+    (
+        "Gumbel(T([0.0, 1.0]), T([1.0, 2.0]))",
+        [[-1.69702, -0.620426], [-0.224993, -1.56941]],
+        [[-3.76064, -2.13132], [-1.02732, -3.02204]],
+        [1.57722, 2.27036],
+    ),
+    (
+        "Weibull(T([1.0, 2.0]), T([0.5, 3.0]))",
+        [[0.00120433, 1.39304], [2.1976, 1.15437]],
+        [[2.63307, -0.655762], [-2.56926, -0.886005]],
+        [1.11593, 0.979345],
+    ),
+    (
+        "Pareto(T([1.0, 2.0]), T([3.0, 5.0]))",
+        [[1.01163, 2.13984], [1.63909, 2.07841]],
+        [[1.05236, 0.510788], [-0.877952, 0.685555]],
+        [0.234721, 0.283709],
+    ),
+    (
+        "Kumaraswamy(T([2.0, 3.0]), T([2.0, 0.5]))",
+        [[0.966801, 0.996271], [0.682171, 0.999758]],
+        [[-1.37629, 2.64636], [0.377663, 4.01909]],
+        [-0.136294, -0.996328],
+    ),
+    (
+        "HalfCauchy(T([1.0, 2.0]))",
+        [[9.29661, 1.58443], [1.15544, 3.26538]],
+        [[-4.92239, -1.63184], [-1.29961, -2.44374]],
+        [1.83788, 2.53102],
+    ),
+    (
+        "InverseGamma(T([3.0, 5.0]), T([1.0, 2.0]))",
+        [[0.237798, 0.395677], [0.364592, 0.872975]],
+        [[0.846938, 0.795996], [0.599967, -1.18824]],
+        [0.00201035, -0.165505],
+    ),
+    (
+        "LogisticNormal(T([0.0, 1.0]), T([1.0, 2.0]))",
+        [[0.527504, 0.375197, 0.0972986], [0.35339, 0.286697, 0.359913]],
+        [1.08094, 0.588098],
+        None,
+    ),
+    (
+        "VonMises(T([0.0, 1.0]), T([0.5, 4.0]))",
+        [[-0.0690024, 1.24015], [-2.09191, 1.14045]],
+        [[-1.40062, -0.37764], [-2.14835, -0.302238]],
+        None,
+    ),
+    (
+        "RelaxedBernoulli(T(0.5), probs=T([0.3, 0.6]))",
+        [[3.36738e-06, 0.0303921], [0.0285836, 0.00172362]],
+        [[6.4463, 0.471333], [1.30181, 2.03099]],
+        None,
+    ),
+    (
+        "RelaxedOneHotCategorical(T(0.7), logits=T([0.3, 0.6, -1.0]))",
+        [[0.129406, 0.705138, 0.165456], [0.063737, 0.922021, 0.0142418]],
+        [0.327475, 3.1859],
+        None,
+    ),
+    (
+        "MixtureSameFamily(d.Categorical(T([0.2, 0.8])), d.Normal(T([-1.0, 1.0]), T([0.5, 1.0])))",
+        [-0.955511, -0.368259],
+        [-1.57934, -1.62458],
+        None,
+    ),
+    (
+        "TransformedDistribution(d.Normal(T([0.0, 1.0]), 1.0), [d.TanhTransform(), d.AffineTransform(1.0, 2.0)])",
+        [[2.33173, 2.65163], [1.17749, 1.7363]],
+        [[-1.34885, -0.481758], [-1.60814, -1.65477]],
+        None,
+    ),
 ]
 EXPANDED = [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
 
@@ -146,6 +236,10 @@ CONTINUOUS = [
     d.Gamma(2.5, 1.5),
     d.Chi2(4.0),
     d.Beta(2.0, 3.0),
+    d.StudentT(8.0, 1.0, 0.5),
+    d.Gumbel(0.5, 1.5),
+    d.Weibull(2.0, 1.5),
+    d.InverseGamma(9.0, 4.0),
 ]
 
 
@@ -164,10 +258,10 @@ def test_densities_add_up_and_give_the_moments(q):
     assert q.stddev.item() == pytest.approx(math.sqrt(q.variance.item()))
     finite = p > 0
     assert -(p[finite] * log_p[finite]).sum() * h == pytest.approx(q.entropy().item(), abs=2e-3)
-    if type(q) is not d.Beta:
+    if type(q) not in (d.Beta, d.StudentT):
         at = len(x) // 3
         assert q.cdf(T(x[at])).item() == pytest.approx(p[: at + 1].sum() * h, abs=5e-4)
-        if type(q) not in (d.Gamma, d.Chi2):
+        if type(q) not in (d.Gamma, d.Chi2, d.InverseGamma):
             levels = T([0.1, 0.5, 0.9])
             np.testing.assert_allclose(q.cdf(q.icdf(levels)).numpy(), levels.numpy(), rtol=1e-5)
 
@@ -180,6 +274,7 @@ def test_densities_add_up_and_give_the_moments(q):
         d.Categorical(T([1.0, 2.0, 3.0])),
         d.Poisson(2.5),
         d.Geometric(0.4),
+        d.NegativeBinomial(3, 0.4),
     ],
     ids=lambda q: type(q).__name__,
 )
@@ -191,7 +286,7 @@ def test_probabilities_add_up_and_give_the_moments(q):
         mean = (k.numpy() * p).sum()
         assert mean == pytest.approx(q.mean.item(), rel=1e-4)
         assert ((k.numpy() - mean) ** 2 * p).sum() == pytest.approx(q.variance.item(), rel=1e-4)
-    if type(q) is not d.Poisson:
+    if type(q) not in (d.Poisson, d.NegativeBinomial):
         assert -(p * np.log(p + 1e-300)).sum() == pytest.approx(q.entropy().item(), abs=1e-4)
 
 
@@ -201,6 +296,8 @@ def test_probabilities_add_up_and_give_the_moments(q):
         (d.Normal(0.5, 1.5), d.Normal(0.0, 2.0)),
         (d.LogNormal(0.5, 0.5), d.LogNormal(0.0, 1.0)),
         (d.HalfNormal(1.0), d.HalfNormal(2.0)),
+        (d.Gumbel(0.5, 1.0), d.Gumbel(0.0, 2.0)),
+        (d.Pareto(1.0, 3.0), d.Pareto(0.5, 2.0)),
         (d.Laplace(1.0, 0.5), d.Laplace(0.0, 2.0)),
         (d.Exponential(0.7), d.Exponential(2.0)),
         (d.Gamma(2.5, 1.5), d.Gamma(1.5, 1.0)),
@@ -365,3 +462,118 @@ def test_poisson_and_binomial_refuse():
         mt.binomial(T([3.0]), T([1.5]))
     with pytest.raises(RuntimeError, match="floating"):
         mt.poisson(T([1]))
+
+
+SCALAR = [
+    d.ExpTransform(),
+    d.AffineTransform(0.5, T(-2.0).double()),
+    d.SigmoidTransform(),
+    d.SoftplusTransform(),
+    d.TanhTransform(),
+    d.PowerTransform(T(3.0).double()),
+    d.ComposeTransform([d.AffineTransform(0.0, 0.5), d.ExpTransform()]),
+    d.CumulativeDistributionTransform(d.Normal(T(0.0).double(), 1.0)),
+]
+
+
+@pytest.mark.parametrize("t", SCALAR, ids=lambda t: type(t).__name__)
+def test_a_transform_of_numbers_and_its_inverse_and_slope(t):
+    x = mt.tensor([0.3, 0.9, 1.7], dtype=mt.float64, requires_grad=True)
+    y = t(x)
+    np.testing.assert_allclose(t.inv(y).detach().numpy(), x.detach().numpy(), rtol=1e-12)
+    (slope,) = mt.autograd.grad(y.sum(), x)
+    np.testing.assert_allclose(t.log_abs_det_jacobian(x, y).detach().numpy(), slope.abs().log().numpy(), rtol=1e-9)
+    np.testing.assert_allclose(t.inv.log_abs_det_jacobian(y, x).detach().numpy(), -slope.abs().log().numpy(), rtol=1e-9)
+    assert t.bijective
+    assert float(t.sign) == float(slope[0].sign())
+    assert bool(t.codomain.check(y).all())
+    assert t.inv.inv(x).tolist() == y.tolist()
+    assert t == t
+    assert t != d.AbsTransform()
+
+
+def test_stick_breaking_has_the_determinant_of_its_jacobian():
+    t, x = d.StickBreakingTransform(), mt.tensor([0.3, -1.2, 0.7], dtype=mt.float64)
+    y = t(x)
+    assert y.sum().item() == pytest.approx(1)
+    np.testing.assert_allclose(t.inv(y).numpy(), x.numpy(), rtol=1e-12)
+    jacobian = mt.func.jacrev(lambda v: t(v)[:-1])(x)
+    assert t.log_abs_det_jacobian(x, y).item() == pytest.approx(jacobian.det().abs().log().item())
+    assert t.forward_shape((5, 3)) == (5, 4)
+    assert t.inverse_shape((5, 4)) == (5, 3)
+
+
+def test_a_transform_keeps_its_last_value_where_the_inverse_is_inaccurate():
+    x = mt.tensor([20.0])
+    kept = d.TanhTransform(cache_size=1)
+    assert kept.inv(kept(x)) is x
+    assert kept.inv(mt.tensor([0.0])).tolist() == [0.0]
+    assert d.TanhTransform().inv(d.TanhTransform()(x)).tolist() == [math.inf]
+    policy = d.TransformedDistribution(d.Normal(x, 0.1), [kept])
+    action = policy.rsample()
+    assert math.isfinite(policy.log_prob(action).item())
+    with pytest.raises(ValueError, match="cache_size"):
+        d.TanhTransform(cache_size=2)
+
+
+def test_events_of_transformed_vectors():
+    base = d.Independent(d.Normal(mt.zeros(3, 4), 1.0), 1)
+    q = d.TransformedDistribution(base, [d.ReshapeTransform((4,), (2, 2)), d.ExpTransform()])
+    assert (q.batch_shape, q.event_shape) == ((3,), (2, 2))
+    x = q.sample()
+    want = base.log_prob(x.log().reshape(3, 4)) - x.log().sum((1, 2))
+    np.testing.assert_allclose(q.log_prob(x).numpy(), want.numpy(), rtol=1e-6)
+    with pytest.raises(ValueError, match="size at least 1"):
+        d.TransformedDistribution(d.Normal(0.0, 1.0), d.StickBreakingTransform())
+    with pytest.raises(ValueError, match="list of Transforms"):
+        d.TransformedDistribution(d.Normal(0.0, 1.0), [mt.exp])
+    with pytest.raises(ValueError, match="numbers of elements"):
+        d.ReshapeTransform((4,), (3,))
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        d.constraints.positive,
+        d.constraints.greater_than(2.0),
+        d.constraints.less_than(1.0),
+        d.constraints.unit_interval,
+        d.constraints.interval(-1.0, 3.0),
+        d.constraints.simplex,
+        d.constraints.lower_cholesky,
+        d.constraints.positive_definite,
+        d.constraints.real_vector,
+    ],
+    ids=repr,
+)
+def test_all_numbers_go_into_a_set(to):
+    x = mt.linspace(-1.0, 1.0, 9).reshape(3, 3)
+    assert bool(to.check(d.transform_to(to)(x)).all())
+    with pytest.raises(NotImplementedError, match="Boolean"):
+        d.biject_to(d.constraints.boolean)
+
+
+def test_relaxed_classes_have_gradients_and_near_one_at_low_temperatures():
+    mt.manual_seed(0)
+    logits = mt.zeros(3, requires_grad=True)
+    x = d.RelaxedOneHotCategorical(mt.tensor(0.01), logits=logits).rsample((5,))
+    np.testing.assert_allclose(x.max(-1).values.detach().numpy(), 1, atol=1e-2)
+    (d.RelaxedOneHotCategorical(mt.tensor(1.0), logits=logits).rsample() * T([1.0, 2.0, 3.0])).sum().backward()
+    assert logits.grad.sum().item() == pytest.approx(0, abs=1e-6)
+    assert logits.grad.abs().sum().item() > 0
+    hard = d.OneHotCategoricalStraightThrough(logits=logits).rsample()
+    assert sorted(hard.tolist()) == [0, 0, 1]
+    (g,) = mt.autograd.grad((hard * T([1.0, 2.0, 3.0])).sum(), logits)
+    np.testing.assert_allclose(g.numpy(), [-1 / 3, 0, 1 / 3], atol=1e-6)
+
+
+def test_a_mixture_has_the_moments_and_draws_of_its_parts():
+    parts = d.Normal(T([-2.0, 3.0]), T([0.5, 1.0]))
+    q = d.MixtureSameFamily(d.Categorical(T([1.0, 3.0])), parts)
+    assert q.mean.item() == pytest.approx(1.75)
+    assert q.variance.item() == pytest.approx(0.25 * (0.25 + 14.0625) + 0.75 * (1 + 1.5625))
+    assert q.cdf(T(50.0)).item() == pytest.approx(1)
+    mt.manual_seed(0)
+    assert q.sample((20_000,)).mean().item() == pytest.approx(1.75, abs=0.05)
+    with pytest.raises(ValueError, match="3 probabilities, but 2 components"):
+        d.MixtureSameFamily(d.Categorical(mt.ones(3)), parts)

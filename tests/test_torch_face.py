@@ -477,3 +477,16 @@ def test_arguments_that_programs_pass_by_name():
     assert len(list(twice.modules(remove_duplicate=False))) == 3
     assert len(list(twice.modules())) == 2
     assert mt.nn.ModuleList().append(module=line).extend(modules=[line]).pop(key=0) is line
+
+
+def test_notes_of_a_printed_tensor_go_to_a_new_line_where_pytorchs_do():
+    x = mt.arange(8.0, requires_grad=True)
+    try:
+        mt.set_printoptions(linewidth=55)
+        assert str(x) == "tensor([0., 1., 2., 3., 4., 5., 6., 7.],\n       requires_grad=True)"
+        mt.set_printoptions(linewidth=60)
+        assert str(x) == "tensor([0., 1., 2., 3., 4., 5., 6., 7.],\n       requires_grad=True)"
+        mt.set_printoptions(linewidth=61)
+        assert str(x) == "tensor([0., 1., 2., 3., 4., 5., 6., 7.], requires_grad=True)"
+    finally:
+        mt.set_printoptions(profile="default")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .. import creation
 from ..autograd import no_grad
-from ..nn.functional import binary_cross_entropy_with_logits, one_hot
+from ..nn.functional import binary_cross_entropy_with_logits, logsigmoid, one_hot
 from ..ops.rearrange import broadcast_tensors
 from ..random import bernoulli, binomial, multinomial, poisson
 from ..tensor import Size
@@ -21,6 +21,7 @@ from .distribution import (
     probs_to_logits,
     tiny_of,
 )
+from .gamma import Gamma
 
 
 class _ByProbability(Distribution):
@@ -198,6 +199,54 @@ class Binomial(_ByProbability):
             raise NotImplementedError("Inhomogeneous total count not supported by `enumerate_support`.")
         values = creation.arange(1 + most, dtype=self.total_count.dtype).reshape(-1, *[1] * len(self.batch_shape))
         return values.expand(-1, *self.batch_shape) if expand else values
+
+
+class NegativeBinomial(_ByProbability):
+    """How many successes of probability p come before `total_count` failures.
+
+    >>> mt.distributions.NegativeBinomial(2, 0.5).mean
+    tensor(2.)
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {
+        "total_count": constraints.nonnegative,
+        "probs": constraints.half_open_interval(0.0, 1.0),
+        "logits": constraints.real,
+    }
+    support = constraints.nonnegative_integer
+
+    def __init__(
+        self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
+    ) -> None:
+        given = self._given(probs, logits)
+        count, given = broadcast_all(total_count, given)
+        self.total_count = count.to(given.dtype)
+        self.__dict__["probs" if probs is not None else "logits"] = given
+        super().__init__(given.shape, (), validate_args)
+
+    @property
+    def mean(self) -> Any:
+        return self.total_count * self.logits.exp()
+
+    @property
+    def mode(self) -> Any:
+        return ((self.total_count - 1) * self.logits.exp()).floor().clamp(min=0)
+
+    @property
+    def variance(self) -> Any:
+        return self.mean / (-self.logits).sigmoid()
+
+    def sample(self, sample_shape: Any = ()) -> Any:
+        with no_grad():
+            rate = Gamma(self.total_count, (-self.logits).exp(), validate_args=False).sample(sample_shape)
+            return poisson(rate)
+
+    def log_prob(self, value: Any) -> Any:
+        self._validate_sample(value)
+        n = self.total_count
+        tries = n * logsigmoid(-self.logits) + value * logsigmoid(self.logits)
+        ways = -(n + value).lgamma() + (1 + value).lgamma() + n.lgamma()
+        return tries - ways.masked_fill(n + value == 0, 0)
 
 
 class Poisson(ExponentialFamily):
@@ -379,6 +428,19 @@ class OneHotCategorical(_OfCategorical):
         return type(self)(**{name: wide.__dict__[name]}, validate_args=False)
 
 
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """As `OneHotCategorical`; its draws have the probabilities' derivatives.
+
+    >>> mt.distributions.OneHotCategoricalStraightThrough(mt.tensor([0.0, 1.0])).rsample()
+    tensor([0., 1.])
+    """
+
+    has_rsample = True
+
+    def rsample(self, sample_shape: Any = ()) -> Any:
+        return self.sample(sample_shape) + (self.probs - self.probs.detach())
+
+
 class Multinomial(_OfCategorical):
     """How often each class comes up in `total_count` draws.
 
@@ -450,6 +512,8 @@ __all__ = [
     "Categorical",
     "Geometric",
     "Multinomial",
+    "NegativeBinomial",
     "OneHotCategorical",
+    "OneHotCategoricalStraightThrough",
     "Poisson",
 ]

@@ -1,14 +1,16 @@
-"""Distributions of vectors: normal ones, and batches taken as one value."""
+"""Distributions of vectors: normal ones, batches taken as one value, and mixtures."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, ClassVar
 
+from ..autograd import no_grad
 from ..linalg import cholesky, inv, solve_triangular
 from ..ops.shape import expand
 from . import constraints
 from .continuous import standard_normal
+from .discrete import Categorical
 from .distribution import Distribution, sum_last
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -178,3 +180,98 @@ class Independent(Distribution):
 
     def __repr__(self) -> str:
         return f"Independent({self.base_dist}, {self.reinterpreted_batch_ndims})"
+
+
+class MixtureSameFamily(Distribution):
+    """One of several distributions, the last axis of a batch, drawn first by a `Categorical` of its probabilities.
+
+    >>> parts = mt.distributions.Normal(mt.tensor([-1.0, 1.0]), 1.0)
+    >>> mt.distributions.MixtureSameFamily(mt.distributions.Categorical(mt.ones(2)), parts).mean
+    tensor(0.)
+    """
+
+    def __init__(
+        self, mixture_distribution: Any, component_distribution: Any, validate_args: bool | None = None
+    ) -> None:
+        if not isinstance(mixture_distribution, Categorical):
+            raise ValueError("mixture_distribution: expected a Categorical, not " + type(mixture_distribution).__name__)
+        if not isinstance(component_distribution, Distribution):
+            raise ValueError(
+                "component_distribution: expected a Distribution, not " + type(component_distribution).__name__
+            )
+        parts, weights = tuple(component_distribution.batch_shape), mixture_distribution.logits.shape
+        for a, b in zip(tuple(mixture_distribution.batch_shape), parts[:-1], strict=False):
+            if 1 not in (a, b) and a != b:
+                shape = tuple(mixture_distribution.batch_shape)
+                raise ValueError(
+                    f"MixtureSameFamily: a mixture of batch shape {shape} does not fit components of {parts}"
+                )
+        if weights[-1] != parts[-1]:
+            raise ValueError(f"MixtureSameFamily: {weights[-1]} probabilities, but {parts[-1]} components")
+        self._mixture_distribution, self._component_distribution = mixture_distribution, component_distribution
+        super().__init__(parts[:-1], component_distribution.event_shape, validate_args)
+
+    @property
+    def mixture_distribution(self) -> Any:
+        """Which of the distributions."""
+        return self._mixture_distribution
+
+    @property
+    def component_distribution(self) -> Any:
+        """The distributions."""
+        return self._component_distribution
+
+    @property
+    def has_rsample(self) -> bool:  # type: ignore[override]
+        return False
+
+    @property
+    def support(self) -> Any:
+        return self._component_distribution.support
+
+    def _weights(self) -> Any:
+        """The probabilities, with axes of size 1 for those of one value."""
+        probs = self._mixture_distribution.probs
+        return probs.reshape(*probs.shape, *[1] * len(self._event_shape))
+
+    def _over_parts(self, x: Any) -> Any:
+        return (self._weights() * x).sum(-1 - len(self._event_shape))
+
+    def _beside_parts(self, x: Any) -> Any:
+        return x.unsqueeze(-1 - len(self._event_shape))
+
+    @property
+    def mean(self) -> Any:
+        return self._over_parts(self._component_distribution.mean)
+
+    @property
+    def variance(self) -> Any:
+        far = self._component_distribution.mean - self._beside_parts(self.mean)
+        return self._over_parts(self._component_distribution.variance) + self._over_parts(far**2)
+
+    def cdf(self, value: Any) -> Any:
+        below = self._component_distribution.cdf(self._beside_parts(value))
+        return (below * self._mixture_distribution.probs).sum(-1)
+
+    def log_prob(self, value: Any) -> Any:
+        if self._validate_args:
+            self._validate_sample(value)
+        inside = self._component_distribution.log_prob(self._beside_parts(value))
+        return (inside + self._mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
+
+    def sample(self, sample_shape: Any = ()) -> Any:
+        with no_grad():
+            which = self._mixture_distribution.sample(sample_shape)
+            drawn = self._component_distribution.sample(sample_shape)
+            d, event = len(tuple(sample_shape)) + len(self._batch_shape), tuple(self._event_shape)
+            which = which.reshape(*which.shape, *[1] * (len(event) + 1))
+            which = which.expand(*tuple(which.shape)[: which.dim() - len(event)], *event)
+            return drawn.gather(d, which).squeeze(d)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
+        shape = tuple(batch_shape)
+        parts = self._component_distribution.expand((*shape, self._component_distribution.batch_shape[-1]))
+        return MixtureSameFamily(self._mixture_distribution.expand(shape), parts, validate_args=False)
+
+    def __repr__(self) -> str:
+        return f"MixtureSameFamily(\n  {self._mixture_distribution},\n  {self._component_distribution})"

@@ -8,21 +8,12 @@ from typing import Any
 
 from ..linalg import solve_triangular
 from ..ops.comparison import where
-from .continuous import (
-    Beta,
-    Cauchy,
-    Dirichlet,
-    Exponential,
-    Gamma,
-    HalfNormal,
-    Laplace,
-    LogNormal,
-    Normal,
-    Uniform,
-)
+from .continuous import Cauchy, Exponential, Laplace, Normal, Uniform
 from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
 from .distribution import sum_last
+from .gamma import Beta, Dirichlet, Gamma
 from .joint import Independent, MultivariateNormal
+from .transformed import Gumbel, HalfNormal, LogNormal, Pareto, TransformedDistribution
 
 _PAIRS: dict[tuple[type, type], Callable[[Any, Any], Any]] = {}
 
@@ -66,9 +57,32 @@ def _normal(p: Any, q: Any) -> Any:
     return 0.5 * (ratio + ((p.loc - q.loc) / q.scale) ** 2 - 1 - ratio.log())
 
 
+@register_kl(TransformedDistribution, TransformedDistribution)
+def _transformed(p: Any, q: Any) -> Any:
+    if p.transforms != q.transforms or p.event_shape != q.event_shape:
+        raise NotImplementedError(f"KL between {type(p).__name__}s of different transforms")
+    more = len(p.event_shape) - len(p.base_dist.event_shape)
+    return sum_last(kl_divergence(p.base_dist, q.base_dist), more)
+
+
 @register_kl(LogNormal, LogNormal)
 def _log_normal(p: Any, q: Any) -> Any:
-    return _normal(p, q)
+    return _normal(p.base_dist, q.base_dist)
+
+
+@register_kl(Gumbel, Gumbel)
+def _gumbel(p: Any, q: Any) -> Any:
+    ratio = p.scale / q.scale
+    far = (q.loc - p.loc) / q.scale
+    inside = (far + (ratio + 1).lgamma()).exp()
+    return -ratio.log() - far + ratio * _EULER + inside - (1 + _EULER)
+
+
+@register_kl(Pareto, Pareto)
+def _pareto(p: Any, q: Any) -> Any:
+    ratio, by = p.scale / q.scale, q.alpha / p.alpha
+    kl = q.alpha * ratio.log() - by.log() + by - 1
+    return where(p.support.lower_bound < q.support.lower_bound, math.inf, kl)
 
 
 @register_kl(HalfNormal, HalfNormal)
