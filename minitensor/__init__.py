@@ -81,9 +81,7 @@ from .device import (
     strided,
 )
 from .dtypes import (
-    bool_ as bool,
-)
-from .dtypes import (
+    bfloat16,
     dtype,
     finfo,
     float16,
@@ -99,9 +97,13 @@ from .dtypes import (
     set_default_dtype,
     uint8,
 )
+from .dtypes import (
+    bool_ as bool,
+)
 from .formatting import set_printoptions
 from .func import vmap
 from .interop import (
+    BFloat16Tensor,
     BoolTensor,
     ByteTensor,
     CharTensor,
@@ -490,6 +492,7 @@ double = float64
 half = float16
 
 __all__ = [
+    "BFloat16Tensor",
     "BoolTensor",
     "ByteTensor",
     "CharTensor",
@@ -557,6 +560,7 @@ __all__ = [
     "bartlett_window",
     "batch_norm",
     "bernoulli",
+    "bfloat16",
     "bincount",
     "binomial",
     "bitwise_and",

@@ -6,7 +6,21 @@ import collections.abc
 import numpy
 import types
 import typing
-__all__: list[str] = ['abs', 'adam_step', 'adam_steps', 'add', 'add_into', 'amax', 'amin', 'attention', 'attention_vjp', 'avg_pool2d', 'avg_pool2d_vjp', 'batch_norm', 'batch_norm_fixed', 'batch_norm_vjp', 'cat', 'ceil', 'clamp', 'clamp_vjp', 'col2im', 'conv2d', 'conv2d_input_vjp', 'conv2d_weight_vjp', 'copy', 'cos', 'cross_entropy', 'cross_entropy_vjp', 'cum_extreme', 'cumsum', 'div', 'elu', 'elu_vjp', 'embedding', 'embedding_vjp', 'engine', 'eq', 'erf', 'erfc', 'exp', 'exp2', 'expand', 'expm1', 'first_equal', 'floor', 'gather', 'ge', 'gelu', 'gelu_tanh', 'gelu_tanh_vjp', 'gelu_vjp', 'group_norm', 'group_norm_vjp', 'gru_cell', 'gru_cell_dx', 'gru_layer', 'gru_layer_vjp', 'gt', 'hardsigmoid', 'hardsigmoid_vjp', 'hardswish', 'hardswish_vjp', 'hardtanh_vjp', 'im2col', 'index_add', 'index_select', 'isa', 'isas', 'layer_norm', 'layer_norm_vjp', 'le', 'leaky_relu', 'leaky_relu_vjp', 'linear', 'linear_scan', 'log', 'log1p', 'log_sigmoid', 'log_softmax', 'log_softmax_vjp', 'lstm_cell', 'lstm_cell_dc', 'lstm_cell_dx', 'lstm_layer', 'lstm_layer_vjp', 'lt', 'matmul', 'max_pool2d', 'max_pool2d_gather', 'max_pool2d_vjp', 'maximum', 'maximum_vjp', 'mean', 'memory_stats', 'minimum', 'mish', 'mish_vjp', 'mul', 'ne', 'neg', 'num_threads', 'place', 'pow', 'pow_scalar', 'prod', 'reciprocal', 'relu', 'relu_vjp', 'resample', 'reset_peak', 'reshape', 'rnn_layer', 'rnn_layer_vjp', 'round', 'rsqrt', 'rung', 'scatter_add', 'set_kept_limit', 'set_num_threads', 'set_parts', 'sgd_step', 'sgd_steps', 'sigmoid', 'sigmoid_vjp', 'sign', 'silu', 'silu_vjp', 'sin', 'softmax', 'softmax_vjp', 'softplus', 'softplus_vjp', 'sqrt', 'square', 'squared_error', 'stack', 'sub', 'sum', 'tanh', 'tanh_vjp', 'trim', 'trunc', 'use_isa', 'use_rung', 'var', 'where']
+__all__: list[str] = ['abs', 'adam_step', 'adam_steps', 'add', 'add_into', 'amax', 'amin', 'attention', 'attention_vjp', 'avg_pool2d', 'avg_pool2d_vjp', 'batch_norm', 'batch_norm_fixed', 'batch_norm_vjp', 'bfloat16', 'cat', 'ceil', 'clamp', 'clamp_vjp', 'col2im', 'conv2d', 'conv2d_input_vjp', 'conv2d_weight_vjp', 'copy', 'cos', 'cross_entropy', 'cross_entropy_vjp', 'cum_extreme', 'cumsum', 'div', 'elu', 'elu_vjp', 'embedding', 'embedding_vjp', 'engine', 'eq', 'erf', 'erfc', 'exp', 'exp2', 'expand', 'expm1', 'first_equal', 'floor', 'gather', 'ge', 'gelu', 'gelu_tanh', 'gelu_tanh_vjp', 'gelu_vjp', 'group_norm', 'group_norm_vjp', 'gru_cell', 'gru_cell_dx', 'gru_layer', 'gru_layer_vjp', 'gt', 'hardsigmoid', 'hardsigmoid_vjp', 'hardswish', 'hardswish_vjp', 'hardtanh_vjp', 'im2col', 'index_add', 'index_select', 'isa', 'isas', 'layer_norm', 'layer_norm_vjp', 'le', 'leaky_relu', 'leaky_relu_vjp', 'linear', 'linear_scan', 'log', 'log1p', 'log_sigmoid', 'log_softmax', 'log_softmax_vjp', 'lstm_cell', 'lstm_cell_dc', 'lstm_cell_dx', 'lstm_layer', 'lstm_layer_vjp', 'lt', 'matmul', 'max_pool2d', 'max_pool2d_gather', 'max_pool2d_vjp', 'maximum', 'maximum_vjp', 'mean', 'memory_stats', 'minimum', 'mish', 'mish_vjp', 'mul', 'ne', 'neg', 'num_threads', 'place', 'pow', 'pow_scalar', 'prod', 'reciprocal', 'relu', 'relu_vjp', 'resample', 'reset_peak', 'reshape', 'rnn_layer', 'rnn_layer_vjp', 'round', 'rsqrt', 'rung', 'scatter_add', 'set_kept_limit', 'set_num_threads', 'set_parts', 'sgd_step', 'sgd_steps', 'sigmoid', 'sigmoid_vjp', 'sign', 'silu', 'silu_vjp', 'sin', 'softmax', 'softmax_vjp', 'softplus', 'softplus_vjp', 'sqrt', 'square', 'squared_error', 'stack', 'sub', 'sum', 'tanh', 'tanh_vjp', 'trim', 'trunc', 'use_isa', 'use_rung', 'var', 'where']
+class bfloat16(numpy.generic):
+    @staticmethod
+    def __new__(type, *args, **kwargs):
+        """
+        Create and return a new object.  See help(type) for accurate signature.
+        """
+    def __repr__(self):
+        """
+        Return repr(self).
+        """
+    def __str__(self):
+        """
+        Return str(self).
+        """
 def abs(x: numpy.ndarray) -> numpy.ndarray:
     ...
 def adam_step(p: numpy.ndarray, g: numpy.ndarray, m: numpy.ndarray, v: numpy.ndarray, largest: typing.Any, *, step: typing.SupportsInt | typing.SupportsIndex, lr: typing.SupportsFloat | typing.SupportsIndex, beta1: typing.SupportsFloat | typing.SupportsIndex, beta2: typing.SupportsFloat | typing.SupportsIndex, eps: typing.SupportsFloat | typing.SupportsIndex, weight_decay: typing.SupportsFloat | typing.SupportsIndex, decoupled: bool, maximize: bool) -> None:

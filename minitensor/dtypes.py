@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import naming
+from . import _core, naming
 from .errors import ComplexError, DtypeError
 
 
@@ -18,7 +18,7 @@ class dtype:
     def __init__(self, name: str, type_name: str) -> None:
         self.name = name
         self.type_name = type_name  # of PyTorch's constructor
-        self.numpy = np.dtype(name)
+        self.numpy = np.dtype(_core.bfloat16 if name == "bfloat16" else name)
         self.itemsize = self.numpy.itemsize
         self.is_floating_point = self.numpy.kind == "f"
         self.is_signed = self.numpy.kind in "if"
@@ -70,7 +70,8 @@ float16 = dtype("float16", "HalfTensor")
 float32 = dtype("float32", "FloatTensor")
 float64 = dtype("float64", "DoubleTensor")
 
-bfloat16 = Unstored("bfloat16", 2, 2)
+bfloat16 = dtype("bfloat16", "BFloat16Tensor")
+
 complex32 = Unstored("complex32", 4, 3)
 complex64 = Unstored("complex64", 8, 3)
 complex128 = Unstored("complex128", 16, 3)
@@ -78,8 +79,8 @@ uint16 = Unstored("uint16", 2, 1)
 uint32 = Unstored("uint32", 4, 1)
 uint64 = Unstored("uint64", 8, 1)
 
-UNSTORED = (bfloat16, complex32, complex64, complex128, uint16, uint32, uint64)
-ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
+UNSTORED = (complex32, complex64, complex128, uint16, uint32, uint64)
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 _OF = {d.numpy: d for d in ALL}
 NUMPY = frozenset(_OF)
 _default = float32
@@ -96,7 +97,7 @@ def of(spec: Any) -> dtype:
             raise ComplexError(f"dtype {spec}: minitensor has no complex numbers")
         raise DtypeError(f"dtype {spec}: no tensor here has it; the dtypes are {', '.join(d.name for d in ALL)}")
     try:
-        wanted = np.dtype(spec)
+        wanted = np.dtype(bfloat16.numpy if isinstance(spec, str) and spec == "bfloat16" else spec)
     except TypeError:
         found = None
     else:
@@ -130,6 +131,8 @@ def promote_types(a: dtype, b: dtype) -> dtype:
         return a
     if a.rank != b.rank:
         return a if a.rank > b.rank else b
+    if a.itemsize == b.itemsize == 2 and a.rank == 2:  # float16 has more digits, bfloat16 the wider range
+        return float32
     return of(np.promote_types(a.numpy, b.numpy))
 
 
@@ -177,9 +180,16 @@ class _Info:
             raise TypeError(f"{name}: {d} is not of that kind")
         self.dtype = d.name
         self.bits = 8 * d.itemsize
-        self._numpy: Any = np.finfo(d.numpy) if kinds == "f" else np.iinfo(d.numpy)
+        self._numpy: Any = np.iinfo(d.numpy) if kinds != "f" else _Bfloat16 if d is bfloat16 else np.finfo(d.numpy)
         cast = float if kinds == "f" else int
         self.min, self.max = cast(self._numpy.min), cast(self._numpy.max)
+
+
+class _Bfloat16:
+    """What NumPy's finfo would say: float32's exponents with 8 significant bits."""
+
+    max, min = (2 - 2.0**-7) * 2.0**127, -(2 - 2.0**-7) * 2.0**127
+    eps, tiny, precision = 2.0**-7, 2.0**-126, 2
 
 
 class finfo(_Info):
@@ -193,7 +203,7 @@ class finfo(_Info):
         super().__init__("finfo", "f", type)
         self.eps = float(self._numpy.eps)
         self.tiny = self.smallest_normal = float(self._numpy.tiny)
-        self.resolution = float(self._numpy.resolution)
+        self.resolution = float(f"1e-{self._numpy.precision}")
 
     def __repr__(self) -> str:
         return (

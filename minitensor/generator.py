@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from . import dtypes
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ _ROUNDS: Final = 20000  # of rejection, before a truncated normal is given up
 
 # The largest integer up to which a dtype holds every one.
 _LARGEST: Final = {
-    np.dtype(name): largest
+    dtypes.of(name).numpy: largest
     for name, largest in {
         "bool": 1,
         "uint8": 2**8 - 1,
@@ -47,6 +48,7 @@ _LARGEST: Final = {
         "int32": 2**31 - 1,
         "int64": 2**63 - 1,
         "float16": 2**11,
+        "bfloat16": 2**8,
         "float32": 2**24,
         "float64": 2**53,
     }.items()
@@ -178,10 +180,10 @@ class Generator:
     def uniform(self, shape: Shape, dtype: npt.DTypeLike = np.float32, low: float = 0.0, high: float = 1.0) -> Array:
         """Uniform on [low, high): u (high - low) + low, rounded once; u = u24, for float64 u53.
 
-        float16 is made in float32 and rounded. A result that rounds up to `high` becomes `low`.
+        float16 and bfloat16 are made in float32 and rounded. A result that rounds up to `high` becomes `low`.
         """
         dtype = _floating("uniform", dtype)
-        work, largest = _work(dtype), float(np.finfo(dtype).max)
+        work, largest = _work(dtype), dtypes.finfo(dtype).max
         if not (abs(low) <= largest and abs(high) <= largest and high - low <= largest):
             raise ShapeError(f"uniform: low {low}, high {high} or their distance is no {dtype}")
         if low > high:
@@ -235,7 +237,7 @@ class Generator:
         """As `randint`, up to the largest value of the dtype if `high` is not given.
 
         Without any bound: r32 mod (largest + 1), r64 for int64 and float64, where the largest is
-        that of the integer types and 2^11, 2^24, 2^53 for float16, float32, float64.
+        that of the integer types and 2^11, 2^8, 2^24, 2^53 for float16, bfloat16, float32, float64.
         """
         dtype = _known("random_", dtype)
         wide = None
@@ -307,7 +309,7 @@ class Generator:
             one by one, in float64: u1, u2 from u53 each; r = sqrt(-2 ln(1 - u2)), t = 2 pi u1;
             r cos t now, and r sin t is kept for the next call, whatever its dtype
 
-        Otherwise in blocks of 16 uniforms x of the dtype (float16: of float32):
+        Otherwise in blocks of 16 uniforms x of the dtype (float16, bfloat16: of float32):
 
             for j < 8: r = sqrt(-2 ln(1 - x_j)), t = 2 pi x_{j+8}; x_j = r cos t, x_{j+8} = r sin t
             the last 16 elements are drawn again, if their number is no multiple of 16
@@ -631,7 +633,7 @@ class Generator:
             for start in range(0, flat.size, _CHUNK):
                 part = flat[start : start + _CHUNK]
                 x = sample(part.size)
-                if part.dtype == np.float16:
+                if part.dtype.kind == "f" and part.dtype.itemsize == 2:
                     x = x.astype(np.float32)  # PyTorch rounds twice on the way from float64
                 part[...] = x
 
@@ -786,7 +788,7 @@ def _known(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def _work(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
-    """The type that a rule computes in: float64, or float32 also for float16."""
+    """The type that a rule computes in: float64, or float32 also for those of half precision."""
     return np.float64 if dtype == np.float64 else np.float32
 
 

@@ -20,6 +20,7 @@ from .ops.shape import clone
 from .tensor import VERSIONED, Size, Tensor
 
 __all__ = [
+    "BFloat16Tensor",
     "BoolTensor",
     "ByteTensor",
     "CharTensor",
@@ -300,5 +301,6 @@ ShortTensor = TensorType("ShortTensor", dtypes.int16)
 IntTensor = TensorType("IntTensor", dtypes.int32)
 LongTensor = TensorType("LongTensor", dtypes.int64)
 HalfTensor = TensorType("HalfTensor", dtypes.float16)
+BFloat16Tensor = TensorType("BFloat16Tensor", dtypes.bfloat16)
 FloatTensor = TensorType("FloatTensor", dtypes.float32)
 DoubleTensor = TensorType("DoubleTensor", dtypes.float64)

@@ -61,6 +61,9 @@ class Op:
     saved values are then those of `saves`: argument i for i, the output for -1, the shape of argument i for SHAPE + i,
     all shapes for SHAPES. With a kernel, `forward` need not be given. A variadic operator's kernel takes the arrays as
     one list.
+
+    float16 and bfloat16 are storage: but for an operator that only `moves` elements, reference, kernel and rules get
+    float32 in their place, and what they give in float32 is rounded to them once.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Op:
     variadic: bool = False  # any number of arrays; the one rule also gets `position`
     custom: bool = False  # a user's Function: it runs on tensors, and a gradient that its rule gets may be None
     view: bool = False  # the output may share the first argument's memory
+    moves: bool = False  # elements are moved or cast: those of half precision stay as they are
     flat: bool = (
         False  # a gradient that does not depend on the arguments counts as depending on them, with derivative 0
     )
@@ -89,6 +93,7 @@ class Op:
     def __post_init__(self) -> None:
         """Reads off the rules which saved values each of them uses, and enters the library's own into the table."""
         object.__setattr__(self, "uses", tuple(map(_used, self.rules)))
+        object.__setattr__(self, "moves", self.moves or self.view or self.custom)
         if self.custom:
             return
         if self.forward is None and self.kernel is not None:

@@ -12,7 +12,7 @@ from . import dtypes, formatting, naming
 from .device import CPU, check, strided
 from .device import device as Device
 from .device import layout as Layout
-from .errors import GraphError, ShapeError
+from .errors import DtypeError, GraphError, ShapeError
 from .graph import algebra, nodes, tensors, views
 from .graph.nodes import RemovableHandle
 from .graph.tensors import wrap
@@ -428,6 +428,8 @@ class Tensor(Methods, metaclass=TensorType):
         """
         if self.requires_grad and not force:
             raise GraphError("numpy(): the tensor requires gradients; use detach().numpy()")
+        if self.array.dtype == dtypes.bfloat16.numpy:
+            raise DtypeError("numpy(): NumPy has no bfloat16; use float().numpy()")
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -565,6 +567,10 @@ class Tensor(Methods, metaclass=TensorType):
     def half(self) -> Tensor:
         """In float16."""
         return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        """In bfloat16."""
+        return self.to(dtypes.bfloat16)
 
     def long(self) -> Tensor:
         """In int64."""

@@ -27,7 +27,7 @@ NAMES = [d.name for d in dtypes.ALL]
 
 
 def tensor(*shape: int, dtype: str = "float32", start: int = 0) -> Any:
-    return wrap((np.arange(start, start + math.prod(shape)) % 100).astype(dtype).reshape(shape))
+    return wrap((np.arange(start, start + math.prod(shape)) % 100).astype(dtypes.of(dtype).numpy).reshape(shape))
 
 
 def same(a: Any, b: Any) -> bool:
@@ -113,7 +113,7 @@ def test_every_element_is_aligned(path: Path) -> None:
     raw = path.read_bytes()
     first = 8 + int.from_bytes(raw[:8], "little")
     for name, e in header(path).items():
-        assert (first + e["data_offsets"][0]) % np.dtype(name).itemsize == 0
+        assert (first + e["data_offsets"][0]) % dtypes.of(name).itemsize == 0
 
 
 def test_strided_and_negative_strides(path: Path) -> None:
@@ -204,7 +204,7 @@ def test_any_structure(obj: Any) -> None:
 
 def test_the_safetensors_library_reads_ours(path: Path) -> None:
     safetensors = pytest.importorskip("safetensors.numpy")
-    obj = {n: tensor(2, 3, dtype=n) for n in NAMES} | {"scalar": tensor(), "none": tensor(0, 4)}
+    obj = {n: tensor(2, 3, dtype=n) for n in NAMES if n != "bfloat16"} | {"scalar": tensor(), "none": tensor(0, 4)}
     save(obj, path, metadata={"k": "v"})
     read = safetensors.load_file(path)
     assert read.keys() == obj.keys()
@@ -213,7 +213,7 @@ def test_the_safetensors_library_reads_ours(path: Path) -> None:
 
 def test_we_read_the_safetensors_librarys(path: Path) -> None:
     safetensors = pytest.importorskip("safetensors.numpy")
-    obj = {n: tensor(2, 3, dtype=n).array for n in NAMES} | {"none": np.zeros((0, 4), np.float32)}
+    obj = {n: tensor(2, 3, dtype=n).array for n in NAMES if n != "bfloat16"} | {"none": np.zeros((0, 4), np.float32)}
     safetensors.save_file(obj, path, metadata={"format": "np"})
     read = load(path)
     assert read.keys() == obj.keys()
@@ -221,10 +221,10 @@ def test_we_read_the_safetensors_librarys(path: Path) -> None:
     assert read_metadata(path) == {"format": "np"}
 
 
-def test_bfloat16_becomes_float32(path: Path) -> None:
+def test_bfloat16_from_its_bytes(path: Path) -> None:
     values = np.array([1.0, -2.5, 3.140625], np.float32)
     data = (values.view(np.uint32) >> 16).astype("<u2").tobytes()
-    assert same(load(forged(path, {"a": entry([3], 0, 6, "BF16")}, data))["a"].array, values)
+    assert same(load(forged(path, {"a": entry([3], 0, 6, "BF16")}, data))["a"].float().array, values)
 
 
 def test_the_bytes_of_a_file(path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_checkpoint() -> None:
     assert p.requires_grad
     assert p.tolist() == [0.0, 1.0, 2.0]
     half = found.pop("half")
-    assert (half.dtype, half.tolist()) == (mt.float32, [0.5, 3.140625])
+    assert (half.dtype, half.tolist()) == (mt.bfloat16, [0.5, 3.140625])
     assert found.pop("mask").tolist() == [True, False]
     assert found == {
         "lr": 0.1,
@@ -168,7 +168,7 @@ def test_a_sparse_matrix() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (1,), (2, 3)])
 def test_every_dtype_and_shape(name: str, shape: tuple[int, ...], older: bool) -> None:
-    x = (np.arange(math.prod(shape)) % 100).astype(name).reshape(shape)
+    x = (np.arange(math.prod(shape)) % 100).astype(dtypes.of(name).numpy).reshape(shape)
     found = again(mt.from_numpy(x), _use_new_zipfile_serialization=not older)
     assert found.array.dtype == x.dtype
     assert found.array.shape == shape
@@ -505,7 +505,7 @@ def test_safe_globals() -> None:
 
 
 def test_dtypes_that_are_not_ours() -> None:
-    assert again([dtypes.bfloat16, mt.float32]) == [dtypes.bfloat16, mt.float32]
+    assert again([dtypes.complex64, mt.float32]) == [dtypes.complex64, mt.float32]
     with zipfile.ZipFile(saved(mt.zeros(2))) as archive:
         text = archive.read("archive/data.pkl")
     with pytest.raises(NotImplementedError, match="complex64, and minitensor has no complex numbers"):

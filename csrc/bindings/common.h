@@ -109,6 +109,7 @@ void without_gil(int64_t count, F&& f) {
 }
 
 void pool_numpy_memory();
+void bind_bfloat16(py::module_& m);
 
 void bind_runtime(py::module_& m);
 void bind_elementwise(py::module_& m);

@@ -5,6 +5,7 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "minitensor's compiled kernels; private, called by minitensor.ops alone";
   mt::translate_errors();
   mt::pool_numpy_memory();
+  mt::bind_bfloat16(m);
   mt::bind_runtime(m);
   mt::bind_elementwise(m);
   mt::bind_reduce(m);

@@ -25,7 +25,6 @@ DIFFERENT = {
     "torch.autocast": "casts nothing: float32 stays float32",
     "torch.cuda.amp.autocast": "casts nothing: float32 stays float32",
     "torch.autograd.profiler.profile": "records nothing",
-    "torch.bfloat16": "a name only: no tensor has this dtype",
     "torch.complex64": "a name only: no tensor has this dtype",
     "torch.complex128": "a name only: no tensor has this dtype",
     "torch.compile": "gives the model or function back as it is",

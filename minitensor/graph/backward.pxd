@@ -4,7 +4,7 @@ from .algebra cimport algebra
 from .modes cimport recording, set_grad_enabled, switches, current
 from .nodes cimport Node, holds_arrays, recorded_at, saved_value, unpack_array
 from .places cimport describe, here
-from .record cimport Row, row_of
+from .record cimport Row, half_of, narrowed, row_of, widened
 from .tensors cimport Tensor, Version, batch_over, origin, shadow, wrap
 
 

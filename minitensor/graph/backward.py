@@ -20,10 +20,11 @@ if not cython.compiled:
     from .modes import current, recording, set_grad_enabled, switches
     from .nodes import Node, holds_arrays, recorded_at, saved_value, unpack_array
     from .places import describe, here
-    from .record import Row, row_of
+    from .record import Row, half_of, narrowed, row_of, widened
     from .tensors import Tensor, Version, batch_over, origin, shadow, wrap
 
 _ndarray = cython.declare(object, np.ndarray)
+_F32 = cython.declare(object, np.dtype("float32"))
 
 
 @cython.freelist(64)
@@ -284,6 +285,9 @@ def _gradients(node: Node, row: Row, g: Any, saved: list, pending: Any, filtered
     i: cython.Py_ssize_t
     q: _Pending
     found: list = [None] * len(node.inputs)
+    half: Any = None if row.moves else half_among(g)
+    if half is not None:
+        g, saved = cast_half(g, half, False), [cast_half(value, half, False) for value in saved]
     if joint is not None:
         wanted = tuple([o is not None and (not filtered or pending[o].leads) for o in node.inputs])
         found = list(joint(wanted, g, *saved, **node.params))
@@ -305,12 +309,36 @@ def _gradients(node: Node, row: Row, g: Any, saved: list, pending: Any, filtered
             d = _pull(row.rules[i], g, saved, node.params)
         if d is None:
             continue
+        if half is not None:
+            d = cast_half(d, half, True)
         if node.shapes is not None:
             d = algebra.sum_to(d, node.shapes[i])
         found[i] = d
         if switches.check_nan:
             _find_nan(node, i, d)
     return found
+
+
+@cython.cfunc
+def half_among(g: Any) -> Any:
+    """The dtype of half precision that a gradient (or some of several) has, or None."""
+    if type(g) is tuple:
+        return half_of([t.array if isinstance(t, Tensor) else t for t in g])
+    d: Any = g.array.dtype if isinstance(g, Tensor) else g.dtype
+    return None if d is _F32 or d.itemsize != 2 else d
+
+
+@cython.cfunc
+def cast_half(value: Any, half: Any, back: cython.bint) -> Any:
+    """A tensor or array of half precision (of a tuple: each) in float32, or `back`; anything else as it is."""
+    if type(value) is tuple:
+        return tuple([cast_half(part, half, back) for part in value])
+    if not isinstance(value, Tensor):
+        return narrowed(value, half) if back else widened(value, half)
+    have: Any = value.array.dtype
+    if back:
+        return algebra.cast(value, half) if have is _F32 else value
+    return algebra.cast(value, _F32) if have == half else value
 
 
 def pull(node: Node, grads: Sequence[Any]) -> list:

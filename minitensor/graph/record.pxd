@@ -11,10 +11,13 @@ from .tensors cimport Tensor, Version, refresh, wrap
 cdef class Row:
     cdef object kernel, joint
     cdef tuple names, rules, uses, saves
-    cdef bint variadic, view, broadcasts, custom
+    cdef bint variadic, view, broadcasts, custom, moves
 
 
 cdef Row row_of(object op)
+cdef object half_of(object arrays)
+cdef object widened(object a, object half)
+cdef object narrowed(object a, object half)
 cdef tuple run(object op, list arrays, dict params)
 cdef object wrap_outputs(object op, tuple args, dict params, object out, tuple saved, bint wants)
 cdef object link_view(object op, object x, dict params, Tensor out, Py_ssize_t output)

@@ -44,6 +44,7 @@ class Row:
     view: bool
     broadcasts: bool
     custom: bool
+    moves: bool
 
 
 @cython.cfunc
@@ -54,7 +55,7 @@ def row_of(op: Any) -> Row:
         row.kernel, row.names = op.kernel, op.names
         row.rules, row.uses, row.saves = op.rules, op.uses, op.saves
         row.variadic, row.view, row.broadcasts = op.variadic, op.view, op.broadcasts
-        row.joint, row.custom = op.joint, op.custom
+        row.joint, row.custom, row.moves = op.joint, op.custom, op.moves
         object.__setattr__(op, "row", row)
     return row
 
@@ -66,6 +67,49 @@ def _is_float(array: Any) -> cython.bint:
 
 
 @cython.cfunc
+def half_of(arrays: Any) -> Any:
+    """The dtype of half precision that some of the arrays has, or None."""
+    for a in arrays:
+        if type(a) is _ndarray:
+            d = a.dtype
+            if not (d is _F32 or d is _F64) and d.itemsize == 2 and d.kind == "f":
+                return d
+    return None
+
+
+@cython.cfunc
+def widened(a: Any, half: Any) -> Any:
+    """An array (of a tuple: each) in float32 if it has that dtype of half precision; anything else as it is."""
+    if type(a) is tuple:
+        return tuple([widened(part, half) for part in a])
+    return a.astype(_F32) if type(a) is _ndarray and a.dtype == half else a
+
+
+@cython.cfunc
+def narrowed(a: Any, half: Any) -> Any:
+    """An array (of a tuple: each) of float32 rounded to half precision; anything else as it is."""
+    if type(a) is tuple:
+        return tuple([narrowed(part, half) for part in a])
+    if not isinstance(a, (_ndarray, np.generic)) or a.dtype is not _F32:
+        return a
+    with np.errstate(over="ignore"):
+        return a.astype(half)
+
+
+@cython.cfunc
+def _run_half(op: Any, arrays: list, params: dict, half: Any) -> tuple:
+    """The operator in float32, its results rounded once. Saved values are what they were: an input, an output."""
+    wide: list = [widened(a, half) for a in arrays]
+    out, saved = run(op, wide, params)
+    rounded = narrowed(out, half)
+    known: dict = {id(w): a for w, a in zip(wide, arrays, strict=True)}
+    known[id(out)] = rounded
+    if type(out) is tuple:
+        known.update({id(y): r for y, r in zip(out, rounded, strict=True)})
+    return rounded, tuple([known.get(id(value), value) for value in saved])
+
+
+@cython.cfunc
 def run(op: Any, arrays: list, params: dict) -> tuple:
     """The operator on arrays: its kernel for float32 and float64, else its reference."""
     forward = op.forward
@@ -73,6 +117,10 @@ def run(op: Any, arrays: list, params: dict) -> tuple:
         d = arrays[0].dtype
         if d is _F32 or d is _F64:
             return forward(*arrays, **params) if params else forward(*arrays)
+    if not op.moves:
+        half = half_of(arrays)
+        if half is not None:
+            return _run_half(op, arrays, params, half)
     try:
         if op.view or op.custom:  # which computes nothing, or is the user's
             return op.reference(*arrays, **params)

@@ -159,11 +159,11 @@ def assign(name: str, x: Any, value: Any) -> None:
     base: Tensor = t.base
     layered: cython.bint = t.layer is not None or v.layer is not None
     recorded: cython.bint = recording() and (t.requires_grad or v._wants)
-    if (recorded or layered) and v.array.dtype is not array.dtype:
+    if v.array.dtype is not array.dtype:
         v = algebra.cast(v, array.dtype)
     if recorded or layered or (base is not None and base.layer is not None):
         _rebase(name, t, v, layered)
-    np.copyto(array, v.array, casting="same_kind")
+    np.copyto(array, v.array)
     t.version.bump()
     if base is not None:
         t._seen = t.version.value

@@ -672,8 +672,8 @@ class Module(_Places):
         return self.to(dtypes.float16)
 
     def bfloat16(self: M) -> M:
-        """Casts to bfloat16, where there is such a dtype."""
-        return self.to(dtypes.of("bfloat16"))
+        """Casts to bfloat16."""
+        return self.to(dtypes.bfloat16)
 
     def cpu(self: M) -> M:
         """Itself: everything is on the CPU."""

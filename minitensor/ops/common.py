@@ -67,9 +67,11 @@ def promote(name: str, *values: Any) -> list[Any]:
                 if a.dtype is b.dtype:
                     return list(values)
             elif a.dtype.kind == "f" and type(b) in _NUMBERS:
+                if a.dtype.itemsize == 2 and name in ("mul", "div"):  # where PyTorch rounds the product alone
+                    return [values[0], _number(b, _F32)]
                 return [values[0], _number(b, a.dtype)]
         elif isinstance(b, np.ndarray) and b.dtype.kind == "f" and type(a) in _NUMBERS:
-            return [_number(a, b.dtype), values[1]]
+            return [_number(a, _F32 if b.dtype.itemsize == 2 and name == "mul" else b.dtype), values[1]]
     known = [(dtypes.of(v.dtype), v.ndim) for v in arrays if isinstance(v, np.ndarray)]
     numbers = [v for v in arrays if not isinstance(v, np.ndarray)]
     try:
@@ -336,6 +338,8 @@ def draws_numbers(function: F) -> F:
 
 
 def _cast_reference(x: Array, *, dtype: Any) -> Result:
+    if dtype.itemsize == 2 and dtype.kind == "f" and x.dtype.kind == "f" and x.dtype.itemsize != 4:
+        x = x.astype(np.float32)  # as PyTorch rounds float64: twice; float16 and bfloat16 become each other so
     return x.astype(dtype), (x.dtype,)
 
 
@@ -354,6 +358,7 @@ CAST = Op(
     (_cast_dx,),
     "linear",
     _cast_samples,
+    moves=True,
     batch=shifted("cast"),
 )
 
@@ -372,6 +377,7 @@ def copied(x: Any) -> Any:
 
 
 _NUMBERS = (float, int)
+_F32 = np.dtype("float32")
 
 
 def _number(value: Any, dtype: np.dtype[Any]) -> Array:

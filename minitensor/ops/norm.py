@@ -22,13 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..errors import DtypeError, GraphError, ShapeError
 from ..graph.record import apply
 from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
-from .common import Array, array_of, few, folded, need_float, raw, shape_of, together, with_batch
+from .common import Array, array_of, few, folded, need_float, raw, shape_of, to_dtype, together, with_batch
 from .functions import pow, rsqrt
 from .moments import var
 from .reduce import mean, sum_to
@@ -592,6 +592,14 @@ def _check_like(name: str, what: str, value: Any, x: Any, shape: Shape) -> None:
         raise DtypeError(f"{name}: {what} is {array_of(value).dtype}, the input {array_of(x).dtype}")
 
 
+def _half_beside(input: Any, *others: Any) -> Any:
+    """The dtype of an input of half precision whose weights or statistics are float32: it is float32's, rounded."""
+    own = array_of(input).dtype
+    if own.itemsize != 2 or not any(v is not None and array_of(v).dtype.itemsize == 4 for v in others):
+        return None
+    return dtypes.of(own)
+
+
 def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int]) -> Axes:
     """The last axes, which must have these sizes."""
     given = normalized_shape
@@ -627,6 +635,9 @@ def layer_norm(
     """
     name = "layer_norm"
     need_float(name, input)
+    half = _half_beside(input, weight, bias)
+    if half is not None:
+        return to_dtype(layer_norm(to_dtype(input, dtypes.float32), normalized_shape, weight, bias, eps), half)
     over = _last_axes(name, input, normalized_shape)
     shape = shape_of(input)[over[0] :]
     _check_like(name, "weight", weight, input, shape)
@@ -647,9 +658,13 @@ def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = No
     """
     name = "rms_norm"
     need_float(name, input)
+    own = dtypes.of(array_of(input).dtype)
+    if own.itemsize == 2:
+        x, w = [None if v is None else to_dtype(v, dtypes.float32) for v in (input, weight)]
+        return to_dtype(rms_norm(x, normalized_shape, w, eps), own)
     over = _last_axes(name, input, normalized_shape)
     _check_like(name, "weight", weight, input, shape_of(input)[over[0] :])
-    least = float(np.finfo(array_of(input).dtype).eps) if eps is None else eps
+    least = dtypes.finfo(own).eps if eps is None else eps
     y = mul(input, rsqrt(add(mean(square(input), over, True), least)))
     return y if weight is None else mul(y, weight)
 
@@ -668,6 +683,9 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     shape = shape_of(input)
     if len(shape) < 2:
         raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
+    half = _half_beside(input, weight, bias)
+    if half is not None:
+        return to_dtype(group_norm(to_dtype(input, dtypes.float32), num_groups, weight, bias, eps), half)
     if num_groups < 1 or shape[1] % num_groups:
         raise ShapeError(f"{name}: {shape[1]} channels cannot be split into {num_groups} groups")
     _check_like(name, "weight", weight, input, shape[1:2])
@@ -719,6 +737,10 @@ def instance_norm(
     shape = shape_of(input)
     if len(shape) < 2 or math.prod(shape[2:]) == 1:
         raise ShapeError(f"{name}: expected (N, C, ...) with more than one value for each channel, got {shape}")
+    half = _half_beside(input, running_mean, running_var, weight, bias)
+    if half is not None:
+        x = to_dtype(input, dtypes.float32)
+        return to_dtype(instance_norm(x, running_mean, running_var, weight, bias, True, momentum, eps), half)
     for what, value in (
         ("weight", weight),
         ("bias", bias),
@@ -788,10 +810,21 @@ def batch_norm(
                 raise ShapeError(f"{name}: without training, {what} must be given")
             continue
         a = array_of(value)
-        if a.dtype is not x.dtype or a.shape != shape[1:2]:
+        if a.shape != shape[1:2] or not (a.dtype is x.dtype or (x.dtype.itemsize == 2 and a.dtype == np.float32)):
             _check_like(name, what, value, input, shape[1:2])
     if not x.size:
         return _affine(input, weight, bias)
+    if x.dtype.itemsize == 2:
+        wide = [
+            None if v is None else to_dtype(v, dtypes.float32) for v in (input, running_mean, running_var, weight, bias)
+        ]
+        z, m, v, w, b = wide
+        y = to_dtype(batch_norm(z, m, v, w, b, training, momentum, eps), dtypes.of(x.dtype))
+        for running, now in ((running_mean, m), (running_var, v)):
+            if running is not None and running is not now:
+                raw(running)[...] = raw(now)
+                running.version.bump()
+        return y
     if not training:
         return apply(BATCH_NORM_FIXED, input, running_mean, running_var, weight, bias, eps=float(eps))
     if x.size == shape[1]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core, return_types
+from .. import _core, dtypes, return_types
 from ..errors import DtypeError
 from ..graph.record import apply
 from ..op import Op, Result
@@ -256,7 +256,7 @@ def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = No
     if array_of(x).dtype.kind != "f":
         result = copied(x)
     else:
-        ends = np.finfo(array_of(x).dtype)
+        ends = dtypes.finfo(array_of(x).dtype)
         given = (nan, 0), (posinf, ends.max), (neginf, ends.min)
         with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
             none, high, low = [np.asarray(default if v is None else v, array_of(x).dtype) for v, default in given]

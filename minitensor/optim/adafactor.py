@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..errors import ShapeError
 from ..graph.tensors import wrap
 from .optimizer import ByFormula
@@ -83,7 +84,7 @@ class Adafactor(ByFormula):
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         lr, eps1, eps2 = float(group["lr"]), group["eps"][0], group["eps"][1]
-        eps1 = float(np.finfo(p.dtype).eps) if eps1 is None else eps1
+        eps1 = dtypes.finfo(p.dtype).eps if eps1 is None else eps1
         fresh = float(t) ** group["beta2_decay"]
         alpha = max(eps2, _rms(p)) * min(lr, 1 / t**0.5)
         p = p * (1 - lr * group["weight_decay"])

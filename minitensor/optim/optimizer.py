@@ -332,10 +332,10 @@ class ByFormula(Optimizer):
             state["step"].array[...] += 1
         t = int(state["step"].item()) if self._counts else 2 - first
         recorded = bool(group.get("differentiable"))
-        s = {name: x if recorded else x.array for name, x in state.items() if name != "step"}
-        g = p.grad if recorded else g
+        s = {name: x if recorded else wide(x.array) for name, x in state.items() if name != "step"}
+        g = p.grad if recorded else wide(g)
         g = -g if group["maximize"] else g
-        new = self._formula(p.clone() if recorded else p.array, g, s, t, group)
+        new = self._formula(p.clone() if recorded else wide(p.array), g, s, t, group)
         if recorded:
             p.copy_(new)
             state.update(s)
@@ -349,6 +349,11 @@ def option(group: dict[str, Any], name: str) -> Any:
     """An option as a number; the tensor itself where it is to be differentiated by."""
     value = group[name]
     return value if isinstance(value, Core) and group["differentiable"] else float(value)
+
+
+def wide(array: Any) -> Any:
+    """An array of half precision in float32, in which its step is computed and then rounded once; another as it is."""
+    return array.astype(np.float32) if array.dtype.kind == "f" and array.dtype.itemsize == 2 else array
 
 
 def scalar(value: float) -> Any:

@@ -95,8 +95,8 @@ def load(
 ) -> Any:
     """What `save` saved here, PyTorch's save there, or another program in a safetensors file.
 
-    `f` is a name or an open binary file. Tensors come to the CPU, with views of one memory as such; bfloat16 becomes
-    float32. With `weights_only` (the default) nothing in the file can run code: it may hold tensors, parameters,
+    `f` is a name or an open binary file. Tensors come to the CPU, with views of one memory as such. With
+    `weights_only` (the default) nothing in the file can run code: it may hold tensors, parameters,
     numbers, texts, lists, tuples, dicts, sets, dtypes, sizes and devices, and what `serialization.add_safe_globals` has
     added; a file that names anything else is refused. With `weights_only=False` it may hold whole modules, and **run
     any code**.

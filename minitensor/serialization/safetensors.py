@@ -35,10 +35,10 @@ _CODES = {
     "I32": dtypes.int32,
     "I64": dtypes.int64,
     "F16": dtypes.float16,
+    "BF16": dtypes.bfloat16,
     "F32": dtypes.float32,
     "F64": dtypes.float64,
 }
-_BFLOAT16 = "BF16"  # read only, as float32
 _CODE_OF = {d.numpy: code for code, d in _CODES.items()}
 _METADATA = "__metadata__"
 _STRUCTURE = "minitensor"  # the entry of the metadata that holds what is not a tensor
@@ -261,14 +261,14 @@ def _checked(name: str, key: str, entry: Any) -> tuple[int, int, Any, tuple[int,
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise _wrong(name, f"tensor {key!r} lacks dtype, shape and data_offsets, or has more")
     code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(code, str) or code not in (*_CODES, _BFLOAT16):
-        known = ", ".join((*_CODES, _BFLOAT16))
+    if not isinstance(code, str) or code not in _CODES:
+        known = ", ".join(_CODES)
         raise _wrong(name, f"tensor {key!r} has dtype {code!r:.40}, not one of {known}")
     if not _counts(shape) or len(shape) > 32:
         raise _wrong(name, f"tensor {key!r} has the shape {shape!r:.80}")
     if not _counts(offsets) or len(offsets) != 2:
         raise _wrong(name, f"tensor {key!r} has the offsets {offsets!r:.80}")
-    dtype = np.dtype("V2") if code == _BFLOAT16 else _CODES[code].numpy
+    dtype = _CODES[code].numpy
     nbytes, (begin, end) = math.prod(shape) * dtype.itemsize, offsets
     if end - begin != nbytes:
         what = f"tensor {key!r}, {code} {shape}, takes {nbytes} bytes, but has {end - begin}"
@@ -293,8 +293,6 @@ def _read_array(file: BinaryIO, name: str, key: str, dtype: Any, shape: tuple[in
         done += got
     if dtype == np.bool_ and raw.size and raw.max() > 1:
         raise _wrong(name, f"tensor {key!r} is BOOL, but has bytes other than 0 and 1")
-    if dtype.kind == "V":
-        return (array.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
     return array
 
 

@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from .. import dtypes
 from ..device import check as check_device
 from ..device import device
 from . import torch_pickle
@@ -35,7 +36,9 @@ from .torch_pickle import STORAGES, Memory, Pickler, SafeUnpickler, TrustingUnpi
 _ALIGNMENT = 64
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001  # of the older files
-_SIZES = {name: 2 if d == "bfloat16" else np.dtype(d).itemsize for name, d in STORAGES.items()}
+_SIZES = {
+    name: 8 if d == "complex64" else 16 if d == "complex128" else dtypes.of(d).itemsize for name, d in STORAGES.items()
+}
 
 
 def is_zip(start: bytes) -> bool:
@@ -257,8 +260,6 @@ class _Older(_Memories):
             fill(file, raw)
             if swap:
                 raw[...] = swapped(raw, kinds[0].kind)
-            for memory in kinds:
-                memory.refresh()
 
 
 def swapped(raw: Any, kind: str) -> Any:

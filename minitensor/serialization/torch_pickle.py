@@ -53,16 +53,13 @@ STORAGES = {  # PyTorch's names for memory of each dtype
     "ComplexDoubleStorage": "complex128",
     "UntypedStorage": "uint8",
 }
-_STORAGE_OF = {np.dtype(d): name for name, d in STORAGES.items() if d in {x.name for x in dtypes.ALL}}
+_STORAGE_OF = {dtypes.of(d).numpy: name for name, d in STORAGES.items() if d in {x.name for x in dtypes.ALL}}
 _STORAGE_OF[np.dtype("uint8")] = "ByteStorage"
 _OURS = (*[d.name for d in dtypes.ALL], "float", "double", "half", "long", "int", "short")
 
 
 class Memory:
-    """The bytes that tensors are views of, and PyTorch's name for their type; what `map_location` gets.
-
-    Elements of bfloat16 become float32, which holds each of them exactly.
-    """
+    """The bytes that tensors are views of, and PyTorch's name for their type; what `map_location` gets."""
 
     def __init__(self, raw: Any, kind: str, key: str = "", location: str = "cpu") -> None:
         self.raw, self.kind, self.key, self.location = raw, kind, key, location
@@ -82,25 +79,13 @@ class Memory:
         """All elements as a tensor of one axis, which shares the memory; the same one at each call."""
         name = dtype or STORAGES[self.kind]
         if name not in self._tensors:
-            if name == "bfloat16":
-                self._tensors[name] = wrap(widened(self.raw))
-            elif name.startswith("complex"):
+            if name.startswith("complex"):
                 raise ComplexError(f"load: the file has a tensor of {name}, and minitensor has no complex numbers")
             elif name not in _OURS:
                 raise CheckpointDtypeError(f"it has a tensor of {name}, which minitensor has not")
             else:
                 self._tensors[name] = wrap(self.raw.view(dtypes.of(name).numpy))
         return self._tensors[name]
-
-    def refresh(self) -> None:
-        """After the bytes were read: tensors that are no views of them get them, too."""
-        if "bfloat16" in self._tensors:
-            self._tensors["bfloat16"].array[...] = widened(self.raw)
-
-
-def widened(raw: Any) -> Any:
-    """The bytes of bfloat16 numbers as float32, which holds each of them exactly."""
-    return (raw.view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 # --- from a pickle ----------------------------------------------------------------------------------------------------
