@@ -231,12 +231,9 @@ class Trace(Level):
 
     def each(self, function: Callable[..., Any], args: Any, kwargs: Any, *_: Any) -> Any:
         """A function that reads elements: one step of its own if ONNX has it whole, else its operators."""
-        from .formulas import FORMULAS
         from .write import WRITERS
 
         name = function.__name__
-        if name in FORMULAS:
-            return FORMULAS[name](*args, **kwargs)
         if f"{name}()" not in WRITERS:
             inner = getattr(function, "__wrapped__", None)
             if inner is None:

@@ -265,37 +265,17 @@ def _adaptive_max_pool2d(b: Any, s: Any, x: str, *, rows: Any, cols: Any) -> Any
     return b.node("Identity", x), None
 
 
-@writes("max_pool3d()")
-def _max_pool3d(
-    b: Any,
-    s: Any,
-    *,
-    input: Any,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    ceil_mode: bool,
-    return_indices: bool,
-) -> Any:
-    def three(v: Any) -> list[int]:
-        return list(v) if isinstance(v, (tuple, list)) else [v] * 3
-
-    kernel, pads = three(kernel_size), three(padding)
-    x = b.argument(input)
-    rank = len(b.shapes[x])
-    if return_indices:
-        raise b.refuse("max_pool3d with return_indices")
-    y = b.node(
-        "MaxPool",
-        x if rank == 5 else b.node("Unsqueeze", x, b.const([0], np.int64)),
-        kernel_shape=kernel,
-        strides=three(stride) if stride else kernel,
-        pads=pads + pads,
-        dilations=three(dilation),
-        ceil_mode=int(ceil_mode),
-    )
-    return y if rank == 5 else b.node("Squeeze", y, b.const([0], np.int64))
+@writes("max_unpool1d()", "max_unpool2d()", "max_unpool3d()")
+def _max_unpool(b: Any, s: Any, *, input: Any, indices: Any, **_: Any) -> Any:
+    axes = int(s.name[len("max_unpool")])
+    shape = s.shape()
+    if any(isinstance(n, Varies) for n in shape[-axes:]):
+        raise b.vary(f"the size {shape[-axes:]}")
+    x, at = [b.node("Flatten", b.argument(v), axis=len(shape) - axes) for v in (input, indices)]
+    zeros = b.node("Expand", b.const(np.zeros((), input.dtype)), b.ints([1, math.prod(shape[-axes:])]))
+    lead = b.node("Slice", b.node("Shape", x), b.const([0], np.int64), b.const([1], np.int64))
+    zeros = b.node("Expand", zeros, b.node("Concat", lead, b.const([1], np.int64), axis=0))
+    return reshaped(b, b.node("ScatterElements", zeros, at, x, axis=1), shape, ())
 
 
 @writes("grid_sample()")

@@ -185,7 +185,6 @@ def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = Fal
     return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
-@reads()
 def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     r"""The largest element of windows that divide volumes (N, C, D, H, W) or (C, D, H, W); see `adaptive_max_pool2d`.
 

@@ -24,15 +24,15 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
-from ..graph.tensors import Tensor
+from ..graph.tensors import Tensor, vmap_layer
 from ..op import Op, Result, Sample, parts
 from .arithmetic import add, mul
 from .common import Array, array_of, need_float, raw, shape_of, to_dtype
-from .comparison import where
+from .comparison import eq, logical_not, where
 from .composite import vjp_joint
 from .dropout import dropout
 from .matmul import linear, matmul
-from .reduce import mean
+from .reduce import all, mean
 from .shape import cat, chunk, expand, permute, reshape, squeeze, transpose, unsqueeze
 from .softmax import SOFTMAX
 
@@ -217,10 +217,10 @@ def _masked(scores: Any, mask: Any) -> tuple[Any, Any]:
     """The scores with -inf where a mask of bools is False, or with a mask of numbers added; which rows have nothing."""
     if mask is None:
         return scores, None
-    hidden = ~raw(mask) if array_of(mask).dtype.kind == "b" else np.isneginf(raw(mask))
-    alone = hidden.all(-1, keepdims=True)
-    scores = where(mask, scores, -math.inf) if array_of(mask).dtype.kind == "b" else add(scores, mask)
-    return scores, alone if alone.any() else None
+    bools = array_of(mask).dtype.kind == "b"
+    alone = all(logical_not(mask) if bools else eq(mask, -math.inf), -1, True)
+    scores = where(mask, scores, -math.inf) if bools else add(scores, mask)
+    return scores, alone if vmap_layer(alone) is not None or raw(alone).any() else None
 
 
 def _attend(

@@ -16,6 +16,7 @@ import numpy as np
 from .. import _core
 from ..errors import ShapeError
 from ..graph.record import apply
+from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import (
@@ -23,17 +24,17 @@ from .common import (
     TWO,
     Array,
     draws,
+    elements,
     elementwise,
     named,
     need_float,
     promote,
     raw,
-    reads,
     shape_of,
     together,
     with_batch,
 )
-from .comparison import clamp, where
+from .comparison import clamp, gt, lt, where
 from .functions import abs, exp, log, log1p, sigmoid
 from .reduce import mean, sum
 from .reduce import mean as average
@@ -320,7 +321,6 @@ BINARY_CROSS_ENTROPY = elementwise(
 
 
 @named("BinaryCrossEntropyBackward0")
-@reads()
 def binary_cross_entropy(
     input: Any,
     target: Any,
@@ -344,7 +344,7 @@ def binary_cross_entropy(
     reduction = reduction_of(name, size_average, reduce, reduction)
     need_same_shape(name, input, target)
     x, y = floating(name, input, target)
-    a = raw(x)
+    a = elements(x)
     if not ((a >= 0) & (a <= 1)).all():
         raise ShapeError(f"{name}: the input must lie in [0, 1]; give logits to {name}_with_logits")
     loss = apply(BINARY_CROSS_ENTROPY, x, y)
@@ -459,7 +459,6 @@ def kl_div(
     return reduced(loss, reduction)
 
 
-@reads()
 def poisson_nll_loss(
     input: Any,
     target: Any,
@@ -486,14 +485,13 @@ def poisson_nll_loss(
     x, y = floating(name, input, target)
     loss = sub(exp(x), mul(y, x)) if log_input else sub(x, mul(y, log(add(x, eps))))
     if full:
-        several = np.asarray(raw(y) > 1)
+        several = gt(y, 1)
         safe = where(several, y, 2.0)  # what is not counted is kept off the logarithm's pole, also in the derivative
         stirling = add(sub(mul(safe, log(safe)), safe), mul(log(mul(safe, 2 * math.pi)), 0.5))
         loss = add(loss, where(several, stirling, 0.0))
     return reduced(loss, reduction)
 
 
-@reads()
 def gaussian_nll_loss(
     input: Any,
     target: Any,
@@ -523,9 +521,9 @@ def gaussian_nll_loss(
             v = unsqueeze(v, -1)
         elif len(size) != len(shape) or any(n not in (1, m) for n, m in zip(size, shape, strict=True)):
             raise ShapeError(f"{name}: a var of shape {size} does not fit an input of shape {shape}")
-    low = raw(v)
-    if (low < 0).any():
-        raise ShapeError(f"{name}: var must not be negative, but one is {low.min()}")
-    v = where(np.asarray(low < eps), add(sub(v, low), eps), v)  # eps in value, var in the derivative
+    if (elements(v) < 0).any():
+        raise ShapeError(f"{name}: var must not be negative, but one is {elements(v).min()}")
+    fixed = v.detach() if isinstance(v, Tensor) else v
+    v = where(lt(v, eps), add(sub(v, fixed), eps), v)  # eps in value, var in the derivative
     loss = mul(add(log(v), div(square(sub(x, y)), v)), 0.5)
     return reduced(add(loss, 0.5 * math.log(2 * math.pi)) if full else loss, reduction)

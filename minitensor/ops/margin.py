@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
+from . import reduce as reductions
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import Array, array_of, need_float, promote_float, raw, reads, shape_of
-from .comparison import clamp_min, minimum, where
+from .common import array_of, elements, need_float, promote_float, shape_of, to_dtype
+from .comparison import clamp_min, eq, logical_and, logical_not, lt, minimum, ne, where
 from .functions import relu, sqrt
 from .loss import floating, logsigmoid, need_same_shape, reduced, reduction_of
 from .moments import norm
 from .reduce import mean, sum
+from .scan import cumsum
 from .scatter import gather
 from .shape import reshape, unsqueeze
 
@@ -26,7 +29,6 @@ Shape = tuple[int, ...]
 # --- targets of -1 and 1 ----------------------------------------------------------------------------------------------
 
 
-@reads()
 def hinge_embedding_loss(
     input: Any,
     target: Any,
@@ -48,9 +50,8 @@ def hinge_embedding_loss(
     name = "hinge_embedding_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
     need_float(name, input)
-    y = raw(target)
-    apart = where(np.asarray(y != 1), clamp_min(sub(margin, input), 0), 0.0)
-    return reduced(add(apart, where(np.asarray(y != -1), input, 0.0)), reduction)
+    apart = where(ne(target, 1), clamp_min(sub(margin, input), 0), 0.0)
+    return reduced(add(apart, where(ne(target, -1), input, 0.0)), reduction)
 
 
 def margin_ranking_loss(
@@ -105,7 +106,6 @@ def soft_margin_loss(
     return reduced(neg(logsigmoid(mul(x, y))), reduction)
 
 
-@reads()
 def cosine_embedding_loss(
     input1: Any,
     input2: Any,
@@ -134,16 +134,15 @@ def cosine_embedding_loss(
     a, b = floating(name, input1, input2)
     squares = mul(add(sum(square(a), -1), 1e-12), add(sum(square(b), -1), 1e-12))
     cosine = div(sum(mul(a, b), -1), sqrt(squares))
-    y = raw(target)
-    together = where(np.asarray(y == 1), sub(1, cosine), 0.0)
-    apart = where(np.asarray(y == -1), clamp_min(sub(cosine, margin), 0), 0.0)
+    together = where(eq(target, 1), sub(1, cosine), 0.0)
+    apart = where(eq(target, -1), clamp_min(sub(cosine, margin), 0), 0.0)
     return reduced(add(together, apart), reduction)
 
 
 # --- classes ----------------------------------------------------------------------------------------------------------
 
 
-def _classes(name: str, input: Any, target: Any, axes: int) -> tuple[Any, Array]:
+def _classes(name: str, input: Any, target: Any, axes: int, least: int) -> tuple[Any, Any]:
     """Input (N, C) and target with N rows, of `axes` axes more than one, from these or from (C) and no rows."""
     need_float(name, input)
     shape, t = shape_of(input) or (1,), array_of(target)
@@ -154,17 +153,14 @@ def _classes(name: str, input: Any, target: Any, axes: int) -> tuple[Any, Array]
     rows = shape[:-1] + shape[-1:] * axes
     if t.shape != rows and not (len(shape) == 1 and t.size == 1 and rows in ((), (1,))):
         raise ShapeError(f"{name}: input {shape} needs a target of shape {rows}, not {t.shape}")
-    n = 1 if len(shape) == 1 else shape[0]
-    return reshape(input, (n, shape[-1])), t.astype(np.int64).reshape(n, *shape[-1:] * axes)
-
-
-def _need_classes(name: str, target: Array, least: int, classes: int) -> None:
-    wrong = target[(target < least) | (target >= classes)]
+    given = elements(target)
+    wrong = given[(given < least) | (given >= shape[-1])]
     if wrong.size:
-        raise IndexRangeError(f"{name}: class index {wrong[0]} is out of range for {classes} classes")
+        raise IndexRangeError(f"{name}: class index {wrong[0]} is out of range for {shape[-1]} classes")
+    n = 1 if len(shape) == 1 else shape[0]
+    return reshape(input, (n, shape[-1])), to_dtype(reshape(target, (n, *shape[-1:] * axes)), dtypes.int64)
 
 
-@reads()
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -188,20 +184,19 @@ def multi_margin_loss(
     """
     name = "multi_margin_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
-    x, t = _classes(name, input, target, 0)
+    x, t = _classes(name, input, target, 0, 0)
     classes = shape_of(x)[1]
-    _need_classes(name, t, 0, classes)
     if p not in (1, 2):
         raise ShapeError(f"{name}: p must be 1 or 2, not {p}")
     if weight is not None and shape_of(weight) != (classes,):
         raise ShapeError(f"{name}: weight {shape_of(weight)} is not one number for each of {classes} classes")
-    short = relu(add(sub(x, gather(x, 1, t[:, None])), margin))
-    each = where(np.arange(classes) != t[:, None], short if p == 1 else square(short), 0.0)
+    right = unsqueeze(t, 1)
+    short = relu(add(sub(x, gather(x, 1, right)), margin))
+    each = where(ne(right, np.arange(classes)), short if p == 1 else square(short), 0.0)
     loss = mean(each if weight is None else mul(each, unsqueeze(gather(weight, 0, t), 1)), 1)
     return reduced(reshape(loss, shape_of(input)[:-1]), reduction)
 
 
-@reads()
 def multilabel_margin_loss(
     input: Any,
     target: Any,
@@ -221,16 +216,14 @@ def multilabel_margin_loss(
     """
     name = "multilabel_margin_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
-    x, t = _classes(name, input, target, 1)
-    rows, classes = t.shape
-    _need_classes(name, t, -1, classes)
-    listed = np.logical_and.accumulate(t >= 0, 1)
-    width = int(listed.sum(1).max(initial=0))
-    listed, t = listed[:, :width], np.where(listed, t, 0)[:, :width]
-    inside = np.zeros((rows, classes), bool)
-    inside[np.nonzero(listed)[0], t[listed]] = True
-    short = relu(add(sub(unsqueeze(x, 1), unsqueeze(gather(x, 1, t), 2)), 1))  # (N, of the set, C)
-    each = where(listed[:, :, None] & ~inside[:, None, :], short, 0.0)
+    x, t = _classes(name, input, target, 1, -1)
+    classes = shape_of(x)[1]
+    listed = eq(cumsum(lt(t, 0), 1), 0)  # before the first -1
+    t = where(listed, t, 0)
+    members = logical_and(unsqueeze(listed, 2), eq(unsqueeze(t, 2), np.arange(classes)))  # (N, of the set, C)
+    short = relu(add(sub(unsqueeze(x, 1), unsqueeze(gather(x, 1, t), 2)), 1))
+    outside = logical_not(reductions.any(members, 1, True))
+    each = where(logical_and(unsqueeze(listed, 2), outside), short, 0.0)
     return reduced(reshape(div(sum(each, (1, 2)), classes), shape_of(input)[:-1]), reduction)
 
 

@@ -25,7 +25,9 @@ from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
-from .common import Array, Pair, array_of, each, folded, need_float, raw, reads, shape_of, wrap_as
+from .arithmetic import add, floor_divide, mul
+from .common import Array, Pair, array_of, each, folded, need_float, shape_of
+from .scatter import gather
 from .shape import reshape
 
 # --- what a pooling is told -------------------------------------------------------------------------------------------
@@ -267,11 +269,12 @@ def _max_pool(
 
 def in_volume(at: Any, slices: Any, inner: tuple[int, ...]) -> Any:
     """A maximum's place in its volume, from its place in its slice and the slice that it is in."""
-    planes, columns = raw(to_columns(at)), raw(slices)
-    flat = planes.reshape(*planes.shape[:-2], planes.shape[-2] * planes.shape[-1])
-    place = np.take_along_axis(flat, columns.reshape(*flat.shape[:-1], columns.shape[-2] * columns.shape[-1]), -1)
-    depth = columns // planes.shape[-1]
-    return wrap_as(at, depth * (inner[1] * inner[2]) + place.reshape(columns.shape))
+    planes = to_columns(at)
+    *lead, rows, columns = shape_of(planes)
+    wanted = shape_of(slices)
+    flat, chosen = reshape(planes, (*lead, rows * columns)), reshape(slices, (*lead, wanted[-2] * wanted[-1]))
+    depth = floor_divide(slices, columns)
+    return add(mul(depth, inner[1] * inner[2]), reshape(gather(flat, -1, chosen), wanted))
 
 
 def max_pool1d(
@@ -323,7 +326,6 @@ def max_pool2d(
     return _max_pool(name, 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
-@reads()
 def max_pool3d(
     input: Any,
     kernel_size: Any,
