@@ -223,4 +223,4 @@ class iinfo(_Info):
         super().__init__("iinfo", "iu", type)
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={float(self.min):g}, max={float(self.max):g}, dtype={self.dtype})"

@@ -14,7 +14,7 @@ from .device import device as Device
 from .device import layout as Layout
 from .errors import DtypeError, GraphError, ShapeError
 from .graph import algebra, nodes, tensors, views
-from .graph.nodes import RemovableHandle
+from .graph.nodes import RemovableHandle, called
 from .graph.tensors import wrap
 from .graph.views import assign, check_writable
 from .methods import Methods, in_place, need_tensor
@@ -754,6 +754,7 @@ class Tensor(Methods, metaclass=TensorType):
     def fill_(self, value: Any) -> Tensor:
         """Writes one value everywhere."""
         indexing.setitem(self, ..., value)
+        called(self, f"FillBackward{2 + isinstance(value, Tensor)}")
         return self
 
     def to_sparse(self, sparse_dim: Any = None, *, layout: Any = None) -> Tensor:
@@ -796,6 +797,7 @@ class Tensor(Methods, metaclass=TensorType):
     def zero_(self) -> Tensor:
         """Writes 0 everywhere."""
         indexing.setitem(self, ..., 0)
+        called(self, "ZeroBackward0")
         return self
 
 

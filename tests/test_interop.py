@@ -376,6 +376,7 @@ def test_limits_of_dtypes():
     assert mt.finfo(mt.float16).min == -65504
     assert mt.finfo().bits == 32
     assert mt.iinfo(mt.int32).max == 2**31 - 1
+    assert repr(mt.iinfo(mt.int32)) == "iinfo(min=-2.14748e+09, max=2.14748e+09, dtype=int32)"
     assert mt.finfo(mt.float64).dtype == "float64"
     with pytest.raises(TypeError, match="finfo"):
         mt.finfo(mt.int32)

@@ -108,7 +108,6 @@ def test_sizes_that_are_not_known_are_not_to_be_had():
         lambda: lazy.weight.shape,
         lambda: lazy.weight.numel(),
         lambda: lazy.weight * 2,
-        lambda: lazy.weight.data,
         lambda: nn.init.normal_(lazy.weight),
         lambda: nn.init.xavier_uniform_(lazy.weight),
         lambda: sum(p.numel() for p in lazy.parameters()),
@@ -144,3 +143,14 @@ def test_an_input_that_does_not_fit_leaves_the_module_lazy():
             lazy(x)
         assert lazy.has_uninitialized_params()
         assert type(lazy).__name__.startswith("Lazy")
+
+
+def test_values_set_before_the_first_call_are_without_effect():
+    """`net.weight.data.normal_()` of a layer without sizes is a write to no element, and draws no number."""
+    layer = nn.LazyLinear(3)
+    mt.manual_seed(0)
+    assert layer.weight.data.normal_(0, 0.01).shape == (0,)
+    assert layer.bias.data.fill_(0).dtype is mt.float32
+    first = mt.rand(1).item()
+    mt.manual_seed(0)
+    assert mt.rand(1).item() == first

@@ -302,3 +302,31 @@ def test_batch_norms_get_the_statistics_of_all_batches():
     assert norm.momentum == 0.1
     assert not model.training
     swa_utils.update_bn([], nn.Linear(1, 1))  # without batch norms there is nothing to do
+
+
+def test_rates_are_rounded_step_by_step():
+    """Each rate is the one before times a ratio, as PyTorch computes it: with 1/3 of 0.5 it ends above 0.5."""
+    optimizer = mt.optim.SGD([mt.zeros(1)], lr=0.5)
+    linear = mt.optim.lr_scheduler.LinearLR(optimizer)
+    want = 0.5 * (1 / 3)
+    for n in range(1, 6):
+        optimizer.step()
+        linear.step()
+        want *= 1 + (1 - 1 / 3) / (5 * (1 / 3) + (n - 1) * (1 - 1 / 3))
+        assert linear.get_last_lr() == [want]
+    assert want == 0.5000000000000001
+
+
+def test_polynomial_and_cyclic_rates_are_rounded_as_pytorchs():
+    optimizer = mt.optim.SGD([mt.zeros(1)], lr=0.1)
+    polynomial = mt.optim.lr_scheduler.PolynomialLR(optimizer, 15, 2)
+    want = 0.1
+    for n in range(1, 15):
+        optimizer.step()
+        polynomial.step()
+        want *= ((1 - n / 15) / (1 - (n - 1) / 15)) ** 2
+        assert polynomial.get_last_lr() == [want]
+    cyclic = mt.optim.lr_scheduler.CyclicLR(optimizer, 0.01, 0.1, 3, 4, "exp_range", 0.99, cycle_momentum=False)
+    cyclic.step()
+    x = 1 + 1 / 7 - 1
+    assert cyclic.get_last_lr() == [0.01 + (0.1 - 0.01) * (x / (3 / 7)) * 0.99]

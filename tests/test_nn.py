@@ -402,10 +402,15 @@ def test_parameter_list_and_dict():
     assert [tuple(x.shape) for x in p] == [(2,), (3,), (1,)]
     assert all(isinstance(x, nn.Parameter) for x in p)
     assert list(p.state_dict()) == ["0", "1", "2"]
-    assert repr(p[:1]) == ("ParameterList(\n    (0): Parameter containing: [minitensor.float32 of size 2]\n)")
+    assert repr(p[:1]) == "ParameterList(  (0): Parameter containing: [minitensor.float32 of size 2])"
+    assert repr(p[:2]) == (
+        "ParameterList(\n    (0): Parameter containing: [minitensor.float32 of size 2]\n"
+        "    (1): Parameter containing: [minitensor.float32 of size 3]\n)"
+    )
     d = nn.ParameterDict({"left": mt.ones(2)})
     d["right"] = mt.zeros(1)
     assert list(d.state_dict()) == ["left", "right"]
+    assert repr(d).endswith("    (right): Parameter containing: [minitensor.FloatTensor of size 1]\n)")
     assert d["right"].requires_grad
     assert len(list(d.parameters())) == 2
 

@@ -69,6 +69,30 @@ IMAGE = mt.ones(1, 1, 4, 4, requires_grad=True)
         (lambda: F.max_pool2d(IMAGE, 2), "MaxPool2DWithIndicesBackward0"),
         (lambda: F.layer_norm(M, (3,)), "NativeLayerNormBackward0"),
         (lambda: F.cross_entropy(M, mt.tensor([0, 1, 2])), "NllLossBackward0"),
+        (lambda: M.index_select(0, mt.tensor([0])), "IndexSelectBackward0"),
+        (lambda: M.index_add(0, mt.tensor([0]), M[:1]), "IndexAddBackward0"),
+        (lambda: M.take(mt.tensor([0])), "TakeBackward0"),
+        (lambda: M.masked_select(M > 0), "MaskedSelectBackward0"),
+        (lambda: M.amax(1), "AmaxBackward0"),
+        (lambda: M.min(), "MinBackward1"),
+        (lambda: M.median(0).values, "MedianBackward1"),
+        (lambda: M.mode(0).values, "ModeBackward0"),
+        (lambda: mt.linalg.cross(M, M), "LinalgCrossBackward0"),
+        (lambda: M.movedim(0, 1), "PermuteBackward0"),
+        (lambda: M.rot90(), "Rot90Backward0"),
+        (lambda: M.nan_to_num(), "NanToNumBackward0"),
+        (lambda: mt.addcmul(M, M, M), "AddcmulBackward0"),
+        (lambda: mt.addcdiv(M, M, M), "AddcdivBackward0"),
+        (lambda: mt.cdist(M, M), "CdistBackward0"),
+        (lambda: F.glu(M[:, :2]), "GluBackward0"),
+        (lambda: F.prelu(M, V[:1]), "PreluKernelBackward0"),
+        (lambda: F.threshold(M, 0, 0), "ThresholdBackward0"),
+        (lambda: F.conv1d(M[None], M[None]), "ConvolutionBackward0"),
+        (lambda: F.pixel_shuffle(IMAGE.expand(1, 4, 4, 4), 2), "PixelShuffleBackward0"),
+        (lambda: F.instance_norm(IMAGE), "ViewBackward0"),
+        (lambda: (M * 1).zero_(), "ZeroBackward0"),
+        (lambda: (M * 1).fill_(2.0), "FillBackward2"),
+        (lambda: M.broadcast_to(2, 3, 3), "ExpandBackward0"),
     ],
 )
 def test_nodes_have_pytorchs_names(make, name):
@@ -92,7 +116,7 @@ def test_walking_the_graph_by_next_functions():
     while node.next_functions:
         found.append((node.name(), len(node.next_functions)))
         node = node.next_functions[0][0]
-    assert found == [("SumBackward0", 1), ("IndexBackward0", 1), ("MulBackward0", 2)]
+    assert found == [("SumBackward0", 1), ("IndexSelectBackward0", 1), ("MulBackward0", 2)]
     assert (x * w).grad_fn.next_functions[1] == (None, 0)
     assert node.name() == "torch::autograd::AccumulateGrad"
     assert node.variable is x

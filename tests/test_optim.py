@@ -248,6 +248,18 @@ def test_printing():
     assert text.startswith("SGD (\nParameter Group 0\n    dampening: 0\n")
     assert "    lr: 0.1\n" in text
     assert text.endswith("    weight_decay: 0\n)")
+    two = repr(optim.SGD([{"params": [_start()], "lr": 0.2}, {"params": [_start()]}], lr=0.1))
+    assert two.startswith("SGD (\nParameter Group 0\n")
+    assert "    weight_decay: 0\n\nParameter Group 1\n    dampening: 0\n" in two
+
+
+def test_the_options_of_a_group_stand_in_pytorchs_order():
+    """A group's own options come first, then the others; in the state the parameters come last."""
+    optimizer = optim.SGD([{"params": [_start()], "weight_decay": 0.5}], lr=0.1)
+    assert list(optimizer.param_groups[0])[:4] == ["params", "weight_decay", "lr", "momentum"]
+    saved = optimizer.state_dict()["param_groups"][0]
+    assert list(saved)[:3] == ["weight_decay", "lr", "momentum"]
+    assert list(saved)[-1] == "params"
 
 
 def test_optimizers_of_ones_own():

@@ -279,3 +279,10 @@ def test_packing():
     x = mt.ones(3, 2, requires_grad=True)
     packing.pad_packed_sequence(packing.pack_padded_sequence(x, [3, 1]))[0].sum().backward()
     assert x.grad.tolist() == [[1, 1], [1, 0], [1, 0]]
+
+
+def test_names_of_weights_in_one_list():
+    layer = mt.nn.GRU(2, 3, bidirectional=True)
+    assert layer._flat_weights_names[:2] == ["weight_ih_l0", "weight_hh_l0"]
+    assert layer._flat_weights_names == list(dict(layer.named_parameters()))
+    assert layer._flat_weights[4] is layer.weight_ih_l0_reverse

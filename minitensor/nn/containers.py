@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..graph.tensors import Tensor as Core
@@ -265,8 +265,11 @@ def _parameter(item: Any) -> Any:
     return Parameter(item) if isinstance(item, Core) and not isinstance(item, Parameter) else item
 
 
-def _shown(name: str, p: Any) -> str:
-    return f"  ({name}): Parameter containing: [{p.dtype} of size {'x'.join(map(str, p.shape))}]"
+def _shown(parameters: Mapping[str, Any], kind: Callable[[Any], Any]) -> str:
+    return "\n".join(
+        f"  ({name}): Parameter containing: [{kind(p)} of size {'x'.join(map(str, p.shape))}]"
+        for name, p in parameters.items()
+    )
 
 
 class ParameterList(_Sequence):
@@ -287,8 +290,8 @@ class ParameterList(_Sequence):
     def _add(self, name: str, item: Any) -> None:
         self.register_parameter(name, _parameter(item))
 
-    def _children_lines(self) -> list[str]:
-        return [_shown(name, p) for name, p in self._parameters.items()]
+    def extra_repr(self) -> str:
+        return _shown(self._parameters, lambda p: p.dtype)
 
 
 class ParameterDict(_Dict):
@@ -341,5 +344,5 @@ class ParameterDict(_Dict):
     def __setitem__(self, key: str, item: Any) -> None:
         self.register_parameter(key, _parameter(item))
 
-    def _children_lines(self) -> list[str]:
-        return [_shown(name, p) for name, p in self._parameters.items()]
+    def extra_repr(self) -> str:
+        return _shown(self._parameters, lambda p: p.type())

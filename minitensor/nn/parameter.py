@@ -97,6 +97,15 @@ class Uninitialized:
         self.__dict__["array"] = value  # where the core is not compiled
 
     @property
+    def data(self) -> Any:
+        """A tensor of no elements: `layer.weight.data.normal_()` before the first call is without effect."""
+        return wrap(np.empty(0, self._kept))
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        self.array[...] = value.array  # raises
+
+    @property
     def dtype(self) -> Any:
         """The dtype that it will have."""
         return dtypes.of(self._kept)

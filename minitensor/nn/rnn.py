@@ -105,6 +105,19 @@ class RNNBase(Module):
         """Nothing: the parameters lie where they are."""
 
     @property
+    def _flat_weights_names(self) -> list[str]:
+        """The parameters' names in one list, for programs that initialize them one by one."""
+        return [name for names in self._names for name in names]
+
+    @property
+    def _flat_weights(self) -> list[Any]:
+        return [self._parameters[name] for name in self._flat_weights_names]
+
+    @property
+    def _all_weights(self) -> list[list[str]]:
+        return self._names
+
+    @property
     def all_weights(self) -> list[list[Any]]:
         """The parameters of each layer and direction."""
         return [[self._parameters[name] for name in names] for names in self._names]

@@ -31,6 +31,7 @@ from .common import (
     elementwise,
     floating,
     is_floating,
+    named,
     need_float,
     number,
     promote,
@@ -196,6 +197,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     return apply(LEAKY_RELU, input, slope=float(negative_slope))
 
 
+@named("PreluKernelBackward0")
 def prelu(input: Any, weight: Any) -> Any:
     r"""`leaky_relu` with slopes that are learned: one, or one for each channel, the axis 1. He et al., 2015.
 
@@ -669,6 +671,7 @@ def softsign(input: Any) -> Any:
     return div(input, add(abs(input), 1))
 
 
+@named("ThresholdBackward0")
 def threshold(input: Any, threshold: float, value: float) -> Any:
     r"""x above a threshold, else a value.
 
@@ -685,6 +688,7 @@ def threshold(input: Any, threshold: float, value: float) -> Any:
     return where(le(input, threshold), value, input)
 
 
+@named("GluBackward0")
 def glu(input: Any, dim: int = -1) -> Any:
     r"""One half gated by the other. Y. Dauphin et al., 2017.
 

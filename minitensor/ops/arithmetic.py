@@ -24,6 +24,7 @@ from .common import (
     draws,
     elementwise,
     is_floating,
+    named,
     promote,
     promote_float,
     raw,
@@ -416,6 +417,7 @@ def _float_value(name: str, value: Any, *tensors: Any) -> None:
         raise DtypeError(f"{name}: value {value} is a fraction, the tensors hold integers")
 
 
+@named("AddcmulBackward0")
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
     r"""A product added.
 
@@ -433,6 +435,7 @@ def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
     return result if out is None else write_out("addcmul", result, out)
 
 
+@named("AddcdivBackward0")
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
     r"""A quotient added.
 

@@ -455,6 +455,7 @@ def _transposed(
     return y if bias is None else add(y, reshape(bias, (shape_of(bias)[0], *(1,) * axes)))
 
 
+@named("ConvolutionBackward0")
 def conv1d(
     input: Any,
     weight: Any,

@@ -16,7 +16,17 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from .arithmetic import add, div, mul, square, sub
-from .common import array_of, axes, axis, need_float, promote, promote_float, shape_of, write_out
+from .common import (
+    array_of,
+    axes,
+    axis,
+    named,
+    need_float,
+    promote,
+    promote_float,
+    shape_of,
+    write_out,
+)
 from .comparison import clamp_min, gt, le, where
 from .functions import sqrt
 from .indexing import getitem
@@ -42,6 +52,7 @@ def _by_product(x: Any, y: Any) -> Any:
     return where(same, 0.0, sqrt(where(same, 1.0, near)))
 
 
+@named("CdistBackward0")
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: Any = "use_mm_for_euclid_dist_if_necessary") -> Any:
     r"""The p-norm distances between all pairs of rows: (*, P, M) and (*, R, M) to (*, P, R); batches broadcast.
 
@@ -114,6 +125,7 @@ def pdist(input: Any, p: float = 2.0) -> Any:
     return parts[0] if len(parts) == 1 else cat(parts)
 
 
+@named("NormBackward1")
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     r"""The distance between each row of one tensor and that of another; they broadcast.
 
@@ -166,6 +178,7 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, *, o
     return result if out is None else write_out("normalize", result, out)
 
 
+@named("RenormBackward0")
 def renorm(input: Any, p: float, dim: int, maxnorm: float, *, out: Any = None) -> Any:
     r"""The slices along an axis whose p-norm is above `maxnorm`, shortened to it.
 

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..graph.nodes import called
 from .adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
-from .common import Array, each, need_float, raw, shape_of
+from .common import Array, each, named, need_float, raw, shape_of
 from .resample import Taps, resample
 from .shape import permute, reshape
 
@@ -226,6 +226,7 @@ def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) ->
 # --- channels and pixels ----------------------------------------------------------------------------------------------
 
 
+@named("PixelShuffleBackward0")
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     r"""Each pixel's r^2 channels become a square of r x r pixels.
 
@@ -252,6 +253,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     return reshape(permute(split, order), (*outer, c // (r * r), h * r, w * r))
 
 
+@named("PixelUnshuffleBackward0")
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     r"""Each square of r x r pixels becomes r^2 channels of one: the inverse of `pixel_shuffle`.
 

@@ -18,7 +18,20 @@ from ..graph.record import apply
 from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, square, sub, zero
-from .common import Array, array_of, axes, axis, few, raw, reads, shape_of, shifted, to_dtype, write_out
+from .common import (
+    Array,
+    array_of,
+    axes,
+    axis,
+    few,
+    named,
+    raw,
+    reads,
+    shape_of,
+    shifted,
+    to_dtype,
+    write_out,
+)
 from .comparison import clamp, gt, where
 from .decomposition import EIGVALSH, SVDVALS
 from .einsum import diagonal_of
@@ -468,6 +481,7 @@ def _turned(x: Any, d: int, by: int) -> Any:
     return cat([narrow(x, d, by, 3 - by), narrow(x, d, 0, by)], d)
 
 
+@named("LinalgCrossBackward0")
 def linalg_cross(input: Any, other: Any, *, dim: int = -1, out: Any = None) -> Any:
     r"""The vector products of vectors of three elements along an axis; the others broadcast.
 

@@ -46,6 +46,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     return comparison.where(mask, given, input)
 
 
+@named("MaskedSelectBackward0")
 def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     """The elements where `mask` is true, as a vector; the two broadcast.
 
@@ -62,6 +63,7 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
 
 
 @reads()
+@named("MaskedScatterBackward0")
 def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     """`input` with the elements of `source`, one after the other, where `mask` is true; the first two broadcast.
 

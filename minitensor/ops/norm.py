@@ -28,7 +28,7 @@ from ..graph.record import apply
 from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
-from .common import Array, array_of, few, folded, need_float, raw, shape_of, to_dtype, together, with_batch
+from .common import Array, array_of, few, folded, named, need_float, raw, shape_of, to_dtype, together, with_batch
 from .functions import pow, rsqrt
 from .moments import var
 from .reduce import mean, sum_to
@@ -703,6 +703,7 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
     return y if bias is None else add(y, reshape(bias, wide))
 
 
+@named("ViewBackward0")
 def instance_norm(
     input: Any,
     running_mean: Any = None,

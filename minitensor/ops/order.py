@@ -65,7 +65,8 @@ def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, 
         values, index = shapes.reshape(values, ()), shapes.reshape(index, ())
     elif not keepdim:
         values, index = shapes.squeeze(values, d), shapes.squeeze(index, d)
-    result = kind(called(values, f"{name.capitalize()}Backward0"), index)
+    form = int(kind in (return_types.median, return_types.nanmedian))  # PyTorch has two: of all, and along an axis
+    result = kind(called(values, f"{name.capitalize()}Backward{form}"), index)
     return result if out is None else write_out(name, result, out)
 
 

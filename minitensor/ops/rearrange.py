@@ -53,14 +53,14 @@ def expand_as(input: Any, other: Any) -> Any:
     return expand(input, shape_of(other))
 
 
-def broadcast_to(input: Any, size: Any) -> Any:
+def broadcast_to(input: Any, *size: Any) -> Any:
     """`expand`: axes of size 1 repeated, new ones put in front.
 
     >>> mt.broadcast_to(mt.arange(2), (2, 2))
     tensor([[0, 1],
             [0, 1]])
     """
-    return expand(input, size)
+    return expand(input, *size)
 
 
 def broadcast_shapes(*shapes: Any) -> Shape:
@@ -427,6 +427,7 @@ def flipud(input: Any) -> Any:
     return flip(input, 0)
 
 
+@named("Rot90Backward0")
 def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1)) -> Any:
     """Turned k times by 90 degrees in the plane of two axes, from the first to the second.
 

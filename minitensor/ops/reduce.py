@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import _core, dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from . import shape as shapes
@@ -26,6 +27,7 @@ from .common import (
     array_of,
     axes,
     axis,
+    named,
     need_float,
     numpy_names,
     raw,
@@ -389,6 +391,7 @@ def _amax_amin(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
 
 
 @numpy_names
+@named("AmaxBackward0")
 def amax(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
     r"""The largest element over axes; NaN if there is one.
 
@@ -404,6 +407,7 @@ def amax(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
 
 
 @numpy_names
+@named("AminBackward0")
 def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
     r"""The smallest element over axes; NaN if there is one.
 
@@ -495,7 +499,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if other is not None or isinstance(raw(dim), np.ndarray):
         result = maximum(input, dim if other is None else other)
     elif dim is None:
-        result = amax(input)
+        result = called(amax(input), "MaxBackward1")
     else:
         result = return_types.max(*_along_axis("max", MAX_ALONG, input, dim, keepdim))
     return result if out is None else write_out("max", result, out)
@@ -517,7 +521,7 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if other is not None or isinstance(raw(dim), np.ndarray):
         result = minimum(input, dim if other is None else other)
     elif dim is None:
-        result = amin(input)
+        result = called(amin(input), "MinBackward1")
     else:
         result = return_types.min(*_along_axis("min", MIN_ALONG, input, dim, keepdim))
     return result if out is None else write_out("min", result, out)

@@ -24,6 +24,7 @@ from .common import (
     copied,
     draws,
     elementwise,
+    named,
     need_float,
     promote,
     promote_float,
@@ -243,6 +244,7 @@ def nextafter(input: Any, other: Any, *, out: Any = None) -> Any:
 # --- what is no number ------------------------------------------------------------------------------------------------
 
 
+@named("NanToNumBackward0")
 def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = None, *, out: Any = None) -> Any:
     r"""NaN replaced by `nan` (0 unless given), infinities by `posinf` and `neginf` (the dtype's ends unless given).
 

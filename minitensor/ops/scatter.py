@@ -19,6 +19,7 @@ from .common import (
     array_of,
     axis,
     elements,
+    named,
     numpy_names,
     raw,
     reads,
@@ -183,6 +184,7 @@ INDEX_ADD: Op = Op(
 
 
 @numpy_names
+@named("IndexSelectBackward0")
 def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     """The slices of `input` along `dim` at the integers `index` (a vector), which are not counted from the end.
 
@@ -228,6 +230,7 @@ def _slices(name: str, input: Any, dim: int, index: Any, source: Any, negative: 
 
 
 @numpy_names
+@named("IndexAddBackward0")
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """`input` with alpha times the slices of `source` added at the numbers `index` along `dim`; repeated ones add up.
 
@@ -248,6 +251,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
 
 @reads("index")
 @numpy_names
+@named("IndexCopyBackward0")
 def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None) -> Any:
     """`input` with the slices of `source` in place of its own at the numbers `index` along `dim`.
 
@@ -266,6 +270,7 @@ def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None
 
 @reads("index")
 @numpy_names
+@named("IndexFillBackward0")
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
     """`input` with one value in the slices at the numbers `index` along `dim`; negative ones count from the end.
 
@@ -645,6 +650,7 @@ def index_put(input: Any, indices: Sequence[Any], values: Any, accumulate: bool 
 
 
 @reads("index")
+@named("TakeBackward0")
 def take(input: Any, index: Any, *, out: Any = None) -> Any:
     """The elements of `input`, in row-major order, at the integers `index`; negative ones count from the end.
 

@@ -16,7 +16,20 @@ from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt, attempt_all, replay
 from ..op import SHAPE, SHAPES, Op, Result, Sample, part_of
 from . import indexing, reduce
-from .common import Array, array_of, axis, numpy_names, promote, raw, shape_of, shifted, to_dtype, with_batch, write_out
+from .common import (
+    Array,
+    array_of,
+    axis,
+    named,
+    numpy_names,
+    promote,
+    raw,
+    shape_of,
+    shifted,
+    to_dtype,
+    with_batch,
+    write_out,
+)
 
 Shape = tuple[int, ...]
 place = _core.place  # what algebra.set_algebra gets of the machine
@@ -341,6 +354,7 @@ def t(input: Any) -> Any:
     return apply_flat(PERMUTE, input, tuple(range(ndim - 1, -1, -1)))
 
 
+@named("PermuteBackward0")
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """The axes `source` moved to the places `destination`, the others in their order.
 

@@ -221,6 +221,12 @@ class LinearLR(_Factor):
         done = min(n, self.total_iters) / self.total_iters
         return self.start_factor + (self.end_factor - self.start_factor) * done
 
+    def _ratio(self, n: int) -> float:
+        if n > self.total_iters:
+            return 1.0
+        way = self.end_factor - self.start_factor
+        return 1.0 + way / (self.total_iters * self.start_factor + (n - 1) * way)  # rounds as PyTorch's
+
 
 class ExponentialLR(_Factor):
     """Times `gamma` at every step.
@@ -261,6 +267,12 @@ class PolynomialLR(_Factor):
 
     def _factor(self, n: int) -> float:
         return float((1 - min(n, self.total_iters) / self.total_iters) ** self.power)
+
+    def _ratio(self, n: int) -> float:
+        if n > self.total_iters:
+            return 1.0
+        left, before = 1.0 - n / self.total_iters, 1.0 - (n - 1) / self.total_iters
+        return float((left / before) ** self.power)  # rounds as PyTorch's
 
 
 class _Several(LRScheduler):

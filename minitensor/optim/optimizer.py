@@ -133,7 +133,8 @@ class Optimizer:
                 raise ShapeError(f"{self._name}: either all parameters of a group have names or none")
             names = {"param_names": [name for name, _ in params]}
             params = [p for _, p in params]
-        group = {**self.defaults, **param_group, "params": params, **names}
+        group = {**param_group, "params": params, **names}  # its own options come first, as they print
+        group.update({key: value for key, value in self.defaults.items() if key not in group})
         for p in params:
             if not isinstance(p, Core):
                 raise TypeError(f"{self._name}: a parameter must be a tensor, not {type(p).__name__}")
@@ -234,7 +235,8 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 number.setdefault(p, len(number))
-            groups.append({**group, "params": [number[p] for p in group["params"]]})
+            options = {key: value for key, value in group.items() if key != "params"}
+            groups.append({**options, "params": [number[p] for p in group["params"]]})
         state = {number.get(p, p): dict(values) for p, values in self.state.items() if values}
         made: dict[str, Any] = {"state": state, "param_groups": groups}
         for hook in list(self._hooks["save"]):
@@ -298,11 +300,11 @@ class Optimizer:
         self._hooks = {name: [] for name in _EVENTS}
 
     def __repr__(self) -> str:
-        lines = []
+        groups = []
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i}\n")
-            lines += [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
-        return f"{self._name} (\n{''.join(lines)})"
+            lines = [f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params"]
+            groups.append(f"\nParameter Group {i}\n{''.join(lines)}")
+        return f"{self._name} ({''.join(groups)})"
 
 
 class ByFormula(Optimizer):

@@ -53,6 +53,7 @@ class LRScheduler:
     """
 
     _is_initial = False
+    _get_lr_called_within_step = False  # of PyTorch's state, where it is always False between steps
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         need_optimizer(self._name, optimizer)
@@ -78,10 +79,11 @@ class LRScheduler:
         """The step that brings the optimizer to the first rates."""
         self._step_count = 0
         self._is_initial = True
+        self._get_lr_called_within_step = False
         try:
             self.step()
         finally:
-            del self._is_initial
+            self._is_initial = False
 
     def get_lr(self) -> Rates:
         """The rates of the present step; a subclass defines it."""

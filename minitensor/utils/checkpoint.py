@@ -34,10 +34,12 @@ __all__ = [
     "CheckpointError",
     "checkpoint",
     "checkpoint_sequential",
+    "get_device_states",
     "revolve",
     "revolve_steps",
     "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
+    "set_device_states",
 ]
 
 
@@ -184,6 +186,15 @@ def same_random_numbers(state: Any) -> Iterator[None]:
         yield
     finally:
         random.set_rng_state(now)
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Any]]:
+    """The other devices that hold these tensors, and the states of their random numbers: there are none."""
+    return [], []
+
+
+def set_device_states(devices: Sequence[int], states: Sequence[Any], *, device_type: str | None = None) -> None:
+    """Brings back what `get_device_states` gave: nothing."""
 
 
 def layered(values: Any) -> bool:
