@@ -17,6 +17,7 @@ import numpy as np
 from . import dtypes
 from .device import check
 from .errors import ComplexError, DtypeError, OutOfMemoryError, ShapeError
+from .graph.record import quietly
 from .graph.tensors import vmap_layer, wrap
 from .ops.common import array_of, raw, write_out
 from .ops.shape import new_sizes
@@ -71,6 +72,7 @@ def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
     given, data = data, _plain(data, found)
     if wanted is None:
         wanted = functools.reduce(dtypes.promote_types, found or {dtypes.get_default_dtype()}).numpy
+    fresh = type(data) in _PLAIN  # so is the array that NumPy makes of it
     try:
         out = np.asarray(data)
         if out.dtype.kind == "O" and wanted.kind == "f":  # integers beyond int64
@@ -79,12 +81,13 @@ def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
         raise DtypeError(f"tensor: a number of {given!r:.60} does not fit into {wanted}") from None
     except ValueError as error:
         raise ShapeError(f"tensor: the nested lists do not make a rectangle ({error})") from None
+    if fresh and out.dtype is wanted:
+        return out
     if wanted.kind in "iu" and out.size:  # Python's numbers are not cut off
         limits = np.iinfo(wanted)
         if not (np.all(out >= -limits.max - (wanted.kind == "i")) and np.all(out < limits.max + 1)):
             raise DtypeError(f"tensor: a number of {given!r:.60} does not fit into {wanted}")
-    with np.errstate(over="ignore"):
-        return out.astype(wanted)
+    return quietly(out.astype, (wanted,), {})
 
 
 _PYTHON = {builtins.bool: dtypes.bool_, int: dtypes.int64}
@@ -117,6 +120,7 @@ def _plain(data: Any, found: set[dtypes.dtype]) -> Any:
 
 
 _NUMBERS = {float, int, builtins.bool}
+_PLAIN = {*_NUMBERS, list, tuple}
 
 
 def _foreign(data: Any) -> Any:
@@ -229,7 +233,8 @@ def complex(real: Any, imag: Any, *, out: Any = None) -> Tensor:
 
 def made(name: str, make: Callable[[Any], Any], dtype: Any, device: Any, out: Any, requires_grad: bool) -> Tensor:
     """The tensor over make(NumPy dtype); the dtype is the one given, else that of `out`, else the default one."""
-    check(device)
+    if device is not None:
+        check(device)
     if dtype is None:
         d = dtypes.get_default_dtype() if out is None else dtypes.of(array_of(out).dtype)
     else:
@@ -299,12 +304,12 @@ def ones(
     tensor([1., 1., 1.])
     """
     shape = _size("ones", sizes, size)
-    return made("ones", lambda d: _ones(shape, d), dtype, device, out, requires_grad)
+    return made("ones", lambda d: _filled(shape, d, 1), dtype, device, out, requires_grad)
 
 
-def _ones(shape: tuple[int, ...], d: Any) -> Any:
-    array = np.empty(shape, d)  # np.ones takes three times as long for a few
-    array.fill(1)
+def _filled(shape: tuple[int, ...], d: Any, value: Any) -> Any:
+    array = np.empty(shape, d)  # np.ones and np.full take three times as long for a few
+    array.fill(value)
     return array
 
 
@@ -328,8 +333,11 @@ def empty(
     return made("empty", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad)
 
 
-def _value(name: str, value: Any, dtype: Any) -> Any:
+def _value(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     """A number in a dtype. Raises DtypeError for one that is cut off there, which not every NumPy refuses."""
+    kind = type(value)
+    if (kind is float or kind is int) and (-1e4 < value < 1e4 if dtype.kind == "f" else kind is int and 0 <= value < 128):
+        return value
     try:
         return _array(value, dtypes.of(dtype), None, False)
     except DtypeError:
@@ -355,7 +363,7 @@ def full(
     shape = new_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
     (value,) = _numbers(fill_value)
     d = dtypes.of_scalar(value) if dtype is None and out is None else dtype
-    return made("full", lambda t: np.full(shape, _value("full", value, t), t), d, device, out, requires_grad)
+    return made("full", lambda t: _filled(shape, t, _value("full", value, t)), d, device, out, requires_grad)
 
 
 def empty_strided(
@@ -386,14 +394,22 @@ def empty_strided(
 
 
 def _like(
-    name: str, make: Callable[[Any, Any], Any], input: Any, dtype: Any, device: Any, requires_grad: bool
+    name: str, value: Any, input: Any, dtype: Any, device: Any, requires_grad: bool
 ) -> Tensor:
+    """A tensor of one value in the shape, dtype and order of axes in memory of `input`."""
     batch = vmap_layer(input)
     if batch is not None:  # one for each element, so that it can be written with values that differ
-        return batch.through(lambda x: _like(name, make, x, dtype, device, requires_grad), input)  # type: ignore[no-any-return]
+        return batch.through(lambda x: _like(name, value, x, dtype, device, requires_grad), input)  # type: ignore[no-any-return]
     x = array_of(input)
     d = dtypes.of(x.dtype) if dtype is None else dtype
-    return made(name, lambda t: make(x, t), d, device, None, requires_grad)
+
+    def make(t: Any) -> Any:
+        v = _value(name, value, t)
+        if not x.flags.c_contiguous:
+            return np.full_like(x, v, t)
+        return np.zeros(x.shape, t) if v is value == 0 and type(v) is int else _filled(x.shape, t, v)
+
+    return made(name, make, d, device, None, requires_grad)
 
 
 def zeros_like(
@@ -411,7 +427,7 @@ def zeros_like(
     >>> mt.zeros_like(mt.tensor([1, 2]))
     tensor([0, 0])
     """
-    return _like("zeros_like", np.zeros_like, input, dtype, device, requires_grad)
+    return _like("zeros_like", 0, input, dtype, device, requires_grad)
 
 
 def ones_like(
@@ -429,7 +445,7 @@ def ones_like(
     >>> mt.ones_like(mt.tensor([1, 2]))
     tensor([1, 1])
     """
-    return _like("ones_like", np.ones_like, input, dtype, device, requires_grad)
+    return _like("ones_like", 1, input, dtype, device, requires_grad)
 
 
 def empty_like(
@@ -447,7 +463,7 @@ def empty_like(
     >>> mt.empty_like(mt.tensor([1, 2])).shape
     minitensor.Size([2])
     """
-    return _like("empty_like", np.zeros_like, input, dtype, device, requires_grad)
+    return _like("empty_like", 0, input, dtype, device, requires_grad)
 
 
 def full_like(
@@ -467,9 +483,7 @@ def full_like(
     tensor([7, 7])
     """
     (value,) = _numbers(fill_value)
-    return _like(
-        "full_like", lambda x, d: np.full_like(x, _value("full_like", value, d), d), input, dtype, device, requires_grad
-    )
+    return _like("full_like", value, input, dtype, device, requires_grad)
 
 
 # --- ranges -----------------------------------------------------------------------------------------------------------
@@ -485,7 +499,11 @@ def _steps(name: str, first: Any, last: Any, by: Any) -> Any:
 
 
 def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
-    places = np.arange(new_sizes(name, (count,))[0], dtype=np.int64 if isinstance(first + by, int) else np.float64)
+    new_sizes(name, (count,))
+    whole = isinstance(first + by, int)
+    if whole and abs(first) + abs(by) * count < 2**62:
+        return np.arange(first, first + by * count, by, np.int64).astype(dtype, copy=False)
+    places = np.arange(count, dtype=np.int64 if whole else np.float64)
     return (first + by * places).astype(dtype)
 
 
@@ -516,12 +534,12 @@ def arange(
         first, last = 0, first
     wanted = dtype if dtype is not None or out is None else array_of(out).dtype
     if wanted is None:
-        whole = all([isinstance(v, int) for v in (first, last, by)])
+        whole = isinstance(first, int) and isinstance(last, int) and isinstance(by, int)
         wanted = dtypes.int64 if whole else dtypes.get_default_dtype()
     kind = dtypes.of(wanted).numpy.kind
     if kind == "b":
         raise DtypeError("arange: bools make no range")
-    if kind in "iu" and all([math.isfinite(v) for v in (first, last, by)]):
+    if kind in "iu" and math.isfinite(first) and math.isfinite(last) and math.isfinite(by):
         first, last, by = int(first), int(last), int(by)
     count = math.ceil(_steps("arange", first, last, by))
     return made("arange", lambda d: _progression("arange", first, by, count, d), wanted, device, out, requires_grad)

@@ -92,6 +92,8 @@ def of(spec: Any) -> dtype:
         return spec
     if spec is float:
         return _default
+    if isinstance(spec, np.dtype) and (known := _OF.get(spec)) is not None:
+        return known
     if isinstance(spec, Unstored):
         if spec.is_complex:
             raise ComplexError(f"dtype {spec}: minitensor has no complex numbers")

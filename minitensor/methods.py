@@ -13,7 +13,7 @@ import numpy as np
 from . import random
 from .errors import DtypeError
 from .graph import tensors, views
-from .graph.views import assign, check_writable, snapshot
+from .graph.views import assign, check_writable
 from .ops import (
     activation,
     arithmetic,
@@ -56,10 +56,7 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     name = function.__name__ + "_"
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        check_writable(name, self)
-        before = snapshot(self)
-        others = [before if a is self else a for a in args]
-        assign(name, self, function(before, *others, **kwargs))
+        views.write(name, self, function, args, kwargs)
         return self
 
     method.__name__ = name

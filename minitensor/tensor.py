@@ -28,7 +28,7 @@ from .ops import (
     reduce,
 )
 from .ops import shape as shapes
-from .ops.common import array_of, promote, promote_float, shape_of, to_dtype
+from .ops.common import array_of, axis, promote, promote_float, shape_of, to_dtype
 
 
 class Size(tuple[int, ...]):
@@ -124,33 +124,12 @@ class Tensor(Methods, metaclass=TensorType):
 
     # --- what it is ---------------------------------------------------------------------------------------------------
 
-    @property
-    def shape(self) -> Size:
-        """The sizes of its axes."""
-        return Size(self.array.shape)
-
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one axis."""
-        from .ops.common import axis
-
         return self.shape if dim is None else self.array.shape[axis("size", dim, self.array.ndim)]
 
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return int(self.array.ndim)
-
-    def dim(self) -> int:
-        """The number of axes."""
-        return int(self.array.ndim)
-
-    ndimension = dim
-
-    def numel(self) -> int:
-        """The number of elements."""
-        return int(self.array.size)
-
-    nelement = numel
+    ndimension = tensors.Tensor.dim
+    nelement = tensors.Tensor.numel
 
     @property
     def dtype(self) -> dtypes.dtype:
@@ -463,16 +442,6 @@ class Tensor(Methods, metaclass=TensorType):
     def __dlpack_device__(self) -> Any:
         return 1, 0  # the CPU
 
-    def item(self) -> Any:
-        """The one element as a Python number."""
-        if self.array.size != 1:
-            raise ShapeError(f"item: a tensor of shape {tuple(self.shape)} has {self.array.size} elements, not one")
-        return self.array.item()
-
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
-        return self.array.tolist()
-
     def __float__(self) -> float:
         return float(self.item())
 
@@ -527,7 +496,9 @@ class Tensor(Methods, metaclass=TensorType):
         flags = [value for value in args if isinstance(value, bool)]  # non_blocking, copy
         copy = copy or flags[1:] == [True]
         for value in args:
-            if isinstance(value, Tensor):
+            if type(value) is dtypes.dtype:
+                dtype = value
+            elif isinstance(value, Tensor):
                 dtype = value.dtype
             elif isinstance(value, (str, Device)):
                 check(value)
@@ -558,15 +529,15 @@ class Tensor(Methods, metaclass=TensorType):
 
     def float(self) -> Tensor:
         """In float32."""
-        return self.to(dtypes.float32)
+        return to_dtype(self, dtypes.float32)  # type: ignore[no-any-return]
 
     def double(self) -> Tensor:
         """In float64."""
-        return self.to(dtypes.float64)
+        return to_dtype(self, dtypes.float64)  # type: ignore[no-any-return]
 
     def half(self) -> Tensor:
         """In float16."""
-        return self.to(dtypes.float16)
+        return to_dtype(self, dtypes.float16)  # type: ignore[no-any-return]
 
     def bfloat16(self) -> Tensor:
         """In bfloat16."""
@@ -574,27 +545,27 @@ class Tensor(Methods, metaclass=TensorType):
 
     def long(self) -> Tensor:
         """In int64."""
-        return self.to(dtypes.int64)
+        return to_dtype(self, dtypes.int64)  # type: ignore[no-any-return]
 
     def int(self) -> Tensor:
         """In int32."""
-        return self.to(dtypes.int32)
+        return to_dtype(self, dtypes.int32)  # type: ignore[no-any-return]
 
     def bool(self) -> Tensor:
         """In bool: whether each element differs from 0."""
-        return self.to(dtypes.bool_)
+        return to_dtype(self, dtypes.bool_)  # type: ignore[no-any-return]
 
     def byte(self) -> Tensor:
         """In uint8."""
-        return self.to(dtypes.uint8)
+        return to_dtype(self, dtypes.uint8)  # type: ignore[no-any-return]
 
     def char(self) -> Tensor:
         """In int8."""
-        return self.to(dtypes.int8)
+        return to_dtype(self, dtypes.int8)  # type: ignore[no-any-return]
 
     def short(self) -> Tensor:
         """In int16."""
-        return self.to(dtypes.int16)
+        return to_dtype(self, dtypes.int16)  # type: ignore[no-any-return]
 
     def cpu(self) -> Tensor:
         """Itself: every tensor is on the CPU."""
@@ -704,7 +675,7 @@ class Tensor(Methods, metaclass=TensorType):
     @property
     def T(self) -> Tensor:
         """The axes in reverse order."""
-        out: Tensor = shapes.permute(self, tuple(range(self.array.ndim))[::-1])
+        out: Tensor = shapes.reverse_axes(self)
         return out
 
     @property
@@ -828,7 +799,7 @@ def _cast(x: Any, dtype: Any) -> Any:
     return to_dtype(x, dtypes.of(dtype))
 
 
-tensors.set_tensor_class(Tensor)
+tensors.set_classes(Tensor, Size)
 _CORE = frozenset(wrap(np.empty(0)).__dict__)
 algebra.set_algebra(
     arithmetic.add,

@@ -173,9 +173,11 @@ def make_node(op: Any, params: dict, inputs: tuple, indices: tuple) -> Node:
 def called(x: Any, name: str) -> Any:
     """x itself; the node that made it, if one did, has this name of PyTorch's."""
     if isinstance(x, Tensor):
-        node = x.node
-        if node is not None:
-            node.label = name
+        t: Tensor = x
+        if t._wants or t.layer is not None:
+            node = x.node
+            if node is not None:
+                node.label = name
     return x
 
 

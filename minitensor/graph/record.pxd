@@ -4,7 +4,7 @@ from .algebra cimport algebra
 from .modes cimport pack_hooks, recording, set_grad_enabled, switches, current
 from .nodes cimport CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_node, make_saved
 from .places cimport here
-from .tensors cimport Tensor, Version, refresh, wrap
+from .tensors cimport Tensor, Version, refresh, wants_grad, wrap
 
 
 @cython.final
@@ -18,6 +18,8 @@ cdef Row row_of(object op)
 cdef object half_of(object arrays)
 cdef object widened(object a, object half)
 cdef object narrowed(object a, object half)
+cdef bint concerns(object value)
+cpdef quietly(function, args, dict params)
 cdef tuple run(object op, list arrays, dict params)
 cdef object wrap_outputs(object op, tuple args, dict params, object out, tuple saved, bint wants)
 cdef object link_view(object op, object x, dict params, Tensor out, Py_ssize_t output)

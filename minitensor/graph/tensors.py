@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, GraphError, UsedAfterVmapError
+from ..errors import DtypeError, GraphError, ShapeError, UsedAfterVmapError
 
 try:
     import cython
@@ -108,6 +108,34 @@ class Tensor:
         self._of = None
 
     @property
+    def shape(self) -> Any:
+        """The sizes of its axes."""
+        return _size_class(self.array.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    def dim(self) -> int:
+        """The number of axes."""
+        return self.array.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self.array.size
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.array.size != 1:
+            raise ShapeError(f"item: a tensor of shape {self.array.shape} has {self.array.size} elements, not one")
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self.array.tolist()
+
+    @property
     def node(self) -> Any:
         """The node that made this tensor, or None for a leaf."""
         if self.base is not None:
@@ -173,12 +201,13 @@ class Tensor:
 
 
 _tensor_class = cython.declare(object, Tensor)
+_size_class = cython.declare(object, tuple)
 
 
-def set_tensor_class(cls: Any) -> None:
-    """Sets the class of the tensors that operators return."""
-    global _tensor_class
-    _tensor_class = cls
+def set_classes(tensor: Any, size: Any) -> None:
+    """Sets the class of the tensors that operators return, and that of their shapes."""
+    global _tensor_class, _size_class
+    _tensor_class, _size_class = tensor, size
 
 
 @cython.ccall
@@ -245,6 +274,14 @@ def origin(a: Any) -> Any:
     if not t._wants:
         return None
     return a if t._node is None else t._node
+
+
+@cython.cfunc
+def wants_grad(t: Tensor) -> cython.bint:
+    """`t.requires_grad`, without Python's lookup."""
+    if t.base is not None:
+        refresh(t)
+    return t._wants if t.layer is None else t.requires_grad
 
 
 _follow: Any = None  # follow(view): see views.py

@@ -3,7 +3,9 @@ from .forward cimport evaluate
 from .modes cimport recording, set_grad_enabled, current
 from .nodes cimport Node
 from .places cimport here
-from .record cimport record_node, row_of
-from .tensors cimport Dual, Tensor, Version, batch_over, refresh, shadow, wrap
+from .record cimport concerns, record_node, row_of
+from .tensors cimport Dual, Tensor, Version, batch_over, refresh, shadow, wants_grad, wrap
 
 cpdef check_writable(str name, x, bint shared=*)
+cpdef assign(str name, x, value)
+cdef object bump(Tensor t)

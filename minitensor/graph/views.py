@@ -22,8 +22,11 @@ if not cython.compiled:
     from .modes import current, recording, set_grad_enabled
     from .nodes import Node
     from .places import here
-    from .record import record_node, row_of
-    from .tensors import Dual, Tensor, Version, batch_over, refresh, shadow, wrap
+    from .record import concerns, record_node, row_of
+    from .tensors import Dual, Tensor, Version, batch_over, refresh, shadow, wants_grad, wrap
+
+
+_ndarray = cython.declare(object, np.ndarray)
 
 
 def _follow(view: Tensor) -> None:
@@ -112,7 +115,7 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
     if batch is not None:
         check_writable(name, batch.tensor, shared)
         return
-    if (t._wants or t.base is not None) and recording() and t.requires_grad:
+    if (t._wants or t.base is not None) and recording() and wants_grad(t):
         root: Tensor = t if t.base is None else t.base
         if root._node is None and root._wants:
             what = "a leaf" if t.base is None else "a view of a leaf"
@@ -140,7 +143,58 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
         raise ShapeError(f"{name}: the tensor's memory is read-only")
 
 
-def assign(name: str, x: Any, value: Any) -> None:
+def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: dict) -> None:
+    """The in-place operator of function(x, *args, **kwargs): its result is written into the memory of `x`."""
+    check_writable(name, x)
+    recorded: cython.bint = concerns(x)
+    for a in args:
+        recorded = recorded or concerns(a)
+    for a in kwargs.values():
+        recorded = recorded or concerns(a)
+    if recorded:
+        before: Any = snapshot(x)
+        args = (before, *[before if a is x else a for a in args])
+    else:
+        args = (x, *args)
+    assign(name, x, function(*args, **kwargs) if kwargs else function(*args))
+
+
+def put(x: Any, index: Any, value: Any) -> cython.bint:
+    """`x[index] = value` for an index of ints and slices where no graph is concerned: whether that was so, and done.
+
+    `value` is a number, or a tensor of the same dtype; what does not fit is left to the caller.
+    """
+    if not isinstance(x, Tensor) or concerns(x) or concerns(value):
+        return False
+    t: Tensor = x
+    array = t.array
+    given: Any = value
+    if isinstance(value, Tensor):
+        v: Tensor = value
+        given = v.array
+        if type(given) is not _ndarray or given.dtype is not array.dtype or not array.flags.c_contiguous:
+            return False
+    elif (type(value) is not float and type(value) is not int) or array.dtype.kind != "f":
+        return False
+    check_writable("assignment", x, True)
+    try:
+        array[index] = given
+    except (IndexError, OverflowError, ValueError):
+        return False
+    bump(t)
+    return True
+
+
+@cython.cfunc
+def bump(t: Tensor) -> Any:
+    """Marks a write."""
+    v: Version = t.version
+    v.value += 1
+    v.place = here()
+
+
+@cython.ccall
+def assign(name: str, x: Any, value: Any) -> Any:
     """The end of every in-place operator: writes `value`, which an operator made, into the memory of `x`.
 
     In the graph, `x` takes the place of `value`; the base of a view becomes itself with that part replaced.
@@ -158,13 +212,13 @@ def assign(name: str, x: Any, value: Any) -> None:
         raise DtypeError(f"{name}: a {v.array.dtype} result cannot be written into a {array.dtype} tensor")
     base: Tensor = t.base
     layered: cython.bint = t.layer is not None or v.layer is not None
-    recorded: cython.bint = recording() and (t.requires_grad or v._wants)
+    recorded: cython.bint = recording() and (wants_grad(t) or v._wants)
     if v.array.dtype is not array.dtype:
         v = algebra.cast(v, array.dtype)
     if recorded or layered or (base is not None and base.layer is not None):
         _rebase(name, t, v, layered)
-    np.copyto(array, v.array)
-    t.version.bump()
+    array[...] = v.array
+    bump(t)
     if base is not None:
         t._seen = t.version.value
     if recorded or layered:

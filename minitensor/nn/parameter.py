@@ -96,6 +96,16 @@ class Uninitialized:
     def array(self, value: Any) -> None:
         self.__dict__["array"] = value  # where the core is not compiled
 
+    # The compiled core would look past `array`.
+    shape = property(lambda self: self.array.shape)
+    ndim = property(lambda self: self.array.ndim)
+
+    def numel(self) -> int:
+        """Raises, as `array` does."""
+        return int(self.array.size)
+
+    dim = ndimension = nelement = item = tolist = numel
+
     @property
     def data(self) -> Any:
         """A tensor of no elements: `layer.weight.data.normal_()` before the first call is without effect."""

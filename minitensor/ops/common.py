@@ -7,6 +7,7 @@ import inspect
 import math
 import operator
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -60,18 +61,21 @@ def is_floating(x: Any) -> bool:
 def promote(name: str, *values: Any) -> list[Any]:
     """Tensors, arrays and Python numbers as tensors or arrays of their common dtype (PyTorch's rules)."""
     arrays = [raw(v) for v in values]
-    if len(values) == 2:  # the two usual cases first: one dtype, or a floating array and a number
+    if len(values) == 2:  # the usual cases first: one dtype, or an array and a number that does not change its dtype
         a, b = arrays
         if isinstance(a, np.ndarray):
             if isinstance(b, np.ndarray):
                 if a.dtype is b.dtype:
                     return list(values)
-            elif a.dtype.kind == "f" and type(b) in _NUMBERS:
-                if a.dtype.itemsize == 2 and name in ("mul", "div"):  # where PyTorch rounds the product alone
-                    return [values[0], _number(b, _F32)]
+            elif type(b) in _NUMBERS[a.dtype.kind]:
+                if a.dtype.itemsize == 2 and a.dtype.kind == "f" and name in ("mul", "div"):
+                    return [values[0], _number(b, _F32)]  # PyTorch rounds the product alone
                 return [values[0], _number(b, a.dtype)]
-        elif isinstance(b, np.ndarray) and b.dtype.kind == "f" and type(a) in _NUMBERS:
-            return [_number(a, _F32 if b.dtype.itemsize == 2 and name == "mul" else b.dtype), values[1]]
+        elif isinstance(b, np.ndarray) and type(a) in _NUMBERS[b.dtype.kind]:
+            half = b.dtype.itemsize == 2 and b.dtype.kind == "f" and name == "mul"
+            return [_number(a, _F32 if half else b.dtype), values[1]]
+    elif len(values) == 1 and isinstance(arrays[0], np.ndarray) and arrays[0].dtype.kind in "fbiu":
+        return list(values)
     known = [(dtypes.of(v.dtype), v.ndim) for v in arrays if isinstance(v, np.ndarray)]
     numbers = [v for v in arrays if not isinstance(v, np.ndarray)]
     try:
@@ -376,7 +380,7 @@ def copied(x: Any) -> Any:
     return apply(CAST, x, dtype=raw(x).dtype)
 
 
-_NUMBERS = (float, int)
+_NUMBERS = defaultdict(tuple, f=(float, int), i=(int,), u=(int,))  # of each kind of dtype
 _F32 = np.dtype("float32")
 
 

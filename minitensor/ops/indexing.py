@@ -14,7 +14,7 @@ from ..errors import GraphError, IndexRangeError, ShapeError
 from ..graph import record
 from ..graph.record import apply, apply_flat
 from ..graph.tensors import Tensor, vmap_layer, wrap
-from ..graph.views import assign, check_writable, snapshot
+from ..graph.views import assign, check_writable, put, snapshot
 from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, reduce, scatter
 from . import shape as shapes
@@ -400,6 +400,12 @@ def setitem(input: Any, index: Any, value: Any) -> None:
     Raises before anything is written if the shapes do not fit or an index is out of range. Of an expanded tensor,
     outside the graph, a number or a part whose elements lie apart can be written: all that share the memory see it.
     """
+    for part in index if type(index) is tuple else (index,):
+        if not _is_plain(part):
+            break
+    else:
+        if put(input, index, value):
+            return
     recorded = record.records(input, value)
     check_writable("assignment", input, not recorded)
     given = to_dtype(value, dtypes.of(array_of(input).dtype))

@@ -109,7 +109,7 @@ def need_elements(name: str, shape: Shape, over: Axes) -> None:
 
 
 def _sum_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-    return np.asarray(x.sum(axes, keepdims=keepdim, dtype=x.dtype)), (x.shape,)
+    return np.asarray(np.add.reduce(x, axes, x.dtype, keepdims=keepdim)), (x.shape,)
 
 
 def _sum_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:
@@ -565,20 +565,21 @@ def argmin(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = Non
 # --- any, all ---------------------------------------------------------------------------------------------------------
 
 
-def _logical(name: str, numpy: Callable[..., Any]) -> Op:
+def _logical(name: str, numpy: np.ufunc) -> Op:
     def reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-        return np.asarray(numpy(x, axis=axes, keepdims=keepdim)), ()
+        return np.asarray(numpy.reduce(x, axis=axes, keepdims=keepdim)), ()
 
     return Op(name, reference, None, (None,), None, cases(CASES, EMPTY), batch=shifted(name, "axes"))
 
 
-ANY = _logical("any", np.any)
-ALL = _logical("all", np.all)
+ANY = _logical("any", np.logical_or)
+ALL = _logical("all", np.logical_and)
 
 
 def _any_all(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
-    result = apply(op, input, axes=axes(op.name, dim, len(shape_of(input))), keepdim=bool(keepdim))
-    if array_of(input).dtype == np.uint8:  # PyTorch's one exception: bytes stay bytes
+    x = array_of(input)
+    result = apply(op, input, axes=axes(op.name, dim, x.ndim), keepdim=bool(keepdim))
+    if x.dtype == np.uint8:  # PyTorch's one exception: bytes stay bytes
         result = to_dtype(result, dtypes.uint8)
     return result if out is None else write_out(op.name, result, out)
 

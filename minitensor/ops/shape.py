@@ -58,7 +58,7 @@ def _named(given: tuple[Any, ...], named: Any) -> tuple[Any, ...]:
 def new_sizes(name: str, shape: Any) -> Shape:
     """The shape of a tensor to be made: as `sizes`, not negative, and of bytes that can be addressed."""
     found = sizes(name, shape)
-    if any(n < 0 for n in found):
+    if min(found, default=0) < 0:
         raise ShapeError(f"{name}: sizes must not be negative, got {found}")
     if math.prod(found) >= 2**60:
         raise OutOfMemoryError(f"{name}: a tensor of shape {found} has more bytes than can be addressed")
@@ -215,7 +215,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     >>> mt.flatten(mt.zeros(2, 3, 4), 1).shape
     minitensor.Size([2, 12])
     """
-    shape = shape_of(input)
+    shape = array_of(input).shape
     first, last = axis("flatten", start_dim, len(shape)), axis("flatten", end_dim, len(shape))
     if first > last:
         raise ShapeError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
@@ -245,15 +245,17 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     >>> mt.squeeze(mt.zeros(1, 3, 1)).shape
     minitensor.Size([3])
     """
-    shape = shape_of(input)
+    shape = array_of(input).shape
     if dim is None:
-        gone = set(range(len(shape)))
-    else:
-        named = [axis("squeeze", d, len(shape)) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
-        gone = set(named)
-        if len(gone) != len(named):
+        after = tuple([n for n in shape if n != 1])
+    elif isinstance(dim, (tuple, list)):
+        gone = [axis("squeeze", d, len(shape)) for d in dim]
+        if len(set(gone)) != len(gone):
             raise ShapeError(f"squeeze: dim {tuple(dim)} names an axis twice")
-    after = tuple([n for i, n in enumerate(shape) if not (i in gone and n == 1)])
+        after = tuple([n for i, n in enumerate(shape) if not (i in gone and n == 1)])
+    else:
+        d = axis("squeeze", dim, len(shape))
+        after = (*shape[:d], *shape[d + 1 :]) if shape and shape[d] == 1 else shape
     return called(apply_flat(RESHAPE, input, after), "SqueezeBackward0" if dim is None else "SqueezeBackward1")
 
 
@@ -264,7 +266,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
     >>> mt.unsqueeze(mt.zeros(3), 0).shape
     minitensor.Size([1, 3])
     """
-    shape = shape_of(input)
+    shape = array_of(input).shape
     d = axis("unsqueeze", dim, len(shape) + 1)
     return called(apply_flat(RESHAPE, input, (*shape[:d], 1, *shape[d:])), "UnsqueezeBackward0")
 
@@ -317,9 +319,9 @@ def permute(input: Any, *axes: Any, dims: Any = None) -> Any:
     >>> mt.permute(mt.zeros(2, 3, 4), (2, 0, 1)).shape
     minitensor.Size([4, 2, 3])
     """
-    ndim = len(shape_of(input))
-    order = tuple([axis("permute", d, ndim) for d in sizes("permute", _named(axes, dims))])
-    if sorted(order) != list(range(ndim)):
+    ndim = array_of(input).ndim
+    order = tuple([axis("permute", d, ndim) for d in sizes("permute", axes if dims is None else _named(axes, dims))])
+    if len(order) != ndim or len(set(order)) != ndim:
         raise ShapeError(f"permute: dims {order} must name each of the {ndim} axes once")
     return called(apply_flat(PERMUTE, input, order), "PermuteBackward0")
 
@@ -332,12 +334,30 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """
     if getattr(input, "is_sparse", False):
         return input.transpose(dim0, dim1)
-    ndim = len(shape_of(input))
+    ndim = array_of(input).ndim
     a, b = axis("transpose", dim0, ndim), axis("transpose", dim1, ndim)
-    order = list(range(ndim))
-    if ndim:
-        order[a], order[b] = b, a
-    return called(apply_flat(PERMUTE, input, tuple(order)), "TransposeBackward0")
+    if ndim == 2:
+        order = _REVERSED[2] if a != b else (0, 1)
+    else:
+        order = list(range(ndim))
+        if ndim:
+            order[a], order[b] = b, a
+        order = tuple(order)
+    return called(apply_flat(PERMUTE, input, order), "TransposeBackward0")
+
+
+_REVERSED = ((), (0,), (1, 0))  # the axes of tensors with few, backwards
+
+
+def reverse_axes(input: Any) -> Any:
+    """The axes in reverse order. A view.
+
+    >>> mt.zeros(2, 3, 4).T.shape
+    minitensor.Size([4, 3, 2])
+    """
+    ndim = array_of(input).ndim
+    order = _REVERSED[ndim] if ndim < 3 else tuple(range(ndim - 1, -1, -1))
+    return called(apply_flat(PERMUTE, input, order), "PermuteBackward0")
 
 
 def t(input: Any) -> Any:
@@ -348,10 +368,10 @@ def t(input: Any) -> Any:
     """
     if getattr(input, "is_sparse", False):
         return input.t()
-    ndim = len(shape_of(input))
+    ndim = array_of(input).ndim
     if ndim > 2:
         raise ShapeError(f"t: expected at most 2 axes, got {ndim}; use transpose or permute")
-    return apply_flat(PERMUTE, input, tuple(range(ndim - 1, -1, -1)))
+    return apply_flat(PERMUTE, input, _REVERSED[ndim])
 
 
 @named("PermuteBackward0")
