@@ -49,8 +49,7 @@ def make_saved(array: Any, role: cython.longlong, version: Any, layer: Any) -> S
         made.unpack = None
         made.number = 0
     if version is not None:
-        v: Version = version
-        made.number = v.value
+        made.number = cython.cast(Version, version).value
     return made
 
 
@@ -258,7 +257,7 @@ def holds_arrays(kept: Sequence[Any]) -> cython.bint:
     """Whether some of the saved values is an array, which is freed with the graph; shapes and the like stay."""
     for s in kept:
         if s is not None:
-            v: Saved = s
+            v: Saved = cython.cast(Saved, s)
             if type(v.array) is _ndarray or v.unpack is not None:
                 return True
     return False
@@ -269,7 +268,7 @@ def unpack_array(node: Node, kept: Any) -> Any:
     """A saved value as an array; raises if its memory was written since."""
     if kept is None:
         return None
-    s: Saved = kept
+    s: Saved = cython.cast(Saved, kept)
     if s.unpack is not None:
         x = s.unpack(s.array)
         if not isinstance(x, Tensor):
@@ -277,7 +276,7 @@ def unpack_array(node: Node, kept: Any) -> Any:
         return x.array
     if s.version is None:
         return s.array
-    v: Version = s.version
+    v: Version = cython.cast(Version, s.version)
     if v.value != s.number:
         raise GraphError(
             f"{node.op.name}: a value that its gradient needs, of shape {s.array.shape}, was modified by an inplace "

@@ -1,3 +1,4 @@
+# cython: boundscheck=False, wraparound=False
 """The one way down: an operator is run, its output wrapped, and a node made where a gradient is wanted."""
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
+    from .arrays import base_of, dtype_of, same_shape
     from .modes import current, pack_hooks, recording, set_grad_enabled, switches
     from .nodes import CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_node, make_saved
     from .places import here
@@ -63,7 +65,7 @@ def row_of(op: Any) -> Row:
 
 @cython.cfunc
 def _is_float(array: Any) -> cython.bint:
-    d = array.dtype
+    d = dtype_of(array)
     return d is _F32 or d is _F64 or d.kind == "f"
 
 
@@ -172,13 +174,13 @@ def apply_two(op: Any, a: Any, b: Any) -> Any:
     on_tensors: cython.bint = False
     t: Tensor
     if isinstance(a, Tensor):
-        t = a
+        t = cython.cast(Tensor, a)
         if t.base is not None:
             refresh(t)
         x = t.array
         wants, plain, on_tensors = t._wants, plain and t.layer is None, True
     if isinstance(b, Tensor):
-        t = b
+        t = cython.cast(Tensor, b)
         if t.base is not None:
             refresh(t)
         y = t.array
@@ -190,7 +192,7 @@ def apply_two(op: Any, a: Any, b: Any) -> Any:
             if out is not None:
                 if not on_tensors:
                     return out
-                t = wrap(out)
+                t = cython.cast(Tensor, wrap(out))
                 if wants and recording():
                     record_node(op, row, (a, b), NO_PARAMS, (t,), None)
                 return t
@@ -204,7 +206,7 @@ def apply_one(op: Any, a: Any) -> Any:
     x: Any = a
     t: Tensor
     if isinstance(a, Tensor):
-        t = a
+        t = cython.cast(Tensor, a)
         if t.base is not None:
             refresh(t)
         x = t.array
@@ -213,7 +215,7 @@ def apply_one(op: Any, a: Any) -> Any:
             out = row.kernel(x)
             if out is not None:
                 wants: cython.bint = t._wants
-                t = wrap(out)
+                t = cython.cast(Tensor, wrap(out))
                 if wants and recording():
                     record_node(op, row, (a,), NO_PARAMS, (t,), None)
                 return t
@@ -257,7 +259,7 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
     for i in range(count):
         a = args[i]
         if i < n and isinstance(a, Tensor):
-            t = a
+            t = cython.cast(Tensor, a)
             if t.base is not None:
                 refresh(t)
             if t.layer is not None:
@@ -285,7 +287,7 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
         out = row.kernel(x, y, z, *more)
     if out is None or not on_tensors:
         return out
-    t = wrap(out)
+    t = cython.cast(Tensor, wrap(out))
     wants = wants and recording() and _is_float(t.array)
     if not (row.view or wants):
         return t
@@ -308,7 +310,7 @@ def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
     t: Tensor
     for a in tensors:
         if isinstance(a, Tensor):
-            t = a
+            t = cython.cast(Tensor, a)
             if t.base is not None:
                 refresh(t)
             if t.layer is not None:
@@ -321,7 +323,7 @@ def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
     out = row.kernel(arrays, *params)
     if out is None or not on_tensors:
         return out
-    t = wrap(out)
+    t = cython.cast(Tensor, wrap(out))
     if wants and recording() and _is_float(t.array):
         record_node(op, row, tuple(tensors), _named(row, params, 0), (t,), None)
     return t
@@ -359,7 +361,7 @@ def _apply(op: Any, args: tuple, params: dict) -> Any:
     t: Tensor
     for a in args:
         if isinstance(a, Tensor):
-            t = a
+            t = cython.cast(Tensor, a)
             found = True
             if t.base is not None:
                 refresh(t)
@@ -405,8 +407,8 @@ def link_view(op: Any, x: Any, params: dict, out: Tensor, output: cython.Py_ssiz
     if not isinstance(x, Tensor):
         return
     t: Tensor = x
-    owner = out.array.base
-    if owner is None or not (owner is t.array or owner is t.array.base):
+    owner = base_of(out.array)
+    if owner is None or not (owner is t.array or owner is base_of(t.array)):
         return
     out.version = t.version
     out.inferred = t.inferred
@@ -483,7 +485,7 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
         a = args[i]
         if rules[rule] is None or not isinstance(a, Tensor):
             continue
-        t = a
+        t = cython.cast(Tensor, a)
         if t._wants:
             some = True
             used |= uses[rule]
@@ -531,19 +533,18 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
             node.saved = (None,) * len(row.saves if saved is None else saved)
         if switches.anomaly or row.custom:
             node.place = here()
-    t = outs[0]
     if row.broadcasts and n > 1:
-        shape = t.array.shape
+        array = cython.cast(Tensor, outs[0]).array
         for i in range(n):
             if inputs[i] is not None:
-                t = args[i]
-                if t.array.shape != shape:
+                t = cython.cast(Tensor, args[i])
+                if not same_shape(t.array, array):
                     node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args[:n]])
                     break
     if len(outs) > 1:
         node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
     for j in range(len(outs)):
-        t = outs[j]
+        t = cython.cast(Tensor, outs[j])
         if saved is None or _is_float(t.array):  # of what a kernel gave, it was asked before
             t._node = node
             t._index = j
@@ -566,7 +567,7 @@ def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
     a = outs[0] if role < 0 else args[role]
     if not isinstance(a, Tensor):
         return make_saved(a, CONSTANT, None, None)
-    t: Tensor = a
+    t: Tensor = cython.cast(Tensor, a)
     if role >= 0 and t.inferred and not current().inference:
         raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
     return make_saved(t.array, role if role >= 0 else -2, t.version, t.layer)

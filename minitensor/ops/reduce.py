@@ -579,7 +579,7 @@ ALL = _logical("all", np.logical_and)
 def _any_all(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     x = array_of(input)
     result = apply(op, input, axes=axes(op.name, dim, x.ndim), keepdim=bool(keepdim))
-    if x.dtype == np.uint8:  # PyTorch's one exception: bytes stay bytes
+    if x.dtype.char == "B":  # PyTorch's one exception: bytes stay bytes
         result = to_dtype(result, dtypes.uint8)
     return result if out is None else write_out(op.name, result, out)
 

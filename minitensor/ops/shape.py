@@ -58,8 +58,9 @@ def _named(given: tuple[Any, ...], named: Any) -> tuple[Any, ...]:
 def new_sizes(name: str, shape: Any) -> Shape:
     """The shape of a tensor to be made: as `sizes`, not negative, and of bytes that can be addressed."""
     found = sizes(name, shape)
-    if min(found, default=0) < 0:
-        raise ShapeError(f"{name}: sizes must not be negative, got {found}")
+    for n in found:
+        if n < 0:
+            raise ShapeError(f"{name}: sizes must not be negative, got {found}")
     if math.prod(found) >= 2**60:
         raise OutOfMemoryError(f"{name}: a tensor of shape {found} has more bytes than can be addressed")
     return found

@@ -1,0 +1,20 @@
+"""What the graph reads of an ndarray at every call; compiled, arrays.pxd reads it without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def same_shape(x: Any, y: Any) -> bool:
+    """Whether two ndarrays have one shape."""
+    return bool(x.shape == y.shape)
+
+
+def dtype_of(x: Any) -> Any:
+    """The dtype of an ndarray."""
+    return x.dtype
+
+
+def base_of(x: Any) -> Any:
+    """What an ndarray's memory belongs to, if not to itself."""
+    return x.base
