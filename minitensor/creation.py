@@ -336,7 +336,9 @@ def empty(
 def _value(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     """A number in a dtype. Raises DtypeError for one that is cut off there, which not every NumPy refuses."""
     kind = type(value)
-    if (kind is float or kind is int) and (-1e4 < value < 1e4 if dtype.kind == "f" else kind is int and 0 <= value < 128):
+    if (kind is float or kind is int) and (
+        -1e4 < value < 1e4 if dtype.kind == "f" else kind is int and 0 <= value < 128
+    ):
         return value
     try:
         return _array(value, dtypes.of(dtype), None, False)
@@ -393,9 +395,7 @@ def empty_strided(
     return made("empty_strided", make, dtype, device, None, requires_grad)
 
 
-def _like(
-    name: str, value: Any, input: Any, dtype: Any, device: Any, requires_grad: bool
-) -> Tensor:
+def _like(name: str, value: Any, input: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     """A tensor of one value in the shape, dtype and order of axes in memory of `input`."""
     batch = vmap_layer(input)
     if batch is not None:  # one for each element, so that it can be written with values that differ
@@ -502,7 +502,7 @@ def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
     new_sizes(name, (count,))
     whole = isinstance(first + by, int)
     if whole and abs(first) + abs(by) * count < 2**62:
-        return np.arange(first, first + by * count, by, np.int64).astype(dtype, copy=False)
+        return np.arange(first, first + by * count, by, dtype=np.int64).astype(dtype, copy=False)
     places = np.arange(count, dtype=np.int64 if whole else np.float64)
     return (first + by * places).astype(dtype)
 

@@ -13,7 +13,6 @@ import numpy as np
 from . import random
 from .errors import DtypeError
 from .graph import tensors, views
-from .graph.views import assign, check_writable
 from .ops import (
     activation,
     arithmetic,

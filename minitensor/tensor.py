@@ -493,12 +493,12 @@ class Tensor(Methods, metaclass=TensorType):
 
         Devices other than the CPU raise; every memory format means the one that there is.
         """
+        if len(args) == 1 and type(args[0]) is dtypes.dtype and dtype is device is None and not copy:
+            return to_dtype(self, args[0])  # type: ignore[no-any-return]
         flags = [value for value in args if isinstance(value, bool)]  # non_blocking, copy
         copy = copy or flags[1:] == [True]
         for value in args:
-            if type(value) is dtypes.dtype:
-                dtype = value
-            elif isinstance(value, Tensor):
+            if isinstance(value, Tensor):
                 dtype = value.dtype
             elif isinstance(value, (str, Device)):
                 check(value)
@@ -529,15 +529,15 @@ class Tensor(Methods, metaclass=TensorType):
 
     def float(self) -> Tensor:
         """In float32."""
-        return to_dtype(self, dtypes.float32)  # type: ignore[no-any-return]
+        return self.to(dtypes.float32)
 
     def double(self) -> Tensor:
         """In float64."""
-        return to_dtype(self, dtypes.float64)  # type: ignore[no-any-return]
+        return self.to(dtypes.float64)
 
     def half(self) -> Tensor:
         """In float16."""
-        return to_dtype(self, dtypes.float16)  # type: ignore[no-any-return]
+        return self.to(dtypes.float16)
 
     def bfloat16(self) -> Tensor:
         """In bfloat16."""
@@ -545,27 +545,27 @@ class Tensor(Methods, metaclass=TensorType):
 
     def long(self) -> Tensor:
         """In int64."""
-        return to_dtype(self, dtypes.int64)  # type: ignore[no-any-return]
+        return self.to(dtypes.int64)
 
     def int(self) -> Tensor:
         """In int32."""
-        return to_dtype(self, dtypes.int32)  # type: ignore[no-any-return]
+        return self.to(dtypes.int32)
 
     def bool(self) -> Tensor:
         """In bool: whether each element differs from 0."""
-        return to_dtype(self, dtypes.bool_)  # type: ignore[no-any-return]
+        return self.to(dtypes.bool_)
 
     def byte(self) -> Tensor:
         """In uint8."""
-        return to_dtype(self, dtypes.uint8)  # type: ignore[no-any-return]
+        return self.to(dtypes.uint8)
 
     def char(self) -> Tensor:
         """In int8."""
-        return to_dtype(self, dtypes.int8)  # type: ignore[no-any-return]
+        return self.to(dtypes.int8)
 
     def short(self) -> Tensor:
         """In int16."""
-        return to_dtype(self, dtypes.int16)  # type: ignore[no-any-return]
+        return self.to(dtypes.int16)
 
     def cpu(self) -> Tensor:
         """Itself: every tensor is on the CPU."""

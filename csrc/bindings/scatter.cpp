@@ -125,20 +125,50 @@ Array scatter_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n
   return by_dtype("scatter_add", typed, g);
 }
 
-// A view of x in which axes of size 1, and new ones in front, are repeated at stride 0.
-Array expand(const Array& x, const py::tuple& sizes) {
-  Shape shape;
-  for (const py::handle n : sizes) shape.push_back(n.cast<py::ssize_t>());
-  const py::ssize_t added = static_cast<py::ssize_t>(shape.size()) - x.ndim();
-  bool fits = added >= 0;
-  Shape strides(shape.size(), 0);
-  for (py::ssize_t d = 0; fits && d < x.ndim(); ++d) {
-    fits = x.shape(d) == 1 || x.shape(d) == shape[added + d];
-    if (x.shape(d) == shape[added + d]) strides[added + d] = x.strides(d);
+// A view of x's memory; without strides it is contiguous.
+PyObject* view_of(PyObject* x, int ndim, const py::ssize_t* shape, const py::ssize_t* strides) {
+  const auto& api = py::detail::npy_api::get();
+  const auto* a = py::detail::array_proxy(x);
+  const int flags = a->flags & ~py::detail::npy_api::NPY_ARRAY_OWNDATA_;
+  Py_INCREF(a->descr);  // which the view takes over
+  PyObject* const view = api.PyArray_NewFromDescr_(api.PyArray_Type_, a->descr, ndim, shape,
+                                                   strides, a->data, flags, nullptr);
+  if (view == nullptr) return nullptr;
+  Py_INCREF(x);  // likewise, also where it fails
+  if (api.PyArray_SetBaseObject_(view, x) < 0) {
+    Py_DECREF(view);
+    return nullptr;
   }
-  for (py::ssize_t n : shape) fits = fits && n >= 0;
-  if (!fits) fail("expand: " + describe(shape_of(x)) + " cannot be expanded to " + describe(shape));
-  return Array(x.dtype(), shape, strides, x.data(), x);
+  return view;
+}
+
+// A view of x in which axes of size 1, and new ones in front, are repeated at stride 0. None where
+// the sizes do not fit.
+PyObject* expand(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 2 || !py::isinstance<Array>(arguments[0]) || !PyTuple_Check(arguments[1]))
+    Py_RETURN_NONE;
+  const auto* x = py::detail::array_proxy(arguments[0]);
+  const Py_ssize_t ndim = PyTuple_GET_SIZE(arguments[1]), added = ndim - x->nd;
+  if (added < 0 || ndim > kMaxDims) Py_RETURN_NONE;
+  py::ssize_t shape[kMaxDims], strides[kMaxDims];
+  for (Py_ssize_t d = 0; d < ndim; ++d) {
+    PyObject* const size = PyTuple_GET_ITEM(arguments[1], d);
+    if (!PyLong_CheckExact(size)) Py_RETURN_NONE;
+    shape[d] = PyLong_AsSsize_t(size);
+    strides[d] = 0;
+    if (d >= added) {
+      const py::ssize_t old = x->dimensions[d - added];
+      if (shape[d] == old)
+        strides[d] = x->strides[d - added];
+      else if (old != 1)
+        shape[d] = -1;
+    }
+    if (shape[d] < 0) {
+      PyErr_Clear();
+      Py_RETURN_NONE;
+    }
+  }
+  return view_of(arguments[0], static_cast<int>(ndim), shape, strides);
 }
 
 // The arrays joined along an axis, or `stacked` along a new one; None where they do not fit or are
@@ -227,17 +257,7 @@ PyObject* reshape(PyObject* const* arguments, Py_ssize_t given) {
     py::detail::npy_api::PyArray_Dims sizes{shape, static_cast<int>(ndim)};
     return api.PyArray_Newshape_(arguments[0], &sizes, 0);
   }
-  Py_INCREF(x->descr);  // which the view takes over
-  PyObject* const view = api.PyArray_NewFromDescr_(
-      api.PyArray_Type_, x->descr, static_cast<int>(ndim), shape, nullptr, x->data,
-      x->flags & ~py::detail::npy_api::NPY_ARRAY_OWNDATA_, nullptr);
-  if (view == nullptr) return nullptr;
-  Py_INCREF(arguments[0]);  // likewise, also where it fails
-  if (api.PyArray_SetBaseObject_(view, arguments[0]) < 0) {
-    Py_DECREF(view);
-    return nullptr;
-  }
-  return view;
+  return view_of(arguments[0], static_cast<int>(ndim), shape, nullptr);
 }
 
 }  // namespace
@@ -262,7 +282,8 @@ void bind_scatter(py::module_& m) {
   m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"));
   m.def("gather", gather, py::arg("x"), py::arg("index"), py::arg("dim"));
   m.def("scatter_add", scatter_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"));
-  m.def("expand", expand, py::arg("x"), py::arg("shape"));
+  MT_MOVE("expand", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
+          expand(arguments, given));
 }
 
 }  // namespace mt

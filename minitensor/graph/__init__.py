@@ -10,6 +10,7 @@ Each module imports only from those above it:
 
     modes      what a thread or the program has switched: recording, inference, hooks of saved values, the references
     algebra    the few operators that the graph itself needs
+    arrays     what is read of an ndarray at every call
     places     where in the user's program something was done, for messages
     tensors    the core of a tensor: an ndarray, the version of its memory, its place in the graph
     nodes      a recorded operator, the values that it keeps, hooks

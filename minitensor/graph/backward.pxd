@@ -1,7 +1,8 @@
 cimport cython
 
 from .algebra cimport algebra
-from .modes cimport recording, set_grad_enabled, switches, current
+from .arrays cimport base_of, same_shape
+from .modes cimport Thread, recording, set_grad_enabled, switches, current
 from .nodes cimport Node, holds_arrays, recorded_at, saved_value, unpack_array
 from .places cimport describe, here
 from .record cimport Row, half_of, narrowed, row_of, widened
@@ -12,5 +13,5 @@ from .tensors cimport Tensor, Version, batch_over, origin, shadow, wrap
 @cython.final
 cdef class _Pending:
     cdef public long long edges
-    cdef public list grads, owned
-    cdef public bint leads, through
+    cdef public object grad, grads, owned
+    cdef public bint own, leads, through

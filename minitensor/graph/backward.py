@@ -17,7 +17,8 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
-    from .modes import current, recording, set_grad_enabled, switches
+    from .arrays import base_of, same_shape
+    from .modes import Thread, current, recording, set_grad_enabled, switches
     from .nodes import Node, holds_arrays, recorded_at, saved_value, unpack_array
     from .places import describe, here
     from .record import Row, half_of, narrowed, row_of, widened
@@ -34,8 +35,10 @@ class _Pending:
     """What the walk knows of a node, or of a leaf: how many edges still lead to it, and the gradients so far."""
 
     edges: int
-    grads: list
-    owned: list  # whether the walk may add into the gradient's memory
+    grad: Any  # of a leaf, and of a node with one output
+    own: bool  # whether the walk may add into the gradient's memory
+    grads: Any  # both, as lists, of a node with several outputs; or None
+    owned: Any
     leads: bool  # to an input that was asked for, or is one
     through: bool  # some of its own inputs lead to one
 
@@ -43,9 +46,9 @@ class _Pending:
 @cython.cfunc
 def _pending() -> _Pending:
     p: _Pending = _Pending.__new__(_Pending)
-    p.edges = 0
-    p.grads = []
-    p.owned = []
+    if not cython.compiled:  # else a new object has 0 and None already
+        p.edges, p.own = 0, False
+        p.grad = p.grads = p.owned = None
     p.leads = p.through = True
     return p
 
@@ -65,7 +68,7 @@ def _order(roots: list) -> tuple:
         top = stack.pop()
         if not isinstance(top, Node):
             continue
-        node = top
+        node = cython.cast(Node, top)
         for target in node.inputs:
             if target is None:
                 continue
@@ -73,8 +76,7 @@ def _order(roots: list) -> tuple:
             if known is None:
                 known = pending[target] = _pending()
                 stack.append(target)
-            p = known
-            p.edges += 1
+            cython.cast(_Pending, known).edges += 1
     order: list = []
     ready: list = []
     for target in dict.fromkeys(roots):
@@ -86,11 +88,11 @@ def _order(roots: list) -> tuple:
         order.append(top)
         if not isinstance(top, Node):
             continue
-        node = top
+        node = cython.cast(Node, top)
         for target in node.inputs:
             if target is None:
                 continue
-            p = pending[target]
+            p = cython.cast(_Pending, pending[target])
             p.edges -= 1
             if p.edges == 0:
                 ready.append(target)
@@ -132,9 +134,10 @@ def differentiate(
     batch: Any = batch_over(outputs) or batch_over(inputs or ())
     if batch is not None:
         return batch.differentiate(outputs, grads, inputs, retain, record, allow_unused)
+    thread: Thread = current()
     place: Any = None if retain else here()
     roots: list = []
-    on_tensors: cython.bint = record or current().depth > 0
+    on_tensors: cython.bint = record or thread.depth > 0
     p: _Pending
     node: Node
     t: Tensor
@@ -172,18 +175,17 @@ def differentiate(
         count = 1 if not isinstance(roots[i], Node) or roots[i].outputs is None else len(roots[i].outputs)
         _collect(pending[roots[i]], y.index, count, g if on_tensors else g.array, False, on_tensors)
 
-    on = current().grad
-    outer = current().walk, current().pending
+    on = thread.grad
+    outer = thread.walk, thread.pending
     _walks += 1
-    current().walk, current().pending = _walks, pending
+    thread.walk, thread.pending = _walks, pending
     set_grad_enabled(record)
     try:
         for i in range(len(order)):
             target = order[i]
             order[i] = None
-            p = pending[target]
-            del pending[target]
-            if len(p.grads) == 0 or not (p.leads or isinstance(target, Tensor)):
+            p = cython.cast(_Pending, pending.pop(target))
+            if (p.grad is None and p.grads is None) or not (p.leads or isinstance(target, Tensor)):
                 continue
             if isinstance(target, Node):
                 node = target
@@ -191,27 +193,29 @@ def differentiate(
                     _call_hooks(node, p, on_tensors)
                 if target in wanted:
                     for output, position in wanted[target]:
-                        if output < len(p.grads):
+                        if p.grads is None:
+                            results[position] = _result(p.grad, p.own, on_tensors)
+                        else:
                             results[position] = _result(p.grads[output], p.owned[output], on_tensors)
                 if p.through:
                     _step(node, p, pending, retain, on_tensors, inputs is not None, place)
                 continue
             t = target
-            g = p.grads[0]
+            g = p.grad
             if t.leaf_hooks is not None:
                 g = _run_hooks(t.leaf_hooks, g, on_tensors)
             if inputs is None:
                 if t._wants:  # switched off since it was used otherwise
-                    _accumulate(t, g, p.owned[0], on_tensors)
+                    _accumulate(t, g, p.own, on_tensors)
             else:
                 for _, position in wanted.get(target, ()):
-                    results[position] = _result(g, p.owned[0], on_tensors)
+                    results[position] = _result(g, p.own, on_tensors)
     except ShapeError as error:
         _locate(error, target)
         raise
     finally:
         set_grad_enabled(on)
-        current().walk, current().pending = outer
+        thread.walk, thread.pending = outer
     if not allow_unused and inputs is not None:
         for i in range(len(results)):
             if results[i] is None:
@@ -249,9 +253,9 @@ def _step(
         _call_prehooks(node, p, on_tensors)
     g: Any
     if node.outputs is None:
-        g = p.grads[0]
+        g = p.grad
     else:
-        g = tuple(_padded(p.grads, len(node.outputs)))
+        g = tuple(p.grads)
         if not row.custom:
             g = tuple(
                 [_zeros(meta, on_tensors) if part is None else part for part, meta in zip(g, node.outputs, strict=True)]
@@ -264,15 +268,19 @@ def _step(
     shared: cython.bint = row.custom or node.extra is not None  # the user may have kept the gradients
     if type(g) is tuple:
         saved.extend(g)
+    owned: cython.bint
+    count: cython.Py_ssize_t
     for i in range(len(found)):
         d = found[i]
         if d is None:
             continue
         target = node.inputs[i]
         # Fresh memory, unless the rule handed on what it was given or a view of it.
-        owned = not (on_tensors or shared or d is g or type(d.base) is _ndarray or _among(d, saved))
-        count = 1 if isinstance(target, Tensor) or target.outputs is None else len(target.outputs)
-        _collect(pending[target], node.indices[i], count, d, owned, on_tensors)
+        owned = not (on_tensors or shared or d is g or type(base_of(d)) is _ndarray or _among(d, saved))
+        count = 1
+        if isinstance(target, Node) and cython.cast(Node, target).outputs is not None:
+            count = len(cython.cast(Node, target).outputs)
+        _collect(cython.cast(_Pending, pending[target]), node.indices[i], count, d, owned, on_tensors)
 
 
 @cython.cfunc
@@ -371,15 +379,22 @@ def _pull(rule: Any, g: Any, saved: list, params: dict) -> Any:
 
 
 @cython.cfunc
-def _collect(p: _Pending, index: int, count: int, g: Any, owned: bool, record: bool) -> Any:
+def _collect(
+    p: _Pending, index: cython.Py_ssize_t, count: cython.Py_ssize_t, g: Any, owned: cython.bint, record: cython.bint
+) -> Any:
     """Adds one gradient to those of a node's output."""
-    if count == 1 and len(p.grads) == 0:  # as of most nodes
-        p.grads.append(g)
-        p.owned.append(owned)
+    if count == 1:  # as of most nodes
+        if p.grad is None:
+            p.grad = g
+            p.own = owned
+        elif p.own and not record:
+            algebra.add_into(p.grad, g)
+        else:
+            p.grad = algebra.add(p.grad, g)
+            p.own = True
         return
-    while len(p.grads) < count:
-        p.grads.append(None)
-        p.owned.append(False)
+    if p.grads is None:
+        p.grads, p.owned = [None] * count, [False] * count
     have = p.grads[index]
     if have is None:
         p.grads[index] = g
@@ -405,7 +420,7 @@ def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
     elif on_tensors:
         t.leaf_grad = algebra.add(have, g)
     else:
-        if have.array.shape != g.shape:
+        if not same_shape(have.array, g):
             raise ShapeError(f"backward: a gradient of shape {g.shape} for a leaf whose grad has {have.array.shape}")
         algebra.add_into(have.array, g)
         have.version.bump()
@@ -429,12 +444,7 @@ def _zeros(meta: Any, on_tensors: bool) -> Any:
 
 
 @cython.cfunc
-def _padded(grads: list, n: int) -> list:
-    return grads + [None] * (n - len(grads))
-
-
-@cython.cfunc
-def _among(d: Any, values: list) -> bool:
+def _among(d: Any, values: list) -> cython.bint:
     for v in values:
         if v is d:
             return True
@@ -477,13 +487,12 @@ def _locate(error: Any, target: Any) -> Any:
 
 @cython.cfunc
 def _call_hooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
-    for index, hooks in node.hooks.items():
-        if index < len(p.grads) and p.grads[index] is not None:
-            g = _run_hooks(hooks, p.grads[index], on_tensors)
-            if g is not p.grads[index]:
-                p.grads[index], p.owned[index] = g, False
-            else:
-                p.owned[index] = False  # a hook may have kept it
+    for index, hooks in node.hooks.items():  # one may keep what it sees, so that is no longer the walk's own
+        if p.grads is None:
+            if p.grad is not None:
+                p.grad, p.own = _run_hooks(hooks, p.grad, on_tensors), False
+        elif p.grads[index] is not None:
+            p.grads[index], p.owned[index] = _run_hooks(hooks, p.grads[index], on_tensors), False
 
 
 @cython.cfunc
@@ -503,13 +512,18 @@ def _run_hooks(hooks: Any, g: Any, on_tensors: bool) -> Any:
 @cython.cfunc
 def _call_prehooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
     """Has the node's hooks see, and maybe replace, the gradients of its outputs."""
+    grads: list = [p.grad] if p.grads is None else p.grads
     for hook in list(node.extra["pre"]):
-        given = tuple([g if g is None or on_tensors else wrap(g) for g in p.grads])
+        given = tuple([g if g is None or on_tensors else wrap(g) for g in grads])
         found = hook(given)
         if found is not None:
             _need_shapes(hook, given, _as_tuple(found))
-            p.grads = [g if g is None or on_tensors else g.array for g in _as_tuple(found)]
-        p.owned = [False] * len(p.grads)  # a hook may have kept them
+            grads = [g if g is None or on_tensors else g.array for g in _as_tuple(found)]
+    if p.grads is None:
+        p.grad = grads[0]
+    else:
+        p.grads = grads
+    # That the gradients are no longer the walk's own, since a hook may have kept them, nobody asks any more.
 
 
 @cython.cfunc

@@ -95,7 +95,12 @@ def kept(shape: Shape, over: Axes) -> Shape:
 
 def spread(g: Any, shape: Shape, over: Axes) -> Any:
     """What was reduced over axes, back in `shape`: every element of a group gets the group's value."""
-    return shapes.expand(shapes.reshape(g, kept(shape, over)), shape)
+    if over != _FIRST[: len(over)] and len(shape_of(g)) != len(shape):  # else the axes line up as they are
+        g = shapes.reshape(g, kept(shape, over))
+    return apply_flat(shapes.EXPAND, g, shape)
+
+
+_FIRST = tuple(range(64))
 
 
 def need_elements(name: str, shape: Shape, over: Axes) -> None:
@@ -109,7 +114,8 @@ def need_elements(name: str, shape: Shape, over: Axes) -> None:
 
 
 def _sum_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-    return np.asarray(np.add.reduce(x, axes, x.dtype, keepdims=keepdim)), (x.shape,)
+    total = np.add.reduce(x, axis=axes, dtype=x.dtype, keepdims=keepdim)  # type: ignore[call-overload]
+    return np.asarray(total), (x.shape,)
 
 
 def _sum_dx(g: Any, shape: Shape, *, axes: Axes, keepdim: bool) -> Any:

@@ -337,14 +337,10 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
         return input.transpose(dim0, dim1)
     ndim = array_of(input).ndim
     a, b = axis("transpose", dim0, ndim), axis("transpose", dim1, ndim)
-    if ndim == 2:
-        order = _REVERSED[2] if a != b else (0, 1)
-    else:
-        order = list(range(ndim))
-        if ndim:
-            order[a], order[b] = b, a
-        order = tuple(order)
-    return called(apply_flat(PERMUTE, input, order), "TransposeBackward0")
+    order = list(range(ndim))
+    if ndim:
+        order[a], order[b] = b, a
+    return called(apply_flat(PERMUTE, input, tuple(order)), "TransposeBackward0")
 
 
 _REVERSED = ((), (0,), (1, 0))  # the axes of tensors with few, backwards
@@ -405,6 +401,13 @@ def _expand_reference(x: Array, *, shape: Shape) -> Result:
     return out, (x.shape,)
 
 
+def _expand_forward(x: Array, *, shape: Shape) -> Result:
+    out = _core.expand(x, shape)
+    if out is None:
+        raise ShapeError(f"expand: {x.shape} cannot be expanded to {shape}")
+    return out, (x.shape,)
+
+
 def _expand_dx(g: Any, before: Shape, *, shape: Shape) -> Any:
     return reduce.sum_to(g, before)
 
@@ -423,7 +426,7 @@ def _expand_batch(args: Any, flags: Any, *, shape: Shape) -> Any:
 EXPAND = Op(
     "expand",
     _expand_reference,
-    None,
+    _expand_forward,
     (_expand_dx,),
     "linear",
     _expand_samples,
@@ -446,6 +449,10 @@ def expand(input: Any, *shape: Any, size: Any = None) -> Any:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
+    if size is None:
+        result = attempt(EXPAND, input, shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape)
+        if result is not None:
+            return result
     before, after = shape_of(input), sizes("expand", _named(shape, size))
     new = len(after) - len(before)
     fits = new >= 0
