@@ -19,6 +19,7 @@ if _find_spec("minitensor._core") is None:
     )
 
 from . import (
+    amp,
     autograd,
     cpu,
     errors,
@@ -32,6 +33,14 @@ from . import (
     sparse,
     special,
     utils,
+)
+from .amp import (
+    GradScaler,
+    autocast,
+    get_autocast_cpu_dtype,
+    get_autocast_dtype,
+    is_autocast_cpu_enabled,
+    is_autocast_enabled,
 )
 from .autograd import (
     enable_grad,
@@ -499,6 +508,7 @@ __all__ = [
     "DoubleTensor",
     "FloatTensor",
     "Generator",
+    "GradScaler",
     "HalfTensor",
     "History",
     "IntTensor",
@@ -527,6 +537,7 @@ __all__ = [
     "amax",
     "amin",
     "aminmax",
+    "amp",
     "angle",
     "any",
     "arange",
@@ -554,6 +565,7 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "autocast",
     "autograd",
     "avg_pool1d",
     "baddbmm",
@@ -697,6 +709,8 @@ __all__ = [
     "gcd",
     "ge",
     "ger",
+    "get_autocast_cpu_dtype",
+    "get_autocast_dtype",
     "get_default_device",
     "get_default_dtype",
     "get_deterministic_debug_mode",
@@ -741,6 +755,8 @@ __all__ = [
     "inverse",
     "is_anomaly_check_nan_enabled",
     "is_anomaly_enabled",
+    "is_autocast_cpu_enabled",
+    "is_autocast_enabled",
     "is_complex",
     "is_conj",
     "is_deterministic_algorithms_warn_only_enabled",

@@ -38,6 +38,7 @@ FLOORS = [
         "serialization",
         "settings",
         "sparse",
+        "amp",
     },
     {"autograd", "func", "linalg", "special", "testing"},
     {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers", "distributions"},

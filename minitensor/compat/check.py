@@ -21,9 +21,6 @@ __all__ = ["Finding", "check", "report"]
 
 # what is here and differs, and how
 DIFFERENT = {
-    "torch.amp.autocast": "casts nothing: float32 stays float32",
-    "torch.autocast": "casts nothing: float32 stays float32",
-    "torch.cuda.amp.autocast": "casts nothing: float32 stays float32",
     "torch.autograd.profiler.profile": "records nothing",
     "torch.complex64": "a name only: no tensor has this dtype",
     "torch.complex128": "a name only: no tensor has this dtype",

@@ -23,6 +23,7 @@ FACES: dict[str, dict[str, str]] = {
     },
     "torch": {
         "torch": "minitensor.compat.torch",
+        "torch.amp": "minitensor.amp",
         "torch.autograd": "minitensor.autograd",
         "torch.autograd.grad_mode": "minitensor.autograd.modes",
         "torch.autograd.profiler": "minitensor.compat.torch.profiler",

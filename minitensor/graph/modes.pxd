@@ -4,7 +4,7 @@ cimport cython
 @cython.final
 cdef class Switches:
     cdef bint reference, anomaly, check_nan
-    cdef long long inferring, paused, packing, watching
+    cdef long long inferring, paused, packing, watching, casting
 
 
 @cython.final
@@ -12,7 +12,7 @@ cdef class Thread:
     cdef long long number, depth, walk
     cdef bint grad, inference
     cdef list batches, packs
-    cdef object pending, watch
+    cdef object pending, watch, cast
 
 
 cdef Switches switches

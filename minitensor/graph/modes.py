@@ -35,10 +35,11 @@ class Switches:
     paused: int  # how many threads do not record
     packing: int  # how many hooks of saved values are in force, in all threads
     watching: int  # how many threads have a watch on what they record
+    casting: int  # how many threads are in autocast
 
     def __init__(self) -> None:
         self.reference = self.anomaly = self.check_nan = False
-        self.inferring = self.paused = self.packing = self.watching = 0
+        self.inferring = self.paused = self.packing = self.watching = self.casting = 0
 
 
 switches = Switches()
@@ -58,6 +59,7 @@ class Thread:
     walk: int
     pending: Any
     watch: Any
+    cast: Any
 
     def __init__(self) -> None:
         self.number = 0
@@ -67,6 +69,7 @@ class Thread:
         self.walk = 0  # the number of the walk back that the thread is in, or 0
         self.pending: Any = None  # and what that walk has still to come to
         self.watch: Any = None  # what sees every operator that is recorded
+        self.cast: Any = None  # NumPy's dtype that products are cast to, in autocast
 
 
 _threads = threading.local()
@@ -136,6 +139,20 @@ def use_reference(on: bool) -> None:
 def uses_reference() -> bool:
     """Whether every operator runs its NumPy reference."""
     return switches.reference
+
+
+def set_autocast(dtype: Any) -> Any:
+    """Has this thread cast what products get to a dtype of NumPy's; None: no more. Returns what it was."""
+    thread: Thread = current()
+    before: Any = thread.cast
+    switches.casting += int(dtype is not None) - int(before is not None)
+    thread.cast = dtype
+    return before
+
+
+def autocast_dtype() -> Any:
+    """NumPy's dtype that this thread casts to what products get, or None."""
+    return None if switches.casting == 0 else current().cast
 
 
 def batch_levels() -> list[Any]:

@@ -244,7 +244,7 @@ def attempt(op: Any, *args: Any) -> Any:
 
 @cython.cfunc
 def _attempt(op: Any, row: Row, args: tuple) -> Any:
-    if row.kernel is None or switches.reference:
+    if row.kernel is None or switches.reference or switches.casting != 0:
         return None
     n: cython.Py_ssize_t = len(row.rules)
     count: cython.Py_ssize_t = len(args)

@@ -31,6 +31,7 @@ from .common import (
     elementwise,
     floating,
     is_floating,
+    lowered,
     named,
     need_float,
     number,
@@ -209,6 +210,7 @@ def prelu(input: Any, weight: Any) -> Any:
     >>> mt.nn.functional.prelu(mt.tensor([-1.0, 2.0]), mt.tensor([0.25]))
     tensor([-0.2500,  2.0000])
     """
+    input, weight = lowered(input, weight)
     need_float("prelu", input, weight)
     x, w = array_of(input), array_of(weight)
     channels = x.shape[1] if x.ndim > 1 else 1

@@ -27,7 +27,7 @@ from ..graph.record import apply
 from ..graph.tensors import Tensor, vmap_layer
 from ..op import Op, Result, Sample, parts
 from .arithmetic import add, mul
-from .common import Array, array_of, need_float, raw, shape_of, to_dtype
+from .common import Array, array_of, lowered, need_float, raw, shape_of, to_dtype
 from .comparison import eq, logical_not, where
 from .composite import vjp_joint
 from .dropout import dropout
@@ -293,6 +293,7 @@ def scaled_dot_product_attention(
             [0.3302, 0.6698]])
     """
     name = "scaled_dot_product_attention"
+    query, key, value, attn_mask = lowered(query, key, value, attn_mask)
     need_float(name, query, key, value)
     kinds = [array_of(v).dtype for v in (query, key, value)]
     if len(set(kinds)) > 1:

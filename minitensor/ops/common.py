@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
-from ..graph.modes import batch_levels, uses_reference
+from ..graph.modes import autocast_dtype, batch_levels, uses_reference
 from ..graph.nodes import called
 from ..graph.record import apply, apply_one, apply_two, attempt
 from ..graph.tensors import Tensor, vmap_layer, wrap
@@ -336,6 +336,29 @@ def draws_numbers(function: F) -> F:
         return levels[-1].draw(drawing, args, kwargs) if levels else function(*args, **kwargs)
 
     return drawing  # type: ignore[return-value]
+
+
+def lowered(*values: Any) -> list[Any]:
+    """In autocast, the tensors cast to its dtype but for those of float64; others, and all outside, as they are."""
+    wanted = autocast_dtype()
+    return list(values) if wanted is None else [_in_autocast(v, dtypes.of(wanted)) for v in values]
+
+
+def _in_autocast(x: Any, d: dtypes.dtype) -> Any:
+    fits = isinstance(x, Tensor) and x.array.dtype.kind == "f" and x.array.dtype.itemsize < 8
+    return to_dtype(x, d) if fits else x
+
+
+def widens(function: F) -> F:
+    """Of a function that computes in float32 in autocast: the tensors that it gets are cast to that."""
+
+    @functools.wraps(function)
+    def wide(*args: Any, **kwargs: Any) -> Any:
+        if autocast_dtype() is not None:
+            args, kwargs = pytree.tree_map(lambda x: _in_autocast(x, dtypes.float32), (args, kwargs))
+        return function(*args, **kwargs)
+
+    return wide  # type: ignore[return-value]
 
 
 # --- casts: the one operator that everything needs --------------------------------------------------------------------

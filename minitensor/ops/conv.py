@@ -34,7 +34,18 @@ from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add
-from .common import Array, Pair, array_of, each, folded, named, need_float, shape_of, with_batch
+from .common import (
+    Array,
+    Pair,
+    array_of,
+    each,
+    folded,
+    lowered,
+    named,
+    need_float,
+    shape_of,
+    with_batch,
+)
 from .pad import padded
 from .reduce import sum
 from .shape import contiguous, permute, reshape
@@ -379,6 +390,7 @@ def _convolution(
     groups: int,
 ) -> Any:
     """conv1d, conv2d, conv3d."""
+    input, weight, bias = lowered(input, weight, bias)
     _check_dtypes(name, input, weight, bias)
     x, w = shape_of(input), shape_of(weight)
     plain = _is_plain(stride) and _is_plain(padding) and _is_plain(dilation)
@@ -418,6 +430,7 @@ def _transposed(
     dilation: Any,
 ) -> Any:
     """conv_transpose1d, conv_transpose2d, conv_transpose3d."""
+    input, weight, bias = lowered(input, weight, bias)
     _check_dtypes(name, input, weight, bias)
     x, w = shape_of(input), shape_of(weight)
     _check(name, axes, x, w, None if bias is None else shape_of(bias), groups, True)

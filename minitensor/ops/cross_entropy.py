@@ -15,7 +15,17 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg
-from .common import Array, array_of, folded, need_float, raw, shape_of, to_dtype, with_batch
+from .common import (
+    Array,
+    array_of,
+    folded,
+    need_float,
+    raw,
+    shape_of,
+    to_dtype,
+    widens,
+    with_batch,
+)
 from .comparison import ne
 from .loss import reduced, reduction_of
 from .reduce import sum
@@ -273,6 +283,7 @@ CROSS_ENTROPY_VJP = Op(
 )
 
 
+@widens
 def cross_entropy(
     input: Any,
     target: Any,
@@ -430,6 +441,7 @@ NLL_LOSS_VJP = Op(
 )
 
 
+@widens
 def nll_loss(
     input: Any,
     target: Any,

@@ -24,7 +24,15 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, sub
-from .common import Array, array_of, need_float, raw, reads, shape_of
+from .common import (
+    Array,
+    array_of,
+    need_float,
+    raw,
+    reads,
+    shape_of,
+    widens,
+)
 from .comparison import where
 from .functions import exp
 from .indexing import getitem
@@ -230,6 +238,7 @@ def _labels(name: str, targets: Array, lengths: Array) -> Array:
     return out
 
 
+@widens
 @reads()
 def ctc_loss(
     log_probs: Any,

@@ -25,6 +25,7 @@ from .common import (
     promote,
     promote_float,
     shape_of,
+    widens,
     write_out,
 )
 from .comparison import clamp_min, gt, le, where
@@ -52,6 +53,7 @@ def _by_product(x: Any, y: Any) -> Any:
     return where(same, 0.0, sqrt(where(same, 1.0, near)))
 
 
+@widens
 @named("CdistBackward0")
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: Any = "use_mm_for_euclid_dist_if_necessary") -> Any:
     r"""The p-norm distances between all pairs of rows: (*, P, M) and (*, R, M) to (*, P, R); batches broadcast.

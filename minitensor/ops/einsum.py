@@ -21,7 +21,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from ..graph.tensors import Tensor
 from .arithmetic import add, mul
-from .common import array_of, axis, raw, shape_of, write_out
+from .common import array_of, axis, lowered, raw, shape_of, write_out
 from .indexing import getitem
 from .matmul import MATMUL, matmul, need_axes
 from .reduce import SUM
@@ -268,6 +268,7 @@ def einsum(*args: Any) -> Any:
             raise ShapeError(f"einsum: {equation!r}: no operands are given")
     if any(not hasattr(raw(x), "shape") for x in operands):
         raise TypeError("einsum: the operands must be tensors")
+    operands = lowered(*operands)
     ndims = tuple([len(shape_of(x)) for x in operands])
     labels, final = _named(inputs, output, ndims) if equation is None else _of_equation(equation, ndims)
     return contract("einsum", list(zip(operands, labels, strict=True)), final)
@@ -286,6 +287,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
     >>> mt.tensordot(mt.ones(2, 3, 4), mt.ones(4, 3), dims=([1, 2], [1, 0]))
     tensor([12., 12.])
     """
+    a, b = lowered(a, b)
     p, q = len(shape_of(a)), len(shape_of(b))
     value = raw(dims)
     value = value.tolist() if hasattr(value, "tolist") else value

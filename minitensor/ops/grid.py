@@ -17,7 +17,15 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from .arithmetic import add, mul, rsub, sub
-from .common import Array, array_of, need_float, raw, reads, shape_of
+from .common import (
+    Array,
+    array_of,
+    need_float,
+    raw,
+    reads,
+    shape_of,
+    widens,
+)
 from .comparison import where
 from .functions import abs
 from .indexing import getitem
@@ -91,6 +99,7 @@ def _keys(t: Any, k: int) -> Any:
     return sub(mul(add(mul(sub(mul(t, a), 5 * a), t), 8 * a), t), 4 * a)
 
 
+@widens
 @reads()
 def grid_sample(
     input: Any,

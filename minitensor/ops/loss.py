@@ -32,6 +32,7 @@ from .common import (
     raw,
     shape_of,
     together,
+    widens,
     with_batch,
 )
 from .comparison import clamp, gt, lt, where
@@ -142,6 +143,7 @@ SQUARED_ERROR = Op(
 )
 
 
+@widens
 def mse_loss(
     input: Any,
     target: Any,
@@ -169,6 +171,7 @@ def mse_loss(
     return _averaged(name, square(sub(x, y)), weight, reduction)
 
 
+@widens
 def l1_loss(
     input: Any,
     target: Any,
@@ -232,6 +235,7 @@ HUBER = elementwise(
 )
 
 
+@widens
 @named("HuberLossBackward0")
 def huber_loss(
     input: Any,
@@ -259,6 +263,7 @@ def huber_loss(
     return reduced(_weighted(name, apply(HUBER, sub(x, y), delta=float(delta)), weight), reduction)
 
 
+@widens
 @named("SmoothL1LossBackward0")
 def smooth_l1_loss(
     input: Any,
@@ -320,6 +325,7 @@ BINARY_CROSS_ENTROPY = elementwise(
 )
 
 
+@widens
 @named("BinaryCrossEntropyBackward0")
 def binary_cross_entropy(
     input: Any,
@@ -378,6 +384,7 @@ def logsigmoid(input: Any) -> Any:
     return apply(LOG_SIGMOID, input)
 
 
+@widens
 @named("BinaryCrossEntropyWithLogitsBackward0")
 def binary_cross_entropy_with_logits(
     input: Any,
@@ -423,6 +430,7 @@ XLOGX = elementwise(
 )
 
 
+@widens
 def kl_div(
     input: Any,
     target: Any,
@@ -459,6 +467,7 @@ def kl_div(
     return reduced(loss, reduction)
 
 
+@widens
 def poisson_nll_loss(
     input: Any,
     target: Any,

@@ -14,7 +14,7 @@ from .. import dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from . import reduce as reductions
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import array_of, elements, need_float, promote_float, shape_of, to_dtype
+from .common import array_of, elements, need_float, promote_float, shape_of, to_dtype, widens
 from .comparison import clamp_min, eq, logical_and, logical_not, lt, minimum, ne, where
 from .functions import relu, sqrt
 from .loss import floating, logsigmoid, need_same_shape, reduced, reduction_of
@@ -29,6 +29,7 @@ Shape = tuple[int, ...]
 # --- targets of -1 and 1 ----------------------------------------------------------------------------------------------
 
 
+@widens
 def hinge_embedding_loss(
     input: Any,
     target: Any,
@@ -54,6 +55,7 @@ def hinge_embedding_loss(
     return reduced(add(apart, where(ne(target, -1), input, 0.0)), reduction)
 
 
+@widens
 def margin_ranking_loss(
     input1: Any,
     input2: Any,
@@ -82,6 +84,7 @@ def margin_ranking_loss(
     return reduced(clamp_min(sub(margin, mul(y, sub(a, b))), 0), reduction)
 
 
+@widens
 def soft_margin_loss(
     input: Any,
     target: Any,
@@ -106,6 +109,7 @@ def soft_margin_loss(
     return reduced(neg(logsigmoid(mul(x, y))), reduction)
 
 
+@widens
 def cosine_embedding_loss(
     input1: Any,
     input2: Any,
@@ -161,6 +165,7 @@ def _classes(name: str, input: Any, target: Any, axes: int, least: int) -> tuple
     return reshape(input, (n, shape[-1])), to_dtype(reshape(target, (n, *shape[-1:] * axes)), dtypes.int64)
 
 
+@widens
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -197,6 +202,7 @@ def multi_margin_loss(
     return reduced(reshape(loss, shape_of(input)[:-1]), reduction)
 
 
+@widens
 def multilabel_margin_loss(
     input: Any,
     target: Any,
@@ -267,6 +273,7 @@ def _triplet(near: Any, far: Any, across: Any, margin: float, reduction: str) ->
     return reduced(clamp_min(add(sub(near, far if across is None else minimum(far, across)), margin), 0), reduction)
 
 
+@widens
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,

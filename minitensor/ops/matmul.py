@@ -17,12 +17,22 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
+from ..graph.modes import autocast_dtype
 from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, mul
-from .common import Array, array_of, named, raw, shape_of, write_out
+from .common import (
+    Array,
+    array_of,
+    lowered,
+    named,
+    raw,
+    shape_of,
+    to_dtype,
+    write_out,
+)
 from .comparison import where
 from .reduce import sum_to
 from .shape import expand, reshape, transpose
@@ -153,6 +163,8 @@ def _product(name: str, input: Any, other: Any) -> Any:
         return result
     if _any_sparse(input, other):
         return _sparse_product(name, input, other)
+    if name not in ("mv", "dot", "vdot", "addmv"):
+        input, other = lowered(input, other)
     a_shape, b_shape = shape_of(input), shape_of(other)
     if not a_shape or not b_shape:
         raise ShapeError(f"{name}: {a_shape} @ {b_shape}: both need at least one axis; use mul for a number")
@@ -298,6 +310,7 @@ def _outer(name: str, x: Any, y: Any) -> Any:
 
 def _added(name: str, input: Any, product: Any, beta: Any, alpha: Any, out: Any) -> Any:
     """beta * input + alpha * product; with beta = 0 nothing of `input` counts, not even NaN."""
+    input = to_dtype(input, dtypes.of(array_of(product).dtype)) if autocast_dtype() is not None else input
     x, p = array_of(input), array_of(product)
     if len(x.shape) > p.ndim or any(m not in (1, n) for m, n in zip(x.shape[::-1], p.shape[::-1], strict=False)):
         raise ShapeError(f"{name}: {x.shape} does not broadcast to the product's shape {p.shape}")
@@ -474,6 +487,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     result = attempt(LINEAR, input, weight, bias)
     if result is not None:
         return result
+    input, weight, bias = lowered(input, weight, bias)
     x_shape, w_shape = shape_of(input), shape_of(weight)
     if len(w_shape) == 1:  # PyTorch's: a single output that gets no axis
         y = matmul(input, weight)
@@ -484,9 +498,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         raise ShapeError(
             f"linear: input {x_shape} and weight {w_shape}: the sizes {x_shape[-1]} and {w_shape[1]} differ"
         )
-    dtypes = {array_of(v).dtype for v in (input, weight, bias) if v is not None}
-    if len(dtypes) > 1:
-        raise DtypeError(f"linear: the dtypes {' and '.join(sorted(map(str, dtypes)))} differ")
+    kinds = {array_of(v).dtype for v in (input, weight, bias) if v is not None}
+    if len(kinds) > 1:
+        raise DtypeError(f"linear: the dtypes {' and '.join(sorted(map(str, kinds)))} differ")
     if bias is not None and shape_of(bias) != w_shape[:1]:
         if len(shape_of(bias)) > 1 or shape_of(bias) not in ((), (1,)):
             raise ShapeError(f"linear: bias {shape_of(bias)} and weight {w_shape}: expected {w_shape[0]} values")

@@ -19,7 +19,6 @@ from ...nn import functional as _functions
 from . import (
     __config__,
     accelerator,
-    amp,
     backends,
     compiler,
     cuda,
@@ -35,12 +34,11 @@ from . import (
     xpu,
 )
 from ._helpers import no
-from .amp import GradScaler, autocast
 from .compiler import compile
 from .version import __version__
 
 __all__ = [
-    "GradScaler", "__config__", "__version__", "accelerator", "amp", "autocast", "autograd", "backends", "compile",
+    "__config__", "__version__", "accelerator", "autograd", "backends", "compile",
     "compiler", "cuda", "distributed", "functional", "hub", "jit", "mps", "multiprocessing", "profiler",
     "types", "version", "xpu",
 ]  # fmt: skip
@@ -61,7 +59,7 @@ for _name, _, _ours in (each.partition(":") for each in _FUNCTIONS):
         globals()[_name] = getattr(_functions, _ours or _name)
 
 has_mps = has_cuda = has_mkl = has_lapack = False
-is_autocast_enabled = is_autocast_cpu_enabled = is_warn_always_enabled = is_vulkan_available = no
+is_warn_always_enabled = is_vulkan_available = no
 compiled_with_cxx11_abi = no
 
 

@@ -1,12 +1,12 @@
-"""torch.cuda.amp: nothing is cast, nothing scaled."""
+"""torch.cuda.amp: as there is no such device, nothing is cast, nothing scaled."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..amp import GradScaler as _GradScaler
-from ..amp import autocast as _autocast
-from ..amp import custom_bwd, custom_fwd
+from ....amp import GradScaler as _GradScaler
+from ....amp import autocast as _autocast
+from ....amp import custom_bwd, custom_fwd
 
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
