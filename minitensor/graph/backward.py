@@ -242,7 +242,7 @@ def _step(
     saved: list = []
     kept: tuple = node._live() if node.saved is None else node.saved
     if len(kept) > 0:
-        if on_tensors:
+        if on_tensors or row.custom:  # a user's backward may differentiate by what it saved
             saved = [saved_value(node, s) for s in kept]
         else:
             saved = [unpack_array(node, s) for s in kept]
