@@ -29,6 +29,7 @@ from .ops import (
 )
 from .ops import shape as shapes
 from .ops.common import array_of, axis, promote, promote_float, shape_of, to_dtype
+from .storage import TypedStorage, UntypedStorage, owner
 
 
 class Size(tuple[int, ...]):
@@ -166,10 +167,15 @@ class Tensor(Methods, metaclass=TensorType):
 
     def storage_offset(self) -> int:
         """The place of the first element in the memory that this tensor is a view of, in elements."""
-        owner = self.array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        return int(self.array.ctypes.data - owner.ctypes.data) // self.itemsize
+        return int(self.array.ctypes.data - owner(self.array).ctypes.data) // self.itemsize
+
+    def storage(self) -> TypedStorage:
+        """The elements of the memory that this tensor is a view of, in one row; writes into it are the tensor's."""
+        return TypedStorage(self.array)
+
+    def untyped_storage(self) -> UntypedStorage:
+        """The same as bytes."""
+        return UntypedStorage(self.array)
 
     is_cpu = True
     is_cuda = is_mps = is_sparse = is_quantized = is_meta = False

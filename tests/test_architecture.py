@@ -39,6 +39,7 @@ FLOORS = [
         "settings",
         "sparse",
         "amp",
+        "storage",
     },
     {"autograd", "func", "linalg", "special", "testing"},
     {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers", "distributions"},

@@ -456,3 +456,29 @@ def test_a_function_without_saved_values_can_be_walked_twice():
     y.backward(seed)
     assert x.grad.tolist() == [4, 4]
     assert len(calls) == 2
+
+
+def test_a_backward_differentiates_by_what_it_saved():
+    """Saved arguments come back where they were in the graph: adjoint methods and checkpoints recompute with them."""
+
+    class Scaled(mt.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return x * w
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = ctx.saved_tensors
+            seen.extend([x.requires_grad, x.grad_fn is made.grad_fn, w is weight])
+            with mt.enable_grad():
+                z = x.detach().requires_grad_()
+                return mt.autograd.grad(z * w, (z, w), g)
+
+    seen = []
+    weight = mt.tensor([2.0], requires_grad=True)
+    x = mt.tensor([3.0], requires_grad=True)
+    made = x * 1
+    Scaled.apply(made, weight).backward()
+    assert seen == [True, True, True]
+    assert (x.grad.item(), weight.grad.item()) == (2.0, 3.0)

@@ -490,3 +490,61 @@ def test_notes_of_a_printed_tensor_go_to_a_new_line_where_pytorchs_do():
         assert str(x) == "tensor([0., 1., 2., 3., 4., 5., 6., 7.], requires_grad=True)"
     finally:
         mt.set_printoptions(profile="default")
+
+
+def test_places_where_programs_look_for_names(tmp_path):
+    """Modules of PyTorch's that have no file here, with what programs take from them."""
+    program = tmp_path / "places.py"
+    program.write_text(
+        "import torch\n"
+        "from torch.nn.modules.batchnorm import _BatchNorm\n"
+        "from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd\n"
+        "from torch.nn.modules.loss import _WeightedLoss\n"
+        "from torch.nn.modules.utils import _pair\n"
+        "from torch.nn.attention import SDPBackend, sdpa_kernel\n"
+        "from torch.nn.utils.weight_norm import weight_norm\n"
+        "from torch.optim.optimizer import required\n"
+        "from torch.utils._pytree import tree_flatten, tree_unflatten\n"
+        "from torch.utils.data._utils.collate import default_collate\n"
+        "from torch.utils.hooks import RemovableHandle\n"
+        "from torch.distributions.multivariate_normal import MultivariateNormal\n"
+        "from torch.distributions.utils import broadcast_all\n"
+        "class Layer(_ConvNd):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(3, 4, _pair(3), _pair(1), _pair(0), _pair(1), False, _pair(0), 1, True, 'zeros')\n"
+        "print(Layer(), Layer().weight.shape)\n"
+        "print(isinstance(torch.nn.BatchNorm1d(2), _BatchNorm), isinstance(torch.nn.Conv2d(1, 1, 1), _ConvNd))\n"
+        "print(isinstance(torch.nn.ConvTranspose1d(1, 1, 1), _ConvTransposeNd), callable(weight_norm))\n"
+        "print(isinstance(torch.nn.NLLLoss(), _WeightedLoss), required, isinstance(Layer(), torch.jit.ScriptModule))\n"
+        "leaves, form = tree_flatten({'a': 1, 'b': [2, 3]})\n"
+        "print(leaves, tree_unflatten([4, 5, 6], form), form == tree_flatten({'a': 0, 'b': [0, 0]})[1])\n"
+        "print(torch.distributions.Normal, torch.nn.Linear, MultivariateNormal.__name__)\n"
+        "with sdpa_kernel(SDPBackend.MATH): print(default_collate([1, 2]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "minitensor", "run", str(program)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "Layer(3, 4, kernel_size=(3, 3), stride=(1, 1)) torch.Size([4, 3, 3, 3])",
+        "True True",
+        "True True",
+        "True <required parameter> False",
+        "[1, 2, 3] {'a': 4, 'b': [5, 6]} True",
+        "<class 'torch.distributions.normal.Normal'> <class 'torch.nn.modules.linear.Linear'> MultivariateNormal",
+        "tensor([1, 2])",
+    ]
+
+
+def test_a_storage_is_the_memory_in_one_row():
+    x = mt.tensor([[4.0, 1.0], [5.0, 3.0]])
+    row = x.T.storage()
+    assert row.tolist() == [4.0, 1.0, 5.0, 3.0]
+    row[0] = 2.0
+    assert x[0, 0].item() == 2.0
+    assert (len(row), row.nbytes(), row.element_size(), row.dtype) == (4, 16, 4, mt.float32)
+    assert x[1].storage().data_ptr() == x.data_ptr()
+    assert x[1].clone().storage().data_ptr() != x.data_ptr()
+    assert repr(mt.tensor([1, 2]).storage()).splitlines()[:2] == [" 1", " 2"]
+    assert repr(row).endswith("storage.TypedStorage(dtype=minitensor.float32, device=cpu) of size 4]")
+    assert x.untyped_storage().nbytes() == len(row.untyped()) == 16

@@ -42,6 +42,7 @@ FACES: dict[str, dict[str, str]] = {
         "torch.return_types": "minitensor.return_types",
         "torch.serialization": "minitensor.serialization",
         "torch.sparse": "minitensor.sparse",
+        "torch.storage": "minitensor.storage",
         "torch.special": "minitensor.special",
         "torch.testing": "minitensor.testing",
         "torch.utils": "minitensor.utils",
@@ -84,17 +85,17 @@ def install(face: str | None = None) -> None:
 
 
 def entries(table: dict[str, str]) -> Iterator[tuple[str, ModuleType]]:
-    """(name, module) of all modules of a face, parents first; what the table places below a module comes last."""
+    """(name, module) of all modules of a face, parents first; those made under the face's names come last."""
     for name, target in table.items():
         root = importlib.import_module(target)
         yield name, root
-        for child, value in vars(root).items():
-            if isinstance(value, ModuleType) and value.__name__ == f"{name}.{child}":  # made under the face's own name
-                yield value.__name__, value
         for info in pkgutil.walk_packages(getattr(root, "__path__", []), f"{target}."):
             below = name + info.name.removeprefix(target)
             if not info.name.rpartition(".")[2].startswith("_") and below not in table:
                 yield below, importlib.import_module(info.name)
+    for target in table.values():  # modules made under the face's own names
+        for module in getattr(importlib.import_module(target), "FILES", ()):
+            yield module.__name__, module
 
 
 def place(module: str) -> str | None:

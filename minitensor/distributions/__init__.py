@@ -7,7 +7,7 @@
 tensor(-1.0986)
 """
 
-from . import categorical, constraints, kl, multinomial, normal, transforms
+from . import constraints, kl, transforms
 from .continuous import Cauchy, Exponential, Laplace, Normal, Uniform, VonMises
 from .discrete import (
     Bernoulli,
@@ -116,13 +116,10 @@ __all__ = [
     "VonMises",
     "Weibull",
     "biject_to",
-    "categorical",
     "constraints",
     "identity_transform",
     "kl",
     "kl_divergence",
-    "multinomial",
-    "normal",
     "register_kl",
     "transform_to",
     "transforms",

@@ -22,13 +22,12 @@ def several(layer: str, what: str, value: Any, least: int, axes: int) -> tuple[i
     return tuple([whole(layer, what, n, least) for n in given])
 
 
-class _Convolution(Module):
+class _ConvNd(Module):
     """What all convolutions share: sizes, parameters, how they print."""
 
     weight: Parameter
     bias: Parameter | None
-    _axes: int
-    _transposed = False
+    _axes = 0  # of a picture; 0: as many as `kernel_size` says
 
     def __init__(
         self,
@@ -38,22 +37,25 @@ class _Convolution(Module):
         stride: Any,
         padding: Any,
         dilation: Any,
+        transposed: bool,
         output_padding: Any,
         groups: int,
         bias: bool,
         padding_mode: str,
-        device: Any,
-        dtype: Any,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__()
-        name, axes = self._get_name(), self._axes
+        name, axes = self._get_name(), self._axes or len(kernel_size)
+        if not self._axes:
+            self._axes = axes
         self.in_channels = whole(name, "in_channels", in_channels)
         self.out_channels = whole(name, "out_channels", out_channels)
         self.kernel_size = several(name, "kernel_size", kernel_size, 1, axes)
         self.stride = several(name, "stride", stride, 1, axes)
         self.padding: Any = padding if isinstance(padding, str) else several(name, "padding", padding, 0, axes)
         self.dilation = several(name, "dilation", dilation, 1, axes)
-        self.transposed = self._transposed
+        self.transposed = transposed
         self.output_padding = several(name, "output_padding", output_padding, 0, axes)
         self.groups = whole(name, "groups", groups)
         self.padding_mode = padding_mode
@@ -122,7 +124,7 @@ class _Convolution(Module):
         return ", ".join(parts)
 
 
-class _Forward(_Convolution):
+class _Forward(_ConvNd):
     """Conv1d, Conv2d, Conv3d."""
 
     def __init__(
@@ -146,6 +148,7 @@ class _Forward(_Convolution):
             stride,
             padding,
             dilation,
+            False,
             0,
             groups,
             bias,
@@ -155,10 +158,8 @@ class _Forward(_Convolution):
         )
 
 
-class _Transposed(_Convolution):
+class _Transposed(_ConvNd):
     """ConvTranspose1d, ConvTranspose2d, ConvTranspose3d."""
-
-    _transposed = True
 
     def __init__(
         self,
@@ -182,6 +183,7 @@ class _Transposed(_Convolution):
             stride,
             padding,
             dilation,
+            True,
             output_padding,
             groups,
             bias,

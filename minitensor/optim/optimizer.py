@@ -53,6 +53,16 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 _EVENTS = ("step_pre", "step_post", "save_pre", "save", "load_pre", "load")
 
 
+class _Required:
+    """Stands, in an optimizer's own constructor, for a setting that has no default: `lr=required`."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
+
 class Optimizer:
     """The base of all optimizers.
 

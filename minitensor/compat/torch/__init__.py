@@ -33,13 +33,14 @@ from . import (
     version,
     xpu,
 )
+from ._files import FILES
 from ._helpers import no
 from .compiler import compile
 from .version import __version__
 
 __all__ = [
-    "__config__", "__version__", "accelerator", "autograd", "backends", "compile",
-    "compiler", "cuda", "distributed", "functional", "hub", "jit", "mps", "multiprocessing", "profiler",
+    "FILES", "__config__", "__version__", "accelerator", "autograd", "backends", "compile", "compiler", "cuda",
+    "distributed", "functional", "hub", "jit", "mps", "multiprocessing", "profiler",
     "types", "version", "xpu",
 ]  # fmt: skip
 

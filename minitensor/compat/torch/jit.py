@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from ...nn import Module as ScriptModule
+from ...nn import Module
 from ._helpers import Inert, no, nothing
 
 __all__ = [
@@ -19,6 +19,15 @@ Final = Any
 is_scripting = is_tracing = no
 set_fusion_strategy = enable_onednn_fusion = nothing
 optimized_execution = Inert
+
+
+class ScriptModule(Module):
+    """The base that programs give to modules of script methods; `script` and `trace` make none."""
+
+    @property
+    def original_name(self) -> str:
+        """The class's name."""
+        return type(self).__name__
 
 
 def script(obj: Any = None, *_: Any, **__: Any) -> Any:
