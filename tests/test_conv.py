@@ -168,7 +168,7 @@ def test_channels_that_fill_vectors_are_exact(isa, x, w, options):
 
     def summed(x, w):
         (sh, sw), (ph, pw), (dh, dw) = (pair[k] for k in ("stride", "padding", "dilation"))
-        n, c, h, width = x.shape
+        n, _, h, width = x.shape
         o, per, kh, kw = w.shape
         big = np.zeros((n, groups, per, h + 2 * ph, width + 2 * pw))
         big[..., ph : ph + h, pw : pw + width] = x.reshape(n, groups, per, h, width)
@@ -206,8 +206,10 @@ def test_weights_that_are_not_finite_meet_the_padding():
     x, w = mt.ones(1, 16, 6, 6), mt.ones(32, 16, 5, 5)
     w[3, 2, 0, 2] = float("inf")
     y = conv2d(x, w, padding=2)
-    assert y[0, 3].isnan().sum().item() == 2 * 6 and y[0, 3, 2:].isinf().all()
-    assert y[0, :3].isfinite().all() and y[0, 4:].isfinite().all()
+    assert y[0, 3].isnan().sum().item() == 2 * 6
+    assert y[0, 3, 2:].isinf().all()
+    assert y[0, :3].isfinite().all()
+    assert y[0, 4:].isfinite().all()
 
 
 def test_convolution_is_a_product_of_unfolded_windows():
