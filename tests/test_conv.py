@@ -157,6 +157,7 @@ def test_same_bits_for_any_threads(x, w, options):
         ((2, 64, 5, 5), (32, 32, 4, 4), {"padding": (5, 3), "stride": (3, 1), "groups": 2}),
         ((3, 128, 6, 6), (32, 128, 1, 1), {}),
         ((7, 64, 1, 1), (64, 64, 4, 4), {"padding": 3}),
+        ((5, 12, 4, 5), (34, 6, 4, 5), {"groups": 2, "stride": 2}),
     ],
 )
 def test_channels_that_fill_vectors_are_exact(isa, x, w, options):

@@ -71,6 +71,7 @@ def test_any_size_and_layout_is_exact(m, k, n, flips, batch, seed):
         (11, 300, 500),  # few rows, or columns, along k
         (500, 260, 9),
         (130, 1100, 250),  # several blocks of k, several slivers packed together
+        (40, 300, 1024),  # b's rows meet in one cache set
     ],
 )
 def test_large_products_have_the_same_bits_for_any_threads(m, k, n):

@@ -157,6 +157,24 @@ def test_gradients_are_split_too(precision):
 
 
 @needs_engine
+def test_kernels_of_one_pixel_are_split_too(precision):
+    x, w, bias = draw(2, 130, 12, 13), draw(140, 130, 1, 1, seed=1), draw(140, seed=2)
+    left, parts = w.reshape(140, 130), PARTS[precision]
+    t = mt.tensor(x, requires_grad=True)
+    y = mt.nn.functional.conv2d(t, mt.from_numpy(w), mt.from_numpy(bias))
+    g = draw(*y.shape, seed=3)
+    y.backward(mt.from_numpy(g))
+    for i in range(2):
+        for got, a, b, more in (
+            (y.detach().numpy()[i], left, x[i].reshape(130, -1), bias[:, None]),
+            (t.grad.numpy()[i], left.T, g[i].reshape(140, -1), np.float32(0)),
+        ):
+            error = np.abs(got.reshape(a.shape[0], -1) - (split_product(a, b, parts) + more))
+            assert (error <= 4 * 140 * ULP * (absolute(a, b) + np.abs(more))).all()
+            assert np.abs(got.reshape(a.shape[0], -1) - (a.astype(np.float64) @ b + more)).max() > 1e-5
+
+
+@needs_engine
 @pytest.mark.parametrize("sizes", [(130, 150, 140), (517, 390, 300)], ids=str)
 def test_the_same_bits_for_any_number_of_threads(precision, sizes):
     m, k, n = sizes

@@ -14,11 +14,46 @@
 namespace mt::MT_ISA {
 namespace {
 
+// Whether every pixel of y sees one of x, the same; for which less exact products may be allowed.
+bool one_to_one(const ConvSizes& s) {
+  return s.kh * s.kw == 1 && s.sh == 1 && s.sw == 1 && s.ph == 0 && s.pw == 0;
+}
+
+// Whether f(image, group), which says so, has done each of them.
+template <class F>
+bool each_by_parts(const ConvSizes& s, const F& f) {
+  for (int64_t i = 0; i < s.n * s.groups; ++i)
+    if (!f(i / s.groups, i % s.groups)) return false;
+  return true;
+}
+
 template <class T>
 void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
   const Face z(s);
-  const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
   if (s.n == 0) return;
+  if (covers(s)) {
+    for (int64_t q = 0; q < s.groups; ++q)
+      product_fast<T>({s.n,
+                       z.m,
+                       z.k,
+                       {y + q * z.m, s.o, 1},
+                       {x + q * z.k, s.groups * z.k, 1},
+                       {w + q * z.m * z.k, 1, z.k},
+                       {bias ? bias + q * z.m : bias, 0, 1}},
+                      num_threads());
+    return;
+  }
+  if (one_to_one(s) && each_by_parts(s, [&](int64_t n, int64_t q) {
+        return product_by_parts<T>({z.m,
+                                    z.p,
+                                    z.k,
+                                    {y + (n * s.o + q * z.m) * z.p, z.p, 1},
+                                    {w + q * z.m * z.k, z.k, 1},
+                                    {x + (n * s.c + q * z.k) * z.p, z.p, 1},
+                                    {bias ? bias + q * z.m : bias, 1, 0}});
+      }))
+    return;
+  const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
   if (three_by_three(s)) {
     const Winograd wino{s.n, s.groups, z.m, s.c / s.groups, s.h, s.w, s.oh, s.ow, s.ph, s.pw};
     if (wino.pays() && winograd_from(y, x, w, z.m * z.k, z.k, kTaps, false, bias, wino)) return;
@@ -104,6 +139,28 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
     }
   };
   if (s.n == 0) return;
+  if (covers(s)) {
+    for (int64_t q = 0; q < s.groups; ++q)
+      product_fast<T>({s.n,
+                       z.k,
+                       z.m,
+                       {dx + q * z.k, s.groups * z.k, 1},
+                       {g + q * z.m, s.o, 1},
+                       {w + q * z.m * z.k, z.k, 1},
+                       {}},
+                      num_threads());
+    return;
+  }
+  if (one_to_one(s) && each_by_parts(s, [&](int64_t n, int64_t q) {
+        return product_by_parts<T>({z.k,
+                                    z.p,
+                                    z.m,
+                                    {dx + (n * s.c + q * z.k) * z.p, z.p, 1},
+                                    {w + q * z.m * z.k, 1, z.k},
+                                    {g + (n * s.o + q * z.m) * z.p, z.p, 1},
+                                    {}});
+      }))
+    return;
   if (three_by_three(s)) {
     const Winograd wino{s.n, s.groups, channels, z.m, s.oh, s.ow, s.h, s.w, 2 - s.ph, 2 - s.pw};
     if (wino.pays() &&

@@ -121,6 +121,18 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
   const Face z(s);
   const int64_t channels = s.c / s.groups, strips = ceil_div(z.m, W), tiles = slivers(z.k);
+  if (covers(s)) {
+    for (int64_t q = 0; q < s.groups; ++q)
+      product_fast<T>({z.m,
+                       z.k,
+                       s.n,
+                       {dw + q * z.m * z.k, z.k, 1},
+                       {g + q * z.m, 1, s.o},
+                       {x + q * z.k, s.groups * z.k, 1},
+                       {}},
+                      num_threads());
+    return;
+  }
   if (three_by_three(s) && s.n > 0) {
     const Winograd wino{s.n, s.groups, z.m, channels, s.h, s.w, s.oh, s.ow, s.ph, s.pw};
     const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * kPoints * z.m * channels);
@@ -195,12 +207,12 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
                   accumulate<H, NV, T>(
                       sum, lines * cols,
                       ByColumn<T>{left + m * lines * cols * kPackRows<T>, kPackRows<T>},
-                      Steps<T>{right + m * z.p * W, W});
+                      Steps<T>{right + m * z.p * W, W}, Int<0>{});
               else
                 for (int64_t l = 0; l < number * lines; ++l)
                   accumulate<H, NV, T>(
                       sum, cols, line_of(l),
-                      Steps<T>{right + (l / lines * z.p + l % lines * cols) * W, W});
+                      Steps<T>{right + (l / lines * z.p + l % lines * cols) * W, W}, Int<0>{});
               T* out = total + ((q * strips + u) * z.k + r) * W;
 #pragma GCC unroll 14
               for (int l = 0; l < H; ++l)

@@ -137,6 +137,9 @@ struct Face {
       : m(s.o / s.groups), k(s.c / s.groups * s.kh * s.kw), p(s.oh * s.ow) {}
 };
 
+// Whether the kernel is as large as the image: y has one pixel, and all are products of matrices.
+bool covers(const ConvSizes& s) { return s.kh == s.h && s.kw == s.w && s.ph == 0 && s.pw == 0; }
+
 // f(group's w, image's group's x, its y, its cols) for each of them
 template <class T, class X, class W, class Y, class F>
 void groups(X* x, W* w, Y* y, const ConvSizes& s, const F& f) {

@@ -50,7 +50,8 @@ constexpr int64_t kLong = 512;            // of k, which several threads share w
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kRowUses = 16;          // the same of rows, unless one cache set has them all
 constexpr int64_t kWidest = 32;           // strips of b for one thread at a time
-constexpr int64_t kSmallBytes = 1 << 19;  // of b, which need no copy however often it is used
+constexpr int64_t kSmallBytes = 1 << 19;  // of b, which need no copy for a few uses more
+constexpr int64_t kSmallStrip = 64;       // rows of a strip that need no memory of the pool
 constexpr int64_t kChunks = 16;           // enough to share among threads
 constexpr int64_t kSmallWork = 1 << 17;   // multiplications in one sweep over the tiles, no plan
 constexpr int64_t kChunkWork = 1 << 18;   // multiplications that are worth waking a thread for
@@ -58,6 +59,13 @@ constexpr int64_t kChunkWork = 1 << 18;   // multiplications that are worth waki
 inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// How many of n items, of so much work each, a thread takes at a time, where results do not depend
+// on it: enough to be worth waking it for, and as many for one thread as for another.
+inline int64_t even_share(int64_t n, int64_t work) {
+  const int64_t chunks = ceil_div(n * work, kChunkWork), threads = num_threads();
+  return max(1, chunks <= 1 ? n : ceil_div(n, ceil_div(chunks, threads) * threads));
+}
 
 // n cut into `parts` as evenly as whole numbers allow: where part i begins.
 inline int64_t cut(int64_t n, int64_t parts, int64_t i) { return n * i / parts; }
@@ -154,6 +162,16 @@ struct Taps {
   const T* operator()(int64_t k) const { return p + offset[k]; }
 };
 
+// Whether b's rows follow each other.
+template <class T>
+inline bool packed(Steps<T> b) {
+  return b.step == kTileCols<T>;
+}
+template <class T>
+constexpr bool packed(Taps<T>) {
+  return false;
+}
+
 // --- a square of vectors
 
 // The first, or the second, halves of a and b interleaved: a0 b0 a1 b1 ...
@@ -236,15 +254,16 @@ __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, 
   }
 }
 
-// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors), for k in from..depth-1
-template <int H, int NV, class T, class V, class A, class B>
+// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors). `Apart` says that b's rows are, so
+// that the strip beside it, which comes next, has to be asked for.
+template <int H, int NV, class T, class V, class A, class B, class Apart = Int<1>>
 inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
-                                                      int64_t from = 0) {
+                                                      Apart = {}) {
   constexpr int L = kLanes<T>;
 #pragma GCC unroll 2
-  for (int64_t k = from; k < depth; ++k) {
+  for (int64_t k = 0; k < depth; ++k) {
     const T* row = b(k);
-    if constexpr (NV <= 2) {  // the strip beside it comes next
+    if constexpr (NV <= 2 && Apart::value) {
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) __builtin_prefetch(row + (NV + j) * L);
     }
@@ -276,7 +295,10 @@ __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t
     }
   }
   Vec<T> sum[H][NV] = {};
-  accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b);
+  if (H > kTileRows / 2 && packed(b))
+    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<0>{});
+  else
+    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b);
   if (d && d_col) {
 #pragma GCC unroll 14
     for (int i = 0; i < H; ++i, d += d_row) {
@@ -392,7 +414,10 @@ void product_simd(const Product<T>& p) {
   constexpr int L = kLanes<T>;
   const int wide = p.m <= kTileRows ? tile_vectors(p.m) * L : kTileCols<T>;
   const bool in_place = p.b.col == 1;
-  Scratch<T> strip(in_place && (p.n % L == 0 || p.n > L) ? 0 : p.k * kTileCols<T>);
+  const bool copied = !in_place || (p.n % L && p.n < L);
+  alignas(64) T small[kSmallStrip * kTileCols<T>];
+  Scratch<T> large(copied && p.k > kSmallStrip ? p.k * kTileCols<T> : 0);
+  T* const strip = large.p ? large.p : small;
   for (int64_t j = 0; j < p.n;) {
     const int64_t left = p.n - j;
     int n = min(left, kTileCols<T>), skip = 0;
@@ -405,8 +430,8 @@ void product_simd(const Product<T>& p) {
       skip = L - n;
       b.p -= skip;
     } else {
-      pack<kTileCols<T>>(strip.p, p.b.at(0, j).transposed(), n, p.k);
-      b = {strip.p, kTileCols<T>};
+      pack<kTileCols<T>>(strip, p.b.at(0, j).transposed(), n, p.k);
+      b = {strip, kTileCols<T>};
     }
     // The higher slivers, then the lower ones.
     const int64_t count = slivers(p.m), higher = p.m % count;
@@ -454,8 +479,11 @@ struct Strips {
   T* panel;       // null if they are read in place
   const T* last;  // the one that is not whole, packed, if the others are not
 
+  // Of a strip in the panel: one vector more, for powers of two would meet in the cache.
+  static int64_t room(int64_t depth) { return W * depth + kLanes<T>; }
+
   Steps<T> at(int64_t s) const {
-    if (panel) return {panel + s * W * depth, W};
+    if (panel) return {panel + s * room(depth), W};
     if (last && s == n / W) return {last, W};
     return {b.p + s * W, b.row};
   }
@@ -465,11 +493,17 @@ struct Strips {
     for (int64_t k = 0; k < depth; ++k)
       for (int64_t s = 0; s < whole; ++s)
         for (int i = 0; i < W; i += kLanes<T>)
-          store(panel + (s * depth + k) * W + i, load(b.p + k * b.row + s * W + i));
+          store(panel + s * room(depth) + k * W + i, load(b.p + k * b.row + s * W + i));
     for (int64_t s = whole; s * W < n; ++s)
-      pack<W>(panel + s * W * depth, b.at(0, s * W).transposed(), min(W, n - s * W), depth);
+      pack<W>(panel + s * room(depth), b.at(0, s * W).transposed(), min(W, n - s * W), depth);
   }
 };
+
+// Whether the rows of a matrix all begin in the same set of the L1 cache.
+template <class T>
+bool one_cache_set(Matrix<const T> x) {
+  return x.row * int64_t(sizeof(T)) % 4096 == 0;
+}
 
 // Asks the L2 cache for the columns from..end-1 of a sliver of a.
 template <class T>
@@ -479,15 +513,17 @@ __attribute__((noinline)) void ask_for(Matrix<const T> a, int rows, int64_t from
     for (int64_t k = ceil_div(from, kLine) * kLine; k < end; k += kLine)
       for (int i = 0; i < rows; ++i) __builtin_prefetch(a.p + i * a.row + k, 0, 2);
   } else {
-    for (int64_t k = from; k < end; ++k) __builtin_prefetch(a.p + k * a.col, 0, 2);
+    for (int64_t k = from; k < end; ++k)
+      for (int i = 0; i < rows; i += kLine) __builtin_prefetch(a.p + i + k * a.col, 0, 2);
   }
 }
 
 // c (h, columns of the strips) = a (h, depth) b + d for one sliver of a: packed, or where it lies.
-// `next` is the one to be packed after it, if any.
+// Meanwhile it asks for its share of `next`, the rows that are packed after it, if any.
 template <class T>
 void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t strips,
-                    Matrix<T> c, Matrix<const T> d, Matrix<const T> next) {
+                    Matrix<T> c, Matrix<const T> d, Matrix<const T> next, int next_rows,
+                    int64_t share, int64_t shares) {
   constexpr int W = kTileCols<T>;
   with<kTileRows>(h, [&](auto height) {
     constexpr int H = decltype(height)::value;
@@ -495,7 +531,9 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
       for (int64_t s = 0; s < strips; ++s) {
         const int n = min(W, b.n - s * W);
         const Matrix<T> to = c.at(0, s * W);
-        if (next.p) ask_for(next, h, cut(b.depth, strips, s), cut(b.depth, strips, s + 1));
+        if (next.p)
+          ask_for(next, next_rows, cut(b.depth, shares * strips, share * strips + s),
+                  cut(b.depth, shares * strips, share * strips + s + 1));
         if (n > kLanes<T>)
           tile<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
         else
@@ -518,7 +556,7 @@ void pack_columns(T* to, Matrix<const T> a, int64_t m, int64_t first, int64_t en
   for (int64_t k = 0; k < depth; ++k)
     for (int64_t t = first; t < end; ++t) {
       const int64_t i = sliver(m, t), n = sliver(m, t + 1) - i;
-      T* out = to + ((t - first) * depth + k) * H;
+      T* out = to + (t - first) * (H * depth + L) + k * H;
       for (int64_t r = 0; r < n; r += L)
         store(out + r, load_n(a.p + i + r + k * a.col, min(L, n - r)));
     }
@@ -532,17 +570,18 @@ void product_tiles(const Product<T>& p, int64_t depths) {
   constexpr int W = kTileCols<T>, H = kPackRows<T>, L = kLanes<T>;
   constexpr int64_t item = sizeof(T);
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, W);
-  const bool apart = p.a.col == 1 && p.a.row * item % 4096 != 0;
+  const bool apart = p.a.col == 1 && !one_cache_set(p.a);
   const bool pack_a = strips > (apart ? kRowUses : kUses);
   const int64_t most = ceil_div(p.k, depths);
   const int64_t panels = max(1, ceil_div(strips * W * most * item, kPanelBytes));
   const int64_t widest = ceil_div(strips, panels);
-  const bool pack_b = p.b.col != 1 || (tiles > kUses && p.k * p.n * item > kSmallBytes);
+  const bool pack_b = p.b.col != 1 || (tiles > 1 && one_cache_set(p.b)) || tiles > 3 * kUses ||
+                      (tiles > kUses && p.k * p.n * item > kSmallBytes);
   const bool tail = !pack_b && p.n % L;
-  Scratch<T> panel(pack_b ? widest * W * most : tail ? W * most : 0);
+  Scratch<T> panel(pack_b ? widest * Strips<T>::room(most) : tail ? W * most : 0);
   // Of a that lies along its columns, slivers are packed together: memory is read in longer runs.
-  const int64_t together = pack_a ? p.a.row == 1 ? min(tiles, 8) : 1 : 0;
-  Scratch<T> copy(together * H * most);
+  const int64_t together = pack_a && p.a.row == 1 ? min(tiles, 8) : 1;
+  Scratch<T> copy(pack_a ? together * (H * most + L) : 0);
   for (int64_t panel_no = 0; panel_no < panels; ++panel_no) {
     const int64_t j0 = cut(strips, panels, panel_no) * W;
     const int64_t count = cut(strips, panels, panel_no + 1) - j0 / W, n = min(count * W, p.n - j0);
@@ -558,15 +597,18 @@ void product_tiles(const Product<T>& p, int64_t depths) {
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t i = sliver(p.m, t), h = sliver(p.m, t + 1) - i;
         const Matrix<const T> a = p.a.at(i, k0);
-        T* const packed = pack_a ? copy.p + t % together * H * depth : nullptr;
-        if (together == 1)
+        T* const packed = pack_a ? copy.p + t % together * (H * depth + L) : nullptr;
+        if (pack_a && p.a.row != 1)
           pack<H>(packed, a, h, depth);
         else if (pack_a && t % together == 0)
           pack_columns(copy.p, p.a.at(0, k0), p.m, t, min(t + together, tiles), depth);
         const Matrix<T> c = p.c.at(i, j0);
-        product_sliver<T>(h, a, packed, b, count, c,
-                          block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
-                          together == 1 && t + 1 < tiles ? a.at(h, 0) : Matrix<const T>{});
+        const int64_t next = pack_a ? min(tiles, (t / together + 1) * together) : tiles;
+        const int64_t next_i = sliver(p.m, next);
+        product_sliver<T>(
+            h, a, packed, b, count, c, block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
+            next < tiles ? p.a.at(next_i, k0) : Matrix<const T>{},
+            sliver(p.m, min(tiles, next + together)) - next_i, t % together, together);
       }
     }
   }
@@ -603,7 +645,7 @@ void product_dots(const Product<T>& p) {
           Vec<T> v[C];
 #pragma GCC unroll 4
           for (int c = 0; c < C; ++c) v[c] = read(b[c]);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
           for (int r = 0; r < R; ++r) {
             const Vec<T> s = read(a[r]);
 #pragma GCC unroll 4
@@ -711,9 +753,11 @@ bool product_by_parts([[maybe_unused]] const Product<T>& p) {
   return false;
 }
 
+}  // namespace
+
 // The fastest of these for the sizes at hand, on so many threads.
 template <class T>
-void product_fast(Product<T> p, int64_t threads = num_threads()) {
+void product_fast(Product<T> p, int64_t threads) {
   constexpr int L = kLanes<T>;
   if (product_by_parts(p)) return;
   const auto turn = [&] {  // c^T = b^T a^T
@@ -732,7 +776,7 @@ void product_fast(Product<T> p, int64_t threads = num_threads()) {
           for (int64_t j = 0; j < p.n; ++j) along.p[j * p.k + k] = *p.b.at(k, j).p;
         p.b = {along.p, 1, p.k};
       }
-      if (p.b.row == 1) return p.n == 1 ? product_dots<R, 1>(p) : product_dots<R, C>(p);
+      if (p.b.row == 1) return p.n == 1 && p.m > L ? product_dots<L, 1>(p) : product_dots<R, C>(p);
     }
   }
   // The tile wants b's rows contiguous. Where its columns are, they are packed, or a's rows, if
@@ -751,7 +795,7 @@ void product_fast(Product<T> p, int64_t threads = num_threads()) {
         });
   }
   if (p.b.col == 1 && p.n <= kTileCols<T>)  // one strip of b: rows over threads
-    return for_ranges(p.m, ceil_div(kChunkWork, max(1, kTileRows * p.n * p.k)) * kTileRows,
+    return for_ranges(p.m, ceil_div(even_share(p.m, max(p.n, L) * p.k), kTileRows) * kTileRows,
                       [&](int64_t from, int64_t to) {
                         product_simd<T>({to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b,
                                          p.d.at(from, 0)});
@@ -759,7 +803,8 @@ void product_fast(Product<T> p, int64_t threads = num_threads()) {
   if (p.b.col == 1 && p.m * p.n * p.k <= kSmallWork) return product_simd(p);
   // Blocks of k, the same for any number of threads.
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, kTileCols<T>);
-  const bool once = p.b.col == 1 && tiles <= 2 && p.k * p.n * sizeof(T) > kSmallBytes;
+  const bool once = p.b.col == 1 && tiles <= 2 && p.k * p.n * sizeof(T) > kSmallBytes &&
+                    (tiles == 1 || !one_cache_set(p.b));
   const int64_t block = once ? kShortDepth : strips > kUses ? kBlockDepth<T> : 2 * kBlockDepth<T>;
   const int64_t depths = max(1, ceil_div(p.k, block));
   // Each thread has rows or columns of c to itself, whichever are more, and packs the b for them
@@ -780,5 +825,7 @@ void product_fast(Product<T> p, int64_t threads = num_threads()) {
   });
 }
 
-}  // namespace
+extern template void product_fast(Product<float>, int64_t);  // likewise
+extern template void product_fast(Product<double>, int64_t);
+
 }  // namespace mt::MT_ISA

@@ -54,10 +54,12 @@ void simd(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
 template <class T>
 void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
   const int64_t count = s.batch.count, work = max(1, s.m * s.n * s.k);
-  const int64_t grain = count >= 8 || work < 4 * kChunkWork ? ceil_div(kChunkWork, work) : count;
+  const int64_t threads = num_threads();
+  const bool apart = count >= 4 * threads || count % threads == 0 || work < 4 * kChunkWork;
+  const int64_t grain = apart ? even_share(count, s.m * max(s.n, kLanes<T>) * s.k) : count;
   for_ranges(count, grain, [&](int64_t from, int64_t to) {
     for (int64_t index = from; index < to; ++index)
-      product_fast(item(s, c, a, b, bias, index), grain < count ? 1 : num_threads());
+      product_fast(item(s, c, a, b, bias, index), grain < count ? 1 : threads);
   });
 }
 
@@ -65,6 +67,8 @@ void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
 
 template void product_simd(const Product<float>&);
 template void product_simd(const Product<double>&);
+template void product_fast(Product<float>, int64_t);
+template void product_fast(Product<double>, int64_t);
 
 MT_RUNGS(matmul, naive, blocked, simd, fast)
 
