@@ -475,8 +475,7 @@ def test_what_has_no_graph_is_refused():
     for function, error, pattern in (
         (lambda x: x if x.sum() > 0 else -x, RuntimeError, "reads elements"),
         (lambda x: x * float(x[0]), RuntimeError, "reads elements"),
-        (lambda x: x[x > 0], RuntimeError, "reads elements|mask as an index"),
-        (lambda x: x + mt.randn(3), RuntimeError, r"draws random numbers \(randn\)"),
+        (lambda x: x + mt.randperm(3), RuntimeError, r"draws random numbers \(randperm\)"),
         (lambda x: F.dropout(x), RuntimeError, "draws random numbers"),
         (lambda x: mt.lgamma(x), NotImplementedError, r"lgamma .*test_onnx_export.*no counterpart"),
     ):
@@ -616,3 +615,127 @@ def test_the_face_torch_exports(tmp_path):
     subprocess.run([sys.executable, "-m", "minitensor", "run", str(program)], cwd=tmp_path, check=True)
     model = mt.onnx.load(tmp_path / "m.onnx")
     assert model(mt.zeros(5, 3)).shape == (5, 2)
+
+
+# --- what depends on the inputs in more than its numbers ------------------------------------------------------------
+
+
+def test_masks_as_indices():
+    """How much a mask takes is another number for other inputs."""
+    weight = mt.randn(3, 2)
+
+    def model(x, mask, y):
+        rows = x[mask]  # (k, 3)
+        written = x.clone()
+        written[mask] = rows * 2
+        return (
+            rows, rows.mean(0), rows @ weight, rows.reshape(-1), x[x > 0], mt.masked_select(x, x < 0).sum(),
+            mt.nonzero(mask), (x * 0)[mask].shape[0] * y, y[:, mask], written, rows[:, None, 1:].expand(-1, 2, 2),
+            mt.cat([rows, x]), mt.zeros(rows.shape[0]) + rows[:, 0],
+        )  # fmt: skip
+
+    x, y = mt.randn(5, 3), mt.randn(2, 5)
+    masks = [mt.tensor([k < n for k in range(5)]) for n in (2, 5, 1, 3)]
+    check(model, x, masks[0], y, others=[(mt.randn(5, 3), m, y) for m in masks[1:]])
+    other = (mt.randn(7, 3), mt.arange(7) % 3 == 1, mt.randn(2, 7))
+    check(model, x, masks[0], y, others=[other], dynamic_axes={"x0": {0: "n"}, "x1": {0: "n"}, "x2": {1: "n"}})
+    check(lambda x: mt.nonzero(x, as_tuple=True), x * (x > 0))
+    with pytest.raises(NotImplementedError, match=r"changes with the sizes|number of parts"):
+        mt.onnx.export(lambda x: mt.stack(x[x[:, 0] > 0].unbind(0)), (x,))
+
+
+def test_indices_beside_slices_and_new_axes():
+    at = mt.tensor([3, 0])
+    check(lambda x, i: x[i, :, 1:], mt.randn(4, 3, 5), at)
+    check(lambda x, i: x[:, None, i, ::2], mt.randn(4, 5, 5), at)
+    check(lambda x, i: x[1:, i], mt.randn(4, 5), at)
+
+
+def test_random_numbers_are_drawn_by_the_graph():
+    def model(x):
+        return x + mt.rand_like(x), mt.randn(x.shape[0], 500) * 2, mt.rand(3)
+
+    data = io.BytesIO()
+    mt.onnx.export(model, mt.zeros(4, 500), data, input_names=["x0"], dynamic_axes=open_batch())
+    runner = session(data.getvalue())
+    mt.manual_seed(0)
+    results = [mt.onnx.load(data.getvalue())(mt.zeros(6, 500))]
+    results += [] if runner is None else [runner.run(None, {"x0": np.zeros((6, 500), np.float32)})]
+    for uniform, normal, three in results:
+        assert (uniform.shape, normal.shape, three.shape) == ((6, 500), (6, 500), (3,))
+        uniform, normal = np.asarray(uniform), np.asarray(normal)
+        assert 0 <= uniform.min() < uniform.max() < 1
+        assert abs(uniform.mean() - 0.5) < 0.03
+        assert abs(normal.std() - 2) < 0.1
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_packed_sequences_of_known_lengths(kind):
+    class Packed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = kind(3, 4, 2, batch_first=True, bidirectional=True)
+
+        def forward(self, x):
+            packed = nn.utils.rnn.pack_padded_sequence(x, [2, 5, 3], batch_first=True, enforce_sorted=False)
+            y, state = self.layer(packed)
+            return nn.utils.rnn.pad_packed_sequence(y, batch_first=True, padding_value=7.0)[0], state
+
+    check(Packed(), mt.randn(3, 6, 3), others=[(mt.randn(3, 6, 3),)])
+
+    def of_lengths(x, lengths):
+        return nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False).data
+
+    with pytest.raises(RuntimeError, match="reads elements"):
+        mt.onnx.export(of_lengths, (mt.randn(6, 3, 3), mt.tensor([2, 5, 3])))
+
+
+def test_masks_of_attention():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x, padding):
+            return self.layer(x, x, x, key_padding_mask=padding)
+
+    padding = mt.tensor([[False, False, True], [False, True, True]])
+    other = (mt.randn(3, 3, 8), mt.tensor([[False] * 3, [False, False, True], [True, True, False]]))
+    check(Attention(), mt.randn(2, 3, 8), padding, others=[other], dynamic_axes=open_batch(2), tolerance=1e-4)
+    q, mask = mt.randn(2, 2, 3, 4), mt.rand(2, 1, 3, 3) > 0.4
+    check(lambda q, m: F.scaled_dot_product_attention(q, q, q, m), q, mask, others=[(q, ~mask)])
+    for version in (13, 18):
+        check(lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True), q, opset_version=version)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_bags(mode):
+    bags = nn.EmbeddingBag(10, 3, mode=mode, padding_idx=2)
+    check(bags, mt.tensor([[1, 2, 3], [2, 2, 2]]), others=[(mt.tensor([[5, 6, 2]]),)], dynamic_axes=open_batch())
+    offsets = mt.tensor([0, 3, 3, 5])
+    check(bags, mt.tensor([1, 2, 4, 2, 5, 6, 7]), offsets, others=[(mt.tensor([7, 7, 2, 2, 2, 9, 2]), offsets)])
+    last = nn.EmbeddingBag(10, 3, mode=mode, include_last_offset=True)
+    check(last, mt.tensor([1, 2, 4, 2]), mt.tensor([0, 3, 4]))
+
+
+def test_detached_values_stay_values():
+    check(lambda x: x.detach() * 2 + x.clone().detach(), mt.randn(3), others=[(mt.randn(3),)])
+
+
+def test_more_forms_of_losses_and_pools():
+    x, c = mt.randn(4, 5), mt.tensor([1, 0, 4, 2])
+    weight = mt.rand(5)
+    for reduction in ("mean", "sum", "none"):
+        smooth = nn.CrossEntropyLoss(weight, label_smoothing=0.2, ignore_index=4, reduction=reduction)
+        check(smooth, x, c, others=[(mt.randn(4, 5), mt.tensor([3, 3, 4, 4]))])
+        check(nn.CrossEntropyLoss(weight, reduction=reduction), x[0], c[0])
+        check(nn.MultiMarginLoss(2, weight=weight, reduction=reduction), x, c, others=[(mt.randn(4, 5), c.flip(0))])
+        sets = mt.tensor([[3, 0, -1, 1], [1, 2, 3, 0]])
+        check(nn.MultiLabelMarginLoss(reduction=reduction), mt.randn(2, 4), sets, others=[(mt.randn(2, 4), sets[:, [2, 0, 1, 3]])])  # fmt: skip # noqa: E501
+    for axes, sizes in ((1, (3, 8)), (2, (3, 6, 8)), (3, (3, 4, 6, 4))):
+        pool = getattr(F, f"max_pool{axes}d")
+        back = getattr(F, f"max_unpool{axes}d")
+        check(lambda x, pool=pool, back=back: back(*pool(x, 2, return_indices=True), 2), mt.randn(2, *sizes), dynamic_axes=open_batch())  # fmt: skip # noqa: E501
+    check(lambda x: F.adaptive_max_pool3d(x, 2, return_indices=True), mt.randn(2, 3, 4, 6, 4))
+    check(lambda x: F.fold(x, (6, 5), 3, padding=1, stride=2), mt.randn(2, 18, 9), opset_version=13)
+    check(lambda x: F.gelu(x) + mt.erf(x), mt.randn(3, 4, dtype=mt.float64), tolerance=1e-6)

@@ -270,6 +270,10 @@ class Hardsigmoid(_InPlace):
     tensor([0.0000, 0.7500])
     """
 
+    def extra_repr(self) -> str:
+        """Nothing, as PyTorch has it."""
+        return ""
+
     def forward(self, input: Any) -> Any:
         """Element by element."""
         return F.hardsigmoid(input, self.inplace)
@@ -283,6 +287,10 @@ class Hardswish(_InPlace):
     >>> mt.nn.Hardswish()(mt.tensor([1.0, 4.0]))
     tensor([0.6667, 4.0000])
     """
+
+    def extra_repr(self) -> str:
+        """Nothing, as PyTorch has it."""
+        return ""
 
     def forward(self, input: Any) -> Any:
         """Element by element."""

@@ -153,7 +153,8 @@ def _traces(model: Any, given: Any, named: Any, tensors: list[Any], ins: list[st
     """The model traced: once, or at four sizes of the open axes, each at least 2."""
     open_ = [axes.get(name, {}) for name in ins]
     if not any(open_):
-        return [trace.run(model, given, named)]
+        first = trace.run(model, given, named)
+        return [first, *[trace.run(model, given, named, k) for k in (1, 2, 3)]] if first[0].counted else [first]
     symbols = sorted({label for row in open_ for label in row.values()})
     base: dict[str, int] = {}
     for x, row in zip(tensors, open_, strict=True):
@@ -164,7 +165,7 @@ def _traces(model: Any, given: Any, named: Any, tensors: list[Any], ins: list[st
     errors = []
     for sizes in _choices(base, symbols):
         try:
-            return [trace.run(model, *_resized(given, named, tensors, open_, row)) for row in sizes]
+            return [trace.run(model, *_resized(given, named, tensors, open_, row), k) for k, row in enumerate(sizes)]
         except UnsupportedError:
             raise
         except Exception as error:  # the program's own: perhaps it has a largest size, or wants multiples of one
@@ -190,7 +191,9 @@ def _choices(base: dict[str, int], symbols: list[str]) -> Any:
     yield [first, *[{label: n * (1 + steps[label][k]) for label, n in first.items()} for k in range(3)]]
 
 
-def _resized(given: Any, named: Any, tensors: list[Any], open_: list[dict[int, str]], sizes: dict[str, int]) -> Any:
+def _resized(
+    given: Any, named: Any, tensors: list[Any], open_: list[dict[int, str]], sizes: dict[str, int]
+) -> tuple[Any, Any]:
     """The example inputs with other sizes of the open axes: their elements again, or the first of them."""
     made = []
     for x, row in zip(tensors, open_, strict=True):
@@ -200,7 +203,8 @@ def _resized(given: Any, named: Any, tensors: list[Any], open_: list[dict[int, s
         made.append(wrap(np.ascontiguousarray(a)))
     new = iter(made)
     tree = (given, named)
-    return pytree.rebuild(tree, [next(new) if isinstance(x, Tensor) else x for x in pytree.leaves(tree)])
+    args, kwargs = pytree.rebuild(tree, [next(new) if isinstance(x, Tensor) else x for x in pytree.leaves(tree)])
+    return args, kwargs
 
 
 def _graph(

@@ -12,7 +12,7 @@ import minitensor as mt
 import minitensor.nn.functional as F
 
 from ..ops.common import raw
-from .table import UnsupportedError, dtype_of, ints, item, like, reads
+from .table import NUMBER_OF, UnsupportedError, dtype_of, ints, item, like, reads
 
 
 def _floating(x: Any) -> bool:
@@ -131,6 +131,31 @@ def _cast_like(x: Any, target: Any, *, saturate: int = 1, round_mode: str = "up"
 @reads("Bernoulli")
 def _bernoulli(x: Any, *, dtype: int | None = None, seed: float | None = None) -> Any:
     return mt.bernoulli(x).to(x.dtype if dtype is None else dtype_of(dtype))
+
+
+@reads("RandomUniform")
+def _uniform(*, shape: Any, dtype: int = 1, low: float = 0.0, high: float = 1.0, seed: float | None = None) -> Any:
+    return mt.rand(list(shape), dtype=dtype_of(dtype)) * (high - low) + low
+
+
+@reads("RandomUniformLike")
+def _uniform_like(x: Any, *, dtype: int | None = None, **how: Any) -> Any:
+    return _uniform(shape=x.shape, dtype=dtype or NUMBER_OF[raw(x).dtype], **how)
+
+
+@reads("RandomNormal")
+def _normal(*, shape: Any, dtype: int = 1, mean: float = 0.0, scale: float = 1.0, seed: float | None = None) -> Any:
+    return mt.randn(list(shape), dtype=dtype_of(dtype)) * scale + mean
+
+
+@reads("RandomNormalLike")
+def _normal_like(x: Any, *, dtype: int | None = None, **how: Any) -> Any:
+    return _normal(shape=x.shape, dtype=dtype or NUMBER_OF[raw(x).dtype], **how)
+
+
+@reads("Multinomial")
+def _multinomial(x: Any, *, dtype: int = 6, sample_size: int = 1, seed: float | None = None) -> Any:
+    return mt.multinomial(mt.softmax(x, -1), sample_size, True).to(dtype_of(dtype))
 
 
 # --- two and more -----------------------------------------------------------------------------------------------------

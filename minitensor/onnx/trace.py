@@ -19,7 +19,7 @@ from ..errors import GraphError
 from ..graph import modes, places
 from ..graph.forward import Level
 from ..graph.record import apply
-from ..graph.tensors import Tensor, make_layered
+from ..graph.tensors import Tensor, make_layered, wrap
 from ..op import OPS
 
 
@@ -98,7 +98,7 @@ class Traced:
         """`function` of what lies beneath; it does not change the values."""
         below = [self.level.beneath(t) if isinstance(t, Tensor) else t for t in tensors]
         made = function(*below)
-        if function.__name__ not in ("outside", "snapshot", "alias"):
+        if function.__name__ not in ("_detached", "alias", "outside", "snapshot"):
             return self.level.constant(made)
         value = Value(self.value.key, made)
         if function.__name__ == "snapshot":
@@ -159,11 +159,13 @@ def _replaced(base: Traced, part: Value, name: str, params: dict[str, Any], k: i
 class Trace(Level):
     """One run of a model, whose steps are noted."""
 
-    __slots__ = ("inputs", "steps", "weights")
+    __slots__ = ("counted", "inputs", "steps", "turn", "weights")
     takes_masks = True  # an index that is a mask need not be read
 
-    def __init__(self) -> None:
+    def __init__(self, turn: int = 0) -> None:
         super().__init__()
+        self.turn = turn
+        self.counted: list[Any] = []  # the masks that took elements
         self.steps: list[Step] = []
         self.weights: dict[str, Any] = {}
         self.inputs: list[tuple[int, ...]] = []
@@ -248,10 +250,13 @@ class Trace(Level):
         below = pytree.rebuild(given, [self.beneath(x) for x in leaves])
         if name == "setitem":
             below["input"] = below["input"].clone()
+        masks = self._masks(name, given, leaves)
         levels = modes.batch_levels()
         levels.remove(self)
+        made: Any = None
         try:
-            made = function(**below)
+            if name != "setitem" or not masks:  # else the values may be more or fewer here than the mask takes
+                made = self._counted(name, masks, below, function(**below))
         finally:
             levels.append(self)
         params = pytree.rebuild(given, [self.noted(x) for x in leaves])
@@ -267,17 +272,64 @@ class Trace(Level):
             return type(made)(*outs)
         return outs if many else outs[0]
 
+    def _masks(self, name: str, given: dict[str, Any], leaves: list[Any]) -> tuple[Any, ...]:
+        """Which masks decide how many elements a step takes: the keys of their values."""
+        inside = leaves if name == "nonzero" else list(pytree.leaves(given.get("index")))
+        layers = [x.layer for x in inside if isinstance(x, Tensor) and isinstance(x.layer, Traced)]
+        return tuple([t.value.key for t in layers if name == "nonzero" or t.value.dtype.kind == "b"])
+
+    def _counted(self, name: str, masks: tuple[Any, ...], below: dict[str, Any], made: Any) -> Any:
+        """What masks take, with another number of elements in each trace: so it shows what depends on that number."""
+        if not masks:
+            return made
+        if masks not in self.counted:
+            self.counted.append(masks)
+        k = self.counted.index(masks)
+        n = _COUNTS[self.turn] + k * _MORE[self.turn]
+
+        def taken(y: Any) -> Any:
+            axis = 0 if name == "nonzero" else _first_mask(below["index"])
+            shape = list(y.shape)
+            shape[axis] = n
+            return wrap(np.zeros(shape, y.array.dtype))
+
+        return tuple([taken(y) for y in made]) if isinstance(made, tuple) else taken(made)
+
     def draw(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Random numbers are refused: the graph would keep those of one run."""
-        raise GraphError(
-            f"onnx.export: the model draws random numbers ({function.__name__}), which the graph would keep as they "
-            "are; draw them outside and give them as an input"
-        )
+        """Uniform and normal numbers are drawn by the graph; others are refused: it would keep those of one run."""
+        name = function.__name__
+        if name not in ("rand", "rand_like", "randn", "randn_like"):
+            raise GraphError(
+                f"onnx.export: the model draws random numbers ({name}), which the graph would keep as they are; draw "
+                "them outside and give them as an input"
+            )
+        levels = modes.batch_levels()
+        levels.remove(self)
+        try:
+            below = pytree.rebuild(args, [self.beneath(x) for x in pytree.leaves(args)])
+            made = function(*below, **kwargs)
+        finally:
+            levels.append(self)
+        (value,) = self.add("draw()", [], {"normal": name.startswith("randn")}, (made,))
+        return self.under(value)
 
 
-def run(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Trace, list[Value], Any]:
-    """The steps of one call of a model (a module or a function), its outputs, and their form."""
-    level = Trace()
+_COUNTS, _MORE = (13, 29, 71, 41), (17, 31, 5, 53)  # what no other size has, nor a multiple of it
+
+
+def _first_mask(index: Any) -> int:
+    """The axis of a result that the first mask in an index makes."""
+    parts = index if isinstance(index, tuple) else (index,)
+    at = next(i for i, p in enumerate(parts) if isinstance(p, Tensor) and p.array.dtype.kind == "b")
+    return sum(not isinstance(p, int) for p in parts[:at])
+
+
+def run(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], turn: int = 0) -> tuple[Trace, list[Value], Any]:
+    """The steps of one call of a model (a module or a function), its outputs, and their form.
+
+    `turn` counts the traces of one model, from 0 to 3.
+    """
+    level = Trace(turn)
     try:
         with no_grad():
             tree = (args, kwargs)

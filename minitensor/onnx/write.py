@@ -328,13 +328,27 @@ class Builder:
             if all(len(np.unique(p)) == 1 for pair in parts for p in pair):
                 low, above = parts[0][0].ravel()[0], parts[0][1].ravel()[0]
                 if all((p == low).all() and (q == above).all() for p, q in parts):
-                    ones = self.node("Expand", self.const(1.0, np.float32), self.ints(shape))
-                    triangle = self.node("Trilu", ones, self.const(k, np.int64), upper=0)
-                    mask = self.node("Cast", triangle, to=NUMBER_OF[np.dtype(bool)])
+                    mask = self.triangle(shape[-2], shape[-1], k)
                     if first.dtype.kind == "b":
-                        return str(mask if low else self.node("Not", mask))
-                    return str(self.node("Where", mask, self.const(low), self.const(above)))
+                        mask = mask if low else str(self.node("Not", mask))
+                    else:
+                        mask = str(self.node("Where", mask, self.const(low), self.const(above)))
+                    return mask if first.ndim == 2 else str(self.node("Expand", mask, self.ints(shape)))
         return None
+
+    def triangle(self, rows: Any, columns: Any, diagonal: int = 0) -> str:
+        """A mask (rows, columns), True on and below a diagonal."""
+        if not isinstance(rows, Varies) and not isinstance(columns, Varies):
+            return self.const(np.tri(rows, columns, diagonal, dtype=bool))
+        zero, one = self.const(0, np.int64), self.const(1, np.int64)
+        down = self.node("Range", zero, self.scalar(rows), one)
+        along = self.node(
+            "Range",
+            self.const(-diagonal, np.int64),
+            self.node("Add", self.scalar(columns), self.const(-diagonal, np.int64)),
+            one,
+        )
+        return str(self.node("GreaterOrEqual", self.node("Unsqueeze", down, self.const([1], np.int64)), along))
 
     def rename(self, old: str, new: str) -> None:
         """Gives a node's output another name."""
@@ -349,7 +363,10 @@ class Builder:
         self.line = line
         writer = WRITERS.get(line.name)
         if writer is None:
-            raise UnsupportedError(f"onnx.export: {line!r}: the operator has no counterpart in ONNX's set {self.opset}")
+            raise UnsupportedError(
+                f"onnx.export: {line!r}: the operator has no counterpart in ONNX's set {self.opset}; what it is "
+                "applied to must not depend on the model's inputs, or its result must become an input"
+            )
         inputs = [self.argument(a) for a in line.args]
         made = writer(self, line, *inputs, **line.params)
         outs = [made] if isinstance(made, str) else list(made)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .table import NUMBER_OF
 from .trace import Value
 from .write import Size, Varies, writes
 from .write_ops import LAST, minus, same_size, sliced
@@ -15,7 +16,10 @@ from .write_ops import LAST, minus, same_size, sliced
 def _parts(index: Any, rank: int) -> list[Any]:
     """The parts of an index, with ... written out and the axes that it leaves away."""
     parts = list(index) if isinstance(index, tuple) else [index]
-    taken = sum(p.ndim if isinstance(p, np.ndarray) and p.dtype.kind == "b" else p is not None and p is not Ellipsis for p in parts)  # fmt: skip # noqa: E501
+    masks = [isinstance(p, (np.ndarray, Value)) and p.dtype.kind == "b" for p in parts]
+    taken = sum(
+        len(p.shape) if mask else p is not None and p is not Ellipsis for p, mask in zip(parts, masks, strict=True)
+    )
     rest = [slice(None)] * (rank - taken)
     if any(p is Ellipsis for p in parts):
         at = next(i for i, p in enumerate(parts) if p is Ellipsis)
@@ -23,8 +27,15 @@ def _parts(index: Any, rank: int) -> list[Any]:
     return parts + rest
 
 
+class _Places(NamedTuple):
+    """Indices that the graph computes: the value's name, and its number of axes."""
+
+    name: str
+    rank: int
+
+
 def _is_array(p: Any) -> bool:
-    return isinstance(p, (np.ndarray, Value)) or (isinstance(p, Varies) and not isinstance(p, Size))
+    return isinstance(p, (np.ndarray, Value, _Places)) or (isinstance(p, Varies) and not isinstance(p, Size))
 
 
 @writes("getitem")
@@ -77,6 +88,8 @@ def _basic(b: Any, x: str, parts: list[Any]) -> Any:
 
 def _numbers(b: Any, p: Any) -> tuple[str, int]:
     """The name of an index tensor of int64, and its number of axes."""
+    if isinstance(p, _Places):
+        return p.name, p.rank
     if isinstance(p, Value):
         name = b.argument(p)
         return (name if b.dtypes[name] == np.int64 else b.cast(name, np.int64)), len(p.shape)
@@ -88,12 +101,14 @@ def _numbers(b: Any, p: Any) -> tuple[str, int]:
 
 
 def _spread_masks(b: Any, parts: list[Any]) -> list[Any]:
-    """Masks as the numbers that they mean, if they do not depend on the inputs."""
+    """Masks as the numbers that they mean: an array for each axis of a mask."""
     out: list[Any] = []
     for p in parts:
         if isinstance(p, Value) and p.dtype.kind == "b":
-            raise b.refuse("a mask as an index (how much it takes depends on the inputs)")
-        out.extend(np.nonzero(p) if isinstance(p, np.ndarray) and p.dtype.kind == "b" else [p])
+            found = b.node("NonZero", b.argument(p))
+            out.extend([_Places(b.node("Gather", found, b.const(i), axis=0), 1) for i in range(len(p.shape))])
+        else:
+            out.extend(np.nonzero(p) if isinstance(p, np.ndarray) and p.dtype.kind == "b" else [p])
     return out
 
 
@@ -118,7 +133,8 @@ def _taken(b: Any, x: str, parts: list[Any]) -> Any:
         parts = [np.asarray(parts[0]), *parts[1:]]
     parts = _spread_masks(b, parts)
     if any(p is None or (isinstance(p, slice) and p != slice(None)) for p in parts):
-        raise b.refuse(f"the index {parts}, slices or new axes beside tensors,")
+        x = _basic(b, x, [p if p is None or isinstance(p, slice) else slice(None) for p in parts])
+        parts = [slice(None) if p is None or isinstance(p, slice) else p for p in parts]
     where = [d for d, p in enumerate(parts) if not isinstance(p, slice)]
     numbers = [_numbers(b, parts[d]) for d in where]
     if len(where) == 1:
@@ -211,9 +227,11 @@ def _setitem_by_tensors(b: Any, s: Any, *, input: Any, index: Any, value: Any) -
     x = b.argument(input)
     given = b.argument(value) if isinstance(value, Value) else b.const(np.asarray(value, input.dtype))
     rank = len(input.shape)
-    if isinstance(index, Value) and index.dtype.kind == "b":
-        if np.ndim(value.tensor.array if isinstance(value, Value) else value):
-            raise b.refuse("an assignment of a tensor where a mask is True")
+    if (
+        isinstance(index, Value)
+        and index.dtype.kind == "b"
+        and not np.ndim(value.tensor.array if isinstance(value, Value) else value)
+    ):
         mask = b.argument(index)
         more = list(range(len(index.shape), rank))
         mask = b.node("Unsqueeze", mask, b.const(more, np.int64)) if more else mask
@@ -270,6 +288,23 @@ def _scatter_extreme(b: Any, s: Any, src: str, x: str, at: str, *, dim: int, lar
     if not include_self or b.opset < 18:
         raise b.refuse("scatter_reduce without include_self")
     return b.node("ScatterElements", x, at, src, axis=dim, reduction="max" if largest else "min")
+
+
+@writes("nonzero()")
+def _nonzero(b: Any, s: Any, *, input: Any, as_tuple: bool, **_: Any) -> Any:
+    found = b.node("NonZero", b.argument(input))
+    if not as_tuple:
+        return b.node("Transpose", found, perm=[1, 0])
+    return [b.node("Gather", found, b.const(i), axis=0) for i in range(len(input.shape))]
+
+
+@writes("draw()")
+def _draw(b: Any, s: Any, *, normal: bool) -> Any:
+    kind, number, shape = "RandomNormal" if normal else "RandomUniform", NUMBER_OF[s.outs[0][0].dtype], s.shape()
+    if any(isinstance(n, Varies) for n in shape):
+        zeros = b.node("Expand", b.const(np.zeros((), s.outs[0][0].dtype)), b.ints(shape))
+        return b.node(f"{kind}Like", zeros)
+    return b.node(kind, shape=list(shape), dtype=number)
 
 
 @writes("one_hot()")

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .trace import Value
 from .write import Size, Varies, writes
-from .write_ops import reduced, reshaped
+from .write_ops import LAST, reduced, reshaped
 
 
 @writes("linear")
@@ -29,8 +28,7 @@ def _attention(b: Any, s: Any, q: str, k: str, v: str, mask: str | None = None, 
     turned = b.node("Transpose", k, perm=[*range(rank - 2), rank - 1, rank - 2])
     scores = b.node("MatMul", b.node("Mul", q, b.number(scale, q)), turned)
     if causal:
-        ones = b.node("Expand", b.const(1.0, np.float32), b.ints([b.shapes[q][-2], b.shapes[k][-2]]))
-        seen = b.cast(b.node("Trilu", ones, upper=0), bool)
+        seen = b.triangle(b.shapes[q][-2], b.shapes[k][-2])
         scores = b.node("Where", seen, scores, b.number(-math.inf, q))
     if mask is not None:
         added = mask
@@ -112,8 +110,28 @@ def _im2col(b: Any, s: Any, x: str, *, kernel: Any, stride: Any, padding: Any, d
 
 @writes("col2im")
 def _col2im(b: Any, s: Any, x: str, *, size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
-    if b.opset < 18:
-        raise b.refuse("col2im, which the sets from 18 on have,")
+    if b.opset < 18:  # a transposed convolution that puts each row of a column in its place
+        wide, area = b.shapes[x][1], math.prod(kernel)
+        counts = [
+            (n + 2 * p - d * (k - 1) - 1) // st + 1
+            for n, k, st, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+        ]
+        more = [
+            n - ((m - 1) * st - 2 * p + d * (k - 1) + 1)
+            for n, m, k, st, p, d in zip(size, counts, kernel, stride, padding, dilation, strict=True)
+        ]
+        places = np.tile(np.eye(area).reshape(area, 1, *kernel), (wide // area, 1, 1, 1)).astype(b.dtypes[x])
+        return b.node(
+            "ConvTranspose",
+            b.node("Reshape", x, b.const([0, wide, *counts], np.int64)),
+            b.const(places),
+            kernel_shape=kernel,
+            strides=stride,
+            pads=[*padding, *padding],
+            dilations=dilation,
+            group=wide // area,
+            output_padding=more,
+        )
     return b.node(
         "Col2Im",
         x,
@@ -282,8 +300,10 @@ def _max_unpool(b: Any, s: Any, *, input: Any, indices: Any, **_: Any) -> Any:
 def _grid_sample(
     b: Any, s: Any, *, input: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool | None
 ) -> Any:
-    if b.opset < 16 or len(input.shape) != 4:
-        raise b.refuse("grid_sample of this form")
+    if b.opset < 16:
+        raise b.refuse("grid_sample, which the sets from 16 on have,")
+    if len(input.shape) != 4 and b.opset < 20:
+        raise b.refuse("grid_sample of volumes, which the sets from 20 on have,")
     modes = {"bilinear": "linear", "bicubic": "cubic"} if b.opset >= 20 else {}
     return b.node(
         "GridSample",
@@ -375,10 +395,20 @@ def _squared_error(b: Any, s: Any, x: str, y: str, *, mean: bool) -> Any:
     return reduced(b, "ReduceMean" if mean else "ReduceSum", b.node("Mul", d, d), tuple(range(rank)), False)
 
 
+def _batched(b: Any, x: str) -> str:
+    """One example as a batch of one."""
+    y = str(b.node("Unsqueeze", x, b.const([0], np.int64)))
+    b.known(y, b.dtypes[x], (1, *b.shapes[x]))
+    return y
+
+
 @writes("nll_loss")
 def _nll_loss(b: Any, s: Any, x: str, target: str, weight: Any = None, *, reduction: str, ignore_index: int) -> Any:
     if len(b.shapes[x]) < 2:
-        raise b.refuse("a loss of a single example without a batch")
+        loss = _nll_loss(
+            b, s, _batched(b, x), _batched(b, target), weight, reduction=reduction, ignore_index=ignore_index
+        )
+        return b.node("Squeeze", loss, b.const([0], np.int64)) if reduction == "none" else loss
     return b.node("NegativeLogLikelihoodLoss", x, target, weight, reduction=reduction, ignore_index=ignore_index)
 
 
@@ -395,16 +425,27 @@ def _cross_entropy(
     label_smoothing: float,
 ) -> Any:
     if len(b.shapes[x]) < 2:
-        raise b.refuse("a loss of a single example without a batch")
+        x, target = _batched(b, x), _batched(b, target)
+        how: Any = {"label_smoothing": label_smoothing, "ignore_index": ignore_index, "reduction": reduction}
+        loss = _cross_entropy(b, s, x, target, weight, **how)
+        return b.node("Squeeze", loss, b.const([0], np.int64)) if reduction == "none" else loss
     if not label_smoothing:
         return b.node("SoftmaxCrossEntropyLoss", x, target, weight, reduction=reduction, ignore_index=ignore_index)
-    if weight is not None:
-        raise b.refuse("cross_entropy with label smoothing and weights of classes")
     log = b.node("LogSoftmax", x, axis=1)
-    hard = b.node("NegativeLogLikelihoodLoss", log, target, reduction="none", ignore_index=ignore_index)
-    counted = b.node("Not", b.node("Equal", target, b.const(ignore_index, b.dtypes[target])))
-    counted = b.cast(counted, b.dtypes[x])
-    even = b.node("Mul", b.node("Neg", reduced(b, "ReduceMean", log, (1,), False)), counted)
+    hard = b.node("NegativeLogLikelihoodLoss", log, target, weight, reduction="none", ignore_index=ignore_index)
+    seen = b.node("Not", b.node("Equal", target, b.const(ignore_index, b.dtypes[target])))
+    counted = b.cast(seen, b.dtypes[x])
+    if weight is None:
+        all_ = reduced(b, "ReduceMean", log, (1,), False)
+    else:
+        wide = b.node("Reshape", weight, b.const([-1, *[1] * (len(b.shapes[x]) - 2)], np.int64))
+        all_ = b.node(
+            "Div", reduced(b, "ReduceSum", b.node("Mul", log, wide), (1,), False), b.number(b.shapes[x][1], x)
+        )
+    even = b.node("Mul", b.node("Neg", all_), counted)
+    if weight is not None:  # the mean is that of the weights of the targets' classes
+        counted = b.node("Gather", weight, b.node("Where", seen, target, b.const(0, b.dtypes[target])), axis=0)
+        counted = b.node("Where", seen, counted, b.number(0, x))
     loss = b.node(
         "Add",
         b.node("Mul", hard, b.number(1 - label_smoothing, x)),
@@ -450,10 +491,8 @@ def _layer(
 ) -> Any:
     """A direction of a layer. Its product with the input's weights came before: ONNX has that inside."""
     sizes, n = how["sizes"], b.shapes[w][1]
-    same = not isinstance(sizes, Varies)
     batch: Any = b.shapes[states[0]][0]
-    if same and not all(_is(k, batch) for k in sizes):
-        raise b.refuse("a packed sequence")
+    packed = None if isinstance(sizes, Varies) or all(_is(k, batch) for k in sizes) else np.asarray(sizes)
     axis = b.const([0], np.int64)
     gates = len(order) * n
     x, wx, bx = b.linear.get(a, (a, None, None))
@@ -461,7 +500,13 @@ def _layer(
         wx = b.const(np.eye(gates, dtype=b.dtypes[a]))
     zeros = b.const(np.zeros(gates, b.dtypes[a]))
     width = b.shapes[x][-1]
-    if how["batch_first"]:
+    lengths = None
+    if packed is not None:  # its rows, step after step: put into (steps, batch), and taken out again below
+        rows = np.cumsum(packed)[:, None] - packed[:, None] + np.arange(batch)
+        inside = np.arange(batch) < packed[:, None]
+        x = b.node("Gather", x, b.const(np.where(inside, rows, 0)), axis=0)
+        lengths = b.const(inside.sum(0).astype(np.int32))
+    elif how["batch_first"]:
         x = b.node("Transpose", b.node("Reshape", x, b.ints([batch, -1, width])), perm=[1, 0, 2])
     else:
         x = b.node("Reshape", x, b.ints([-1, batch, width]))
@@ -478,7 +523,7 @@ def _layer(
         _reordered(b, wx, n, order),
         _reordered(b, w, n, order),
         biases,
-        None,
+        lengths,
         *starts,
         outputs=1 + len(states),
         hidden_size=n,
@@ -486,7 +531,10 @@ def _layer(
         **more,
     )
     y = b.node("Squeeze", y, b.const([1], np.int64))
-    y = b.node("Transpose", y, perm=[1, 0, 2]) if how["batch_first"] else y
+    if packed is not None:
+        y = b.node("Gather", b.node("Reshape", y, b.const([-1, n], np.int64)), b.const(np.flatnonzero(inside)), axis=0)
+    elif how["batch_first"]:
+        y = b.node("Transpose", y, perm=[1, 0, 2])
     return [b.node("Reshape", y, b.const([-1, n], np.int64)), *[b.node("Squeeze", h, axis) for h in last]]
 
 
@@ -532,11 +580,33 @@ def _gru_cell(b: Any, s: Any, a: str, recurrent: str, h: str) -> Any:
 
 @writes("embedding_bag()")
 def _embedding_bag(b: Any, s: Any, *, input: Any, weight: Any, offsets: Any, mode: str, **more: Any) -> Any:
-    scale = more.get("per_sample_weights")
-    if offsets is not None or more.get("padding_idx") is not None or not isinstance(input, Value):
-        raise b.refuse("embedding_bag with offsets, or with padding_idx,")
-    rows = b.node("Gather", b.argument(weight), b.argument(input), axis=0)
+    scale, padding = more.get("per_sample_weights"), more.get("padding_idx")
+    table, at, last = b.argument(weight), b.argument(input), b.const([-1], np.int64)
+    rows = b.node("Gather", table, at, axis=0)
     if scale is not None:
-        rows = b.node("Mul", rows, b.node("Unsqueeze", b.argument(scale), b.const([-1], np.int64)))
+        rows = b.node("Mul", rows, b.node("Unsqueeze", b.argument(scale), last))
     kind = {"sum": "ReduceSum", "mean": "ReduceMean", "max": "ReduceMax"}[mode]
-    return reduced(b, kind, rows, (1,), False)
+    if offsets is None and padding is None:
+        return reduced(b, kind, rows, (1,), False)
+    counted = None if padding is None else b.node("Not", b.node("Equal", at, b.const(padding, b.dtypes[at])))
+    if offsets is not None:  # (bags, elements): which are in which bag
+        start = b.node("Unsqueeze", b.cast(b.argument(offsets), np.int64), last)
+        size = b.node("Shape", at)
+        place = b.node("Range", b.const(0, np.int64), b.node("Squeeze", size), b.const(1, np.int64))
+        end = b.node("Slice", start, b.const([1], np.int64), b.const([LAST], np.int64), b.const([0], np.int64))
+        if not more.get("include_last_offset"):
+            end = b.node("Concat", end, b.node("Unsqueeze", size, b.const([1], np.int64)), axis=0)
+        else:
+            start = b.node("Slice", start, b.const([0], np.int64), last, b.const([0], np.int64))
+        inside = b.node("And", b.node("GreaterOrEqual", place, start), b.node("Less", place, end))
+        counted = inside if counted is None else b.node("And", inside, counted)
+        rows = b.node("Unsqueeze", rows, b.const([0], np.int64))
+    chosen = b.node("Unsqueeze", counted, last)
+    if mode == "max":
+        most = reduced(b, kind, b.node("Where", chosen, rows, b.number(-math.inf, table)), (1,), False)
+        return b.node("Where", b.node("IsInf", most), b.number(0, table), most)
+    total = reduced(b, "ReduceSum", b.node("Where", chosen, rows, b.number(0, table)), (1,), False)
+    if mode == "sum":
+        return total
+    number = reduced(b, "ReduceSum", b.cast(chosen, b.dtypes[table]), (1,), False)
+    return b.node("Div", total, b.node("Max", number, b.number(1, table)))

@@ -18,7 +18,7 @@ _SAME = {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "asin": "Asin", "asinh": "Asinh", "atan": "Atan",
     "atanh": "Atanh", 
     "ceil": "Ceil", "clone": "Identity", "contiguous": "Identity", "cos": "Cos",
-    "cosh": "Cosh", "det": "Det", "div": "Div", "eq": "Equal", "erf": "Erf", "exp": "Exp", "floor": "Floor",
+    "cosh": "Cosh", "det": "Det", "div": "Div", "eq": "Equal", "exp": "Exp", "floor": "Floor",
     "ge": "GreaterOrEqual", "gt": "Greater", "isinf": "IsInf", "isnan": "IsNaN", "le": "LessOrEqual", "log": "Log",
     "lt": "Less", "matmul": "MatMul", "maximum": "Max", "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow",
     "reciprocal": "Reciprocal", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin",
@@ -60,7 +60,6 @@ _formula("log10", ("Log", "x"), ("Mul", [0], 1 / math.log(10)))
 _formula("log1p", ("Add", "x", 1), ("Log", [0]))
 _formula("exp2", ("Pow", 2, "x"))
 _formula("expm1", ("Exp", "x"), ("Sub", [0], 1))
-_formula("erfc", ("Erf", "x"), ("Sub", 1, [0]))
 _formula("silu", ("Sigmoid", "x"), ("Mul", "x", [0]))
 _formula("mish", ("Softplus", "x"), ("Tanh", [0]), ("Mul", "x", [1]))
 _formula("log_sigmoid", ("Neg", "x"), ("Softplus", [0]), ("Neg", [1]))
@@ -90,6 +89,58 @@ _formula(
     "logaddexp", ("Max", "x", "y"), ("Sub", "x", "y"), ("Abs", [1]), ("Neg", [2]), ("Exp", [3]), ("Add", [4], 1),
     ("Log", [5]), ("Add", [0], [6]),
 )  # fmt: skip
+
+
+_formula("copysign", ("Abs", "x"), ("Neg", [0]), ("Less", "y", 0), ("Where", [2], [1], [0]))
+_formula("logaddexp2", ("Max", "x", "y"), ("Sub", "x", "y"), ("Abs", [1]), ("Neg", [2]), ("Pow", 2, [3]), ("Add", [4], 1), ("Log", [5]), ("Mul", [6], 1 / math.log(2)), ("Add", [0], [7]))  # fmt: skip # noqa: E501
+
+
+@writes("sinc")
+def _sinc(b: Any, s: Any, x: str, *, order: int) -> Any:
+    if order:
+        raise b.refuse("a derivative of sinc")
+    z = b.node("Mul", x, b.number(math.pi, x))
+    return b.node("Where", b.node("Equal", x, b.number(0, x)), b.number(1, x), b.node("Div", b.node("Sin", z), z))
+
+
+@writes("erf")
+def _erf(b: Any, s: Any, x: str) -> Any:
+    return _erf_of(b, x, b.dtypes[x])
+
+
+def _erf_of(b: Any, x: str, dtype: Any) -> str:
+    """erf; of float64 through float32, the only dtype that onnxruntime has it for."""
+    if dtype != np.float64:
+        return str(b.node("Erf", x))
+    return str(b.cast(b.node("Erf", b.cast(x, np.float32)), np.float64))
+
+
+@writes("erfc")
+def _erfc(b: Any, s: Any, x: str) -> Any:
+    return b.node("Sub", b.number(1, x), _erf_of(b, x, b.dtypes[x]))
+
+
+@writes("logcumsumexp")
+def _logcumsumexp(b: Any, s: Any, x: str, *, dim: int, **_: Any) -> Any:
+    if not b.shapes[x]:
+        return b.node("Identity", x)
+    top = reduced(b, "ReduceMax", x, (dim,), True)
+    total = b.node("CumSum", b.node("Exp", b.node("Sub", x, top)), b.const(dim, np.int64))
+    return b.node("Add", b.node("Log", total), top)
+
+
+@writes("cumprod")
+def _cumprod(b: Any, s: Any, x: str, *, dim: int, **_: Any) -> Any:
+    n = b.shapes[x][dim] if b.shapes[x] else 1
+    if isinstance(n, Varies) or n > 256:
+        raise b.refuse(f"cumprod of {n!r} elements (more than 256, or an open number)")
+    if n < 2:
+        return b.node("Identity", x)
+    parts = b.node("Split", x, b.const([1] * n, np.int64), outputs=n, axis=dim)
+    made = [parts[0]]
+    for part in parts[1:]:
+        made.append(b.node("Mul", made[-1], part))
+    return b.node("Concat", *made, axis=dim)
 
 
 _formula("xlogx", ("Equal", "x", 0), ("Log", "x"), ("Mul", "x", [1]), ("Where", [0], 0, [2]))
@@ -219,7 +270,7 @@ def _elu(b: Any, s: Any, x: str, *, positive: float, negative: float, rate: floa
 
 @writes("gelu")
 def _gelu(b: Any, s: Any, x: str, *, approximate: str) -> Any:
-    if b.opset >= 20:
+    if b.opset >= 20 and b.dtypes[x] != np.float64:  # which onnxruntime's Gelu does not take
         return b.node("Gelu", x, approximate=approximate)
     half = b.node("Mul", x, b.number(0.5, x))
     if approximate == "tanh":
@@ -227,7 +278,7 @@ def _gelu(b: Any, s: Any, x: str, *, approximate: str) -> Any:
         inner = b.node("Mul", b.node("Add", x, b.node("Mul", cube, b.number(0.044715, x))), b.number(math.sqrt(2 / math.pi), x))  # fmt: skip # noqa: E501
         bell = b.node("Tanh", inner)
     else:
-        bell = b.node("Erf", b.node("Mul", x, b.number(math.sqrt(0.5), x)))
+        bell = _erf_of(b, b.node("Mul", x, b.number(math.sqrt(0.5), x)), b.dtypes[x])
     return b.node("Mul", half, b.node("Add", bell, b.number(1, x)))
 
 
@@ -498,6 +549,10 @@ def _pad(b: Any, s: Any, x: str, *, widths: Any, value: Any) -> Any:
 @writes("tril", "triu")
 def _triangle(b: Any, s: Any, x: str, *, diagonal: int) -> Any:
     upper = int(s.name == "triu")
+    if b.opset < 14:
+        below = b.triangle(*b.shapes[x][-2:], diagonal - upper)
+        zero = b.number(0, x)
+        return b.node("Where", below, zero, x) if upper else b.node("Where", below, x, zero)
     if b.dtypes[x].kind == "b":
         return b.cast(b.node("Trilu", b.cast(x, np.int64), b.const(diagonal, np.int64), upper=upper), bool)
     return b.node("Trilu", x, b.const(diagonal, np.int64), upper=upper)

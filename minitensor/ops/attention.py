@@ -342,7 +342,7 @@ def _additive(name: str, what: str, mask: Any, shapes: tuple[Shape, ...], dtype:
     if a.shape not in shapes:
         raise ShapeError(f"{name}: {what} {a.shape} must have the shape {' or '.join(map(str, shapes))}")
     if a.dtype.kind == "b":
-        return np.where(a, -np.inf, 0).astype(dtype)
+        return where(mask, np.full((), -math.inf, dtype), np.zeros((), dtype))
     if a.dtype.kind != "f":
         raise DtypeError(f"{name}: {what} must be of bools or floating, not {a.dtype}")
     return to_dtype(mask, dtypes.of(dtype))

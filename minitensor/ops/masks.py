@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
-from ..graph.tensors import wrap
+from ..graph.tensors import vmap_layer, wrap
 from . import comparison, indexing
 from . import shape as shapes
 from .common import Array, array_of, named, raw, reads, shape_of, write_out
@@ -55,6 +55,9 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     """
     m = _mask("masked_select", mask)
     common = _common("masked_select", input, m)
+    layer = vmap_layer(mask)
+    if layer is not None and layer.level.takes_masks:
+        return indexing.getitem(shapes.expand(input, common), shapes.expand(mask, common))
     whole = np.array(np.broadcast_to(m, common))
     result = apply(indexing.GETITEM, shapes.expand(input, common), index=(whole,))
     if not common:
@@ -93,6 +96,9 @@ def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
     tensor([[1],
             [2]])
     """
+    layer = vmap_layer(input)
+    if layer is not None and layer.level.takes_masks:
+        return layer.level.each(nonzero, (input,), {"as_tuple": as_tuple})
     x = array_of(input)
     found = np.nonzero(x if x.ndim else x.reshape(1))
     if as_tuple:

@@ -13,7 +13,7 @@ from ...graph.tensors import Tensor as Core
 from ...graph.tensors import wrap
 from ...ops.common import shape_of
 from ...ops.scatter import index_select
-from ...ops.shape import cat, stack, transpose
+from ...ops.shape import cat, reshape, stack, transpose
 
 __all__ = [
     "PackedSequence",
@@ -94,7 +94,7 @@ def invert_permutation(permutation: Any) -> Any:
 
 def _lengths(name: str, lengths: Any) -> Any:
     """The lengths as an array of integers, checked."""
-    n = np.asarray(lengths.array if isinstance(lengths, Core) else lengths)
+    n = np.asarray(lengths.array.tolist() if isinstance(lengths, Core) else lengths)
     if n.ndim != 1 or n.dtype.kind not in "iu":
         raise ShapeError(f"{name}: lengths must be integers in one axis, got {n.dtype} {n.shape}")
     if n.size == 0 or n.min() <= 0:
@@ -160,8 +160,10 @@ def pad_packed_sequence(
     lengths = (counts[:, None] > np.arange(counts[0])[None, :]).sum(0)
     steps, rows, _ = _positions(lengths)
     shape = (longest if total_length is None else total_length, int(counts[0]), *shape_of(data)[1:])
-    padded = creation.full(shape, padding_value, dtype=data.dtype)
-    padded[wrap(steps), wrap(rows)] = data
+    places = np.full(shape[:2], shape_of(data)[0], np.int64)  # beyond a sequence's end: the row that is put behind
+    places[steps, rows] = np.arange(steps.size)
+    behind = creation.full((1, *shape[2:]), padding_value, dtype=data.dtype)
+    padded = reshape(index_select(cat([data, behind]), 0, wrap(places.ravel())), shape)
     if unsorted is not None:
         padded = index_select(padded, 1, unsorted)
         lengths = lengths[unsorted.array]
