@@ -58,6 +58,7 @@ def _attention(
     repeats = q.shape[1] // k.shape[1]
     if repeats > 1:
         k, v = k.repeat_interleave(repeats, 1), v.repeat_interleave(repeats, 1)
+    q, k, v = [x if x.dtype is mt.float64 else x.to(mt.float32) for x in (q, k, v)]  # half precision rounds once
     root = math.sqrt(1 / math.sqrt(q.shape[3]) if scale is None else scale)
     scores = mt.matmul(q * root, mt.transpose(k * root, 2, 3))
     shown = scores
@@ -85,12 +86,12 @@ def _attention(
     shown = scores if qk_matmul_output_mode == 2 else shown
     blind = mt.amax(bias, -1, True) == -math.inf  # a query that may see nothing
     scores = scores if softmax_precision is None else scores.to(dtype_of(softmax_precision))
-    weights = mt.where(blind, like(q, 0), mt.softmax(scores, -1).to(dtype))
+    weights = mt.where(blind, like(q, 0), mt.softmax(scores, -1).to(q.dtype))
     shown = weights if qk_matmul_output_mode == 3 else shown
     y = mt.matmul(weights, v)
     if flat:
         y = y.permute((0, 2, 1, 3)).reshape((y.shape[0], queries, -1))
-    return y, *present, shown.to(dtype)
+    return y.to(dtype), *present, shown.to(dtype)
 
 
 @reads("RotaryEmbedding", since=23)
