@@ -548,3 +548,18 @@ def test_a_storage_is_the_memory_in_one_row():
     assert repr(mt.tensor([1, 2]).storage()).splitlines()[:2] == [" 1", " 2"]
     assert repr(row).endswith("storage.TypedStorage(dtype=minitensor.float32, device=cpu) of size 4]")
     assert x.untyped_storage().nbytes() == len(row.untyped()) == 16
+
+
+def test_trees_and_checkpoint_helpers(program):
+    code, out, error = program(
+        """
+from torch.utils._pytree import tree_flatten, tree_map, tree_map_only, tree_structure, tree_unflatten
+from torch.utils.checkpoint import get_device_states, set_device_states
+leaves, form = tree_flatten({"a": 1, "b": (2, [3.5])})
+print(leaves, tree_unflatten([10, 20, 30], form), tree_map(lambda x: 2 * x, (1, [2])))
+print(tree_map_only(float, int, [1.5, "x"]), tree_structure((1, 2)) == tree_structure((3, 4)))
+set_device_states(*get_device_states(1))
+"""
+    )
+    assert (code, error) == (0, "")
+    assert out == ["[1, 2, 3.5] {'a': 10, 'b': (20, [30])} (2, [4])", "[1, 'x'] True"]
