@@ -162,15 +162,16 @@ PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const*
   return run_views<T, n, Out>(name, kernel, in).release().ptr();
 }
 
-// The function that Python calls for an operator of n operands. Out is bool where it gives bools.
-template <int n, class Out = void, class Kernel>
+// The function that Python calls for an operator of n operands, of which the first `typed` have its
+// dtype. Out is bool where it gives bools.
+template <int n, class Out = void, int typed = n, class Kernel>
 PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* arguments,
                    Py_ssize_t given) {
   try {
     if (given != n)
       throw py::type_error(std::string(name) + ": takes " + std::to_string(n) + " arrays");
     PyObject* dtype = nullptr;
-    for (int k = 0; k < n; ++k) {
+    for (int k = 0; k < typed; ++k) {
       PyObject* x = arguments[k];
       if (PyFloat_CheckExact(x) || PyLong_CheckExact(x)) continue;
       if (!py::isinstance<Array>(x)) Py_RETURN_NONE;
@@ -451,19 +452,20 @@ void bind_elementwise(py::module_& m) {
         return run("maximum_vjp", f, g, x, y);
       },
       py::arg("g"), py::arg("x"), py::arg("y"));
-  m.def(
-      "where",
-      [](const Array& x, const Array& y, const Array& condition) {
-        if (!is<bool>(condition)) fail_dtype("where: the condition must be bool");
+  def_fast(
+      m, "where",
+      "where(x: numpy.ndarray | float, y: numpy.ndarray | float, condition: numpy.ndarray) -> "
+      "numpy.ndarray",
+      [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
         // The inputs' pointers are typed alike; the condition's is its own.
         const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
           k.where(out, in[0], in[1], reinterpret_cast<const uint8_t*>(in[2]), walk);
         };
-        return by_dtype(
-            "where", [&](auto t) { return run_typed<decltype(t)>("where", f, x, y, condition); }, x,
-            y);
-      },
-      py::arg("x"), py::arg("y"), py::arg("condition"));
+        if (given == 3 && (!py::isinstance<Array>(arguments[2]) ||
+                           !is<bool>(py::reinterpret_borrow<Array>(arguments[2]))))
+          Py_RETURN_NONE;
+        return run_call<3, void, 2>("where", f, arguments, given);
+      });
 }
 
 }  // namespace mt

@@ -74,7 +74,7 @@ void bind_loss(py::module_& m) {
               T* ploss = how == kNone ? nullptr : data<T>(loss);
               const T *px = data<T>(from), *pw = w ? data<T>(*w) : nullptr;
               const auto* pt = data<int64_t>(at);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().cross_entropy(prows, plse, ptotal, ploss, px, pt, pw,
                                           static_cast<T>(smoothing), ignored, how == kMean, c.outer,
                                           c.n, c.inner);
@@ -110,7 +110,7 @@ void bind_loss(py::module_& m) {
                       *pw = w ? data<T>(*w) : nullptr;
               const T* ptotal = how == kMean ? data<T>(sum) : nullptr;
               const auto* pt = data<int64_t>(at);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().cross_entropy_vjp(pdx, pg, px, plse, ptotal, pt, pw,
                                               static_cast<T>(smoothing), ignored, how != kNone,
                                               c.outer, c.n, c.inner);

@@ -80,7 +80,7 @@ void bind_norm(py::module_& m) {
               Array y = empty<T>(shape_of(x)), mean = empty<T>({r.rows}), rstd = empty<T>({r.rows});
               T *py_ = data<T>(y), *pm = data<T>(mean), *pr = data<T>(rstd);
               const T *px = data<T>(from), *pw = pointer<T>(w), *pb = pointer<T>(b);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().layer_norm(py_, pm, pr, px, pw, pb, static_cast<T>(eps), r.rows, n);
               });
               return py::make_tuple(y, mean, rstd);
@@ -109,7 +109,7 @@ void bind_norm(py::module_& m) {
                 *pdb = weights ? data<T>(made.db) : nullptr;
               const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
               const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().layer_norm_vjp(pdx, pdw, pdb, pg, px, pw, pm, pr, r.rows, n);
               });
               return py::make_tuple(made.dx, made.dw, made.db);
@@ -136,7 +136,7 @@ void bind_norm(py::module_& m) {
               Array rstd = empty<T>({c.channels}), var = empty<T>({c.channels});
               T *py_ = data<T>(y), *pm = data<T>(mean), *pr = data<T>(rstd), *pv = data<T>(var);
               const T *px = data<T>(from), *pw = pointer<T>(w), *pb = pointer<T>(b);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().batch_norm(py_, pm, pv, pr, px, pw, pb, static_cast<T>(eps), c.outer,
                                        c.channels, c.inner);
               });
@@ -167,7 +167,7 @@ void bind_norm(py::module_& m) {
                 *pdb = weights ? data<T>(made.db) : nullptr;
               const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
               const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().batch_norm_vjp(pdx, pdw, pdb, pg, px, pw, pm, pr, c.outer, c.channels,
                                            c.inner);
               });
@@ -225,7 +225,7 @@ void bind_norm(py::module_& m) {
               Array y = empty<T>(shape_of(x)), mean = empty<T>({rows}), rstd = empty<T>({rows});
               T *py_ = data<T>(y), *pm = data<T>(mean), *pr = data<T>(rstd);
               const T *px = data<T>(from), *pw = pointer<T>(w), *pb = pointer<T>(b);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().group_norm(py_, pm, pr, px, pw, pb, static_cast<T>(eps), c.outer,
                                        groups, c.channels / groups, c.inner);
               });
@@ -255,7 +255,7 @@ void bind_norm(py::module_& m) {
               T *pdx = data<T>(made.dx), *pdw = data<T>(made.dw), *pdb = data<T>(made.db);
               const T *pg = data<T>(gs), *px = data<T>(from), *pw = pointer<T>(w);
               const T *pm = pointer<T>(ms), *pr = pointer<T>(rs);
-              without_gil([&] {
+              without_gil(x.size(), [&] {
                 active<T>().group_norm_vjp(pdx, pdw, pdb, pg, px, pw, pm, pr, c.outer, groups,
                                            c.channels / groups, c.inner);
               });

@@ -147,7 +147,7 @@ void bind_reduce(py::module_& m) {
               T* to = data<T>(loss);
               const T *px = data<T>(a), *py_ = data<T>(b);
               const int64_t n = a.size();
-              without_gil([&] { active<T>().squared_error(to, px, py_, n); });
+              without_gil(a.size(), [&] { active<T>().squared_error(to, px, py_, n); });
               return loss;
             },
             x, y);
@@ -165,7 +165,7 @@ void bind_reduce(py::module_& m) {
               Array y = empty<T>({outer, inner});
               T* to = data<T>(y);
               const T* px = data<T>(in);
-              without_gil([&] { active<T>().var(to, px, outer, n, inner, T(freedom)); });
+              without_gil(x.size(), [&] { active<T>().var(to, px, outer, n, inner, T(freedom)); });
               return y;
             },
             x);
@@ -183,7 +183,7 @@ void bind_reduce(py::module_& m) {
               Array y = empty<T>(shape_of(x));
               T* to = data<T>(y);
               const T* px = data<T>(in);
-              without_gil([&] { active<T>().cumsum(to, px, outer, n, inner, reverse); });
+              without_gil(x.size(), [&] { active<T>().cumsum(to, px, outer, n, inner, reverse); });
               return y;
             },
             x);
@@ -244,7 +244,7 @@ void bind_reduce(py::module_& m) {
               if (index.size() == 0) return index;
               int64_t* to = data<int64_t>(index);
               const T *px = data<T>(in), *pv = data<T>(wanted);
-              without_gil([&] { active<T>().first_equal(to, px, pv, outer, n, inner); });
+              without_gil(x.size(), [&] { active<T>().first_equal(to, px, pv, outer, n, inner); });
               return index;
             },
             x, value);

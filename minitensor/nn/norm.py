@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
-
 from .. import creation, dtypes
 from ..errors import ShapeError
 from ..ops.common import shape_of
@@ -139,7 +137,7 @@ class _BatchNorm(_Statistics):
 def _count(seen: Any) -> None:
     """Adds 1, outside the graph, where no transformation is under way."""
     if seen.layer is None:
-        np.add(seen.array, 1, out=seen.array)
+        seen.array.fill(seen.array.item() + 1)
         seen.version.bump()
     else:
         seen.add_(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 import operator
 import warnings
 from collections import defaultdict
@@ -139,8 +138,12 @@ def each(name: str, what: str, value: Any, least: int, n: int) -> tuple[int, ...
 
 def around(shape: tuple[int, ...], dim: int) -> tuple[int, int, int]:
     """(outer, n, inner): the sizes before, along and after an axis."""
-    n = shape[dim] if shape else 1
-    return math.prod(shape[:dim]), n, math.prod(shape[dim + 1 :])
+    outer, n, inner = 1, shape[dim] if shape else 1, 1
+    for k in shape[:dim]:
+        outer *= k
+    for k in shape[dim + 1 :]:
+        inner *= k
+    return outer, n, inner
 
 
 def axis(name: str, dim: Any, ndim: int) -> int:

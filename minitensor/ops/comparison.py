@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, attempt
 from ..op import Op, Result, Sample
 from .common import (
     ONE,
@@ -303,6 +303,9 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         from . import masks  # which needs this family itself
 
         return masks.nonzero(condition, as_tuple=True)
+    result = attempt(WHERE, input, other, condition) if out is None else None
+    if result is not None:
+        return result
     c = raw(condition)
     if isinstance(c, np.ndarray) and c.dtype.char == "B":  # bytes: an old kind of mask
         condition = c = c.astype(bool)
@@ -487,6 +490,12 @@ def clamped(x: Array, low: float, high: float) -> Array:
     return _core.clamp(x, low, high) if low == low and high == high else np.full_like(x, np.nan)
 
 
+def _clamp_kernel(x: Array, low: Any, high: Any) -> Array | None:
+    if not isinstance(x, np.ndarray) or x.dtype.char not in "fd":
+        return None
+    return clamped(x, -math.inf if low is None else low, math.inf if high is None else high)
+
+
 CLAMP_VJP: Op = elementwise(
     "clamp_vjp",
     reference=_within,
@@ -499,10 +508,11 @@ CLAMP_VJP: Op = elementwise(
 CLAMP = elementwise(
     "clamp",
     reference=lambda x, *, low, high: np.clip(x, low, high),
-    kernel=lambda x, *, low, high: clamped(x, *_limits(low, high)),
+    kernel=_clamp_kernel,
     rules=(lambda g, x, *, low, high: apply(CLAMP_VJP, g, x, low=low, high=high),),
     saves="x",
     samples=_clamp_samples(ONE),
+    names=("low", "high"),
 )
 
 
@@ -530,7 +540,10 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     if min is None and max is None:
         raise ShapeError("clamp: at least one of min and max must be given")
     numbers = type(min) in _BOUNDS and type(max) in _BOUNDS and min == min and max == max  # a NaN replaces everything
-    if numbers and is_floating(input):
+    result = attempt(CLAMP, input, min, max) if numbers else None
+    if result is not None:
+        pass
+    elif numbers and is_floating(input):
         result = apply(CLAMP, input, low=min, high=max)
     elif numbers:
         x, *_ = promote("clamp", input, *[b for b in (min, max) if b is not None])

@@ -48,18 +48,19 @@ def _check_weight(name: str, input: Any, weight: Any) -> None:
 def _check_classes_given(name: str, input: Any, target: Any, weight: Any) -> None:
     """Raises unless the target is class indices for the input (C,), (N, C) or (N, C, d1, ...)."""
     need_float(name, input)
-    shape, dtype = shape_of(input), array_of(target).dtype
-    if not shape or shape[_class_axis(raw(input))] == 0:
-        raise ShapeError(f"{name}: input {shape} has no classes; expected (C,), (N, C) or (N, C, d1, ...)")
-    c = _class_axis(raw(input))
-    rows = shape[:c] + shape[c + 1 :]
-    if shape_of(target) != rows:
+    x, t = array_of(input), array_of(target)
+    c = _class_axis(x)
+    if x.ndim == 0 or x.shape[c] == 0:
+        raise ShapeError(f"{name}: input {x.shape} has no classes; expected (C,), (N, C) or (N, C, d1, ...)")
+    rows = x.shape[:c] + x.shape[c + 1 :]
+    if t.shape != rows:
         raise ShapeError(
-            f"{name}: input {shape} needs class indices of shape {rows}, got a target of shape {shape_of(target)}"
+            f"{name}: input {x.shape} needs class indices of shape {rows}, got a target of shape {t.shape}"
         )
-    if dtype.kind not in "iu":
-        raise DtypeError(f"{name}: class indices are integers, not {dtype}")
-    _check_weight(name, input, weight)
+    if t.dtype.kind not in "iu":
+        raise DtypeError(f"{name}: class indices are integers, not {t.dtype}")
+    if weight is not None:
+        _check_weight(name, input, weight)
 
 
 # --- cross-entropy with class indices ---------------------------------------------------------------------------------

@@ -309,6 +309,8 @@ def getitem(input: Any, index: Any) -> Any:
     if type(index) is int:  # what a loop over rows goes through
         basic, arrays = index, None
     try:
+        if isinstance(index, Tensor) and _takes_slices(input, index):
+            return apply(scatter.INDEX_SELECT, input, index, dim=0)
         if type(index) is not int:
             basic, arrays = normalize(index, shape_of(input))
         if arrays is None:
@@ -319,6 +321,12 @@ def getitem(input: Any, index: Any) -> Any:
         raise _explain("indexing", shape_of(input), error) from None
     except _InBatch as batch:
         return _getitem_by_batch(batch.level, input, index)
+
+
+def _takes_slices(x: Any, index: Any) -> bool:
+    """Whether an index tensor takes whole slices by numbers as they are, and of a tensor that has axes."""
+    a = index.array
+    return a.dtype.char in "lq" and a.ndim > 0 and index.layer is None and array_of(x).ndim > 0
 
 
 def _getitem_by_batch(level: Any, input: Any, index: Any) -> Any:

@@ -185,7 +185,10 @@ def _product(name: str, input: Any, other: Any) -> Any:
 
 
 def _any_sparse(*tensors: Any) -> bool:
-    return any(getattr(x, "is_sparse", False) for x in tensors)
+    for x in tensors:
+        if getattr(x, "is_sparse", False):
+            return True
+    return False
 
 
 def _sparse_product(name: str, a: Any, b: Any) -> Any:

@@ -53,8 +53,8 @@ def _squares(x: Array, runs: list[Axes]) -> Array:
     sum_ki (x_ki - m)^2 = sum_ki (x_ki - m_k)^2 + n sum_k (m_k - m)^2
     """
     *rest, run = runs
-    n, outer = count_of(x.shape, run), math.prod(x.shape[: run[0]])
-    within: Array = _core.var(x, outer, n, math.prod(x.shape[run[-1] + 1 :]), 1.0).reshape(kept(x.shape, run))
+    n = count_of(x.shape, run)
+    within = _variances(x, run, 1.0).reshape(kept(x.shape, run))
     if not rest:
         return within
     size = np.asarray(n, x.dtype)
@@ -63,9 +63,20 @@ def _squares(x: Array, runs: list[Axes]) -> Array:
     return _core.add(total, _core.mul(_squares(means, rest), size))
 
 
+def _variances(x: Array, run: Axes, freedom: float) -> Array:
+    """sum_i (x_i - m)^2 / freedom over neighbouring axes: (the sizes before them, the sizes after)."""
+    shape = x.shape
+    outer, inner = math.prod(shape[: run[0]]), math.prod(shape[run[-1] + 1 :])
+    return _core.var(x, outer, count_of(shape, run), inner, freedom)
+
+
 def _var_forward(x: Array, *, axes: Axes, keepdim: bool, correction: float) -> Result:
-    freedom = np.asarray(builtins.max(count_of(x.shape, axes) - correction, 0), x.dtype)
-    out = _core.div(_squares(x, _runs(axes)) if axes else _core.sub(x, x), freedom)
+    freedom = float(builtins.max(count_of(x.shape, axes) - correction, 0))
+    runs = _runs(axes)
+    if len(runs) == 1:
+        out = _variances(x, axes, freedom)
+    else:
+        out = _core.div(_squares(x, runs) if axes else _core.sub(x, x), np.asarray(freedom, x.dtype))
     return out.reshape(_reduced(x.shape, axes, keepdim)), (x,)
 
 

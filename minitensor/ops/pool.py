@@ -226,6 +226,21 @@ MAX_POOL2D_GATHER = Op(
 )
 
 
+@lru_cache(maxsize=1024, typed=True)
+def _geometry(
+    name: str, axes: int, inner: tuple[int, ...], kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The parameters of the pooling operator along all axes (at least two), and along the last two."""
+    kernel = each(name, "kernel_size", kernel_size, 1, axes)
+    step = _stride(name, stride, kernel)
+    pad, spread = each(name, "padding", padding, 0, axes), each(name, "dilation", dilation, 1, axes)
+    out = tuple([_count(name, *axis, ceil) for axis in zip(inner, kernel, step, pad, spread, strict=True)])
+    if axes == 1:
+        kernel, step, pad, spread, out = (1, *kernel), (1, *step), (0, *pad), (1, *spread), (1, *out)
+    params = {"kernel": kernel, "stride": step, "padding": pad, "dilation": spread, "out": out}
+    return params, {key: value[-2:] for key, value in params.items()}
+
+
 def _max_pool(
     name: str,
     axes: int,
@@ -241,15 +256,11 @@ def _max_pool(
     if array_of(input).dtype.kind == "b":
         raise DtypeError(f"{name}: expected numbers, got bool")
     inner = inner_sizes(name, axes, input)
-    kernel = each(name, "kernel_size", kernel_size, 1, axes)
-    step = _stride(name, stride, kernel)
-    pad, spread = each(name, "padding", padding, 0, axes), each(name, "dilation", dilation, 1, axes)
-    out = tuple([_count(name, *axis, bool(ceil_mode)) for axis in zip(inner, kernel, step, pad, spread, strict=True)])
+    given = [tuple(v) if isinstance(v, list) else v for v in (kernel_size, stride, padding, dilation)]
+    params, two = _geometry(name, axes, inner, *given, bool(ceil_mode))
+    out = params["out"]
     if axes == 1:
-        kernel, step, pad, spread, out = (1, *kernel), (1, *step), (0, *pad), (1, *spread), (1, *out)
         input = to_row(input)
-    params = {"kernel": kernel, "stride": step, "padding": pad, "dilation": spread, "out": out}
-    two = {key: value[-2:] for key, value in params.items()}
     if not return_indices:
         y, at = apply(MAX_POOL2D, input, **two), None
     else:

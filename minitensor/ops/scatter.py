@@ -51,9 +51,13 @@ def in_range(name: str, index: Any, n: int, *, negative: bool = False) -> None:
     """Raises unless all of the index lies in 0..n-1, or from -n on where negative numbers count from the end."""
     a = elements(index)
     least = -n if negative else 0
-    if a.size and not (a.min() >= least and a.max() < n):
+    values = a.ravel().tolist() if a.size <= _FEW else (a.min(), a.max())  # of few, Python is faster than NumPy
+    if values and not (min(values) >= least and max(values) < n):
         bad = a[(a < least) | (a >= n)].flat[0]
         raise IndexRangeError(f"{name}: index {bad} is out of range for an axis of size {n}")
+
+
+_FEW = 64
 
 
 def same_dtype(name: str, x: Any, source: Any) -> None:
