@@ -71,7 +71,8 @@ def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
     found: set[dtypes.dtype] = set()
     given, data = data, _plain(data, found)
     if wanted is None:
-        wanted = functools.reduce(dtypes.promote_types, found or {dtypes.get_default_dtype()}).numpy
+        known = found or {dtypes.get_default_dtype()}
+        wanted = (known.pop() if len(known) == 1 else functools.reduce(dtypes.promote_types, known)).numpy
     fresh = type(data) in _PLAIN  # so is the array that NumPy makes of it
     try:
         out = np.asarray(data)

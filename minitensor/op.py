@@ -57,13 +57,10 @@ class Op:
     a tangent may be None. None: the vjp is differentiated in its cotangent, which always works.
 
     `kernel` is the short way that `apply_flat` takes for small tensors: `kernel(*arrays, *parameters)`, by
-    position, the parameters in the order of `names`, gives the bare output, or None where it does not take them. The
-    saved values are then those of `saves`: argument i for i, the output for -1, the shape of argument i for SHAPE + i,
-    all shapes for SHAPES. With a kernel, `forward` need not be given. A variadic operator's kernel takes the arrays as
-    one list.
-
-    float16 and bfloat16 are storage: but for an operator that only `moves` elements, reference, kernel and rules get
-    float32 in their place, and what they give in float32 is rounded to them once.
+    position, the parameters in the order of `names`, gives the bare output (a tuple of several), or None where it does
+    not take them. The saved values are then those of `saves`: argument i for i, output j for -1 - j, the shape of
+    argument i for SHAPE + i, all shapes for SHAPES. With a kernel, `forward` need not be given. A variadic operator's
+    kernel takes the arrays as one list.
     """
 
     name: str
@@ -150,7 +147,9 @@ def _role(i: int, arrays: tuple[Array, ...], out: Any) -> Any:
     """What an entry of `Op.saves` stands for."""
     if i == SHAPES:
         return tuple([a.shape for a in arrays])
-    return arrays[i - SHAPE].shape if i >= SHAPE else out if i < 0 else arrays[i]
+    if i < 0:
+        return out[-1 - i] if isinstance(out, tuple) else out
+    return arrays[i - SHAPE].shape if i >= SHAPE else arrays[i]
 
 
 def _used(rule: Callable[..., Any] | None) -> int:

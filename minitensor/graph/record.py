@@ -287,6 +287,11 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
         out = row.kernel(x, y, z, *more)
     if out is None or not on_tensors:
         return out
+    if type(out) is tuple:
+        outs: tuple = tuple([wrap(part) for part in out])
+        if wants and recording():
+            record_node(op, row, args, _named(row, args, n), outs, None)
+        return outs
     t = cython.cast(Tensor, wrap(out))
     wants = wants and recording() and _is_float(t.array)
     if not (row.view or wants):
@@ -545,7 +550,7 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
         node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
     for j in range(len(outs)):
         t = cython.cast(Tensor, outs[j])
-        if saved is None or _is_float(t.array):  # of what a kernel gave, it was asked before
+        if (saved is None and len(outs) == 1) or _is_float(t.array):  # of the one that a kernel gave, it was asked
             t._node = node
             t._index = j
             t._wants = True
@@ -564,13 +569,13 @@ def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
             return make_saved(tuple(shapes), CONSTANT, None, None)
         a = args[role - _SHAPE]
         return make_saved(a.array.shape if isinstance(a, Tensor) else a.shape, CONSTANT, None, None)
-    a = outs[0] if role < 0 else args[role]
+    a = outs[-1 - role] if role < 0 else args[role]
     if not isinstance(a, Tensor):
         return make_saved(a, CONSTANT, None, None)
     t: Tensor = cython.cast(Tensor, a)
     if role >= 0 and t.inferred and not current().inference:
         raise GraphError("a tensor made in inference_mode cannot be saved for backward; clone() it")
-    return make_saved(t.array, role if role >= 0 else -2, t.version, t.layer)
+    return make_saved(t.array, role if role >= 0 else role - 1, t.version, t.layer)
 
 
 @cython.cfunc

@@ -54,12 +54,16 @@ class _Places:
 
     def __getattribute__(self, name: str) -> Any:
         own: dict[str, Any] = fields_of(self)
-        held = own.get("_parameters")
-        if held is not None and name in held and name not in own:
-            return held[name]
-        held = own.get("_modules")
-        if held is not None and name in held and name not in own:
-            return held[name]
+        if name not in own:
+            held = own.get("_parameters")
+            if held is not None and name in held:
+                return held[name]
+            held = own.get("_modules")
+            if held is not None and name in held:
+                return held[name]
+            held = own.get("_buffers")
+            if held is not None and name in held:
+                return held[name]
         return attribute_of(self, name)
 
 

@@ -24,6 +24,8 @@ def _mask(name: str, mask: Any) -> Array:
 
 
 def _common(name: str, input: Any, mask: Array) -> Shape:
+    if mask.shape == shape_of(input):
+        return mask.shape
     try:
         return tuple(np.broadcast_shapes(shape_of(input), mask.shape))
     except ValueError:

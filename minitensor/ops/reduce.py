@@ -462,17 +462,17 @@ def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], k
         indices = np.asarray(argument(x, axis=dim, keepdims=keepdim), np.int64)
         return (values, indices), (x.shape, values, indices)
 
-    def forward(x: Array, *, dim: int, keepdim: bool) -> Result:
+    def both(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array] | None:
         values = kernel(x, (dim,), keepdim)
-        indices = _core.first_equal(x, values, *around(x.shape, dim))
-        return (values, indices), (x.shape, values, indices)
+        return None if values is None else (values, _core.first_equal(x, values, *around(x.shape, dim)))
 
     def samples(rng: np.random.Generator) -> Iterator[Sample]:
         for shape, dim in (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), 1), ((0, 3), 1), ((67,), 0), ((2, 33), 1)):
             yield Sample((rng.standard_normal(shape),), {"dim": dim, "keepdim": bool(rng.integers(2))})
         yield Sample((rng.standard_normal((300, 700)),), {"dim": 0, "keepdim": False}, large=True)
 
-    return Op(name, reference, forward, (_chosen_dx,), None, samples, exact=True, batch=shifted(name, "dim"))
+    short: dict[str, Any] = {"kernel": both, "saves": (SHAPE, -1, -2), "names": ("dim", "keepdim")}
+    return Op(name, reference, None, (_chosen_dx,), None, samples, exact=True, batch=shifted(name, "dim"), **short)
 
 
 MAX_ALONG = _along("max_along", np.argmax, np.max, _core.amax)
@@ -486,7 +486,7 @@ def _along_axis(name: str, op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     if not shape:
         return tuple([shapes.reshape(y, ()) for y in apply(op, shapes.reshape(input, (1,)), dim=0, keepdim=True)])
     need_elements(name, shape, (d,))
-    return apply(op, input, dim=d, keepdim=bool(keepdim))
+    return apply_flat(op, input, d, bool(keepdim))
 
 
 @numpy_names
