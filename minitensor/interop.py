@@ -15,6 +15,7 @@ import numpy as np
 from . import creation, dtypes, naming
 from .device import check
 from .methods import need_tensor
+from .ops import rearrange
 from .ops.common import array_of
 from .ops.shape import clone
 from .tensor import VERSIONED, Size, Tensor
@@ -184,6 +185,15 @@ def can_cast(from_: Any, to: Any) -> bool:
     False
     """
     return dtypes.of(from_).rank <= dtypes.of(to).rank
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of the given shapes (ints count as one axis) have when they broadcast.
+
+    >>> mt.broadcast_shapes((2, 1), 3)
+    minitensor.Size([2, 3])
+    """
+    return Size(rearrange.broadcast_shapes(*shapes))
 
 
 def numel(input: Tensor) -> int:

@@ -64,11 +64,7 @@ def broadcast_to(input: Any, *size: Any) -> Any:
 
 
 def broadcast_shapes(*shapes: Any) -> Shape:
-    """The shape that tensors of the given shapes (ints count as one axis) have when they broadcast.
-
-    >>> mt.broadcast_shapes((2, 1), 3)
-    (2, 3)
-    """
+    """The shape that tensors of the given shapes (ints count as one axis) have when they broadcast."""
     given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
     try:
         return tuple(np.broadcast_shapes(*given))

@@ -12,6 +12,7 @@ from ... import amp, distributions, func, nn, pytree
 from ...distributions import distribution, transformed
 from ...graph.nodes import RemovableHandle
 from ...nn import conv, dropout, lazy, loss, norm, pool, transformer, utils
+from ...random import Generator
 from ...utils.data import collate
 from . import hub
 from ._helpers import Inert, no, nothing, zero
@@ -232,7 +233,7 @@ def _files() -> Iterator[ModuleType]:
     yield _file("torch.amp.autocast_mode", autocast=amp.autocast, custom_bwd=amp.custom_bwd, custom_fwd=amp.custom_fwd)
     yield _file("torch.cpu.amp", GradScaler=amp.GradScaler, autocast=amp.autocast)
     yield _file("torch.overrides", has_torch_function=no, has_torch_function_unary=no, has_torch_function_variadic=no)
-    yield _file("torch._C", _log_api_usage_once=nothing)
+    yield _file("torch._C", Generator=Generator, _log_api_usage_once=nothing)
     yield _file("torch._utils", _accumulate=accumulate)
 
 

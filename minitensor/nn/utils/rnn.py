@@ -22,6 +22,7 @@ __all__ = [
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "unpack_sequence",
     "unpad_sequence",
 ]
 
@@ -208,6 +209,16 @@ def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = Fals
     if len(counts) != shape_of(x)[0]:
         raise ShapeError(f"unpad_sequence: {len(counts)} lengths for {shape_of(x)[0]} sequences")
     return [row[:n] for row, n in zip(x, counts, strict=True)]
+
+
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Any]:
+    """The sequences of a packed batch as a list: undoes `pack_sequence`.
+
+    >>> utils = mt.nn.utils.rnn
+    >>> utils.unpack_sequence(utils.pack_sequence([mt.tensor([1, 2]), mt.tensor([3])]))
+    [tensor([1, 2]), tensor([3])]
+    """
+    return unpad_sequence(*pad_packed_sequence(packed_sequences, batch_first=True), batch_first=True)
 
 
 def pack_sequence(sequences: Iterable[Any], enforce_sorted: bool = True) -> PackedSequence:
