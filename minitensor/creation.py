@@ -84,7 +84,7 @@ def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
         raise ShapeError(f"tensor: the nested lists do not make a rectangle ({error})") from None
     if fresh and out.dtype is wanted:
         return out
-    if wanted.kind in "iu" and out.size:  # Python's numbers are not cut off
+    if wanted.kind in "iu" and out.dtype.kind != "b" and out.size:  # Python's numbers are not cut off
         limits = np.iinfo(wanted)
         if not (np.all(out >= -limits.max - (wanted.kind == "i")) and np.all(out < limits.max + 1)):
             raise DtypeError(f"tensor: a number of {given!r:.60} does not fit into {wanted}")

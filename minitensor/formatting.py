@@ -71,7 +71,7 @@ def _formatter(a: Any) -> tuple[Callable[[Any], str], int]:
         text = f"{float(v):{form}}"
         return text + "." if dotted and np.isfinite(v) else text
 
-    width = max((len(word(v)) for v in counted), default=0)
+    width = max((len(word(v)) for v in counted), default=1)
     return lambda v: f"{word(v):>{width}}", width
 
 
@@ -114,7 +114,7 @@ def tensor_str(x: Any) -> str:
 
 def _graph_notes(x: Any) -> list[str]:
     if x.grad_fn is not None:
-        return [f"grad_fn={x.grad_fn!r}"]
+        return [f"grad_fn=<{x.grad_fn.name().rpartition(':')[2]}>"]
     return ["requires_grad=True"] if x.requires_grad else []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, formatting, naming
+from . import dtypes, formatting, naming, sharing
 from .device import CPU, check, strided
 from .device import device as Device
 from .device import layout as Layout
@@ -200,8 +200,19 @@ class Tensor(Methods, metaclass=TensorType):
     is_conj = is_neg = is_complex
 
     def is_shared(self) -> bool:
-        """False: no other process has the memory."""
-        return False
+        """Whether other processes may have the memory: see `share_memory_`."""
+        return sharing.is_shared(self.array)
+
+    def share_memory_(self) -> Tensor:
+        """Moves the elements into memory that other processes see, when the tensor is sent to them; returns itself.
+
+        >>> x = mt.zeros(3).share_memory_()
+        >>> x.is_shared()
+        True
+        """
+        if not self.is_shared():
+            self.replace(sharing.shared(self.array))
+        return self
 
     def is_signed(self) -> bool:
         """Whether the dtype has negative numbers."""

@@ -37,6 +37,7 @@ FLOORS = [
         "random",
         "serialization",
         "settings",
+        "sharing",
         "sparse",
         "amp",
         "storage",

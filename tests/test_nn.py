@@ -644,3 +644,25 @@ def test_parameters_as_one_vector():
     assert net.weight.is_leaf
     with pytest.raises(ShapeError, match="7 elements for parameters of 6"):
         nn.utils.vector_to_parameters(mt.zeros(7), net.parameters())
+
+
+def test_parameter_lists_hold_anything():
+    p = nn.ParameterList([nn.ParameterList([mt.ones(2)]), mt.ones(3), 4])
+    assert [name for name, _ in p.named_parameters()] == ["1", "0.0"]
+    assert (p[2], list(p.state_dict())) == (4, ["1", "0.0"])
+    assert repr(p).splitlines()[1:4] == [
+        "    (0): Object of type: ParameterList",
+        "    (1): Parameter containing: [minitensor.float32 of size 3]",
+        "    (2): Object of type: int",
+    ]
+    d = nn.ParameterDict({"a": mt.ones(2), "b": 3})
+    assert (list(d), d["b"], [name for name, _ in d.named_parameters()]) == (["a", "b"], 3, ["a"])
+
+
+def test_the_hooks_of_a_module_can_be_listed():
+    layer = nn.Linear(1, 1)
+    assert len(layer._forward_hooks) == 0
+    handle = layer.register_forward_hook(print)
+    assert list(layer._forward_hooks.values()) == [print]
+    handle.remove()
+    assert not layer._forward_hooks

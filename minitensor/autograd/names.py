@@ -14,8 +14,6 @@ from ..graph import nodes
 
 _NAMES = {
     "adaptive_max_pool2d": "AdaptiveMaxPool2DBackward0",
-    "amax": "MaxBackward1",
-    "amin": "MinBackward1",
     "attention": "ScaledDotProductFlashAttentionForCpuBackward0",
     "avg_pool2d": "AvgPool2DBackward0",
     "batch_norm": "NativeBatchNormBackward0",

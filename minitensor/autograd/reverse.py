@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -133,6 +134,8 @@ def grad(
     >>> mt.autograd.grad(g, x)
     (tensor(12.),)
     """
+    if not only_inputs:
+        warnings.warn("grad: only_inputs=False changes nothing; backward() adds to leaves", FutureWarning, stacklevel=2)
     ys = _at_edges(outputs, grad_outputs)
     xs = _at_edges(inputs, None)
     _check("grad", ys)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Sequence
+from multiprocessing import spawn
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,11 +39,8 @@ def run(path: Any, arguments: Sequence[str] = (), face: str | None = None) -> in
     """
     path = str(path)
     source = Path(path).read_bytes()
-    finder = OnImport()
-    if face is None:
-        sys.meta_path.insert(0, finder)
-    else:
-        install(face)
+    finder = follow(face)
+    prepare, spawn.get_preparation_data = spawn.get_preparation_data, _prepared(spawn.get_preparation_data, face)
     program = ModuleType("__main__")
     program.__dict__.update(__file__=path, __builtins__=builtins)
     before = sys.modules["__main__"], sys.argv, sys.path
@@ -58,9 +56,34 @@ def run(path: Any, arguments: Sequence[str] = (), face: str | None = None) -> in
         return 1
     finally:
         sys.modules["__main__"], sys.argv, sys.path = before
-        if face is None:
+        spawn.get_preparation_data = prepare
+        if finder is not None:
             sys.meta_path.remove(finder)
     return 0
+
+
+def follow(face: str | None) -> OnImport | None:
+    """Installs a face, or those that are imported from now on; returns what waits for these imports."""
+    if face is not None:
+        install(face)
+        return None
+    finder = OnImport()
+    sys.meta_path.insert(0, finder)
+    return finder
+
+
+class _Face:
+    """What a new process of the program gets, and installs as it unpickles it, before it runs the program's file."""
+
+    def __init__(self, face: str | None) -> None:
+        self.face = face
+
+    def __reduce__(self) -> Any:
+        return follow, (self.face,)
+
+
+def _prepared(prepare: Any, face: str | None) -> Any:
+    return lambda name: {**prepare(name), "minitensor": _Face(face)}
 
 
 def _exit_code(code: Any) -> int:

@@ -46,6 +46,7 @@ FACES: dict[str, dict[str, str]] = {
         "torch.special": "minitensor.special",
         "torch.testing": "minitensor.testing",
         "torch.utils": "minitensor.utils",
+        "torch.utils.benchmark": "minitensor.compat.torch._benchmark",
         "torch.utils.tensorboard": "minitensor.compat.torch._tensorboard",
         "torch.utils.tensorboard.writer": "minitensor.compat.torch._tensorboard",
         "torch._dynamo": "minitensor.compat.torch.compiler",

@@ -153,7 +153,8 @@ class Node:
         raise AttributeError(f"{self.name()} has no attribute {name}")
 
     def __repr__(self) -> str:
-        return f"<{self.name().rpartition(':')[2]}>"
+        where = "torch.autograd.function." if self.op.custom else ""
+        return f"<{where}{self.name().rpartition(':')[2]} object at {id(self):#x}>"
 
 
 @cython.cfunc
@@ -231,7 +232,7 @@ class AccumulateGrad:
         return id(self.variable)
 
     def __repr__(self) -> str:
-        return "<AccumulateGrad>"
+        return f"<AccumulateGrad object at {id(self.variable):#x}>"
 
 
 def add_hook(x: Tensor, hook: Callable[[Any], Any]) -> list[Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from ..graph.tensors import Tensor as Core
+from ..ops.common import shape_of
 from .module import Module, indented
 from .parameter import Parameter
 
@@ -18,8 +19,8 @@ class _Sequence(Module):
 
     _kept = "_modules"  # which of a module's dicts holds the items
 
-    def _items(self) -> dict[str, Any]:
-        items: dict[str, Any] = self.__dict__[self._kept]
+    def _items(self) -> MutableMapping[str, Any]:
+        items: MutableMapping[str, Any] = self.__dict__[self._kept]
         return items
 
     def _renumber(self, items: list[Any]) -> None:
@@ -199,8 +200,8 @@ class _Dict(Module):
 
     _kept = "_modules"
 
-    def _items(self) -> dict[str, Any]:
-        items: dict[str, Any] = self.__dict__[self._kept]
+    def _items(self) -> MutableMapping[str, Any]:
+        items: MutableMapping[str, Any] = self.__dict__[self._kept]
         return items
 
     def __getitem__(self, key: str) -> Any:
@@ -265,11 +266,49 @@ def _parameter(item: Any) -> Any:
     return Parameter(item) if isinstance(item, Core) and not isinstance(item, Parameter) else item
 
 
-def _shown(parameters: Mapping[str, Any], kind: Callable[[Any], Any]) -> str:
-    return "\n".join(
-        f"  ({name}): Parameter containing: [{kind(p)} of size {'x'.join(map(str, p.shape))}]"
-        for name, p in parameters.items()
-    )
+class _Attributes(MutableMapping[str, Any]):
+    """The items of a list or dict of parameters: attributes of its own, whatever they are, in the order of coming."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._order: dict[str, None] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._order:
+            raise KeyError(name)
+        return getattr(self._module, name)
+
+    def __setitem__(self, name: str, item: Any) -> None:
+        setattr(self._module, name, _parameter(item))
+        self._order[name] = None
+
+    def __delitem__(self, name: str) -> None:
+        del self._order[name]
+        delattr(self._module, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._order))
+
+    def popitem(self) -> tuple[str, Any]:
+        """The last item, taken out."""
+        if not self._order:
+            raise KeyError("popitem: there is no item")
+        name = next(reversed(self._order))
+        return name, self.pop(name)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def lines(self, called: Callable[[Any], str]) -> str:
+        """What a printed list or dict says of its items; `called` is the name of a tensor's type."""
+        found = []
+        for name, item in self.items():
+            what = f"Object of type: {type(item).__name__}"
+            if isinstance(item, Core):
+                kind = "Parameter" if isinstance(item, Parameter) else "Tensor"
+                what = f"{kind} containing: [{called(item)} of size {'x'.join(map(str, shape_of(item)))}]"
+            found.append(f"  ({name}): {what}")
+        return "\n".join(found)
 
 
 class ParameterList(_Sequence):
@@ -281,17 +320,19 @@ class ParameterList(_Sequence):
     tensor([0., 0., 0.], requires_grad=True)
     """
 
-    _kept = "_parameters"
+    _kept = "_kept_items"
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
+        self.__dict__[self._kept] = _Attributes(self)
         self.extend(values or ())
 
     def _add(self, name: str, item: Any) -> None:
-        self.register_parameter(name, _parameter(item))
+        self._items()[name] = item
 
     def extra_repr(self) -> str:
-        return _shown(self._parameters, lambda p: p.dtype)
+        """The items, a line each."""
+        return self.__dict__[self._kept].lines(lambda p: str(p.dtype))  # type: ignore[no-any-return]
 
 
 class ParameterDict(_Dict):
@@ -301,10 +342,11 @@ class ParameterDict(_Dict):
     True
     """
 
-    _kept = "_parameters"
+    _kept = "_kept_items"
 
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
         super().__init__()
+        self.__dict__[self._kept] = _Attributes(self)
         self.update(parameters or {})
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -330,7 +372,7 @@ class ParameterDict(_Dict):
         return ParameterDict(dict.fromkeys(keys, default))
 
     def __reversed__(self) -> Iterator[str]:
-        return reversed(self._items())
+        return reversed(list(self._items()))
 
     def __or__(self, other: ParameterDict) -> ParameterDict:
         made = self.copy()
@@ -342,7 +384,8 @@ class ParameterDict(_Dict):
         return self
 
     def __setitem__(self, key: str, item: Any) -> None:
-        self.register_parameter(key, _parameter(item))
+        self._items()[key] = item
 
     def extra_repr(self) -> str:
-        return _shown(self._parameters, lambda p: p.type())
+        """The items, a line each."""
+        return self.__dict__[self._kept].lines(lambda p: p.type())  # type: ignore[no-any-return]

@@ -34,7 +34,7 @@ _EXTRA = "_extra_state"
 _PLACES = {"_parameters": "parameter", "_modules": "module", "_buffers": "buffer"}
 
 
-class IncompatibleKeys(NamedTuple):
+class _IncompatibleKeys(NamedTuple):
     """What `load_state_dict` did not find in the dict, and what it has no place for."""
 
     missing_keys: list[str]
@@ -44,7 +44,7 @@ class IncompatibleKeys(NamedTuple):
         if not any(self):
             return "<All keys matched successfully>"
         missing, unexpected = self
-        return f"IncompatibleKeys(missing_keys={missing}, unexpected_keys={unexpected})"
+        return f"_IncompatibleKeys(missing_keys={missing}, unexpected_keys={unexpected})"
 
 
 @cython.auto_pickle(False)
@@ -168,6 +168,16 @@ class Module(_Places):
 
     def _hook(self, event: str, hook: Any, prepend: bool = False) -> RemovableHandle:
         return add_hook(self._hooks, event, hook, prepend)
+
+    def _listed_hooks(self, event: str) -> OrderedDict[int, Any]:
+        """What programs look at that go over the hooks themselves: a copy, by number."""
+        found = [hook if event.startswith("backward") else hook[0] for hook in self._hooks.get(event, ())]
+        return OrderedDict(enumerate(found))
+
+    _forward_pre_hooks = property(lambda self: self._listed_hooks("forward_pre"))
+    _forward_hooks = property(lambda self: self._listed_hooks("forward"))
+    _backward_pre_hooks = property(lambda self: self._listed_hooks("backward_pre"))
+    _backward_hooks = property(lambda self: self._listed_hooks("backward"))
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -535,7 +545,7 @@ class Module(_Places):
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> IncompatibleKeys:
+    ) -> _IncompatibleKeys:
         """Copies the values of a state_dict into this module's parameters and buffers.
 
         Raises ShapeError, which lists every name that is missing, unexpected or of another size,
@@ -590,7 +600,7 @@ class Module(_Places):
         for name, module in extra.items():
             if name in given:
                 module.set_extra_state(given[name])
-        keys = IncompatibleKeys(missing, unexpected)
+        keys = _IncompatibleKeys(missing, unexpected)
         for _, module in reversed(modules):
             for hook in module._hooks.get("load", ()):
                 hook(module, keys)
@@ -693,8 +703,8 @@ class Module(_Places):
         return self
 
     def share_memory(self: M) -> M:
-        """Itself."""
-        return self
+        """Moves parameters and buffers into memory that other processes see; returns itself."""
+        return self._apply(lambda t: t.share_memory_())
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Nothing: the kernels are compiled already."""

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import creation
+from ..dtypes import float32
 from ..errors import DtypeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..ops import rnn as cells
 from ..ops.arithmetic import add
@@ -204,8 +206,15 @@ class RNNBase(Module):
         elif unbatched:
             finals = [squeeze(s, 1) for s in finals]
         else:
-            x = reshape(x, (*lead, shape_of(x)[-1]))
+            x = called(reshape(x, (*lead, shape_of(x)[-1])), self._node_name(first, x.dtype))
         return x, finals[0] if self._states == 1 else tuple(finals)
+
+    def _node_name(self, first: bool, dtype: Any) -> str:
+        """What PyTorch calls the node of the output; the 32-bit LSTM is one kernel there."""
+        whole = self._states == 2 and dtype is float32
+        if first:
+            return f"TransposeBackward{0 if whole else 1}"
+        return "CatBackward0" if self.bidirectional else "MkldnnRnnLayerBackward0" if whole else "StackBackward0"
 
     def extra_repr(self) -> str:
         """The sizes, and the options that are not the usual ones."""

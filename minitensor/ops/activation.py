@@ -223,6 +223,7 @@ def prelu(input: Any, weight: Any) -> Any:
     return where(above, input, mul(slope, where(above, 0.0, input)))
 
 
+@named("RreluWithNoiseBackward0")
 def rrelu(input: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False) -> Any:
     r"""`leaky_relu` with slopes drawn for each element, or when not training with their mean. B. Xu et al., 2015.
 
@@ -385,6 +386,7 @@ def selu(input: Any) -> Any:
     return apply(ELU, input, positive=_SCALE, negative=_SCALE * _ALPHA, rate=1.0)
 
 
+@named("CeluBackward0")
 def celu(input: Any, alpha: float = 1.0) -> Any:
     r"""`elu` with a continuous derivative for every alpha. J. Barron, 2017.
 

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import IndexRangeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import reduce
 from .arithmetic import mul
-from .common import Array, array_of, each, folded, need_float, reads, shape_of
+from .common import Array, array_of, each, folded, named, need_float, reads, shape_of
 from .functions import abs, pow, relu, sign
 from .pool import (
     MAX_POOL2D_GATHER,
@@ -58,6 +59,7 @@ def _adaptive_avg_pool(name: str, axes: int, input: Any, output_size: Any) -> An
     return mean(input, [adaptive_windows(n, out) for n, out in zip(have, want, strict=True)])
 
 
+@named("SqueezeBackward1")
 def adaptive_avg_pool1d(input: Any, output_size: Any) -> Any:
     r"""The mean over windows that divide sequences (N, C, L) or (C, L) into `output_size` parts.
 
@@ -83,9 +85,11 @@ def adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
     >>> mt.nn.functional.adaptive_avg_pool2d(mt.tensor([[[1.0, 2.0, 6.0]]]), (1, 2))
     tensor([[[1.5000, 4.0000]]])
     """
-    return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
+    y = _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
+    return y if shape_of(y)[-2:] == (1, 1) else called(y, "AdaptiveAvgPool2DBackward0")
 
 
+@named("AdaptiveAvgPool3DBackward0")
 def adaptive_avg_pool3d(input: Any, output_size: Any) -> Any:
     r"""The mean over windows that divide volumes (N, C, D, H, W) or (C, D, H, W); see `adaptive_avg_pool2d`.
 

@@ -520,6 +520,7 @@ def conv2d(
     return _convolution("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+@named("ConvolutionBackward0")
 def conv3d(
     input: Any,
     weight: Any,

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg
@@ -324,7 +325,7 @@ def cross_entropy(
         _check_weight(name, input, weight)
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _check_classes_given(name, input, target, weight)
-    return apply(
+    loss = apply(
         CROSS_ENTROPY,
         input,
         to_dtype(target, dtypes.int64),
@@ -333,6 +334,7 @@ def cross_entropy(
         ignore_index=int(ignore_index),
         label_smoothing=float(label_smoothing),
     )
+    return called(loss, "NllLoss2DBackward0") if len(shape) > 2 else loss
 
 
 def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, smoothing: float) -> Any:
@@ -345,6 +347,8 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, sm
     if weight is not None:
         q = mul(q, reshape(weight, (-1, *(1,) * (len(shape) - c - 1))))
     loss = neg(sum(mul(apply(LOG_SOFTMAX, input, dim=c), q), c))
+    if reduction == "mean":
+        return called(reduced(loss, reduction), "DivBackward1")
     return reduced(loss, reduction)
 
 
@@ -466,7 +470,7 @@ def nll_loss(
     name = "nll_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
     _check_classes_given(name, input, target, weight)
-    return apply(
+    loss = apply(
         NLL_LOSS,
         input,
         to_dtype(target, dtypes.int64),
@@ -474,3 +478,4 @@ def nll_loss(
         reduction=reduction,
         ignore_index=int(ignore_index),
     )
+    return called(loss, "NllLoss2DBackward0") if len(shape_of(input)) > 2 else loss

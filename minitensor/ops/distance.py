@@ -107,6 +107,7 @@ def _distance(apart: Any, p: float) -> Any:
     return apply(NORM, apart, axes=(len(shape_of(apart)) - 1,), keepdim=False, p=float(p))
 
 
+@named("PdistBackward0")
 def pdist(input: Any, p: float = 2.0) -> Any:
     r"""The distances between the rows of a matrix (N, M), of each pair i < j once: N (N - 1) / 2 of them.
 

@@ -18,10 +18,11 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from ..errors import DtypeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..graph.tensors import Tensor
 from .arithmetic import add, mul
-from .common import array_of, axis, lowered, raw, shape_of, write_out
+from .common import array_of, axis, lowered, named, raw, shape_of, write_out
 from .indexing import getitem
 from .matmul import MATMUL, matmul, need_axes
 from .reduce import SUM
@@ -271,12 +272,14 @@ def einsum(*args: Any) -> Any:
     operands = lowered(*operands)
     ndims = tuple([len(shape_of(x)) for x in operands])
     labels, final = _named(inputs, output, ndims) if equation is None else _of_equation(equation, ndims)
-    return contract("einsum", list(zip(operands, labels, strict=True)), final)
+    result = contract("einsum", list(zip(operands, labels, strict=True)), final)
+    return result if len(operands) == 1 else called(result, "ViewBackward0")
 
 
 # --- tensordot, kron --------------------------------------------------------------------------------------------------
 
 
+@named("ViewBackward0")
 def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
     r"""The product of two tensors, summed over pairs of axes: the last `dims` of a and the first of b, or two lists.
 

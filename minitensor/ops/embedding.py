@@ -16,7 +16,7 @@ from ..graph.record import apply
 from ..graph.tensors import Tensor, wrap
 from ..op import OPS, Op, Result, Sample
 from .arithmetic import mul
-from .common import Array, array_of, elements, raw, reads, shape_of, to_dtype
+from .common import Array, array_of, elements, named, raw, reads, shape_of, to_dtype
 from .comparison import where
 from .indexing import getitem
 from .reduce import sum
@@ -211,6 +211,7 @@ def _bags(name: str, index: Array, offsets: Any, include_last_offset: bool) -> t
 
 
 @reads()
+@named("EmbeddingBagBackward0")
 def embedding_bag(
     input: Any,
     weight: Any,

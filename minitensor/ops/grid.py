@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from .arithmetic import add, mul, rsub, sub
 from .common import (
     Array,
     array_of,
+    named,
     need_float,
     raw,
     reads,
@@ -162,9 +164,10 @@ def grid_sample(
         for _, weight in corner:
             term = term if weight is None else mul(term, weight)
         total = term if total is None else add(total, term)
-    return total
+    return called(total, f"GridSampler{axes}DBackward0")
 
 
+@named("AffineGridGeneratorBackward0")
 def affine_grid(theta: Any, size: Sequence[int], align_corners: bool | None = None) -> Any:
     r"""The grid of points that an affine map sends the pixels of an image of a given size to.
 

@@ -504,6 +504,7 @@ def linalg_cross(input: Any, other: Any, *, dim: int = -1, out: Any = None) -> A
     return result if out is None else write_out(name, result, out)
 
 
+@named("LinalgCrossBackward0")
 def cross(input: Any, other: Any, dim: int | None = None, *, out: Any = None) -> Any:
     """The vector products along `dim`, by default the first axis of three elements; see `linalg.cross`.
 

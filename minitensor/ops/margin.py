@@ -14,7 +14,7 @@ from .. import dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from . import reduce as reductions
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import array_of, elements, need_float, promote_float, shape_of, to_dtype, widens
+from .common import array_of, elements, named, need_float, promote_float, shape_of, to_dtype, widens
 from .comparison import clamp_min, eq, logical_and, logical_not, lt, minimum, ne, where
 from .functions import relu, sqrt
 from .loss import floating, logsigmoid, need_same_shape, reduced, reduction_of
@@ -85,6 +85,7 @@ def margin_ranking_loss(
 
 
 @widens
+@named("SoftMarginLossBackward0")
 def soft_margin_loss(
     input: Any,
     target: Any,
@@ -166,6 +167,7 @@ def _classes(name: str, input: Any, target: Any, axes: int, least: int) -> tuple
 
 
 @widens
+@named("MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Any,
     target: Any,

@@ -18,7 +18,20 @@ from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero
-from .common import Array, array_of, axes, axis, need_float, number, numpy_names, shape_of, shifted, to_dtype, write_out
+from .common import (
+    Array,
+    array_of,
+    axes,
+    axis,
+    named,
+    need_float,
+    number,
+    numpy_names,
+    shape_of,
+    shifted,
+    to_dtype,
+    write_out,
+)
 from .comparison import eq, where
 from .functions import abs, exp, pow, sign
 from .reduce import CASES, HOLLOW, LARGE, MEAN, Axes, Shape, cases, count_of, extreme_dx, kept, length, spread
@@ -379,6 +392,7 @@ def norm(
     return result if out is None else write_out("norm", result, out)
 
 
+@named("DistBackward0")
 def dist(input: Any, other: Any, p: float = 2) -> Any:
     r"""The p-norm of the difference of two tensors, which broadcast.
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .common import Array, raw, shape_of
@@ -140,7 +141,11 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = Non
         )
     if 0 in shape[1:]:
         raise ShapeError(f"{name}: mode {mode!r} has nothing to pad {shape} with; only the first axis may be empty")
-    return _own(name, mode, input, widths)
+    how = {"reflect": "ReflectionPad", "replicate": "ReplicationPad"}.get(mode)
+    y = _own(name, mode, input, widths)
+    if y is input:
+        return y
+    return called(y, "torch::autograd::CopySlices" if how is None else f"{how}{len(widths)}DBackward0")
 
 
 def _widths(name: str, input: Any, pad: Any) -> list[tuple[int, int]]:

@@ -26,7 +26,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, floor_divide, mul
-from .common import Array, Pair, array_of, each, folded, need_float, shape_of
+from .common import Array, Pair, array_of, each, folded, named, need_float, shape_of
 from .scatter import gather
 from .shape import reshape
 
@@ -288,6 +288,7 @@ def in_volume(at: Any, slices: Any, inner: tuple[int, ...]) -> Any:
     return add(mul(depth, inner[1] * inner[2]), reshape(gather(flat, -1, chosen), wanted))
 
 
+@named("SqueezeBackward1")
 def max_pool1d(
     input: Any,
     kernel_size: Any,
@@ -337,6 +338,7 @@ def max_pool2d(
     return _max_pool(name, 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@named("MaxPool3DWithIndicesBackward0")
 def max_pool3d(
     input: Any,
     kernel_size: Any,
@@ -530,6 +532,7 @@ def avg_pool(
     return mean(input, tables)
 
 
+@named("SqueezeBackward1")
 def avg_pool1d(
     input: Any,
     kernel_size: Any,
@@ -578,6 +581,7 @@ def avg_pool2d(
     return avg_pool(name, 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@named("AvgPool3DBackward0")
 def avg_pool3d(
     input: Any,
     kernel_size: Any,

@@ -172,6 +172,7 @@ def _without_nan(input: Any, dtype: Any) -> Any:
 
 
 @numpy_names
+@named("NansumBackward0")
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     r"""The sum over axes of what is not NaN.
 

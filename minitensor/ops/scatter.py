@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
+from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
@@ -444,6 +445,7 @@ def _within(x: Any, at: Any, d: int, change: Any) -> Any:
 
 
 @numpy_names
+@named("ScatterAddBackward0")
 def scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) -> Any:
     """`input` with each element of `src` added at the place that `index` names along `dim`.
 
@@ -491,7 +493,7 @@ def scatter(
         return scatter_reduce(input, dim, index, source, how, out=out)
     x, at, source, d = _elements("scatter", input, dim, index, source)
     result = apply(indexing.SETITEM, x, source, index=along(raw(at).copy(), d))
-    result = shapes.reshape(result, shape_of(input))
+    result = called(shapes.reshape(result, shape_of(input)), f"ScatterBackward{int(number)}")
     return result if out is None else write_out("scatter", result, out)
 
 
@@ -574,6 +576,7 @@ def _products(x: Any, index: Array, source: Any, dim: int) -> Any:
 
 @reads("index")
 @numpy_names
+@named("ScatterReduceBackward0")
 def scatter_reduce(
     input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None
 ) -> Any:

@@ -21,7 +21,7 @@ from ..graph.record import apply
 from ..graph.tensors import Tensor, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, sub
-from .common import Array, array_of, raw, reads, shape_of, shifted, wrap_as, write_out
+from .common import Array, array_of, named, raw, reads, shape_of, shifted, wrap_as, write_out
 from .matmul import matmul
 from .matrices import (
     SQUARES,
@@ -388,6 +388,7 @@ def cholesky(input: Any, upper: bool = False, *, out: Any = None) -> Any:
     return linalg_cholesky(input, upper=upper, out=out)
 
 
+@named("CholeskySolveBackward0")
 def cholesky_solve(input: Any, L: Any, upper: bool = False, *, out: Any = None) -> Any:
     r"""The solution of A X = `input` given the Cholesky factor of A: two triangular systems.
 

@@ -15,7 +15,20 @@ from .. import _core
 from ..graph.record import apply, apply_one
 from ..op import Op
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import ONE, TWO, Array, array_of, draws, elementwise, promote_float, reads, unary, wrap_as, write_out
+from .common import (
+    ONE,
+    TWO,
+    Array,
+    array_of,
+    draws,
+    elementwise,
+    named,
+    promote_float,
+    reads,
+    unary,
+    wrap_as,
+    write_out,
+)
 from .comparison import eq, where
 from .functions import plain, rsqrt, sign
 
@@ -199,6 +212,7 @@ def hypot(input: Any, other: Any, *, out: Any = None) -> Any:
 # --- angles -----------------------------------------------------------------------------------------------------------
 
 
+@named("Deg2RadBackward0")
 def deg2rad(input: Any, *, out: Any = None) -> Any:
     """Degrees as radians: x pi / 180.
 
@@ -209,6 +223,7 @@ def deg2rad(input: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("deg2rad", result, out)
 
 
+@named("Rad2DegBackward0")
 def rad2deg(input: Any, *, out: Any = None) -> Any:
     """Radians as degrees: x 180 / pi.
 

@@ -212,6 +212,14 @@ class CyclicLR(LRScheduler):
             self._scale_fn_custom.__dict__.update(attributes)
 
 
+_PHASE = ("start_lr", "end_lr", "start_momentum", "end_momentum")
+
+
+def _phase(end_step: float, *names: str) -> dict[str, Any]:
+    """Where a phase ends, and from which of a group's entries to which the rate and the momentum go in it."""
+    return {"end_step": end_step, **dict(zip(_PHASE, names, strict=True))}
+
+
 class OneCycleLR(LRScheduler):
     """Once up from max_lr / div_factor to `max_lr`, then down to a `final_div_factor`-th of the first rate.
 
@@ -261,13 +269,14 @@ class OneCycleLR(LRScheduler):
         self.cycle_momentum = cycle_momentum
         top = float(pct_start * total_steps) - 1
         low, high = "base_momentum", "max_momentum"
-        # Where each phase ends, and from what to what the rate and the momentum go in it.
-        self._phases = [(top, "initial_lr", "max_lr", high, low)]
+        self._schedule_phases = [_phase(top, "initial_lr", "max_lr", high, low)]
         if three_phase:
-            self._phases.append((2 * float(pct_start * total_steps) - 2, "max_lr", "initial_lr", low, high))
-            self._phases.append((total_steps - 1, "initial_lr", "min_lr", high, high))
+            self._schedule_phases.append(
+                _phase(2 * float(pct_start * total_steps) - 2, "max_lr", "initial_lr", low, high)
+            )
+            self._schedule_phases.append(_phase(total_steps - 1, "initial_lr", "min_lr", high, high))
         else:
-            self._phases.append((total_steps - 1, "max_lr", "min_lr", low, high))
+            self._schedule_phases.append(_phase(total_steps - 1, "max_lr", "min_lr", low, high))
         max_lrs = each(f"{self._name}: max_lr", optimizer, max_lr)
         if cycle_momentum:
             key = _momentum_of(self._name, optimizer)
@@ -294,14 +303,15 @@ class OneCycleLR(LRScheduler):
         if n > self.total_steps:
             raise ShapeError(f"{self._name}: step {n} of a cycle of {self.total_steps} steps")
         begin = 0.0
-        for i, (end, *names) in enumerate(self._phases):  # noqa: B007
-            if n <= end or i == len(self._phases) - 1:
+        for phase in self._schedule_phases:
+            end = phase["end_step"]
+            if n <= end or phase is self._schedule_phases[-1]:
                 break
             begin = end
         share = (n - begin) / (end - begin)
         rates = []
         for group in self.optimizer.param_groups:
-            from_lr, to_lr, from_momentum, to_momentum = [group.get(name) for name in names]
+            from_lr, to_lr, from_momentum, to_momentum = [group.get(phase[kind]) for kind in _PHASE]
             rates.append(self._between(from_lr, to_lr, share))
             if self.cycle_momentum:
                 key = _momentum_of(self._name, self.optimizer)

@@ -60,6 +60,7 @@ class LambdaLR(LRScheduler):
         """The state; of the functions only the attributes of objects that can be called."""
         state = super().state_dict()
         plain = type(lambda: None)
+        del state["lr_lambdas"]  # they come last
         state["lr_lambdas"] = [None if isinstance(f, plain) else dict(f.__dict__) for f in self.lr_lambdas]
         return state
 
@@ -442,16 +443,17 @@ class ReduceLROnPlateau(LRScheduler):
         self.patience = patience
         self.cooldown = cooldown
         self.eps = eps
+        self.last_epoch = 0
+        self._last_lr = read(optimizer, "lr")
+        self.mode_worse = math.inf if mode == "min" else -math.inf
         self.mode = mode
         self.threshold = threshold
         self.threshold_mode = threshold_mode
-        self.last_epoch = 0
-        self._last_lr = read(optimizer, "lr")
         self._reset()
 
     def _reset(self) -> None:
         """Forgets the metrics so far."""
-        self.best = math.inf if self.mode == "min" else -math.inf
+        self.best = self.mode_worse
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 

@@ -44,16 +44,35 @@ class EventList(list[Any]):
 
 
 class profile(Inert):
-    """A context in which nothing is recorded."""
+    """A context in which nothing is recorded; it counts steps, and calls `on_trace_ready` when a schedule says so."""
+
+    def __init__(self, *_: Any, schedule: Any = None, on_trace_ready: Any = None, **__: Any) -> None:
+        self.step_num = 0
+        self._action = schedule or (lambda step: ProfilerAction.RECORD)
+        self._ready = on_trace_ready
+
+    def __enter__(self) -> Any:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
-        """Begins nothing."""
+        """Begins at step 0."""
+        self.step_num = 0
 
     def stop(self) -> None:
-        """Ends nothing."""
+        """The end of what is recorded."""
+        if self._ready is not None and self._action(self.step_num) is ProfilerAction.RECORD:
+            self._ready(self)
 
     def step(self) -> None:
-        """Counts nothing."""
+        """The next step."""
+        saved = self._action(self.step_num) is ProfilerAction.RECORD_AND_SAVE
+        self.step_num += 1
+        if saved and self._ready is not None:
+            self._ready(self)
 
     def key_averages(self, *_: Any, **__: Any) -> EventList:
         """No events."""
@@ -85,8 +104,18 @@ emit_nvtx = emit_itt = record_function
 def schedule(
     *, wait: int, warmup: int, active: int, repeat: int = 0, skip_first: int = 0, skip_first_wait: int = 0
 ) -> Callable[[int], ProfilerAction]:
-    """A schedule that asks for nothing at any step."""
-    return lambda step: ProfilerAction.NONE
+    """What to do at a step: after `skip_first` steps cycles of `wait`, `warmup` and `active` ones, `repeat` of them."""
+
+    def action(step: int) -> ProfilerAction:
+        length = wait + warmup + active
+        cycle, place = divmod(step - skip_first, length)
+        if step < skip_first or (repeat and cycle >= repeat) or place < wait:
+            return ProfilerAction.NONE
+        if place < wait + warmup:
+            return ProfilerAction.WARMUP
+        return ProfilerAction.RECORD if place < length - 1 else ProfilerAction.RECORD_AND_SAVE
+
+    return action
 
 
 def tensorboard_trace_handler(

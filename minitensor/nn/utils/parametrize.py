@@ -193,7 +193,6 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Any
                 raise ShapeError(f"a parametrization made {made.array.shape} of {now.array.shape}")
         functions.append(parametrization)
         functions.unsafe = functions.unsafe or unsafe
-        functions.right_inverse(now.detach())
         return module
     place = module._parameters if tensor_name in module._parameters else module._buffers
     if place.get(tensor_name) is None:
