@@ -1,13 +1,14 @@
 r"""Random numbers, digit for digit those of PyTorch's CPU generator.
 
-All come from one stream of 32-bit words, that of the Mersenne Twister MT19937, here NumPy's:
+All come from one stream of 32-bit words, that of the Mersenne Twister MT19937:
 
     r32    one word                         u24 = (r32 mod 2^24) / 2^24
     r64    two words, the high one first    u53 = (r64 mod 2^53) / 2^53
 
 What is drawn is decided by how many words a rule takes, and in which order; each method states its
 rule. An array is filled in the order of its memory. One word too many or too few would shift every
-later number of a program.
+later number of a program. Uniform and normal numbers and dropout's masks are made in C++,
+csrc/kernels/random.cpp; the rest is NumPy on the words.
 
 Sources: M. Matsumoto, T. Nishimura, "Mersenne Twister", ACM TOMACS 8 (1998); G. E. P. Box,
 M. E. Muller, "A note on the generation of random normal deviates" (1958); PyTorch 2.13.
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from . import dtypes
+from . import _core, dtypes
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 
 if TYPE_CHECKING:
@@ -86,17 +87,15 @@ class Generator:
             raise ShapeError(f"Generator: the only device is 'cpu', not {str(device)!r}")
         self.device = "cpu"
         self._lock = threading.RLock()
-        self._twister: np.random.MT19937 | None = None
+        self._kept: Array | None = None
         self.manual_seed(_DEFAULT_SEED)
 
     @property
-    def _bits(self) -> np.random.MT19937:
-        """NumPy's Mersenne Twister, seeded when the first number is drawn: importing numpy.random takes a while."""
-        if self._twister is None:
-            twister = np.random.MT19937(0)
-            np.random.RandomState(twister).seed(self._seed % 2**32)
-            self._twister = twister
-        return self._twister
+    def _state(self) -> Array:
+        """The 624 words and the place of the next one, made when the first number is drawn."""
+        if self._kept is None:
+            self._kept = _core.seed_words(self._seed % 2**32)
+        return self._kept
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream anew. A negative seed counts modulo 2^64; the low 32 bits decide.
@@ -108,7 +107,7 @@ class Generator:
             raise ShapeError(f"manual_seed: a seed has at most 64 bits, not {seed.bit_length()}")
         with self._lock:
             self._seed = seed % 2**64
-            self._twister = None
+            self._kept = None
             self._spare: float | None = None  # the second normal of the last pair
         return self
 
@@ -133,9 +132,9 @@ class Generator:
         """
         state = np.zeros((), _STATE)
         with self._lock:
-            twister: Any = self._bits.state["state"]
-            state["seed"], state["seeded"], state["words"] = self._seed, 1, twister["key"]
-            state["left"], state["next"] = 625 - twister["pos"], twister["pos"]
+            place = int(self._state[624])
+            state["seed"], state["seeded"], state["words"] = self._seed, 1, self._state[:624]
+            state["left"], state["next"] = 625 - place, place
             if self._spare is not None:
                 state["has_spare"], state["spare"] = 1, self._spare
         return state.reshape(1).view(np.uint8)
@@ -162,10 +161,7 @@ class Generator:
         with self._lock:
             self._seed = int(new["seed"])
             self._spare = float(new["spare"]) if new["has_spare"] else None
-            self._bits.state = {
-                "bit_generator": "MT19937",
-                "state": {"key": new["words"].astype(np.uint32), "pos": position},
-            }
+            self._kept = np.append(new["words"], position).astype(np.uint32)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (), Generator.get_state(self)
@@ -183,22 +179,29 @@ class Generator:
         float16 and bfloat16 are made in float32 and rounded. A result that rounds up to `high` becomes `low`.
         """
         dtype = _floating("uniform", dtype)
-        work, largest = _work(dtype), dtypes.finfo(dtype).max
-        if not (abs(low) <= largest and abs(high) <= largest and high - low <= largest):
-            raise ShapeError(f"uniform: low {low}, high {high} or their distance is no {dtype}")
-        if low > high:
-            raise ShapeError(f"uniform: low {low} lies above high {high}")
-        start, span = float(work(low)), float(work(high) - work(low))
+        work, start, span = _work(dtype), 0.0, 1.0
+        if (low, high) != (0.0, 1.0):
+            largest = dtypes.finfo(dtype).max
+            if not (abs(low) <= largest and abs(high) <= largest and high - low <= largest):
+                raise ShapeError(f"uniform: low {low}, high {high} or their distance is no {dtype}")
+            if low > high:
+                raise ShapeError(f"uniform: low {low} lies above high {high}")
+            start, span = float(work(low)), float(work(high) - work(low))
+        if work is not dtype.type:
 
-        def sample(n: int) -> Array:
-            x = _affine(self._unit(n, work), span, start).astype(dtype, copy=False)
-            x[x == dtype.type(high)] = low
-            return x
+            def sample(n: int) -> Array:
+                x = self._uniform(n, work, start, span, math.inf).astype(dtype)
+                x[x == dtype.type(high)] = low
+                return x
 
-        return self._filled("uniform", shape, dtype, sample)
+            return self._filled("uniform", shape, dtype, sample)
+        with self._lock:
+            return self._uniform(_sizes("uniform", shape), work, start, span, float(high))
 
-    def bernoulli(self, shape: Shape, dtype: npt.DTypeLike = np.float32, p: float | Array = 0.5) -> Array:
-        """1 with probability p, else 0: u53 < p; where p is an array of less than 64 bits, u24 < p.
+    def bernoulli(
+        self, shape: Shape, dtype: npt.DTypeLike = np.float32, p: float | Array = 0.5, one: float = 1.0
+    ) -> Array:
+        """`one` with probability p, else 0: u53 < p; where p is an array of less than 64 bits, u24 < p.
 
         An array p is broadcast to `shape`, and read in C order.
         """
@@ -213,10 +216,16 @@ class Generator:
             if not ((p >= 0) & (p <= 1)).all():
                 raise ShapeError("bernoulli: p has values outside [0, 1]")
             u = self._filled("bernoulli", sizes, np.dtype(work), lambda n: self._unit(n, work))
-            return (u < p).astype(dtype)
+            return (u < p).astype(dtype) * dtype.type(one)
         if not 0 <= p <= 1:
             raise ShapeError(f"bernoulli: p must lie in [0, 1], not {p}")
-        return self._filled("bernoulli", shape, dtype, lambda n: self._unit(n, np.float64) < p)
+        limit = math.ceil(p * 2.0**53)  # u53 < p where 2^53 u53, an integer, lies below it
+        if _work(dtype) is dtype.type:
+            out = _empty("bernoulli", shape, dtype)
+            with self._lock:
+                _core.random_bernoulli(out, self._state, limit, one)
+            return out
+        return self._filled("bernoulli", shape, dtype, lambda n: (self._unit(n, np.float64) < p) * dtype.type(one))
 
     # Integers
 
@@ -327,16 +336,19 @@ class Generator:
         work = _work(dtype)
         mean, std = float(work(mean)), float(work(std))
 
-        def blocks(n: int) -> Array:
-            return _affine(_box_muller(self._unit(n, work)), std, mean)
+        def blocks(part: Array) -> None:
+            made = part if work is dtype.type else np.empty(part.shape, work)
+            _core.random_normal(made, self._state, mean, std)
+            if made is not part:
+                part[...] = made
 
         flat, rest = out.reshape(-1), n % 16
-        with self._lock:
-            self._fill(flat[: n - rest], blocks)
+        with self._lock, np.errstate(all="ignore"):
+            blocks(flat[: n - rest])
             if rest:
                 if work is dtype.type:
                     self._unit(rest, work)  # PyTorch draws these too, and writes over them
-                self._fill(flat[-16:], blocks)
+                blocks(flat[-16:])
         return out
 
     def log_normal(self, shape: Shape, dtype: npt.DTypeLike = np.float32, mean: float = 1.0, std: float = 2.0) -> Array:
@@ -599,18 +611,21 @@ class Generator:
     # The stream
 
     def _r32(self, n: int) -> npt.NDArray[np.uint64]:
-        return self._bits.random_raw(n)
+        return _core.random_words(self._state, n).astype(np.uint64)
 
     def _r64(self, n: int) -> npt.NDArray[np.uint64]:
-        words = self._bits.random_raw(2 * n)
+        words = self._r32(2 * n)
         return (words[0::2] << np.uint64(32)) | words[1::2]
+
+    def _uniform(self, shape: Shape, work: type[np.floating[Any]], low: float, span: float, high: float) -> Array:
+        """low + u span, u = u53 for float64, u24 for float32; `low` where that is `high`."""
+        out = _empty("uniform", shape, np.dtype(work))
+        _core.random_uniform(out, self._state, low, span, high)
+        return out
 
     def _unit(self, n: int, work: type[np.floating[Any]]) -> Array:
         """n numbers of [0, 1): u53 for float64, u24 for float32."""
-        if work is np.float64:
-            return (self._r64(n) & np.uint64(2**53 - 1)) * 2.0**-53
-        low = self._r32(n).astype(np.uint32) & np.uint32(2**24 - 1)
-        return low.view(np.int32).astype(np.float32) * np.float32(2.0**-24)
+        return self._uniform(n, work, 0.0, 1.0, 1.0)
 
     def _pairs(self, n: int) -> Array:
         """n standard normals in float64, one by one: the one kept, then pair by pair."""
@@ -665,96 +680,17 @@ def memory_axes(x: Array) -> tuple[int, ...]:
     return tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis])))
 
 
-# Box-Muller on blocks of 16
-
-
-def _box_muller(x: Array) -> Array:
-    """Standard normals from x, uniform on [0, 1), by the second rule of `Generator.normal`."""
-    x = x.reshape(-1, 2, 8)
-    log, sin_cos = (_log, _sin_cos) if x.dtype == np.float32 else (np.log, _sin_cos_libm)
-    r = np.sqrt(-2 * log(1 - x[:, 0]))
-    sin, cos = sin_cos(2 * math.pi * x[:, 1])
-    x[:, 0], x[:, 1] = r * cos, r * sin
-    return x.reshape(-1)
-
-
-# PyTorch takes ln, sin and cos of float32 from S. L. Moshier's Cephes library, with its sums of
-# products fused by the compiler. Repeating each rounding gives the same bits, and on every machine.
-_LN: Final = (
-    7.0376836292e-2,
-    -1.1514610310e-1,
-    1.1676998740e-1,
-    -1.2420140846e-1,
-    1.4249322787e-1,
-    -1.6668057665e-1,
-    2.0000714765e-1,
-    -2.4999993993e-1,
-    3.3333331174e-1,
-)
-_SIN: Final = (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-_COS: Final = (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
-_LN_2: Final = (0.693359375, -2.12194440e-4)  # ln 2, and pi / 4, as sums of short numbers
-_PI_4: Final = (0.78515625, 2.4187564849853515625e-4, 3.77489497744594108e-8)
-
-
-def _log(u: Array) -> Array:
-    """ln u of float32 u in (0, 1]: u = 2^e (1 + x); e ln 2 + x - x^2 / 2 + x^3 P(x)."""
-    bits = u.view(np.int32)
-    shift = (bits - np.float32(math.sqrt(0.5)).view(np.int32)) >> 23
-    x = (bits - (shift << 23)).view(np.float32) - np.float32(1)  # sqrt(1/2) <= 1 + x < sqrt(2)
-    e = shift.astype(np.float32)
-    square = x * x
-    y = _fma(_horner(_LN, x) * x, square, e * np.float32(_LN_2[1]))
-    y = x + _fma(square, -0.5, y)
-    return _fma(e, _LN_2[0], y)
-
-
-def _sin_cos(t: Array) -> tuple[Array, Array]:
-    """sin t, cos t of float32 t in [0, 2 pi]: t = j pi/4 + x, j even, by polynomials in x."""
-    j = ((t * np.float32(4 / math.pi)).astype(np.int32) + 1) & ~1
-    x = t
-    for part in _PI_4:
-        x = _fma(j.astype(np.float32), -part, x)
-    square = x * x
-    sin = _fma(_horner(_SIN, square) * square, x, x)
-    cos = 1 + _fma(_horner(_COS, square) * square, square, square * np.float32(-0.5))
-    # The quadrant exchanges the two and sets their signs; on the bits, for branches would be slow.
-    s, c = sin.view(np.int32), cos.view(np.int32)
-    exchange = (s ^ c) & -((j >> 1) & 1)
-    s ^= exchange ^ ((j & 4) << 29)
-    c ^= exchange ^ (((j + 2) & 4) << 29)
-    return sin, cos
-
-
-def _sin_cos_libm(t: Array) -> tuple[Array, Array]:
-    return np.sin(t), np.cos(t)
-
-
-def _horner(coefficients: tuple[float, ...], x: Array) -> Array:
-    """The polynomial with these coefficients, the highest first."""
-    y = np.full_like(x, coefficients[0])
-    wide = x.astype(np.float64)
-    for c in coefficients[1:]:
-        y = _fma(y, wide, c)
-    return y
-
-
 def _affine(x: Array, scale: float, offset: float) -> Array:
     return x if (scale, offset) == (1, 0) else _fma(x, scale, offset)
 
 
-def _fma(a: Array, b: Array | float, c: Array | float) -> Array:
-    """a b + c in a's dtype with one rounding, as the fused multiply-add of the processor."""
-    if a.dtype == np.float32:
-        # The product is exact in float64; a sum that float64 rounds to a tie is one in 10^8.
-        b, c = (np.float64(np.float32(v)) if isinstance(v, float) else v for v in (b, c))
-        y = a.astype(np.float64)
-        y *= b
-        y += c
-        return y.astype(np.float32)
-    # In float64 what the product and the sum lose is found by splitting (T. J. Dekker, 1971; D. E.
-    # Knuth, TAOCP 4.2.2), and added at the end.
-    b, c = np.float64(b), np.float64(c)
+def _fma(a: Array, scale: float, offset: float) -> Array:
+    """a b + c in float64 with one rounding, as the fused multiply-add of the processor.
+
+    What the product and the sum lose is found by splitting (T. J. Dekker, 1971; D. E. Knuth, TAOCP 4.2.2), and added
+    at the end.
+    """
+    b, c = np.float64(scale), np.float64(offset)
     a0, b0 = _head(a), _head(b)
     a1, b1 = a - a0, b - b0
     product = a * b

@@ -48,7 +48,7 @@ FLOORS = [
     {"bench", "compat", "keras", "learn", "datasets", "models", "onnx", "text", "train", "cli"},
     {"__init__", "__main__"},
 ]
-MAY_IMPORT_CORE = {"ops", "optim", "cpu", "dtypes"}  # dtypes: of the dtype that NumPy lacks
+MAY_IMPORT_CORE = {"ops", "optim", "cpu", "generator", "dtypes"}  # dtypes: of the dtype that NumPy lacks
 
 
 def floor_of(room: str) -> int:

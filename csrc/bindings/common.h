@@ -127,5 +127,6 @@ void bind_resample(py::module_& m);
 void bind_rnn(py::module_& m);
 void bind_attention(py::module_& m);
 void bind_recurrent(py::module_& m);
+void bind_random(py::module_& m);
 
 }  // namespace mt

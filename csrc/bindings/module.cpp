@@ -22,4 +22,5 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_attention(m);
   mt::bind_rnn(m);
   mt::bind_recurrent(m);
+  mt::bind_random(m);
 }

@@ -4,9 +4,9 @@
 //     forward    p = h w^T,  then the gates from x + p, then the next state
 //     backward   dh = dp w (dp of the step after) + what else reaches h, then the gates' gradients
 //
-// w is packed once. A chunk makes a few columns of the product and goes on with them while they are
-// in registers and L1: forward those of all gates of as many units as a vector holds, backward two
-// vectors of units.
+// w is packed once. A piece of work makes a few columns of the product and goes on with them while
+// they are in registers and L1: forward those of all gates of as many units as a vector holds,
+// backward two vectors of units.
 #include "../kernels.h"
 #include "gemm.h"
 
@@ -83,6 +83,45 @@ void last_states(T* last, const T* states, const T* start, const Sequence& s) {
 // each core then reads its own part out of its own cache.
 constexpr int64_t kStepWork = kChunkWork / 2;
 
+// The groups of examples that go through all steps on their own: no thread then waits for another,
+// nor fetches what that one has made. 1 where they are too few, or where the weights are better
+// shared out than read whole by every core.
+inline int64_t groups(const Sequence& s, int64_t work, int64_t bytes) {
+  if (bytes > kPanelBytes || s.batch < 8) return 1;
+  return min(max(ceil_div(s.batch, 8), min(4, s.batch / 4)),
+             max(1, s.batch * s.steps * work / kChunkWork));
+}
+
+// piece(step, panel, begin, end) for the examples begin .. end-1 and each panel of the weights, in
+// tiles of R, for every step from `first` to `last`, the one before done; rows(step) examples take
+// part. An example's panel is `work` products.
+template <class Rows, class F>
+void run_steps(const Sequence& s, int64_t first, int64_t last, int64_t panels, int R, int64_t work,
+               int64_t bytes, const Rows& rows, const F& piece) {
+  const int64_t by = first < last ? 1 : -1, end = last + by, all = groups(s, panels * work, bytes);
+  if (all > 1) {
+    for_chunks(all, [&](int64_t group) {
+      const int64_t begin = cut(s.batch, all, group);
+      for (int64_t step = first; step != end; step += by)
+        for (int64_t panel = 0; panel < panels; ++panel)
+          piece(step, panel, begin, min(rows(step), cut(s.batch, all, group + 1)));
+    });
+    return;
+  }
+  for (int64_t step = first; step != end; step += by) {
+    const int64_t count = rows(step), tiles = ceil_div(count, R);
+    const int64_t blocks = max(1, min(tiles, count * work / kStepWork));
+    const int64_t grain = ceil_div(kStepWork, max(1, ceil_div(count, blocks) * work));
+    for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
+      for (int64_t k = from; k < to; ++k) {
+        const int64_t block = k % blocks;
+        piece(step, k / blocks, cut(count, tiles, cut(tiles, blocks, block)),
+              cut(count, tiles, cut(tiles, blocks, block + 1)));
+      }
+    });
+  }
+}
+
 // For every step: p = h w^T of its examples, in pieces of a vector of units, each of which goes to
 // cell(p, row, before, example, j, lanes): its G gates' vectors one after the other, the row, that
 // of the state before (or -1), the first unit and how many there are.
@@ -94,39 +133,35 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const F&
   if (n == 0) return;
   Scratch<T> packed(panels * n * G * L);
   pack_gates<G>(packed.p, w, n);
-  for (int64_t step = 0; step < s.steps; ++step) {
-    const int64_t count = s.count[step], tiles = ceil_div(count, R);
-    const int64_t blocks = max(1, min(tiles, count * G * L * n / kStepWork));
-    const int64_t grain = ceil_div(kStepWork, max(1, ceil_div(count, blocks) * G * L * n));
-    const auto piece = [&](int64_t panel, int64_t block) {
-      const int64_t j = panel * L;
-      for (int64_t t = cut(tiles, blocks, block); t < cut(tiles, blocks, block + 1); ++t) {
-        const int64_t begin = cut(count, tiles, t), end = cut(count, tiles, t + 1);
-        T p[R * G * L];
-        with<R>(end - begin, [&](auto rows) {
-          constexpr int H = decltype(rows)::value;
-          ByRow<T, H> state;
-          for (int i = 0; i < H; ++i) {
-            const int64_t before = at.before(step, begin + i);
-            state.row[i] = before < 0 ? h + (begin + i) * n : y + before * n;
-          }
-          Vec<T> sum[H][G] = {};
-          accumulate<H, G, T>(sum, n, state, Steps<T>{packed.p + panel * n * G * L, G * L});
+  const auto piece = [&](int64_t step, int64_t panel, int64_t low, int64_t high) {
+    const int64_t j = panel * L, tiles = ceil_div(high - low, R);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t begin = low + cut(high - low, tiles, t);
+      const int64_t end = low + cut(high - low, tiles, t + 1);
+      T p[R * G * L];
+      with<R>(end - begin, [&](auto rows) {
+        constexpr int H = decltype(rows)::value;
+        ByRow<T, H> state;
+        for (int i = 0; i < H; ++i) {
+          const int64_t before = at.before(step, begin + i);
+          state.row[i] = before < 0 ? h + (begin + i) * n : y + before * n;
+        }
+        Vec<T> sum[H][G] = {};
+        accumulate<H, G, T>(sum, n, state, Steps<T>{packed.p + panel * n * G * L, G * L});
 #pragma GCC unroll 14
-          for (int i = 0; i < H; ++i) {
+        for (int i = 0; i < H; ++i) {
 #pragma GCC unroll 4
-            for (int g = 0; g < G; ++g) store(p + (i * G + g) * L, sum[i][g]);
-          }
-        });
-        for (int64_t i = begin; i < end; ++i)
-          cell(p + (i - begin) * G * L, at.row(step, i), at.before(step, i), i, j,
-               static_cast<int>(min(L, n - j)));
-      }
-    };
-    for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
-      for (int64_t k = from; k < to; ++k) piece(k / blocks, k % blocks);
-    });
-  }
+          for (int g = 0; g < G; ++g) store(p + (i * G + g) * L, sum[i][g]);
+        }
+      });
+      for (int64_t i = begin; i < end; ++i)
+        cell(p + (i - begin) * G * L, at.row(step, i), at.before(step, i), i, j,
+             static_cast<int>(min(L, n - j)));
+    }
+  };
+  run_steps(
+      s, 0, s.steps - 1, panels, R, G * L * n, panels * n * G * L * sizeof(T),
+      [&](int64_t step) { return s.count[step]; }, piece);
 }
 
 // For every step from the last: dh += dp w, dp the rows (G n) of the step after it; dh keeps what
@@ -140,36 +175,31 @@ void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const F& ce
   if (n == 0) return;
   Scratch<T> packed(panels * depth * W);
   pack_columns(packed.p, w, depth, n);
-  for (int64_t step = s.steps - 1; step >= -1; --step) {
-    const int64_t now = step < 0 ? 0 : s.count[step];
-    const int64_t after = step + 1 < s.steps ? s.count[step + 1] : 0, count = max(now, after);
-    const int64_t tiles = ceil_div(count, R);
-    const int64_t blocks = max(1, min(tiles, count * W * depth / kStepWork));
-    const int64_t grain = ceil_div(kStepWork, max(1, ceil_div(count, blocks) * W * depth));
-    const auto piece = [&](int64_t panel, int64_t block) {
-      const int64_t j = panel * W;
-      const int width = min(W, n - j);
-      for (int64_t t = cut(tiles, blocks, block); t < cut(tiles, blocks, block + 1); ++t) {
-        const int64_t begin = cut(count, tiles, t), end = cut(count, tiles, t + 1);
-        if (begin < after)
-          with<R>(min(end, after) - begin, [&](auto rows) {
-            constexpr int H = decltype(rows)::value;
-            ByRow<T, H> from;
-            for (int i = 0; i < H; ++i) from.row[i] = dp + at.row(step + 1, begin + i) * depth;
-            const Matrix<T> to{dh + begin * n + j, n, 1};
-            tile<H, 2>(depth, from, Steps<T>{packed.p + panel * depth * W, W}, width, to,
-                       Matrix<const T>{to.p, n, 1});
-          });
-        for (int64_t i = begin; i < min(end, now); ++i)
-          for (int l = 0; l < width; l += L)
-            cell(at.row(step, i), at.before(step, i), i, j + l,
-                 static_cast<int>(min(L, width - l)));
-      }
-    };
-    for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
-      for (int64_t k = from; k < to; ++k) piece(k / blocks, k % blocks);
-    });
-  }
+  const auto now = [&](int64_t step) { return step < 0 ? 0 : s.count[step]; };
+  const auto after = [&](int64_t step) { return step + 1 < s.steps ? s.count[step + 1] : 0; };
+  const auto piece = [&](int64_t step, int64_t panel, int64_t low, int64_t high) {
+    const int64_t j = panel * W, tiles = ceil_div(high - low, R);
+    const int width = min(W, n - j);
+    for (int64_t t = 0; t < tiles; ++t) {
+      const int64_t begin = low + cut(high - low, tiles, t);
+      const int64_t end = low + cut(high - low, tiles, t + 1);
+      if (begin < after(step))
+        with<R>(min(end, after(step)) - begin, [&](auto rows) {
+          constexpr int H = decltype(rows)::value;
+          ByRow<T, H> from;
+          for (int i = 0; i < H; ++i) from.row[i] = dp + at.row(step + 1, begin + i) * depth;
+          const Matrix<T> to{dh + begin * n + j, n, 1};
+          tile<H, 2>(depth, from, Steps<T>{packed.p + panel * depth * W, W}, width, to,
+                     Matrix<const T>{to.p, n, 1});
+        });
+      for (int64_t i = begin; i < min(end, now(step)); ++i)
+        for (int l = 0; l < width; l += L)
+          cell(at.row(step, i), at.before(step, i), i, j + l, static_cast<int>(min(L, width - l)));
+    }
+  };
+  run_steps(
+      s, s.steps - 1, -1, panels, R, W * depth, panels * depth * W * sizeof(T),
+      [&](int64_t step) { return max(now(step), after(step)); }, piece);
 }
 
 // gates = (i, f, g, o) = (s, s, tanh, s)(x + p),  cell = f c + i g,  y = o tanh(cell)

@@ -42,9 +42,8 @@ def random_mask(input: Any, shape: tuple[int, ...], p: float, alpha: bool) -> An
 @draws_numbers
 def dropout_mask(shape: tuple[int, ...], dtype: Any, order: Any, p: float, alpha: bool) -> Any:
     """1 with probability 1 - p, else 0, as a tensor; divided by 1 - p but for alpha dropout."""
-    ordered: Array = default_generator.bernoulli(tuple([shape[k] for k in order]), dtype, 1 - p)
-    if not alpha:
-        ordered /= dtype.type(1 - p)
+    one = 1.0 if alpha else float(dtype.type(1) / dtype.type(1 - p))
+    ordered: Array = default_generator.bernoulli(tuple([shape[k] for k in order]), dtype, 1 - p, one)
     return wrap(ordered.transpose(np.argsort(order)))
 
 
