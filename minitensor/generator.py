@@ -294,13 +294,8 @@ class Generator:
         n = operator.index(n)
         if not 0 <= n < 214748364:  # from there on 32 bits would choose unevenly
             raise ShapeError(f"randperm: the size must lie in [0, 214748364), not {n}")
-        order, i = np.arange(n, dtype=np.int64), np.arange(max(n - 1, 0), dtype=np.uint64)
         with self._lock:
-            exchange = self._r32(i.size) % (np.uint64(n) - i) + i
-        places = order.data
-        for here, there in enumerate(exchange.data):
-            places[here], places[there] = places[there], places[here]
-        return order
+            return _core.random_order(self._state, n)
 
     # Normal numbers
 

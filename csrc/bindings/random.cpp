@@ -71,6 +71,17 @@ void bind_random(py::module_& m) {
       },
       py::arg("out"), py::arg("state"), py::arg("limit"), py::arg("one"));
   m.def(
+      "random_order",
+      [](Array state, int64_t n) {
+        uint32_t* words = words_of(state);
+        require(n >= 0 && n >> 32 == 0, "random_order: a negative number, or 2^32 and more");
+        Array out = empty<int64_t>({n});
+        auto* to = data<int64_t>(out);
+        without_gil(n, [&] { active<float>().random_order(to, words, n); });
+        return out;
+      },
+      py::arg("state"), py::arg("n"));
+  m.def(
       "random_normal",
       [](Array out, Array state, double mean, double std) {
         uint32_t* words = words_of(state);

@@ -121,8 +121,26 @@ void random_uniform(T* out, uint32_t* state, T low, T span, T high, int64_t n) {
 // out = one where 2^53 u53 < limit, else 0
 template <class T>
 void random_bernoulli(T* out, uint32_t* state, uint64_t limit, T one, int64_t n) {
+  const auto limit_high = static_cast<uint32_t>(limit >> 32);
+  const auto limit_low = static_cast<uint32_t>(limit);
   for_numbers<2>(state, n, [&](int64_t begin, const uint32_t* word, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) out[begin + i] = bits53(word + 2 * i) < limit ? one : 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const uint32_t high = word[2 * i] & 0x1fffff, low = word[2 * i + 1];
+      out[begin + i] = (high < limit_high) | ((high == limit_high) & (low < limit_low)) ? one : 0;
+    }
+  });
+}
+
+// order = 0 .. n-1, and then each place i exchanged with i + word mod (n - i); n is below 2^32
+template <class T>
+void random_order(int64_t* order, uint32_t* state, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) order[i] = i;
+  for_numbers<1>(state, n - 1, [&](int64_t begin, const uint32_t* word, int64_t count) {
+    for (int64_t k = 0; k < count; ++k) {
+      const int64_t i = begin + k, j = i + word[k] % static_cast<uint32_t>(n - i), at = order[i];
+      order[i] = order[j];
+      order[j] = at;
+    }
   });
 }
 
@@ -137,8 +155,8 @@ inline float polynomial(float x, const float* c, int n) {
 
 // ln u of u in (0, 1]:  u = 2^e (1 + x),  e ln 2 + x - x^2 / 2 + x^3 P(x)
 inline float natural_log(float u) {
-  constexpr float kP[] = {7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f,
-                          -1.2420140846e-1f, 1.4249322787e-1f, -1.6668057665e-1f,
+  constexpr float kP[] = {7.0376836292e-2f,  -1.1514610310e-1f, 1.1676998740e-1f,
+                          -1.2420140846e-1f, 1.4249322787e-1f,  -1.6668057665e-1f,
                           2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
   const int32_t bits = same_bits<int32_t>(u), root = 0x3f3504f3;  // of 1/2
   const int32_t shift = (bits - root) >> 23;
@@ -215,6 +233,7 @@ MT_KERNEL(seed_words, seed_words)
 MT_KERNEL(random_words, random_words)
 MT_KERNEL(random_uniform, random_uniform)
 MT_KERNEL(random_bernoulli, random_bernoulli)
+MT_KERNEL(random_order, random_order)
 MT_KERNEL(random_normal, random_normal)
 
 }  // namespace mt::MT_ISA

@@ -93,12 +93,12 @@ inline int64_t groups(const Sequence& s, int64_t work, int64_t bytes) {
 }
 
 // piece(step, panel, begin, end) for the examples begin .. end-1 and each panel of the weights, in
-// tiles of R, for every step from `first` to `last`, the one before done; rows(step) examples take
-// part. An example's panel is `work` products.
+// tiles of R, for every step from `first` on and before `end`, up (by = 1) or down (-1), the one
+// before done; rows(step) examples take part. An example's panel is `work` products.
 template <class Rows, class F>
-void run_steps(const Sequence& s, int64_t first, int64_t last, int64_t panels, int R, int64_t work,
-               int64_t bytes, const Rows& rows, const F& piece) {
-  const int64_t by = first < last ? 1 : -1, end = last + by, all = groups(s, panels * work, bytes);
+void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t panels, int R,
+               int64_t work, int64_t bytes, const Rows& rows, const F& piece) {
+  const int64_t all = groups(s, panels * work, bytes);
   if (all > 1) {
     for_chunks(all, [&](int64_t group) {
       const int64_t begin = cut(s.batch, all, group);
@@ -109,7 +109,7 @@ void run_steps(const Sequence& s, int64_t first, int64_t last, int64_t panels, i
     return;
   }
   for (int64_t step = first; step != end; step += by) {
-    const int64_t count = rows(step), tiles = ceil_div(count, R);
+    const int64_t count = rows(step), tiles = max(1, ceil_div(count, R));
     const int64_t blocks = max(1, min(tiles, count * work / kStepWork));
     const int64_t grain = ceil_div(kStepWork, max(1, ceil_div(count, blocks) * work));
     for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
@@ -160,7 +160,7 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const F&
     }
   };
   run_steps(
-      s, 0, s.steps - 1, panels, R, G * L * n, panels * n * G * L * sizeof(T),
+      s, 0, s.steps, 1, panels, R, G * L * n, panels * n * G * L * sizeof(T),
       [&](int64_t step) { return s.count[step]; }, piece);
 }
 
@@ -198,7 +198,7 @@ void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const F& ce
     }
   };
   run_steps(
-      s, s.steps - 1, -1, panels, R, W * depth, panels * depth * W * sizeof(T),
+      s, s.steps - 1, -2, -1, panels, R, W * depth, panels * depth * W * sizeof(T),
       [&](int64_t step) { return max(now(step), after(step)); }, piece);
 }
 
