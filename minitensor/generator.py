@@ -216,7 +216,8 @@ class Generator:
             if not ((p >= 0) & (p <= 1)).all():
                 raise ShapeError("bernoulli: p has values outside [0, 1]")
             u = self._filled("bernoulli", sizes, np.dtype(work), lambda n: self._unit(n, work))
-            return (u < p).astype(dtype) * dtype.type(one)
+            mask: Array = (u < p).astype(dtype) * dtype.type(one)
+            return mask
         if not 0 <= p <= 1:
             raise ShapeError(f"bernoulli: p must lie in [0, 1], not {p}")
         limit = math.ceil(p * 2.0**53)  # u53 < p where 2^53 u53, an integer, lies below it

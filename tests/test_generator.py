@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minitensor as mt
 from minitensor import generator as module
 from minitensor.errors import DtypeError, OutOfMemoryError, ShapeError
 from minitensor.generator import Generator, default_generator, memory_axes
@@ -103,6 +104,27 @@ def test_the_bits_are_those_of_pytorch(name: str) -> None:
     g = seeded()
     assert zlib.crc32(draw(g).tobytes()) == checksum
     assert g.randint(0, 2**28 - 1, ()) == following
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas()[1:])
+@pytest.mark.parametrize(
+    "name", [n for n in PYTORCH if n.split(maxsplit=1)[0].strip(",") in {"uniform", "normal", "bernoulli", "randperm"}]
+)
+def test_the_bits_are_the_same_on_every_instruction_set(name: str, isa: str) -> None:
+    draw, checksum, following = PYTORCH[name]
+    with mt.cpu.use(isa):
+        g = seeded()
+        assert zlib.crc32(draw(g).tobytes()) == checksum
+        assert g.randint(0, 2**28 - 1, ()) == following
+
+
+def test_a_mask_of_other_ones_takes_the_same_words() -> None:
+    g, h = seeded(), seeded()
+    for dtype in (F4, F8, np.int32):
+        assert same(g.bernoulli(1111, dtype, 0.25, 4), h.bernoulli(1111, dtype, 0.25) * np.dtype(dtype).type(4))
+    assert g.uniform(1) == h.uniform(1)
+    assert g.bernoulli(1000, F4, 0).sum() == 0
+    assert g.bernoulli(1000, F4, 1).sum() == 1000
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def _layouts(gates: int, states: int, bias: bool) -> Callable[[np.random.Generat
         sizes = [(3, case) for case in LAYOUTS]
         sizes += [(n, ((2, 2), False, False)) for n in (1, 16, 17, 35)]
         sizes += [(5, ((20, 20, 9), False, False)), (70, ((30, 30, 17), True, False))]
+        sizes += [(70, ((*[30] * 6, 17, 2), False, False))]
         for n, (counts, reverse, batch_first) in sizes:
             batch = max(counts)
             shapes: list[tuple[int, ...]] = [(sum(counts), gates * n), *[(batch, n)] * states, (gates * n, n)]
