@@ -13,6 +13,7 @@ from ...errors import ShapeError
 from ...graph.tensors import Tensor as Core
 from ...graph.tensors import wrap
 from ...graph.views import written
+from ...ops.matmul import matmul
 from ...ops.shape import cat, reshape
 
 
@@ -22,8 +23,13 @@ def _grads(parameters: Any) -> list[Any]:
 
 
 def _norm(a: Any, order: float) -> Any:
-    """The norm of a vector: for the usual order a product, at a third of np.linalg.norm's overhead."""
-    return math.sqrt(np.dot(a, a)) if order == 2 and a.dtype.kind == "f" else np.linalg.norm(a, order)
+    """The norm of a vector: for the usual order a product, with our threads and not those of NumPy's BLAS.
+
+    Those spin for a while after they have worked, and the next kernel's threads find their cores taken.
+    """
+    if order != 2 or a.dtype.kind != "f":
+        return np.linalg.norm(a, order)
+    return math.sqrt(matmul(a, a))
 
 
 def get_total_norm(
