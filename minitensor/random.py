@@ -6,7 +6,8 @@ The rules of each draw are in generator.py. Everything draws from `default_gener
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "bernoulli",
     "binomial",
     "default_generator",
+    "fork_rng",
     "get_rng_state",
     "initial_seed",
     "manual_seed",
@@ -109,6 +111,26 @@ def get_rng_state() -> Any:
 def set_rng_state(new_state: Any) -> None:
     """Has the default generator go on from a state that `get_rng_state` returned."""
     default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(
+    devices: Any = None, enabled: bool = True, _caller: str = "", _devices_kw: str = "", device_type: str = "cpu"
+) -> Iterator[None]:
+    """A context, or a decorator, after which the default generator goes on as if nothing had been drawn in it.
+
+    >>> _ = mt.manual_seed(0)
+    >>> with mt.random.fork_rng():
+    ...     _ = mt.rand(3)
+    >>> mt.rand(1)
+    tensor([0.4963])
+    """
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(state)
 
 
 # --- new tensors ----------------------------------------------------------------------------------

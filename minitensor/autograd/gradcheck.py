@@ -10,6 +10,8 @@ import numpy as np
 from .. import creation
 from ..errors import ArgumentError, GraphError
 from ..graph import tensors
+from ..ops.shape import stack
+from ..random import rand
 from ..tensor import Tensor
 from . import forward_ad
 from .modes import enable_grad, no_grad
@@ -274,10 +276,10 @@ def gradgradcheck(
     places = [i for i, x in enumerate(values) if isinstance(x, Tensor) and x.requires_grad]
     ys = [y for y in _outputs(func, values) if y.requires_grad]
     if grad_outputs is None:
-        rng = np.random.default_rng(0)
-        seeds = [creation.tensor(rng.standard_normal((*y.array.shape, 2)), dtype=y.dtype)[..., 0] for y in ys]
-        if not gen_non_contig_grad_outputs:
-            seeds = [s.clone() for s in seeds]
+        with no_grad():
+            seeds = [2 * rand(y.array.shape, dtype=y.dtype) - 1 for y in ys]
+        if gen_non_contig_grad_outputs:
+            seeds = [stack((s, s), -1)[..., 0] for s in seeds]
     else:
         seeds = list(_tuple(grad_outputs))
     seeds = [tensors.as_leaf(s.detach()) for s in seeds]
