@@ -122,3 +122,13 @@ def test_trunc_normal_stays_inside():
 def test_bad_input(call, message):
     with pytest.raises(ShapeError, match=message):
         call()
+
+
+def test_inner_names_that_programs_take():
+    """Layers of a program's own begin as `nn.Linear` does, by the names of PyTorch's file."""
+    w = mt.zeros(4, 3, 5, 5)
+    assert mt.nn.init._calculate_fan_in_and_fan_out(w) == (75, 100)
+    assert mt.nn.init._calculate_correct_fan(w, "FAN_OUT") == 100
+    assert float(mt.nn.init._no_grad_uniform_(w, 2.0, 3.0).min()) >= 2
+    with pytest.raises(ValueError, match="fan_in"):
+        mt.nn.init._calculate_correct_fan(w, "both")

@@ -164,8 +164,8 @@ def test_a_state_that_does_not_fit_changes_nothing():
     state["scale"] = mt.zeros(5)
     state["first.weight"] = mt.zeros(4, 3)
     message = (
-        r'Error\(s\) in loading state_dict for Net:\n\tMissing key\(s\) in state_dict: "first.bias".\n'
-        r'\tUnexpected key\(s\) in state_dict: "extra".\n'
+        r'Error\(s\) in loading state_dict for Net:\n\tMissing key\(s\) in state_dict: "first.bias". \n'
+        r'\tUnexpected key\(s\) in state_dict: "extra". \n'
         r"\tsize mismatch for scale: the shape is \(5,\) in the state_dict, \(4,\) in the module."
     )
     with pytest.raises(RuntimeError, match=message):
@@ -394,6 +394,13 @@ def test_module_list_and_dict():
     assert list(d.state_dict()) == ["b.weight", "b.bias"]
     d.clear()
     assert len(d) == 0
+
+
+def test_what_a_loaded_state_lacks_prints_as_pytorchs():
+    layer = nn.Linear(1, 1)
+    found = layer.load_state_dict({"weight": mt.zeros(1, 1), "extra": mt.zeros(1)}, strict=False)
+    assert repr(found) == "_IncompatibleKeys(missing_keys=['bias'], unexpected_keys=['extra'])"
+    assert repr(layer.load_state_dict(layer.state_dict())) == "<All keys matched successfully>"
 
 
 def test_parameter_list_and_dict():

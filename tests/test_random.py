@@ -199,3 +199,16 @@ def test_dropouts_gradient_is_its_mask():
     z = mt.ones(50)
     assert mt.nn.functional.dropout(z, 0.5, inplace=True) is z
     assert set(z.tolist()) == {0.0, 2.0}
+
+
+def test_numbers_within_fork_rng_do_not_count():
+    mt.manual_seed(3)
+    wanted = mt.rand(2).tolist()
+    mt.manual_seed(3)
+    with mt.random.fork_rng():
+        assert mt.rand(2).tolist() == wanted
+    assert mt.rand(2).tolist() == wanted
+    with pytest.raises(ZeroDivisionError), mt.random.fork_rng(enabled=False):
+        mt.manual_seed(3)
+        raise ZeroDivisionError
+    assert mt.rand(2).tolist() == wanted

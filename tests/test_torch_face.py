@@ -164,7 +164,7 @@ for wrong in (lambda: t.cuda(), lambda: t.to("mps"), lambda: nn.Linear(1, 1).to(
         "False None False",
         "0",
         "Linear 2 3 4 True",
-        "torch.float32 1.0",
+        "torch.bfloat16 65536.0",
         "False False",
         "0 1 tensor([1., 1.]) ['module.weight', 'module.bias']",
         "AdamW",

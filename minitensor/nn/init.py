@@ -133,10 +133,16 @@ def xavier_normal_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any
     return normal_(tensor, 0.0, std, generator)
 
 
-def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
+def _calculate_correct_fan(tensor: Any, mode: str) -> int:
+    """fan_in or fan_out, as `mode` says."""
+    mode = mode.lower()
     if mode not in ("fan_in", "fan_out"):
         raise ShapeError(f"init: mode must be 'fan_in' or 'fan_out', not {mode!r}")
-    fan = fans(tensor)[mode == "fan_out"]
+    return fans(tensor)[mode == "fan_out"]
+
+
+def _kaiming_std(tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
+    fan = _calculate_correct_fan(tensor, mode)
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
 
 
@@ -258,3 +264,9 @@ kaiming_uniform = _deprecated(kaiming_uniform_)
 kaiming_normal = _deprecated(kaiming_normal_)
 orthogonal = _deprecated(orthogonal_)
 sparse = _deprecated(sparse_)
+
+# names that programs with layers of their own take from PyTorch's file
+_calculate_fan_in_and_fan_out = fans
+_no_grad_uniform_ = uniform_
+_no_grad_normal_ = normal_
+_no_grad_trunc_normal_ = trunc_normal_

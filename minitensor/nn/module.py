@@ -581,9 +581,9 @@ class Module(_Places):
         for name in shared:
             faults += _misfit(name, given[name], own[name])
         if strict and unexpected:
-            faults.insert(0, f"Unexpected key(s) in state_dict: {_listed(unexpected)}.")
+            faults.insert(0, f"Unexpected key(s) in state_dict: {_listed(unexpected)}. ")
         if strict and missing:
-            faults.insert(0, f"Missing key(s) in state_dict: {_listed(missing)}.")
+            faults.insert(0, f"Missing key(s) in state_dict: {_listed(missing)}. ")
         if faults:
             listed = "".join(f"\n\t{fault}" for fault in faults)
             raise ShapeError(f"Error(s) in loading state_dict for {self._get_name()}:{listed}")

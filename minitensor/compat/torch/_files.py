@@ -225,6 +225,7 @@ def _files() -> Iterator[ModuleType]:
         tree_leaves=lambda tree: list(pytree.leaves(tree)),
         tree_map=pytree.tree_map,
         tree_map_only=tree_map_only,
+        tree_structure=TreeSpec,
         tree_unflatten=tree_unflatten,
     )
     yield _file("torch.nn.attention", SDPBackend=SDPBackend, sdpa_kernel=Inert)
