@@ -12,6 +12,7 @@ import minitensor as mt
 from minitensor import nn
 from minitensor.compat.torchvision import transforms as T
 from minitensor.compat.torchvision.transforms import functional as TF
+from minitensor.compat.torchvision.transforms import v2
 
 IMAGE = (mt.arange(3 * 12 * 14) * 37 % 101).reshape(3, 12, 14) / 100
 
@@ -155,3 +156,16 @@ def test_transforms_are_modules_and_say_what_is_wrong():
     ):
         with pytest.raises(ValueError, match=r"must|larger|negative|holds 0"):
             wrong()
+
+
+def test_the_second_version():
+    image = pytest.importorskip("PIL.Image")
+    picture = image.fromarray((255 * IMAGE.numpy().transpose(1, 2, 0)).astype(np.uint8))
+    line = v2.Compose([v2.ToImage(), v2.ToDtype(mt.float32, scale=True), v2.Resize(3), v2.Normalize([0.5], [0.5])])
+    assert line(picture).shape == (3, 3, 3)
+    assert v2.ToImage()(picture).dtype is mt.uint8
+    assert v2.ToImage()(IMAGE) is IMAGE
+    assert v2.ToDtype(mt.uint8, scale=True)(mt.tensor([0.0, 1.0])).tolist() == [0, 255]
+    assert v2.ToDtype(mt.float64)(mt.tensor([7], dtype=mt.uint8)).tolist() == [7.0]
+    assert v2.Identity()(IMAGE) is IMAGE
+    assert issubclass(v2.RandomCrop, T.RandomCrop)
