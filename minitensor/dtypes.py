@@ -83,6 +83,7 @@ UNSTORED = (complex32, complex64, complex128, uint16, uint32, uint64)
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 _OF = {d.numpy: d for d in ALL}
 NUMPY = frozenset(_OF)
+_F32 = float32.numpy
 _default = float32
 
 
@@ -92,6 +93,8 @@ def of(spec: Any) -> dtype:
         return spec
     if spec is float:
         return _default
+    if spec is _F32:  # the usual one
+        return float32
     if isinstance(spec, np.dtype) and (known := _OF.get(spec)) is not None:
         return known
     if isinstance(spec, Unstored):

@@ -469,7 +469,11 @@ def signature(name: str):
 
 SWITCHES = {"isas", "isa", "use_isa", "rung", "use_rung", "num_threads", "memory_stats", "reset_peak", "trim",
             "set_kept_limit", "set_num_threads"}  # fmt: skip
-BINDINGS = sorted(n for n, f in vars(_core).items() if callable(f) and not n.startswith("_") and n not in SWITCHES)
+BINDINGS = sorted(
+    n
+    for n, f in vars(_core).items()
+    if callable(f) and not isinstance(f, type) and not n.startswith("_") and n not in SWITCHES
+)
 # 2**40: more than 32 bits hold, and more bytes than there is memory; what fits into memory would be filled.
 NUMBERS = (*HUGE[:3], -1, 0, 1, 2, 3, 7, 2**40 - 1, 2**40, -(2**31), -(2**40))
 

@@ -177,6 +177,12 @@ def test_running_statistics_move_towards_the_batch():
     assert layer.num_batches_tracked.item() == 1
 
 
+def test_the_variance_of_a_number():
+    assert mt.var(mt.tensor(2.0)).isnan()
+    assert mt.std(mt.tensor(2.0), correction=0).item() == 0
+    assert mt.var(mt.tensor([[1.0, 3.0], [5.0, 5.0]]), 1).tolist() == [2.0, 0.0]
+
+
 def test_sums_spread_their_gradient_from_any_axes():
     for axes, keepdim in (((0,), False), ((1,), False), ((0, 2), False), ((1,), True), ((0, 1, 2), False), (2, True)):
         x = mt.ones(2, 2, 2, requires_grad=True)

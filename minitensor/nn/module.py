@@ -56,13 +56,13 @@ class _Places:
         own: dict[str, Any] = fields_of(self)
         if name not in own:
             held = own.get("_parameters")
-            if held is not None and name in held:
+            if held and name in held:
                 return held[name]
             held = own.get("_modules")
-            if held is not None and name in held:
+            if held and name in held:
                 return held[name]
             held = own.get("_buffers")
-            if held is not None and name in held:
+            if held and name in held:
                 return held[name]
         return attribute_of(self, name)
 

@@ -85,7 +85,7 @@ def _variances(x: Array, run: Axes, freedom: float) -> Array:
 
 def _var_forward(x: Array, *, axes: Axes, keepdim: bool, correction: float) -> Result:
     freedom = float(builtins.max(count_of(x.shape, axes) - correction, 0))
-    runs = _runs(axes)
+    runs = _runs(axes) if axes else []
     if len(runs) == 1:
         out = _variances(x, axes, freedom)
     else:
