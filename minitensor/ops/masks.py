@@ -24,10 +24,11 @@ def _mask(name: str, mask: Any) -> Array:
 
 
 def _common(name: str, input: Any, mask: Array) -> Shape:
-    if mask.shape == shape_of(input):
-        return mask.shape
+    shape = shape_of(input)
+    if mask.shape == shape:
+        return shape
     try:
-        return tuple(np.broadcast_shapes(shape_of(input), mask.shape))
+        return tuple(np.broadcast_shapes(shape, mask.shape))
     except ValueError:
         raise ShapeError(f"{name}: {shape_of(input)} and a mask of {mask.shape} do not broadcast") from None
 
