@@ -67,7 +67,7 @@ def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
     if isinstance(data, (np.ndarray, np.generic)):
         if wanted is None:
             wanted = dtypes.of(data.dtype).numpy
-        return np.array(data, wanted, copy=copy or None, order="C" if copy else "K")
+        return dtypes.owned(np.array(data, wanted, copy=copy or None, order="C" if copy else "K"))
     found: set[dtypes.dtype] = set()
     given, data = data, _plain(data, found)
     if wanted is None:
@@ -179,7 +179,7 @@ def from_numpy(array: Any) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected an ndarray, got {type(array).__name__}")
-    dtypes.of(array.dtype)
+    array = dtypes.owned(array)
     _check_strides("from_numpy", array)
     return finish(array, False)
 

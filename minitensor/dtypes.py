@@ -115,6 +115,12 @@ def of(spec: Any) -> dtype:
     return found
 
 
+def owned(array: Any) -> Any:
+    """The same memory with NumPy's own object for its dtype; one that was unpickled is equal to that, not identical."""
+    d = of(array.dtype).numpy
+    return array if array.dtype is d else array.view(d)
+
+
 def get_default_dtype() -> dtype:
     """The dtype of Python floats and of results that need one: float32 unless set otherwise."""
     return _default

@@ -806,7 +806,7 @@ VERSIONED = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # NumPy knows DLPack
 
 def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, Any]) -> Any:
     out = tensors.Tensor.__new__(cls)
-    tensors.Tensor.__init__(out, array)
+    tensors.Tensor.__init__(out, dtypes.owned(array))
     out.requires_grad = requires_grad
     out.__dict__.update(attributes)
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -211,3 +212,12 @@ def test_windows(name):
     with pytest.raises(ShapeError, match="window"):
         window(-1)
     np.testing.assert_allclose(mt.kaiser_window(7, False, 5.0, dtype=mt.float64).numpy(), np.kaiser(7, 5.0), atol=1e-12)
+
+
+@pytest.mark.parametrize("make", [lambda a: pickle.loads(pickle.dumps(mt.from_numpy(a))), mt.from_numpy, mt.tensor])
+def test_an_unpickled_dtype_is_one_of_ours(make):
+    """It is equal to NumPy's own object, not identical; kernels and gradients take it."""
+    x = make(pickle.loads(pickle.dumps(np.full(3, 2.0, np.float32)))).requires_grad_()
+    assert x.array.dtype is np.dtype(np.float32)
+    x.relu().sum().backward()
+    assert x.grad.tolist() == [1, 1, 1]
