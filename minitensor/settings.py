@@ -85,8 +85,9 @@ def set_float32_matmul_precision(precision: str) -> None:
     "high" and "medium" are in force where the CPU has Intel's tile unit (AMX with bfloat16) and Linux grants it,
     elsewhere all mean "highest"; `mt.cpu.matmul_engine()` says what multiplies now. They apply to `matmul`, `bmm`,
     `addmm`, `linear` and what is made of these, and to their gradients; to products of at least 64 rows and columns
-    and 2^21 multiplications in "high", 32 and 2^18 in "medium", since smaller ones gain nothing. Convolution,
-    attention and the recurrent part of RNNs keep to float32; float64 always does.
+    and 2^21 multiplications in "high", 32 and 2^18 in "medium", since smaller ones gain nothing. So do convolutions
+    whose kernels have one pixel, forward and by their input, or are as large as the image; others, attention and the
+    recurrent part of RNNs keep to float32; float64 always does.
 
     The results are the same for any number of threads. Where one is not finite, the whole product is computed in
     plain float32, so that NaN and infinity come out as ever. The unit takes numbers below 1.2e-38 for 0, a2 among

@@ -34,8 +34,8 @@ constexpr int tile_vectors(int rows) {
   return rows == 1 || 8 * (rows + 1) < kRegisters ? 8 : 4 * (rows + 1) < kRegisters ? 4 : 2;
 }
 
-constexpr int64_t kDepth = 256;      // of k in one block: a sliver stays in the L1 cache
-constexpr int64_t kShortDepth = 64;  // where b goes by once, in place
+constexpr int64_t kDepth = 256;       // of k in one block: a sliver stays in the L1 cache
+constexpr int64_t kShortDepth = 128;  // where b goes by once, in place
 template <class T>
 constexpr int64_t kBlockDepth = 2048 / sizeof(T);
 #if defined(__AVX512F__)
@@ -803,13 +803,16 @@ void product_fast(Product<T> p, int64_t threads) {
   if (p.b.col == 1 && p.m * p.n * p.k <= kSmallWork) return product_simd(p);
   // Blocks of k, the same for any number of threads.
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, kTileCols<T>);
-  const bool once = p.b.col == 1 && tiles <= 2 && p.k * p.n * sizeof(T) > kSmallBytes &&
+  const bool once = p.b.col == 1 && tiles <= 2 && p.k * p.n * sizeof(T) > kPanelBytes &&
                     (tiles == 1 || !one_cache_set(p.b));
   const int64_t block = once ? kShortDepth : strips > kUses ? kBlockDepth<T> : 2 * kBlockDepth<T>;
   const int64_t depths = max(1, ceil_div(p.k, block));
   // Each thread has rows or columns of c to itself, whichever are more, and packs the b for them
   // alone: what another core has just written is far away.
-  const bool by_rows = p.m > p.n || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
+  // A few vectors of columns that the threads cannot share evenly cost more than that.
+  const int64_t vectors = ceil_div(p.n, L);
+  const bool uneven = vectors % threads && vectors < 16 * threads && p.m >= 2 * kTileRows * threads;
+  const bool by_rows = p.m > p.n || uneven || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
   const int64_t cuts = by_rows ? p.m : ceil_div(p.n, L);
   const int64_t wanted = p.m * p.n * p.k < kChunkWork ? 1 : threads;
   const int64_t pieces = min(cuts, wanted * (by_rows ? 1 : max(1, strips / (kWidest * wanted))));
