@@ -264,7 +264,7 @@ struct AttentionSizes {
   ROW(rnn_layer,                                                                                   \
       (T * y, T * hn, const T* x, const T* h, const T* w, bool relu, const Sequence& s))           \
   ROW(rnn_layer_vjp, (T * dx, T * dh, const T* gy, const T* gh, const T* w, const T* y, bool relu, \
-                      const Sequence& s))    \
+                      const Sequence& s))                                                          \
   /* random.cpp; a state is 624 words and the place of the next */                                 \
   ROW(seed_words, (uint32_t* state, uint32_t seed))                                                \
   ROW(random_words, (uint32_t* out, uint32_t* state, int64_t n))                                   \
