@@ -23,6 +23,7 @@ from . import (
     autograd,
     cpu,
     errors,
+    fft,
     func,
     linalg,
     nn,
@@ -57,7 +58,6 @@ from .creation import (
     arange,
     as_tensor,
     asarray,
-    complex,
     empty,
     empty_like,
     empty_strided,
@@ -91,6 +91,8 @@ from .device import (
 )
 from .dtypes import (
     bfloat16,
+    complex64,
+    complex128,
     dtype,
     finfo,
     float16,
@@ -139,7 +141,6 @@ from .interop import (
     is_signed,
     is_tensor,
     numel,
-    real,
     resolve_conj,
     resolve_neg,
     result_type,
@@ -224,6 +225,7 @@ from .ops.comparison import (
     not_equal,
     where,
 )
+from .ops.complex import complex, imag, polar, real, view_as_complex, view_as_real
 from .ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .ops.counting import bincount, bucketize, histc, histogram, searchsorted, unique, unique_consecutive
 from .ops.decomposition import qr, svd
@@ -242,6 +244,7 @@ from .ops.diagonal import (
 from .ops.distance import cdist, cosine_similarity, pairwise_distance, pdist, renorm
 from .ops.dropout import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 from .ops.einsum import chain_matmul, einsum, kron, tensordot
+from .ops.fft import istft, stft
 from .ops.functions import (
     abs,
     absolute,
@@ -498,6 +501,8 @@ int = int32
 short = int16
 float = float32
 double = float64
+cfloat = complex64
+cdouble = complex128
 half = float16
 
 __all__ = [
@@ -593,8 +598,10 @@ __all__ = [
     "cartesian_prod",
     "cat",
     "cdist",
+    "cdouble",
     "ceil",
     "celu",
+    "cfloat",
     "chain_matmul",
     "channel_shuffle",
     "channels_last",
@@ -611,6 +618,8 @@ __all__ = [
     "column_stack",
     "combinations",
     "complex",
+    "complex64",
+    "complex128",
     "concat",
     "concatenate",
     "conj",
@@ -679,6 +688,7 @@ __all__ = [
     "eye",
     "feature_alpha_dropout",
     "feature_dropout",
+    "fft",
     "fill",
     "finfo",
     "fit",
@@ -736,6 +746,7 @@ __all__ = [
     "hypot",
     "i0",
     "iinfo",
+    "imag",
     "implicit",
     "index_add",
     "index_copy",
@@ -777,6 +788,7 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "istft",
     "kaiser_window",
     "kron",
     "kthvalue",
@@ -877,6 +889,7 @@ __all__ = [
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson",
+    "polar",
     "polygamma",
     "positive",
     "pow",
@@ -968,6 +981,7 @@ __all__ = [
     "stack",
     "std",
     "std_mean",
+    "stft",
     "strided",
     "sub",
     "subtract",
@@ -1015,6 +1029,8 @@ __all__ = [
     "var",
     "var_mean",
     "vdot",
+    "view_as_complex",
+    "view_as_real",
     "vmap",
     "vsplit",
     "vstack",

@@ -125,7 +125,7 @@ class BatchLevel(Level):
         array = np.ndarray.__new__(Hidden, x.array.shape[1:], x.array.dtype)
         # NumPy has ways to the elements that a class cannot close: what goes them finds no sensible number.
         kind = array.dtype.kind
-        array.fill(np.nan if kind == "f" else True if kind == "b" else np.iinfo(array.dtype).min)
+        array.fill(np.nan if kind in "fc" else True if kind == "b" else np.iinfo(array.dtype).min)
         return make_layered(array, Batched(self, x))
 
     def beneath(self, x: Any) -> Any:

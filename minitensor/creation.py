@@ -16,7 +16,7 @@ import numpy as np
 
 from . import dtypes
 from .device import check
-from .errors import ComplexError, DtypeError, OutOfMemoryError, ShapeError
+from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph.record import quietly
 from .graph.tensors import vmap_layer, wrap
 from .ops.common import array_of, raw, write_out
@@ -27,7 +27,6 @@ __all__ = [
     "arange",
     "as_tensor",
     "asarray",
-    "complex",
     "empty",
     "empty_like",
     "empty_strided",
@@ -88,10 +87,19 @@ def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
         limits = np.iinfo(wanted)
         if not (np.all(out >= -limits.max - (wanted.kind == "i")) and np.all(out < limits.max + 1)):
             raise DtypeError(f"tensor: a number of {given!r:.60} does not fit into {wanted}")
+    if out.dtype.kind == "c" and wanted.kind != "c":
+        raise DtypeError(f"tensor: a complex number of {given!r:.60} is none of {wanted}")
     return quietly(out.astype, (wanted,), {})
 
 
 _PYTHON = {builtins.bool: dtypes.bool_, int: dtypes.int64}
+
+
+def _dtype_of(kind: type) -> dtypes.dtype:
+    """What Python's numbers of a class become."""
+    if kind is builtins.complex:
+        return dtypes.get_default_dtype().to_complex()
+    return dtypes.get_default_dtype() if kind is float else _PYTHON[kind]
 
 
 def _plain(data: Any, found: set[dtypes.dtype]) -> Any:
@@ -106,7 +114,7 @@ def _plain(data: Any, found: set[dtypes.dtype]) -> Any:
     else:
         classes = {type(data)}
     if classes <= _NUMBERS:
-        found.update(dtypes.get_default_dtype() if c is float else _PYTHON[c] for c in classes)
+        found.update(map(_dtype_of, classes))
         return data
     if isinstance(data, Tensor):
         data = data.array.reshape(()) if data.array.size == 1 else data.array
@@ -120,14 +128,12 @@ def _plain(data: Any, found: set[dtypes.dtype]) -> Any:
     return data
 
 
-_NUMBERS = {float, int, builtins.bool}
+_NUMBERS = {float, int, builtins.bool, builtins.complex}
 _PLAIN = {*_NUMBERS, list, tuple}
 
 
 def _foreign(data: Any) -> Any:
     """An array of what is neither number nor list, but shows its memory to NumPy: a buffer, another library's array."""
-    if isinstance(data, builtins.complex):
-        raise ComplexError(f"{data!r}: minitensor has no complex numbers")
     if isinstance(data, (bytearray, memoryview)) or hasattr(data, "__array__"):
         return np.asarray(data)
     if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
@@ -222,11 +228,6 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_gra
     """
     d = dtypes.get_default_dtype() if dtype is None else dtype
     return tensor(s, dtype=d, device=device, requires_grad=requires_grad)
-
-
-def complex(real: Any, imag: Any, *, out: Any = None) -> Tensor:
-    """Raises ComplexError: minitensor has no complex numbers."""
-    raise ComplexError("complex: minitensor has no complex numbers; keep the real and the imaginary part side by side")
 
 
 # --- out of nothing ---------------------------------------------------------------------------------------------------

@@ -21,10 +21,10 @@ class dtype:
         self.numpy = np.dtype(_core.bfloat16 if name == "bfloat16" else name)
         self.itemsize = self.numpy.itemsize
         self.is_floating_point = self.numpy.kind == "f"
-        self.is_signed = self.numpy.kind in "if"
-        self.is_complex = False
-        # The category: bool, integer, floating. A higher one wins whatever the sizes.
-        self.rank = {"b": 0, "u": 1, "i": 1, "f": 2}[self.numpy.kind]
+        self.is_signed = self.numpy.kind in "ifc"
+        self.is_complex = self.numpy.kind == "c"
+        # The category: bool, integer, floating, complex. A higher one wins whatever the sizes.
+        self.rank = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}[self.numpy.kind]
 
     def __repr__(self) -> str:
         return naming.full(self.name)
@@ -33,7 +33,16 @@ class dtype:
         return of, (self.name,)
 
     def to_complex(self) -> dtype:
-        raise ComplexError(f"{self}: minitensor has no complex numbers")
+        """The complex dtype whose parts are of this one, or are the default dtype's."""
+        if self.is_complex:
+            return self
+        if self.itemsize == 2 and self.is_floating_point:
+            raise ComplexError(f"{self}: no complex numbers are made of half precision")
+        return complex128 if (self if self.is_floating_point else _default) is float64 else complex64
+
+    def to_real(self) -> dtype:
+        """The dtype of the parts of complex numbers; of another dtype itself."""
+        return self if not self.is_complex else float64 if self is complex128 else float32
 
 
 class Unstored(dtype):
@@ -52,9 +61,6 @@ class Unstored(dtype):
     def __reduce__(self) -> str | tuple[Any, ...]:
         return _unstored, (self.name,)
 
-    def to_complex(self) -> dtype:
-        return self if self.is_complex else super().to_complex()
-
 
 def _unstored(name: str) -> Unstored:
     return next(d for d in UNSTORED if d.name == name)
@@ -72,16 +78,18 @@ float64 = dtype("float64", "DoubleTensor")
 
 bfloat16 = dtype("bfloat16", "BFloat16Tensor")
 
+complex64 = dtype("complex64", "ComplexFloatTensor")
+complex128 = dtype("complex128", "ComplexDoubleTensor")
+
 complex32 = Unstored("complex32", 4, 3)
-complex64 = Unstored("complex64", 8, 3)
-complex128 = Unstored("complex128", 16, 3)
 uint16 = Unstored("uint16", 2, 1)
 uint32 = Unstored("uint32", 4, 1)
 uint64 = Unstored("uint64", 8, 1)
 
-UNSTORED = (complex32, complex64, complex128, uint16, uint32, uint64)
+UNSTORED = (complex32, uint16, uint32, uint64)
 ALL = (bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
-_OF = {d.numpy: d for d in ALL}
+COMPLEX = (complex64, complex128)
+_OF = {d.numpy: d for d in (*ALL, *COMPLEX)}
 NUMPY = frozenset(_OF)
 _F32 = float32.numpy
 _default = float32
@@ -95,11 +103,11 @@ def of(spec: Any) -> dtype:
         return _default
     if spec is _F32:  # the usual one
         return float32
+    if spec is complex:
+        return _default.to_complex()
     if isinstance(spec, np.dtype) and (known := _OF.get(spec)) is not None:
         return known
     if isinstance(spec, Unstored):
-        if spec.is_complex:
-            raise ComplexError(f"dtype {spec}: minitensor has no complex numbers")
         raise DtypeError(f"dtype {spec}: no tensor here has it; the dtypes are {', '.join(d.name for d in ALL)}")
     try:
         wanted = np.dtype(bfloat16.numpy if isinstance(spec, str) and spec == "bfloat16" else spec)
@@ -107,10 +115,8 @@ def of(spec: Any) -> dtype:
         found = None
     else:
         found = _OF.get(wanted)
-        if wanted.kind == "c":
-            raise ComplexError(f"dtype {spec!r}: minitensor has no complex numbers")
     if found is None:
-        names = ", ".join(d.name for d in ALL)
+        names = ", ".join(d.name for d in (*ALL, *COMPLEX))
         raise DtypeError(f"dtype {spec!r} is not one of minitensor's: {names}")
     return found
 
@@ -141,7 +147,8 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     if a is b:
         return a
     if a.rank != b.rank:
-        return a if a.rank > b.rank else b
+        high, low = (a, b) if a.rank > b.rank else (b, a)
+        return complex128 if high.is_complex and low is float64 else high
     if a.itemsize == b.itemsize == 2 and a.rank == 2:  # float16 has more digits, bfloat16 the wider range
         return float32
     return of(np.promote_types(a.numpy, b.numpy))
@@ -155,8 +162,8 @@ def of_scalar(value: Any) -> dtype:
         return int64
     if isinstance(value, (float, np.floating)):
         return _default
-    if isinstance(value, complex):
-        raise ComplexError(f"{value!r}: minitensor has no complex numbers")
+    if isinstance(value, (complex, np.complexfloating)):
+        return _default.to_complex()
     raise DtypeError(f"expected a tensor or a number, got {type(value).__name__}")
 
 
@@ -177,7 +184,8 @@ def result_type(tensors: list[tuple[dtype, int]], scalars: list[Any]) -> dtype:
     result: dtype | None = None
     for group in groups:
         if group is not None and (result is None or group.rank > result.rank):
-            result = group
+            wide = group.is_complex and result is not None and result.is_floating_point  # by the tensor's precision
+            result = result.to_complex() if wide and result is not None else group
     assert result is not None
     return result
 

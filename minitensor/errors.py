@@ -46,7 +46,7 @@ class NoTensorError(DtypeError):
 
 
 class ComplexError(NotImplementedError, DtypeError):
-    """A complex number or dtype, which minitensor has not."""
+    """Complex numbers where an operator or a dtype has none."""
 
 
 class IndexRangeError(IndexError, RuntimeError):

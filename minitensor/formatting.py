@@ -45,6 +45,14 @@ def _shown(a: Any) -> Any:
 def _formatter(a: Any) -> tuple[Callable[[Any], str], int]:
     """How each element is written, and the width that they are brought to; a nan, an inf or -0 may be wider."""
     digits = _options["precision"]
+    if a.dtype.kind == "c":
+        (real, wide), (imag, more) = _formatter(a.real), _formatter(a.imag)
+
+        def both(v: Any) -> str:
+            part = imag(v.imag).lstrip()
+            return f"{real(v.real)}{'' if part[0] in '+-' else '+'}{part}j"
+
+        return both, wide + more + 1
     if a.dtype.kind == "b":
         words = [str(bool(v)) for v in a.flat]
         width = max(map(len, words), default=0)
@@ -107,7 +115,9 @@ def tensor_str(x: Any) -> str:
     if a.size == 0 and a.shape != (0,):
         notes.append(f"size={tuple(a.shape)}")
     d = dtypes.of(a.dtype)
-    if d not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_) or (a.size == 0 and not d.is_floating_point):
+    default = dtypes.get_default_dtype()
+    usual = (default, dtypes.int64, dtypes.bool_, dtypes.complex128 if default is dtypes.float64 else dtypes.complex64)
+    if d not in usual or (a.size == 0 and not d.is_floating_point):
         notes.append(f"dtype={d}")
     return _noted(prefix + body, [*notes, *_graph_notes(x)], len(prefix))
 

@@ -233,7 +233,7 @@ def jvp(
     for x, t in zip(xs, ts, strict=True):
         if x.array.shape != t.array.shape:
             raise ShapeError(f"jvp: a tangent of shape {tuple(t.shape)} for a primal of shape {tuple(x.shape)}")
-        if not x.is_floating_point():
+        if not (x.is_floating_point() or x.is_complex()):
             raise DtypeError(f"jvp: only floating tensors have derivatives, not {x.dtype.name}")
     level = forward.Level()
     try:

@@ -17,6 +17,7 @@ from .device import check
 from .methods import need_tensor
 from .ops import rearrange
 from .ops.common import array_of
+from .ops.complex import conj
 from .ops.shape import clone
 from .tensor import VERSIONED, Size, Tensor
 
@@ -47,7 +48,6 @@ __all__ = [
     "is_signed",
     "is_tensor",
     "numel",
-    "real",
     "resolve_conj",
     "resolve_neg",
     "result_type",
@@ -75,7 +75,7 @@ def is_floating_point(input: Tensor) -> bool:
 
 
 def is_complex(input: Tensor) -> bool:
-    """False: there are no complex numbers.
+    """Whether the dtype is complex.
 
     >>> mt.is_complex(mt.tensor(1.0))
     False
@@ -120,18 +120,31 @@ def is_same_size(input: Tensor, other: Tensor) -> bool:
     return bool(array_of(input).shape == array_of(other).shape)
 
 
-def conj(input: Tensor) -> Tensor:
-    """The tensor itself: all numbers are real. So do `real`, `resolve_conj` and `resolve_neg`.
+conj_physical = conj
 
-    >>> mt.conj(mt.tensor([1.0, -2.0]))
-    tensor([ 1., -2.])
+
+def resolve_conj(input: Tensor) -> Tensor:
+    """The tensor itself: conjugates are computed at once.
+
+    >>> mt.resolve_conj(mt.tensor([1 - 2j]))
+    tensor([1.-2.j])
     """
-    array_of(input)
     return input
 
 
-real = conj_physical = resolve_conj = resolve_neg = conj
-is_conj = is_neg = is_complex
+resolve_neg = resolve_conj
+
+
+def is_conj(input: Tensor) -> bool:
+    """False: conjugates are computed at once.
+
+    >>> mt.is_conj(mt.tensor([1 - 2j]).conj())
+    False
+    """
+    return False
+
+
+is_neg = is_conj
 
 
 def detach(input: Tensor) -> Tensor:

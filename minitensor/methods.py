@@ -198,7 +198,7 @@ class Methods(tensors.Tensor):
     # --- functions ----------------------------------------------------------------------------------------------------
 
     abs = absolute = __abs__ = functions.abs
-    sign = sgn = functions.sign
+    sign, sgn = functions.sign, functions.sgn
     exp = functions.exp
     expm1 = functions.expm1
     exp2 = functions.exp2
@@ -421,7 +421,7 @@ class Methods(tensors.Tensor):
     baddbmm_ = in_place(matmul_.baddbmm)
     float_power_ = in_place(functions.float_power)
     abs_ = absolute_ = in_place(functions.abs)
-    sign_ = sgn_ = in_place(functions.sign)
+    sign_, sgn_ = in_place(functions.sign), in_place(functions.sgn)
     exp_ = in_place(functions.exp)
     expm1_ = in_place(functions.expm1)
     exp2_ = in_place(functions.exp2)

@@ -61,6 +61,13 @@ class Op:
     not take them. The saved values are then those of `saves`: argument i for i, output j for -1 - j, the shape of
     argument i for SHAPE + i, all shapes for SHAPES. With a kernel, `forward` need not be given. A variadic operator's
     kernel takes the arrays as one list.
+
+    float16 and bfloat16 are storage: but for an operator that only `moves` elements, reference, kernel and rules get
+    float32 in their place, and what they give in float32 is rounded to them once.
+
+    Complex numbers: a gradient is PyTorch's, dL/d(Re z) + i dL/d(Im z), and the vjp of a holomorphic operator
+    g conj(f'(z)). A rule says g f'(z), as for real numbers: where g is complex the walk back calls it with conj(g) and
+    conjugates what it gives; but for linear operators with real coefficients, for which both are one.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Op:
     custom: bool = False  # a user's Function: it runs on tensors, and a gradient that its rule gets may be None
     view: bool = False  # the output may share the first argument's memory
     moves: bool = False  # elements are moved or cast: those of half precision stay as they are
+    complex: bool = False  # takes complex numbers, and is holomorphic; linear and multilinear operators take them, too
     flat: bool = (
         False  # a gradient that does not depend on the arguments counts as depending on them, with derivative 0
     )
@@ -84,6 +92,7 @@ class Op:
     kernel: Callable[..., Any] | None = None
     saves: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    turns: bool = field(init=False)  # the walk back conjugates complex gradients before its rules and after them
     uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each
     row: Any = field(init=False, default=None)  # the graph's own copy of what it reads at every call
 
@@ -91,6 +100,8 @@ class Op:
         """Reads off the rules which saved values each of them uses, and enters the library's own into the table."""
         object.__setattr__(self, "uses", tuple(map(_used, self.rules)))
         object.__setattr__(self, "moves", self.moves or self.view or self.custom)
+        object.__setattr__(self, "turns", not self.moves and (self.complex or self.jvp == "multilinear"))
+        object.__setattr__(self, "complex", self.complex or self.jvp in ("linear", "multilinear"))
         if self.custom:
             return
         if self.forward is None and self.kernel is not None:
@@ -107,6 +118,19 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
+
+
+def holomorphic(*names: str) -> None:
+    """Has operators whose derivatives are those for real numbers (exp' = exp) take complex numbers, too."""
+    take_complex(*names)
+    for name in names:
+        object.__setattr__(OPS[name], "turns", True)
+
+
+def take_complex(*names: str) -> None:
+    """Has operators take complex numbers that have no derivative, or one with real coefficients (x + y, -x)."""
+    for name in names:
+        object.__setattr__(OPS[name], "complex", True)
 
 
 def parts(joint: Callable[..., Any], n: int) -> tuple[Callable[..., Any], ...]:

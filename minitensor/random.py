@@ -6,6 +6,7 @@ The rules of each draw are in generator.py. Everything draws from `default_gener
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -146,9 +147,16 @@ def _shape(name: str, given: tuple[Any, ...], size: Any) -> tuple[int, ...]:
 def _dtype(name: str, dtype: Any, floating: bool = True) -> Any:
     """NumPy's dtype of the one asked for; the default dtype if none is."""
     d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
-    if floating and not d.is_floating_point:
+    if floating and not (d.is_floating_point or d.is_complex):
         raise DtypeError(f"{name}: the dtype must be floating, not {d.name}")
     return d.numpy
+
+
+def _drawn(sizes: tuple[int, ...], d: Any, draw: Any) -> Any:
+    """draw(sizes, d); of complex numbers pairs of their parts."""
+    if d.kind != "c":
+        return draw(sizes, d)
+    return draw((*sizes, 2), dtypes.of(d).to_real().numpy).view(d)[..., 0]
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Any:
@@ -180,7 +188,7 @@ def rand(
     """
     d = _dtype("rand", dtype)
     g = _stream(generator)
-    return _made(g.uniform(_shape("rand", shape, size), d), device, requires_grad)
+    return _made(_drawn(_shape("rand", shape, size), d, g.uniform), device, requires_grad)
 
 
 @draws_numbers
@@ -202,7 +210,11 @@ def randn(
     """
     d = _dtype("randn", dtype)
     g = _stream(generator)
-    return _made(g.normal(_shape("randn", shape, size), d), device, requires_grad)
+
+    def pairs(sizes: tuple[int, ...], part: Any) -> Any:  # of variance 1 together
+        return g.normal(sizes, part, 0.0, math.sqrt(0.5))
+
+    return _made(_drawn(_shape("randn", shape, size), d, g.normal if d.kind == "f" else pairs), device, requires_grad)
 
 
 @draws_numbers

@@ -27,6 +27,7 @@ from .ops import (
     rearrange,
     reduce,
 )
+from .ops import complex as complex_
 from .ops import shape as shapes
 from .ops.common import array_of, axis, promote, promote_float, shape_of, to_dtype
 from .storage import TypedStorage, UntypedStorage, owner
@@ -194,10 +195,14 @@ class Tensor(Methods, metaclass=TensorType):
         return bool(self.array.dtype.kind == "f")
 
     def is_complex(self) -> bool:
-        """False: there are no complex numbers."""
+        """Whether the dtype is complex."""
+        return bool(self.array.dtype.kind == "c")
+
+    def is_conj(self) -> bool:
+        """False: conjugates are computed at once."""
         return False
 
-    is_conj = is_neg = is_complex
+    is_neg = is_conj
 
     def is_shared(self) -> bool:
         """Whether other processes may have the memory: see `share_memory_`."""
@@ -250,14 +255,48 @@ class Tensor(Methods, metaclass=TensorType):
 
     @property
     def real(self) -> Tensor:
-        """The tensor itself: all numbers are real."""
-        return self
+        """The real part, a view; of a real tensor itself."""
+        out: Tensor = complex_.real(self)
+        return out
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part, a view."""
+        out: Tensor = complex_.imag(self)
+        return out
 
     def conj(self) -> Tensor:
-        """The tensor itself: all numbers are real."""
+        """The complex conjugate; a real tensor itself."""
+        out: Tensor = complex_.conj(self)
+        return out
+
+    conj_physical = conj
+
+    def resolve_conj(self) -> Tensor:
+        """Itself: conjugates are computed at once."""
         return self
 
-    conj_physical = resolve_conj = resolve_neg = conj
+    resolve_neg = resolve_conj
+
+    def cfloat(self) -> Tensor:
+        """In complex64."""
+        return self.to(dtypes.complex64)
+
+    def cdouble(self) -> Tensor:
+        """In complex128."""
+        return self.to(dtypes.complex128)
+
+    def stft(self, *args: Any, **options: Any) -> Any:
+        """`mt.stft` of this signal."""
+        from .ops import fft
+
+        return fft.stft(self, *args, **options)
+
+    def istft(self, *args: Any, **options: Any) -> Any:
+        """`mt.istft` of these spectra."""
+        from .ops import fft
+
+        return fft.istft(self, *args, **options)
 
     def get_device(self) -> Any:
         """-1: the CPU has no number."""
@@ -698,19 +737,19 @@ class Tensor(Methods, metaclass=TensorType):
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
-        out: Tensor = rearrange.adjoint(self)
+        out: Tensor = shapes.transpose(self, -2, -1)
         return out
 
     @property
     def mH(self) -> Tensor:
-        """The last two axes exchanged: the conjugate transpose of real matrices."""
-        return self.mT
+        """The last two axes exchanged, and conjugated."""
+        return self.mT.conj()
 
     @property
     def H(self) -> Tensor:
-        """The transpose of a matrix."""
+        """The conjugate transpose of a matrix."""
         out: Tensor = rearrange.matrix_transpose(self)
-        return out
+        return out.conj()
 
     polygamma_ = in_place(polygamma)
 
@@ -831,4 +870,5 @@ algebra.set_algebra(
     shapes.CLONE,
     shapes.place,
     hook.CONSTANT_IN,
+    complex_.conj,
 )

@@ -42,7 +42,7 @@ FLOORS = [
         "amp",
         "storage",
     },
-    {"autograd", "func", "linalg", "special", "testing"},
+    {"autograd", "func", "fft", "linalg", "special", "testing"},
     {"nn", "optim", "utils", "implicit", "ode", "soft", "solvers", "distributions"},
     {"training"},
     {"bench", "compat", "keras", "learn", "datasets", "models", "onnx", "text", "train", "cli"},

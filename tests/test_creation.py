@@ -10,7 +10,7 @@ import pytest
 from checks import check
 
 import minitensor as mt
-from minitensor.errors import ComplexError, DtypeError, ShapeError
+from minitensor.errors import DtypeError, ShapeError
 
 
 @pytest.mark.parametrize("f", [mt.zeros, mt.ones, mt.empty])
@@ -147,25 +147,6 @@ def test_memory_of_others():
     assert (x.stride(), x.is_contiguous()) == ((1, 2), False)
     with pytest.raises(ShapeError, match="strides"):
         mt.empty_strided((2,), (1, 1))
-
-
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda: mt.tensor(1 + 2j),
-        lambda: mt.tensor(np.ones(2, np.complex64)),
-        lambda: mt.zeros(2, dtype=np.complex128),
-        lambda: mt.full((2,), 1j),
-        lambda: mt.complex(mt.ones(1), mt.ones(1)),
-        lambda: mt.ones(2) * 1j,
-        lambda: mt.from_numpy(np.ones(2, np.complex128)),
-    ],
-)
-def test_complex_numbers_are_refused(f):
-    with pytest.raises(NotImplementedError, match="complex"):
-        f()
-    with pytest.raises(ComplexError):
-        f()
 
 
 def test_grids():

@@ -222,8 +222,7 @@ def test_dlpack_refusals():
         mt.from_dlpack([1])
     with pytest.raises(ValueError, match="negative stride"):
         mt.from_dlpack(np.arange(3)[::-1])
-    with pytest.raises(TypeError, match="complex"):
-        mt.from_dlpack(np.zeros(2, np.complex64))
+    assert mt.from_dlpack(np.zeros(2, np.complex64)).is_complex()
     with pytest.raises(RuntimeError, match="only device"):
         mt.from_dlpack(x, device="cuda")
     fixed = np.zeros(2)

@@ -22,8 +22,6 @@ __all__ = ["Finding", "check", "report"]
 # what is here and differs, and how
 DIFFERENT = {
     "torch.autograd.profiler.profile": "records nothing",
-    "torch.complex64": "a name only: no tensor has this dtype",
-    "torch.complex128": "a name only: no tensor has this dtype",
     "torch.compile": "gives the model or function back as it is",
     "torch.distributed.init_process_group": "one process only",
     "torch.hub.load": "fetches nothing, and raises",

@@ -29,6 +29,7 @@ FACES: dict[str, dict[str, str]] = {
         "torch.autograd.profiler": "minitensor.compat.torch.profiler",
         "torch.cpu": "minitensor.cpu",
         "torch.distributions": "minitensor.distributions",
+        "torch.fft": "minitensor.fft",
         "torch.func": "minitensor.func",
         "torch.linalg": "minitensor.linalg",
         "torch.nn": "minitensor.nn",

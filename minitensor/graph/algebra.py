@@ -28,6 +28,7 @@ class Algebra:
     cast: Any  # cast(a, dtype)
     same: Any  # the operator same(x): the identity
     place: Any  # place(folder): the innermost (code, instruction) outside it
+    conj: Any  # conj(x): of complex numbers
     constant_in: Any  # the operator constant_in(d, *xs): d, with derivative 0 by the xs
 
 
@@ -47,9 +48,10 @@ def set_algebra(
     same: Op,
     place: Any,
     constant_in: Op,
+    conj: Any,
 ) -> None:
     """Hands the graph what it needs of the operators."""
     algebra.add, algebra.add_into, algebra.copy, algebra.sum_to = add, add_into, copy, sum_to
     algebra.expand, algebra.view_write, algebra.cast, algebra.same = expand, view_write, cast, same
     algebra.promote, algebra.promote_float = promote, promote_float
-    algebra.place, algebra.constant_in = place, constant_in
+    algebra.place, algebra.constant_in, algebra.conj = place, constant_in, conj

@@ -5,7 +5,7 @@ from .arrays cimport base_of, same_shape
 from .modes cimport Thread, recording, set_grad_enabled, switches, current
 from .nodes cimport Node, holds_arrays, recorded_at, saved_value, unpack_array
 from .places cimport describe, here
-from .record cimport Row, half_of, narrowed, row_of, widened
+from .record cimport Row, narrowed, odd_of, row_of, widened
 from .tensors cimport Tensor, Version, batch_over, origin, shadow, wrap
 
 

@@ -21,7 +21,7 @@ if not cython.compiled:
     from .modes import Thread, current, recording, set_grad_enabled, switches
     from .nodes import Node, holds_arrays, recorded_at, saved_value, unpack_array
     from .places import describe, here
-    from .record import Row, half_of, narrowed, row_of, widened
+    from .record import Row, narrowed, odd_of, row_of, widened
     from .tensors import Tensor, Version, batch_over, origin, shadow, wrap
 
 _ndarray = cython.declare(object, np.ndarray)
@@ -293,7 +293,11 @@ def _gradients(node: Node, row: Row, g: Any, saved: list, pending: Any, filtered
     i: cython.Py_ssize_t
     q: _Pending
     found: list = [None] * len(node.inputs)
-    half: Any = None if row.moves else half_among(g)
+    half: Any = None if row.moves else odd_among(g)
+    turned: cython.bint = False
+    if half is not None and half.kind == "c":
+        turned, half = row.turns, None
+        g = conjugated(g) if turned else g
     if half is not None:
         g, saved = cast_half(g, half, False), [cast_half(value, half, False) for value in saved]
     if joint is not None:
@@ -319,6 +323,8 @@ def _gradients(node: Node, row: Row, g: Any, saved: list, pending: Any, filtered
             continue
         if half is not None:
             d = cast_half(d, half, True)
+        elif turned:
+            d = conjugated(d)
         if node.shapes is not None:
             d = algebra.sum_to(d, node.shapes[i])
         found[i] = d
@@ -328,12 +334,23 @@ def _gradients(node: Node, row: Row, g: Any, saved: list, pending: Any, filtered
 
 
 @cython.cfunc
-def half_among(g: Any) -> Any:
-    """The dtype of half precision that a gradient (or some of several) has, or None."""
+def odd_among(g: Any) -> Any:
+    """The dtype of half precision, or of complex numbers, that a gradient (or some of several) has, or None."""
     if type(g) is tuple:
-        return half_of([t.array if isinstance(t, Tensor) else t for t in g])
+        return odd_of([t.array if isinstance(t, Tensor) else t for t in g])
     d: Any = g.array.dtype if isinstance(g, Tensor) else g.dtype
-    return None if d is _F32 or d.itemsize != 2 else d
+    return None if d is _F32 or not (d.itemsize == 2 or d.kind == "c") else d
+
+
+@cython.cfunc
+def conjugated(value: Any) -> Any:
+    """The conjugate of a complex tensor or array (of a tuple: each); anything else as it is."""
+    if type(value) is tuple:
+        return tuple([conjugated(part) for part in value])
+    d: Any = value.array.dtype if isinstance(value, Tensor) else value.dtype
+    if d.kind != "c":
+        return value
+    return algebra.conj(value) if isinstance(value, Tensor) else np.conjugate(value) + 0  # not -0 for 0
 
 
 @cython.cfunc

@@ -117,7 +117,7 @@ def evaluate(op: Any, args: tuple, params: dict) -> tuple:
     for t, dt in zip(inners, derivatives, strict=True):
         y: Tensor = wrap(t.array)
         y.version = t.version
-        if dt is not None and t.array.dtype.kind == "f":
+        if dt is not None and t.array.dtype.kind in "fc":
             y.layer = Dual(level, t, dt)
         if op.view:
             link_view(op, args[0], params, y, len(outs))
@@ -199,7 +199,7 @@ def _transpose_vjp(op: Any, rules: Any, live: list, tangents: list, outs: tuple,
         u: Tensor
         for t in outs:
             u = _zeros_like(t)
-            u._wants = u.array.dtype.kind == "f"
+            u._wants = u.array.dtype.kind in "fc"
             cotangents.append(u)
         given = tuple(cotangents) if len(outs) > 1 else cotangents[0]
         pulled: list = []
@@ -212,16 +212,22 @@ def _transpose_vjp(op: Any, rules: Any, live: list, tangents: list, outs: tuple,
                 w = algebra.sum_to(w, tangents[i].array.shape)
             if w.requires_grad:
                 pulled.append(w)
-                along.append(tangents[i])
+                along.append(_turned(tangents[i]))
         wanted = [c for c in cotangents if c.requires_grad]
         record = _any_wants(along) or (on and _any_wants(values))
         found = iter(differentiate(pulled, along, wanted, True, record, True) if pulled else [])
     finally:
         set_grad_enabled(on)
-    result = tuple([next(found, None) if c.requires_grad else None for c in cotangents])
+    result = tuple([_turned(next(found, None)) if c.requires_grad else None for c in cotangents])
     for u in cotangents:
         u._wants = False  # nobody differentiates by it again
     return result if len(outs) > 1 else result[0]
+
+
+@cython.cfunc
+def _turned(x: Any) -> Any:
+    """The conjugate of a complex tensor: the walk back transposes with conjugates. Others as they are."""
+    return algebra.conj(x) if x is not None and x.array.dtype.kind == "c" else x
 
 
 @cython.cfunc

@@ -12,11 +12,11 @@ from .tensors cimport Tensor, Version, refresh, wants_grad, wrap
 cdef class Row:
     cdef object kernel, joint
     cdef tuple names, rules, uses, saves
-    cdef bint variadic, view, broadcasts, custom, moves
+    cdef bint variadic, view, broadcasts, custom, moves, turns
 
 
 cdef Row row_of(object op)
-cdef object half_of(object arrays)
+cdef object odd_of(object arrays)
 cdef object widened(object a, object half)
 cdef object narrowed(object a, object half)
 cdef bint concerns(object value)

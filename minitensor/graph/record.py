@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GraphError, OutOfMemoryError, ShapeError
+from ..errors import ComplexError, GraphError, OutOfMemoryError, ShapeError
 from ..op import SHAPE, SHAPES
 
 try:
@@ -48,6 +48,7 @@ class Row:
     broadcasts: bool
     custom: bool
     moves: bool
+    turns: bool
 
 
 @cython.cfunc
@@ -58,7 +59,7 @@ def row_of(op: Any) -> Row:
         row.kernel, row.names = op.kernel, op.names
         row.rules, row.uses, row.saves = op.rules, op.uses, op.saves
         row.variadic, row.view, row.broadcasts = op.variadic, op.view, op.broadcasts
-        row.joint, row.custom, row.moves = op.joint, op.custom, op.moves
+        row.joint, row.custom, row.moves, row.turns = op.joint, op.custom, op.moves, op.turns
         object.__setattr__(op, "row", row)
     return row
 
@@ -66,7 +67,7 @@ def row_of(op: Any) -> Row:
 @cython.cfunc
 def _is_float(array: Any) -> cython.bint:
     d = dtype_of(array)
-    return d is _F32 or d is _F64 or d.kind == "f"
+    return d is _F32 or d is _F64 or d.kind in "fc"
 
 
 def _find_silence() -> tuple[Any, Any]:
@@ -93,12 +94,12 @@ def quietly(function: Any, args: Any, params: dict) -> Any:
 
 
 @cython.cfunc
-def half_of(arrays: Any) -> Any:
-    """The dtype of half precision that some of the arrays has, or None."""
+def odd_of(arrays: Any) -> Any:
+    """The dtype of half precision, or of complex numbers, that some of the arrays has, or None."""
     for a in arrays:
         if type(a) is _ndarray:
             d = a.dtype
-            if not (d is _F32 or d is _F64) and d.itemsize == 2 and d.kind == "f":
+            if not (d is _F32 or d is _F64) and (d.kind == "c" or (d.kind == "f" and d.itemsize == 2)):
                 return d
     return None
 
@@ -144,9 +145,12 @@ def run(op: Any, arrays: list, params: dict) -> tuple:
         if d is _F32 or d is _F64:
             return forward(*arrays, **params) if params else forward(*arrays)
     if not op.moves:
-        half = half_of(arrays)
-        if half is not None:
-            return _run_half(op, arrays, params, half)
+        odd = odd_of(arrays)
+        if odd is not None:
+            if odd.kind == "f":
+                return _run_half(op, arrays, params, odd)
+            if not op.complex:
+                raise ComplexError(f"{op.name}: no complex numbers are taken, and an argument is {odd}")
     try:
         if op.view or op.custom:  # which computes nothing, or is the user's
             return op.reference(*arrays, **params)

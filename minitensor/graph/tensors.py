@@ -164,8 +164,8 @@ class Tensor:
             return
         if not on and self._node is not None:
             raise GraphError("requires_grad can only be switched off on a leaf; use detach() to leave the graph")
-        if on and self.array.dtype.kind != "f":
-            raise DtypeError(f"only tensors of floating dtype can require gradients, not {self.array.dtype}")
+        if on and self.array.dtype.kind not in "fc":
+            raise DtypeError(f"only tensors of floating or complex dtype can require gradients, not {self.array.dtype}")
         if on and self.inferred and not current().inference:
             raise GraphError("a tensor made in inference_mode cannot require gradients; clone() it")
         if on and not self._wants and self.base is not None and self.layer is None:

@@ -52,9 +52,9 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 
 def is_floating(x: Any) -> bool:
-    """Whether `x` is a tensor or an array of a floating dtype."""
+    """Whether `x` is a tensor or an array of a floating or complex dtype."""
     a = raw(x)
-    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+    return isinstance(a, np.ndarray) and a.dtype.kind in "fc"
 
 
 def promote(name: str, *values: Any) -> list[Any]:
@@ -368,9 +368,12 @@ def widens(function: F) -> F:
 
 
 def _cast_reference(x: Array, *, dtype: Any) -> Result:
+    before = x.dtype
+    if before.kind == "c" and dtype.kind not in "cb":
+        x = x.real
     if dtype.itemsize == 2 and dtype.kind == "f" and x.dtype.kind == "f" and x.dtype.itemsize != 4:
         x = x.astype(np.float32)  # as PyTorch rounds float64: twice; float16 and bfloat16 become each other so
-    return x.astype(dtype), (x.dtype,)
+    return x.astype(dtype), (before,)
 
 
 def _cast_dx(g: Any, before: Any, *, dtype: Any) -> Any:

@@ -22,13 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import return_types
+from .. import dtypes, return_types
 from ..errors import ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, reciprocal, sub, zero
-from .common import Array, array_of, raw, shape_of, shifted, wrap_as, write_out
+from .common import Array, array_of, raw, shape_of, shifted, to_dtype, wrap_as, write_out
 from .comparison import where
+from .complex import conj, real
 from .einsum import diagonal_of
 from .matmul import matmul
 from .matrices import (
@@ -167,17 +168,16 @@ def eigvalsh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:
 
 
 def _eig_reference(x: Array) -> Result:
-    w, v = converged("linalg.eig", np.linalg.eig, x)
-    if np.iscomplexobj(w):
-        raise NotImplementedError(
-            f"linalg.eig: a matrix of {x.shape} has complex eigenvalues; there are no complex dtypes"
-        )
+    real_only = x.dtype.kind != "c" or not x.imag.any()
+    found = converged("linalg.eig", np.linalg.eig, x.real if real_only else x)
+    w, v = [np.asarray(a).astype(np.result_type(x.dtype, a.dtype), copy=False) for a in found]
     return (w, v), (w, v)
 
 
 def _eig_dx(g: Any, w: Any, v: Any) -> Any:
     overlap = matmul(mT(v), g[1])
-    kept = sub(overlap, mul(matmul(mT(v), v), _row(diagonal_of(overlap))))  # the vectors keep their length
+    # The vectors keep their length.
+    kept = sub(overlap, mul(matmul(mT(v), conj(v)), _row(real(diagonal_of(overlap)))))
     inner = add(diagonal_matrix(g[0]), mul(_reciprocal_gaps(w), kept))
     return matmul(mT(apply(INV, v)[0]), matmul(inner, mT(v)))
 
@@ -196,30 +196,31 @@ EIG = Op(
     None,
     _eig_samples,
     batch=shifted("eig"),
+    complex=True,
 )
 
 
 def eig(A: Any, *, out: Any = None) -> Any:
-    r"""(eigenvalues, eigenvectors) of square matrices whose eigenvalues are real; the vectors are the columns.
+    r"""(eigenvalues, eigenvectors) of square matrices, complex numbers; the vectors are the columns, of length 1.
 
         forward    a v = v diag(w)
-        backward   da = v^-T (diag(dw) + F * (v^T dv - v^T v diag(v^T dv))) v^T,  F_ij = 1 / (w_j - w_i)
+        backward   da = v^-T (diag(dw) + F * (v^T dv - v^T v* diag(Re(v^T dv)))) v^T,  F_ij = 1 / (w_j - w_i)
 
-    The values are in no order, and real tensors. Raises NotImplementedError where one is complex.
+    The values are in no order.
 
     >>> mt.linalg.eig(mt.tensor([[2.0, 1.0], [0.0, 3.0]])).eigenvalues
-    tensor([2., 3.])
+    tensor([2.+0.j, 3.+0.j])
     """
     need_square("linalg.eig", A)
-    result = return_types.linalg_eig(*apply(EIG, A))
+    result = return_types.linalg_eig(*apply(EIG, to_dtype(A, dtypes.of(array_of(A).dtype).to_complex())))
     return result if out is None else write_out("linalg.eig", result, out)
 
 
 def eigvals(A: Any, *, out: Any = None) -> Any:
-    """The eigenvalues of square matrices, which must be real; see `eig`.
+    """The eigenvalues of square matrices, complex numbers; see `eig`.
 
-    >>> mt.linalg.eigvals(mt.tensor([[2.0, 1.0], [0.0, 3.0]]))
-    tensor([2., 3.])
+    >>> mt.linalg.eigvals(mt.tensor([[0.0, 1.0], [-1.0, 0.0]]))
+    tensor([0.+1.j, 0.-1.j])
     """
     result = eig(A).eigenvalues
     return result if out is None else write_out("linalg.eigvals", result, out)

@@ -59,11 +59,25 @@ def sign(input: Any, *, out: Any = None) -> Any:
     tensor([-1.,  0.,  1.])
     """
     (x,) = promote("sign", input)
+    if array_of(x).dtype.kind == "c":
+        raise DtypeError("sign: complex numbers have no sign; sgn is their direction")
     result = copied(x) if array_of(x).dtype.kind == "b" else apply(SIGN, x)
     return result if out is None else write_out("sign", result, out)
 
 
-sgn = sign
+def sgn(input: Any, *, out: Any = None) -> Any:
+    """The sign of real numbers; the direction z / |z| of complex ones, and 0 at 0.
+
+    >>> mt.sgn(mt.tensor([-3.0, 0.0]))
+    tensor([-1.,  0.])
+    """
+    if not isinstance(raw(input), np.ndarray) or raw(input).dtype.kind != "c":
+        return sign(input, out=out)
+    from .complex import direction
+
+    result = direction(input)
+    return result if out is None else write_out("sgn", result, out)
+
 
 ABS = elementwise(
     "abs",
@@ -88,6 +102,11 @@ def abs(input: Any, *, out: Any = None) -> Any:
     result = attempt(ABS, input)
     if result is None:
         (x,) = promote("abs", input)
+        if array_of(x).dtype.kind == "c":
+            from .complex import modulus
+
+            result = modulus(x)
+            return result if out is None else write_out("abs", result, out)
         if array_of(x).dtype.kind == "b":
             raise DtypeError("abs: bools have no absolute value")
         result = apply(ABS, x)
@@ -166,7 +185,10 @@ def plain(
 
 
 def _in_double(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x: function(x.astype(np.float64, copy=False)).astype(x.dtype, copy=False)
+    def wide(x: Array) -> Any:
+        return function(x.astype(np.result_type(x.dtype, np.float64), copy=False)).astype(x.dtype, copy=False)
+
+    return wide
 
 
 EXPM1 = plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out", kernel=_core.expm1)
@@ -328,12 +350,12 @@ def _pow_dx(g: Any, x: Any, y: Any, _out: Any) -> Any:
 
 
 def _pow_dy(g: Any, x: Any, y: Any, out: Any) -> Any:
-    flat = logical_and(eq(x, 0), ge(y, 0))
+    flat = eq(x, 0) if array_of(y).dtype.kind == "c" else logical_and(eq(x, 0), ge(y, 0))
     return mul(g, mul(out, log(where(flat, 1.0, x))))
 
 
 def _pow_reference(x: Array, y: Array) -> Array:
-    if x.dtype.kind == "f":
+    if x.dtype.kind in "fc":
         return np.power(x, y)
     if x.dtype.kind == "b":
         return x | ~y
@@ -370,7 +392,7 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
             return result if out is None else write_out("pow", result, out)
     x, y = promote("pow", input, exponent)
     if isinstance(exponent, (int, float)) and array_of(x).dtype.kind != "b":
-        if array_of(x).dtype.kind != "f" and exponent < 0:
+        if array_of(x).dtype.kind not in "fc" and exponent < 0:
             raise ShapeError(f"pow: integers to the negative integer power {exponent}; make them floats")
         result = apply(POW_SCALAR, x, exponent=exponent if math.isfinite(exponent) else float(exponent))
     else:

@@ -207,6 +207,8 @@ def matrix_rank(
 
 def _floating(name: str, x: Any, dtype: Any) -> Any:
     x = x if dtype is None else to_dtype(x, dtypes.of(dtype))
+    if array_of(x).dtype.kind == "c":
+        return abs(x)
     if array_of(x).dtype.kind != "f":
         raise DtypeError(f"{name}: expected a floating dtype, got {array_of(x).dtype}")
     return x

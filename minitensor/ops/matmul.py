@@ -26,6 +26,7 @@ from .arithmetic import add, mul
 from .common import (
     Array,
     array_of,
+    draws,
     lowered,
     named,
     raw,
@@ -260,14 +261,29 @@ def dot(input: Any, tensor: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("dot", result, out)
 
 
+def conjugate(x: Any) -> Any:
+    """The complex conjugate; a real tensor itself."""
+    return apply(CONJ, x) if array_of(x).dtype.kind == "c" else x
+
+
+CONJ = Op(
+    "conj",
+    lambda x: (np.conjugate(x), ()),
+    None,
+    (lambda g: conjugate(g),),
+    "linear",
+    draws(((2, 3),), ((),), ((0, 3),)),
+)
+
+
 def vdot(input: Any, other: Any, *, out: Any = None) -> Any:
-    """`dot` for real numbers.
+    """`dot` with the conjugate of the first vector, if that is complex.
 
     >>> mt.vdot(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]))
     tensor(11.)
     """
     need_axes("vdot", (input, 1), (other, 1))
-    result = _product("vdot", input, other)
+    result = _product("vdot", conjugate(input), other)
     return result if out is None else write_out("vdot", result, out)
 
 

@@ -25,10 +25,10 @@ Shape = tuple[int, ...]
 
 
 def need_lapack(name: str, *tensors: Any) -> None:
-    """Raises unless all are of one dtype that LAPACK knows: float32 or float64."""
+    """Raises unless all are of one dtype that LAPACK knows: float32, float64 or a complex one."""
     kinds = {array_of(x).dtype for x in tensors}
     for kind in kinds:
-        if kind not in (np.float32, np.float64):
+        if kind not in (np.float32, np.float64) and kind.kind != "c":
             raise DtypeError(f"{name}: expected float32 or float64, got {kind}")
     if len(kinds) > 1:
         raise DtypeError(f"{name}: the dtypes {' and '.join(sorted(map(str, kinds)))} differ")

@@ -374,6 +374,7 @@ def norm(
     tensor(5.)
     """
     x = input if dtype is None else to_dtype(input, dtypes.of(dtype))
+    x = abs(x) if array_of(x).dtype.kind == "c" else x
     need_float("norm", x)
     if p is None or p == "fro":
         p = 2

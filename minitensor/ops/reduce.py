@@ -256,7 +256,8 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     over, keepdim = axes("mean", dim, array_of(x).ndim), bool(keepdim)
     result = attempt(MEAN, x, over, keepdim)
     if result is None:
-        need_float("mean", x)
+        if array_of(x).dtype.kind != "c":
+            need_float("mean", x)
         result = apply_flat(MEAN, x, over, keepdim)
     return result if out is None else write_out("mean", result, out)
 

@@ -287,6 +287,11 @@ def angle(input: Any, *, out: Any = None) -> Any:
     """
     (x,) = promote_float("angle", input)
     a = array_of(x)
+    if a.dtype.kind == "c":
+        from .complex import phase
+
+        result = phase(x)
+        return result if out is None else write_out("angle", result, out)
     angles = np.where(np.isnan(a), a, np.where(a < 0, a.dtype.type(math.pi), a.dtype.type(0)))
     result = add(mul(sign(x), 0.0), wrap_as(x, angles))  # depends on x, with derivative 0
     return result if out is None else write_out("angle", result, out)

@@ -38,6 +38,7 @@ _CODES = {
     "BF16": dtypes.bfloat16,
     "F32": dtypes.float32,
     "F64": dtypes.float64,
+    "C64": dtypes.complex64,
 }
 _CODE_OF = {d.numpy: code for code, d in _CODES.items()}
 _METADATA = "__metadata__"

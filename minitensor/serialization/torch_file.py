@@ -36,9 +36,7 @@ from .torch_pickle import STORAGES, Memory, Pickler, SafeUnpickler, TrustingUnpi
 _ALIGNMENT = 64
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001  # of the older files
-_SIZES = {
-    name: 8 if d == "complex64" else 16 if d == "complex128" else dtypes.of(d).itemsize for name, d in STORAGES.items()
-}
+_SIZES = {name: dtypes.of(d).itemsize for name, d in STORAGES.items()}
 
 
 def is_zip(start: bytes) -> bool:

@@ -26,7 +26,6 @@ import numpy as np
 
 from .. import dtypes
 from ..device import CPU, device, layout, memory_format
-from ..errors import ComplexError
 from ..generator import Generator as BareGenerator
 from ..graph.tensors import Tensor as Core
 from ..graph.tensors import alias, wrap
@@ -53,9 +52,10 @@ STORAGES = {  # PyTorch's names for memory of each dtype
     "ComplexDoubleStorage": "complex128",
     "UntypedStorage": "uint8",
 }
-_STORAGE_OF = {dtypes.of(d).numpy: name for name, d in STORAGES.items() if d in {x.name for x in dtypes.ALL}}
+_STORED = tuple([d.name for d in (*dtypes.ALL, *dtypes.COMPLEX)])
+_STORAGE_OF = {dtypes.of(d).numpy: name for name, d in STORAGES.items() if d in _STORED}
 _STORAGE_OF[np.dtype("uint8")] = "ByteStorage"
-_OURS = (*[d.name for d in dtypes.ALL], "float", "double", "half", "long", "int", "short")
+_OURS = (*_STORED, "float", "double", "half", "long", "int", "short")
 
 
 class Memory:
@@ -79,9 +79,7 @@ class Memory:
         """All elements as a tensor of one axis, which shares the memory; the same one at each call."""
         name = dtype or STORAGES[self.kind]
         if name not in self._tensors:
-            if name.startswith("complex"):
-                raise ComplexError(f"load: the file has a tensor of {name}, and minitensor has no complex numbers")
-            elif name not in _OURS:
+            if name not in _OURS:
                 raise CheckpointDtypeError(f"it has a tensor of {name}, which minitensor has not")
             else:
                 self._tensors[name] = wrap(self.raw.view(dtypes.of(name).numpy))

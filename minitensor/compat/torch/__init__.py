@@ -47,7 +47,7 @@ __all__ = [
 _NAMES = [n for n in minitensor.__all__ if n not in {*__all__, *minitensor._LATER}]
 globals().update({name: getattr(minitensor, name) for name in _NAMES})
 globals().update({d.name: d for d in UNSTORED})
-cfloat, cdouble, chalf = (globals()[name] for name in ("complex64", "complex128", "complex32"))
+chalf = globals()["complex32"]
 
 # functions that PyTorch has in torch as well as in torch.nn.functional
 _FUNCTIONS = """
@@ -74,7 +74,7 @@ def get_device(input: Any) -> int:
     return int(input.get_device())
 
 
-__all__ += [*_NAMES, *(d.name for d in UNSTORED), "cfloat", "cdouble", "chalf"]
+__all__ += [*_NAMES, *(d.name for d in UNSTORED), "chalf"]
 
 
 def shown_as_torch(modules: Iterable[tuple[str, ModuleType]]) -> None:
