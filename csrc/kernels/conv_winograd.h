@@ -29,7 +29,7 @@ struct Winograd {
   int64_t tiles() const { return down() * across(); }  // of an image
   int64_t work() const { return groups * m * k * n * tiles() * 16; }
   // Whether the products saved outweigh the transforms.
-  bool pays() const { return m >= 8 && k >= 8 && m * k >= 6 * (m + k) && ph >= 0 && pw >= 0; }
+  bool pays() const { return m >= 8 && k >= 8 && m * k >= 5 * (m + k) && ph >= 0 && pw >= 0; }
 };
 
 // Whether a convolution is of this kind.
