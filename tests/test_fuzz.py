@@ -306,9 +306,10 @@ def same(have, want, loose: float, where: str) -> None:
     for x, y in zip(a, b, strict=True):
         assert x.shape == y.shape, where
         assert x.dtype is y.dtype, where
-        p, q = [(t.to_dense() if t.is_sparse else t).detach().numpy() for t in (x, y)]
-        if x.is_floating_point():
-            eps = loose * float(np.finfo(p.dtype).eps)
+        p, q = [(t.to_dense() if t.is_sparse else t).detach() for t in (x, y)]
+        p, q = [(t.float() if t.dtype is mt.bfloat16 else t).numpy() for t in (p, q)]
+        if p.dtype.kind in "fc":
+            eps = loose * mt.finfo(x.dtype.to_real()).eps
             finite = np.abs(q[np.isfinite(q)])
             scale = max(1.0, float(finite.max(initial=0.0)))
             with np.errstate(all="ignore"):

@@ -278,9 +278,14 @@ def ifftshift(input: Any, dim: Any = None) -> Any:
     return _shifted("ifftshift", input, dim, -1)
 
 
-def _frequencies(values: Array, n: int, d: float, dtype: Any, requires_grad: bool) -> Any:
+def _frequencies(name: str, n: int, d: float, negative: bool, dtype: Any, requires_grad: bool) -> Any:
+    """0, 1, ... n // 2 and, if wanted, those below 0, over n d."""
+    if n < 0:
+        raise ShapeError(f"{name}: n must not be negative, but is {n}")
+    values = np.concatenate([np.arange((n + 1) // 2), np.arange(-(n // 2), 0)]) if negative else np.arange(n // 2 + 1)
     kind = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
-    made = wrap((values * (1.0 / (n * d))).astype(kind.numpy))
+    with np.errstate(all="ignore"):  # n or d is 0
+        made = wrap((values * (np.float64(1) / np.float64(n * d))).astype(kind.numpy))
     return made.requires_grad_() if requires_grad else made
 
 
@@ -292,8 +297,7 @@ def fftfreq(
     >>> mt.fft.fftfreq(4)
     tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
     """
-    values = np.concatenate([np.arange((n + 1) // 2), np.arange(-(n // 2), 0)])
-    return _frequencies(values, n, d, dtype, requires_grad)
+    return _frequencies("fftfreq", n, d, True, dtype, requires_grad)
 
 
 def rfftfreq(
@@ -304,7 +308,7 @@ def rfftfreq(
     >>> mt.fft.rfftfreq(4)
     tensor([0.0000, 0.2500, 0.5000])
     """
-    return _frequencies(np.arange(n // 2 + 1), n, d, dtype, requires_grad)
+    return _frequencies("rfftfreq", n, d, False, dtype, requires_grad)
 
 
 # --- spectra of windows along a signal --------------------------------------------------------------------------------
