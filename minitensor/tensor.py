@@ -737,7 +737,7 @@ class Tensor(Methods, metaclass=TensorType):
     @property
     def mT(self) -> Tensor:
         """The last two axes exchanged."""
-        out: Tensor = shapes.transpose(self, -2, -1)
+        out: Tensor = rearrange.batch_transpose("mT", self)
         return out
 
     @property

@@ -327,9 +327,14 @@ def adjoint(input: Any) -> Any:
     >>> mt.adjoint(mt.zeros(5, 2, 3)).shape
     minitensor.Size([5, 3, 2])
     """
+    return conjugate(batch_transpose("adjoint", input))
+
+
+def batch_transpose(name: str, input: Any) -> Any:
+    """The last two axes exchanged, which must be there: `x.mT`."""
     if len(shape_of(input)) < 2:
-        raise ShapeError(f"adjoint: expected a matrix or a batch of them, got shape {shape_of(input)}")
-    return conjugate(transpose(input, -2, -1))
+        raise ShapeError(f"{name}: expected a matrix or a batch of them, got shape {shape_of(input)}")
+    return transpose(input, -2, -1)
 
 
 def matrix_transpose(input: Any) -> Any:
