@@ -195,6 +195,8 @@ class _Info:
 
     def __init__(self, name: str, kinds: str, type: Any) -> None:
         d = of(_default if type is None else type)
+        if kinds == "f" and d.is_complex:
+            d = d.to_real()  # what its parts have
         if d.numpy.kind not in kinds:
             raise TypeError(f"{name}: {d} is not of that kind")
         self.dtype = d.name

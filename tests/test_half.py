@@ -222,3 +222,12 @@ def test_pytorchs_file_of_bfloat16_is_its_bytes():
     mt.save(mt.tensor([1.0, -2.0], dtype=mt.bfloat16), file)
     assert b"BFloat16Storage" in file.getvalue()
     assert bytes([0x80, 0x3F, 0x00, 0xC0]) in file.getvalue()
+
+
+def test_a_number_before_a_tensor_of_half_precision():
+    for dtype in (mt.float16, mt.bfloat16):
+        x = mt.tensor([-0.5, float("inf")], dtype=dtype)
+        for y in (mt.mul(9, x), 9 * x, mt.mul(x, 9)):
+            assert y.dtype is dtype
+            assert y.tolist() == [-4.5, float("inf")]
+    assert mt.finfo(mt.complex64).eps == mt.finfo(mt.float32).eps

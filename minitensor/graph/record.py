@@ -142,7 +142,7 @@ def run(op: Any, arrays: list, params: dict) -> tuple:
     forward = op.forward
     if forward is not None and not switches.reference:
         d = arrays[0].dtype
-        if d is _F32 or d is _F64:
+        if (d is _F32 or d is _F64) and (len(arrays) == 1 or op.moves or odd_of(arrays) is None):
             return forward(*arrays, **params) if params else forward(*arrays)
     if not op.moves:
         odd = odd_of(arrays)
