@@ -62,6 +62,7 @@ def conj(input: Any) -> Any:
     >>> mt.conj(mt.tensor([1 + 2j]))
     tensor([1.-2.j])
     """
+    array_of(input)  # raises for what is no tensor, in this function's name
     return matmul.conjugate(input)
 
 
