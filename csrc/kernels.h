@@ -41,6 +41,17 @@ struct AdamStep {
   bool decoupled, maximize;
 };
 
+// The optimizers that differ in a formula (optim.cpp); what `number` holds stands there.
+enum Method : int { kRmsprop, kAdagrad, kAdadelta, kAdamax, kNadam, kRadam, kRprop, kAsgd };
+struct MethodStep {
+  Method method;
+  bool maximize;
+  double number[8];
+};
+
+// What the elements of a cast's other side are.
+enum Element : int { kByte, kInt32, kInt64, kFloat, kDouble };
+
 #define MT_UNARY_ARGS (T * out, const T* x, const Walk& walk)
 #define MT_BINARY_ARGS (T * out, const T* x, const T* y, const Walk& walk)
 #define MT_REDUCE_ARGS (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)
@@ -104,6 +115,11 @@ struct AttentionSizes {
   /* copy.cpp */                                                                                   \
   ROW(copy, MT_UNARY_ARGS)                                                                         \
   ROW(cat, (T * out, const T* const* x, const int64_t* width, int64_t count, int64_t outer))       \
+  ROW(put, MT_UNARY_ARGS)                                                                          \
+  ROW(triangle, (T * out, const T* x, int64_t count, int64_t rows, int64_t cols, int64_t diagonal, \
+                 bool upper))                                                                      \
+  ROW(cast_from, (T * out, const void* x, Element type, int64_t n))                                \
+  ROW(cast_to, (void* out, const T* x, Element type, int64_t n))                                   \
   /* scatter.cpp: along the middle axis of x (outer, n, inner), by index (count) or, the last two, \
    * (outer, count, inner) */                                                                      \
   ROW(index_select, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n,            \
@@ -121,6 +137,7 @@ struct AttentionSizes {
   /* optim.cpp: in place, over n elements; b and largest may be null */                            \
   ROW(sgd_step, (T * p, T * b, const T* g, int64_t n, const SgdStep& s))                           \
   ROW(adam_step, (T * p, T * m, T * v, T * largest, const T* g, int64_t n, const AdamStep& s))     \
+  ROW(method_step, (T * p, T* const* state, const T* g, int64_t n, const MethodStep& s))           \
   /* arithmetic.cpp: element by element with broadcasting */                                       \
   ROW(add, MT_BINARY_ARGS)                                                                         \
   ROW(sub, MT_BINARY_ARGS)                                                                         \
@@ -129,6 +146,12 @@ struct AttentionSizes {
   ROW(neg, MT_UNARY_ARGS)                                                                          \
   ROW(square, MT_UNARY_ARGS)                                                                       \
   ROW(reciprocal, MT_UNARY_ARGS)                                                                   \
+  ROW(lerp, (T * out, const T* x, const T* y, const T* weight, const Walk& walk))                  \
+  ROW(multiply_add,                                                                                \
+      (T * out, const T* x, const T* y, const T* z, T value, bool divide, const Walk& walk))       \
+  ROW(hypot, MT_BINARY_ARGS)                                                                       \
+  ROW(fmod, MT_BINARY_ARGS)                                                                        \
+  ROW(remainder, MT_BINARY_ARGS)                                                                   \
   /* functions.cpp: likewise; in f_vjp the inputs are g, and x or the output of f */               \
   ROW(abs, MT_UNARY_ARGS)                                                                          \
   ROW(sign, MT_UNARY_ARGS)                                                                         \
@@ -144,6 +167,19 @@ struct AttentionSizes {
   ROW(ceil, MT_UNARY_ARGS)                                                                         \
   ROW(trunc, MT_UNARY_ARGS)                                                                        \
   ROW(round, MT_UNARY_ARGS)                                                                        \
+  ROW(frac, MT_UNARY_ARGS)                                                                         \
+  ROW(log2, MT_UNARY_ARGS)                                                                         \
+  ROW(log10, MT_UNARY_ARGS)                                                                        \
+  ROW(tan, MT_UNARY_ARGS)                                                                          \
+  ROW(atan, MT_UNARY_ARGS)                                                                         \
+  ROW(asin, MT_UNARY_ARGS)                                                                         \
+  ROW(acos, MT_UNARY_ARGS)                                                                         \
+  ROW(sinh, MT_UNARY_ARGS)                                                                         \
+  ROW(cosh, MT_UNARY_ARGS)                                                                         \
+  ROW(prelu, MT_BINARY_ARGS)                                                                       \
+  ROW(shrink, (T * out, const T* x, T reach, bool soft, const Walk& walk))                         \
+  ROW(shrink_vjp, (T * dx, const T* g, const T* x, T reach, const Walk& walk))                     \
+  ROW(huber, (T * out, const T* d, T delta, const Walk& walk))                                     \
   ROW(log_sigmoid, MT_UNARY_ARGS)                                                                  \
   ROW(compare, (uint8_t* out, const T* x, const T* y, int how, const Walk& walk))                  \
   ROW(cos, MT_UNARY_ARGS)                                                                          \
@@ -188,6 +224,9 @@ struct AttentionSizes {
   ROW(amax, MT_REDUCE_ARGS)                                                                        \
   ROW(amin, MT_REDUCE_ARGS)                                                                        \
   ROW(prod, MT_REDUCE_ARGS)                                                                        \
+  ROW(sum_squares, MT_REDUCE_ARGS)                                                                 \
+  ROW(extreme,                                                                                     \
+      (T * y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))    \
   ROW(first_equal,                                                                                 \
       (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
   /* moments.cpp, scan.cpp: likewise */                                                            \
@@ -195,6 +234,7 @@ struct AttentionSizes {
       (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))           \
   ROW(var, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom))                \
   ROW(cumsum, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse))          \
+  ROW(cumprod, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse))         \
   ROW(linear_scan,                                                                                 \
       (T * s, const T* a, const T* b, int64_t outer, int64_t n, int64_t inner, bool reverse))      \
   /* softmax.cpp: x is (outer, n, inner), the axis is the middle */                                \
@@ -209,6 +249,10 @@ struct AttentionSizes {
   ROW(cross_entropy_vjp, (T * dx, const T* g, const T* x, const T* lse, const T* total,            \
                           const int64_t* target, const T* weight, T smoothing, int64_t ignored,    \
                           bool shared, int64_t outer, int64_t n, int64_t inner))                   \
+  ROW(nll, (T * rows, T * total, T * loss, const T* x, const int64_t* target, const T* weight,     \
+            int64_t ignored, bool mean, int64_t outer, int64_t n, int64_t inner))                  \
+  ROW(nll_vjp, (T * dx, const T* g, const T* total, const int64_t* target, const T* weight,        \
+                int64_t ignored, bool shared, int64_t outer, int64_t n, int64_t inner))            \
   /* pool.cpp: planes of x are (h, w), of y (oh, ow); idx is a flat place in the plane */          \
   ROW(max_pool2d, (T * y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p))              \
   ROW(max_pool2d_vjp,                                                                              \

@@ -122,11 +122,25 @@ template <class T>
 inline bool any(Mask<T> m) {
 #if defined(__AVX512F__)
   return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0;
+#elif defined(__AVX2__)
+  return !_mm256_testz_si256((__m256i)m, (__m256i)m);
 #endif
   uint64_t word[kVectorBytes / 8], all = 0;
   std::memcpy(word, &m, sizeof m);
   for (uint64_t w : word) all |= w;
   return all != 0;
+}
+
+// Whether a lane is less than `low`: for the way around what is rare and slow.
+template <class T>
+inline bool any_below(Vec<T> x, T low) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return _mm512_cmp_ps_mask((__m512)x, (__m512)splat(low), _CMP_LT_OQ) != 0;
+  else
+    return _mm512_cmp_pd_mask((__m512d)x, (__m512d)splat(low), _CMP_LT_OQ) != 0;
+#endif
+  return any<T>(x < low);
 }
 
 // a if a > b or a is NaN: NaN wins, as in NumPy's and PyTorch's maximum, whichever side it is on.
@@ -192,7 +206,26 @@ inline double scalar_sqrt(double x) { return __builtin_sqrt(x); }
 
 template <class T>
 inline Vec<T> sqrt(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_sqrt_ps(-1, (__m512)x);
+  else
+    return (Vec<T>)_mm512_maskz_sqrt_pd(-1, (__m512d)x);
+#endif
   return per_lane<T>([](T s) { return scalar_sqrt(s); }, x);
+}
+
+// 1 / sqrt x; a root and a division take five times as long as an approximation and two steps.
+template <class T>
+inline Vec<T> rsqrt(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    const Vec<T> r = (Vec<T>)_mm512_maskz_rsqrt14_ps(-1, (__m512)x), xr = x * r;
+    const Vec<T> e = 1 - xr * r, y = r + r * (e * (T(0.5) + e * T(0.375)));
+    return select<T>(e == e, y, r);  // 0, infinity, NaN
+  }
+#endif
+  return 1 / sqrt<T>(x);
 }
 
 // --- the bits of a floating number
@@ -203,8 +236,9 @@ struct Format<float> {
   static constexpr int mantissa = 23, bias = 127;
   static constexpr float ln2_high = 0x1.63p-1f,
                          ln2_low = -0x1.bd0106p-13f;  // ln 2; n * ln2_high is exact
-  static constexpr float round = 0x1.8p23f;      // adding this leaves an integer in the last bits
-  static constexpr float least = 0x1p-126f;      // the least number that is not a denormal
+  static constexpr float round = 0x1.8p23f;  // adding this leaves an integer in the last bits
+  static constexpr float least = 0x1p-126f;  // the least number that is not a denormal
+  static constexpr float below_half = 0x1.fffffep-2f;
   static constexpr float low = -104, high = 89;  // exp is 0 below and infinite above
   static constexpr int log_terms = 4;
   // Minimax of (e^r - 1 - r) / r^2 for |r| <= (ln 2)/2, and of (sin r / r - 1) / r^2 in r^2 for
@@ -220,6 +254,7 @@ struct Format<double> {
   static constexpr double ln2_high = 0x1.62e42feep-1, ln2_low = 0x1.a39ef35793c76p-33;
   static constexpr double round = 0x1.8p52;
   static constexpr double least = 0x1p-1022;
+  static constexpr double below_half = 0x1.fffffffffffffp-2;
   static constexpr double low = -746, high = 710;
   static constexpr int log_terms = 10;
   static constexpr double exp_p[] = {0.5,
@@ -279,9 +314,7 @@ inline Vec<T> ratio(Vec<T> a, T b, Vec<T> c) {
   const Vec<T> d = c + b;
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {
-    Vec<T> r = (Vec<T>)_mm512_maskz_rcp14_ps(-1, (__m512)d);
-    r = r + r * (1 - d * r);
-    const Vec<T> q = a * r;
+    const Vec<T> r = (Vec<T>)_mm512_maskz_rcp14_ps(-1, (__m512)d), q = a * r;
     return q + r * ((a - q * b) - q * c);
   }
 #endif
@@ -313,8 +346,10 @@ struct Exponential {
     minus_one = more + r;
   }
 
-  // v 2^n, for n of a little more than twice the normal range
-  Vec<T> scale(Vec<T> v) const {
+  bool makes_denormals() const { return any_below<T>(n, T(2 - Format<T>::bias)); }
+
+  // v 2^n where that is no denormal, for n of a little more than twice the normal range
+  Vec<T> scale_normal(Vec<T> v) const {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == 4)
       return (Vec<T>)_mm512_maskz_scalef_ps(-1, (__m512)v, (__m512)n);
@@ -325,6 +360,20 @@ struct Exponential {
     const Mask<T> half = integer >> 1;
     return v * power_of_two<T>(half) * power_of_two<T>(integer - half);
 #endif
+  }
+
+  // v 2^n for v from 1/2 to 2. A product that is a denormal takes 100 times as long as another; its
+  // bits are the number of the least ones that make it, a whole number.
+  Vec<T> scale(Vec<T> v) const {
+    using F = Format<T>;
+    if (__builtin_expect(!makes_denormals(), 1)) return scale_normal(v);
+    const Mask<T> small = n < T(2 - F::bias);
+    const Vec<T> times = v * power_of_two<T>((integer + (F::bias + F::mantissa - 1)) & small);
+    Exponential rest = *this;
+    rest.n = select<T>(small, Vec<T>{}, n);
+    rest.integer &= ~small;
+    const Vec<T> bits = from_bits<T>(__builtin_convertvector(times + F::below_half, Mask<T>));
+    return select<T>(small, bits, rest.scale_normal(v));
   }
 };
 
@@ -377,70 +426,6 @@ inline Vec<T> expm1(Vec<T> x) {
   using F = Format<T>;
   return expm1_of(Exponential<T>(at_most<T>(at_least<T>(x, F::low / 2), F::high)));
 }
-
-#if defined(__AVX512F__)
-// tanh |x| on a quarter of an octave each, from 1/8 up, and below it on one interval: centre, value
-// there, and the coefficients of the polynomial in the distance from it, in the order of the last
-// five bits of exponent and mantissa. At the centres tanh is all but a float. Within 1.1 ulp.
-// clang-format off
-alignas(64) constexpr float kTanh[7][32] = {
-    {0x1.1fa3p1f, 0x1.6062p1f, 0x1.a07cbp1f, 0x1.e02f1p1f, 0x1.1fbfdp2f, 0x1.5fbd2p2f,
-     0x1.9f841p2f, 0x1.e07dp2f, 0x1.13b034p3f, 0, 0, 0, 0, 0, 0, 0, 0x1.2010ep-3f,
-     0x1.6006ap-3f, 0x1.9fe4fp-3f, 0x1.dfbc8p-3f, 0x1.2056cp-2f, 0x1.60645p-2f, 0x1.9fc46p-2f,
-     0x1.e0713p-2f, 0x1.1f9f5p-1f, 0x1.5fb8ep-1f, 0x1.9f855p-1f, 0x1.dfa03p-1f, 0x1.1fd5ap0f,
-     0x1.60545p0f, 0x1.9fd03p0f, 0x1.e04a3p0f},
-    {0x1.f4afap-1f, 0x1.fbdb6p-1f, 0x1.fe7974p-1f, 0x1.ff6f82p-1f, 0x1.ffdf66p-1f, 0x1.fffb96p-1f,
-     0x1.ffff66p-1f, 0x1.ffffecp-1f, 0x1.fffffep-1f, 0, 0, 0, 0, 0, 0, 0, 0x1.1e2e5cp-3f,
-     0x1.5c9976p-3f, 0x1.9a4522p-3f, 0x1.d7267p-3f, 0x1.18f3d4p-2f, 0x1.531c18p-2f,
-     0x1.8a551ap-2f, 0x1.c009f4p-2f, 0x1.04c0dap-1f, 0x1.312a08p-1f, 0x1.57458p-1f,
-     0x1.77ac04p-1f, 0x1.9e3f74p-1f, 0x1.c29eb2p-1f, 0x1.d9b93ap-1f, 0x1.e885eep-1f},
-    {0x1.660bfp-5f, 0x1.081566p-6f, 0x1.85f724p-8f, 0x1.20d344p-9f, 0x1.04c8fap-11f,
-     0x1.1a803p-14f, 0x1.3400b6p-17f, 0x1.437c6ep-20f, 0x1.1a676ap-23f, 0, 0, 0, 0, 0, 0,
-     0x1p0f, 0x1.f600a4p-1f, 0x1.f12a74p-1f, 0x1.eb73f4p-1f, 0x1.e4e70cp-1f, 0x1.d97538p-1f,
-     0x1.c7d992p-1f, 0x1.b412bep-1f, 0x1.9dfba6p-1f, 0x1.7b33dap-1f, 0x1.4a1d6ap-1f,
-     0x1.19da58p-1f, 0x1.d8b698p-2f, 0x1.61aeb4p-2f, 0x1.cd9b66p-3f, 0x1.26c404p-3f,
-     0x1.6f047ap-4f},
-    {-0x1.5e1ff6p-5f, -0x1.05ee78p-6f, -0x1.84c6cap-8f, -0x1.207c56p-9f, -0x1.0465e6p-11f,
-     -0x1.1a2404p-14f, -0x1.339fc8p-17f, -0x1.7a47bap-20f, -0x1.1e854ep-22f, 0, 0, 0, 0, 0, 0,
-     0x1.4ee596p-22f, -0x1.1897bp-3f, -0x1.527fd2p-3f, -0x1.89ce3p-3f, -0x1.be36fep-3f,
-     -0x1.03cd8ap-2f, -0x1.2deb94p-2f, -0x1.4fdae8p-2f, -0x1.6a443ep-2f, -0x1.823e44p-2f,
-     -0x1.89833ap-2f, -0x1.79f012p-2f, -0x1.5ad892p-2f, -0x1.1e2896p-2f, -0x1.96453ep-3f,
-     -0x1.10baecp-3f, -0x1.5e3058p-4f},
-    {0x1.be1d24p-6f, 0x1.57909ap-7f, 0x1.019e0ap-8f, 0x1.7fc97ep-10f, 0x1.5b215ap-12f,
-     0x1.78477cp-15f, 0x1.9a6c52p-18f, 0x1.a83406p-21f, 0x1.46a09cp-24f, 0, 0, 0, 0, 0, 0,
-     -0x1.555b2ep-2f, -0x1.3b8162p-2f, -0x1.2ef2ap-2f, -0x1.203e5cp-2f, -0x1.0fc9aap-2f,
-     -0x1.e8f2a2p-3f, -0x1.97acfp-3f, -0x1.42c514p-3f, -0x1.d65246p-4f, -0x1.c0c30ep-5f,
-     0x1.cdf7ap-7f, 0x1.05f446p-4f, 0x1.83b8dcp-4f, 0x1.c686f4p-4f, 0x1.97678ep-4f,
-     0x1.342b3ap-4f, 0x1.a79664p-5f},
-    {-0x1.97b1b4p-7f, -0x1.4f77fap-8f, -0x1.015216p-9f, -0x1.8277cap-11f, -0x1.6b69c4p-13f,
-     -0x1.8a5acp-16f, -0x1.ae0068p-19f, 0x1.ae9dfp-22f, 0x1.63b808p-22f, 0, 0, 0, 0, 0, 0,
-     0x1.efc46ep-12f, 0x1.64881ap-4f, 0x1.acc538p-4f, 0x1.ec4e18p-4f, 0x1.12e776p-3f,
-     0x1.32b902p-3f, 0x1.50602cp-3f, 0x1.5c19f4p-3f, 0x1.583f4ap-3f, 0x1.3a39fcp-3f,
-     0x1.e9fc1ap-4f, 0x1.486b4cp-4f, 0x1.649a66p-5f, 0x1.edaf7ep-9f, -0x1.5afa52p-6f,
-     -0x1.9bd6eep-6f, -0x1.552d7cp-6f},
-    {0x1.04ab7ep-8f, 0x1.f64a9ap-10f, 0x1.9466d8p-11f, 0x1.331ef6p-12f, 0x1.1faf6ep-14f,
-     0x1.38afccp-17f, 0x1.52b5dp-20f, 0x1.1fcc7ap-22f, 0x1.61eff2p-24f, 0, 0, 0, 0, 0, 0,
-     0x1.0a361cp-3f, 0x1.72cffep0f, 0x1.10b978p0f, 0x1.03ef52p-2f, -0x1.9bc3eap-2f,
-     0x1.2c43p-3f, -0x1.aae7c8p-6f, 0x1.1d1986p-7f, 0x1.dca0f4p-5f, -0x1.62490ap-5f,
-     -0x1.c96fb8p-5f, -0x1.01d49ep-4f, -0x1.bfdea4p-5f, -0x1.07ac6ap-5f, -0x1.3a0ce8p-7f,
-     0x1.741c48p-10f, 0x1.2d433p-8f}};
-// clang-format on
-
-inline Vec<float> tanh_by_intervals(Vec<float> x) {
-  const __m512 most = (__m512)splat(9.2f), least = (__m512)splat(0.12f);
-  const __m512 y = _mm512_maskz_min_ps(-1, most, (__m512)abs<float>(x));  // NaN stays
-  const __m512i interval =
-      _mm512_maskz_srli_epi32(-1, _mm512_maskz_max_epi32(-1, (__m512i)y, (__m512i)least), 21);
-  const auto at = [&](int k) {
-    return (Vec<float>)_mm512_permutex2var_ps((__m512)load(kTanh[k]), interval,
-                                              (__m512)load(kTanh[k] + 16));
-  };
-  const Vec<float> d = (Vec<float>)y - at(0);
-  Vec<float> p = at(6);
-  for (int k = 5; k >= 1; --k) p = p * d + at(k);
-  return copysign<float>(p, x);
-}
-#endif
 
 #if defined(__AVX512F__)
 // tanh on 16 intervals, two for each power of 2 from 1/16 on (the first begins at 0): their
@@ -503,30 +488,140 @@ inline Vec<T> tanh(Vec<T> x) {
 // 1 / (1 + e^-x), as e^x / (1 + e^x) where x < 0, so that it is accurate down to the denormals.
 template <class T>
 inline Vec<T> sigmoid(Vec<T> x) {
-  const Vec<T> e = exp_negative<T>(-abs<T>(x));
-  return ratio<T>(select<T>(x < 0, e, splat<T>(1)), 1, e);
+  const Exponential<T> power(at_least<T>(-abs<T>(x), Format<T>::low));
+  const Vec<T> v = power.minus_one + 1;
+  if (__builtin_expect(!power.makes_denormals(), 1)) {
+    const Vec<T> e = power.scale_normal(v);
+    return ratio<T>(select<T>(x < 0, e, splat<T>(1)), 1, e);
+  }
+  const Vec<T> e = power.scale(v), large = select<T>(e < Format<T>::least, Vec<T>{}, e);
+  const Vec<T> y = ratio<T>(select<T>(x < 0, large, splat<T>(1)), 1, large);
+  return select<T>((x < 0) & (e < Format<T>::least), e, y);
 }
 
-// x = 2^n m with m in [sqrt(1/2), sqrt(2)); ln m = 2 artanh s, s = (m - 1)/(m + 1), by its series.
+#if defined(__AVX512F__)
+// 1/c and ln c for the middles c of 32 intervals of [3/4, 3/2), in the order of the first five bits
+// of the mantissa; c = 1 in the two at 1.
+struct LogTable {
+  alignas(64) float inverse[32], log[32];
+};
+constexpr LogTable kLog = {
+    {0x1p0f,         0x1.e9131ap-1f, 0x1.dae608p-1f, 0x1.cd8568p-1f, 0x1.c0e07p-1f,  0x1.b4e81cp-1f,
+     0x1.a98ef6p-1f, 0x1.9ec8eap-1f, 0x1.948b1p-1f,  0x1.8acb9p-1f,  0x1.818182p-1f, 0x1.78a4c8p-1f,
+     0x1.702e06p-1f, 0x1.681682p-1f, 0x1.605816p-1f, 0x1.58ed24p-1f, 0x1.51d07ep0f,  0x1.4afd6ap0f,
+     0x1.446f86p0f,  0x1.3e22ccp0f,  0x1.381382p0f,  0x1.323e34p0f,  0x1.2c9fb4p0f,  0x1.27350cp0f,
+     0x1.21fb78p0f,  0x1.1cf06ap0f,  0x1.181182p0f,  0x1.135c82p0f,  0x1.0ecf56p0f,  0x1.0a681p0f,
+     0x1.0624dep0f,  0x1p0f},
+    {0,
+     0x1.77459cp-5f,
+     0x1.341d74p-4f,
+     0x1.a926d8p-4f,
+     0x1.0d77e8p-3f,
+     0x1.44d2b4p-3f,
+     0x1.7ab89p-3f,
+     0x1.af3c92p-3f,
+     0x1.e27076p-3f,
+     0x1.0a325p-2f,
+     0x1.22941ep-2f,
+     0x1.3a64c6p-2f,
+     0x1.51aad8p-2f,
+     0x1.686c8p-2f,
+     0x1.7eaf84p-2f,
+     0x1.94793ep-2f,
+     -0x1.1bf994p-2f,
+     -0x1.071386p-2f,
+     -0x1.e530eep-3f,
+     -0x1.bd0874p-3f,
+     -0x1.95a5b2p-3f,
+     -0x1.6f0124p-3f,
+     -0x1.4913d2p-3f,
+     -0x1.23d716p-3f,
+     -0x1.fe8912p-4f,
+     -0x1.b6ac7cp-4f,
+     -0x1.700d3ep-4f,
+     -0x1.2aa058p-4f,
+     -0x1.ccb726p-5f,
+     -0x1.466adap-5f,
+     -0x1.849286p-6f,
+     0}};
+#endif
+
+// x = 2^n m with m around 1, and ln m = f - rest.
+template <class T>
+struct Logarithm {
+  Vec<T> n, f, rest;
+
+  explicit Logarithm(Vec<T> x) {
+    using F = Format<T>;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {  // ln m = ln c + ln(1 + r), r = m / c - 1
+      const __m512 m =
+          _mm512_maskz_getmant_ps(-1, (__m512)x, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_src);
+      const Vec<T> one = splat<T>(1);
+      n = (Vec<T>)_mm512_maskz_getexp_ps(-1, (__m512)x) +
+          from_bits<T>(((Vec<T>)m < 1) & bits<T>(one));  // one more where m was halved
+      const __m512i interval = _mm512_maskz_srli_epi32(-1, (__m512i)m, 18);
+      const auto at = [interval](const float* p) {
+        return (Vec<T>)_mm512_permutex2var_ps((__m512)load(p), interval, (__m512)load(p + 16));
+      };
+      f = at(kLog.log);
+      const Vec<T> r = (Vec<T>)m * at(kLog.inverse) - 1;
+      rest = r * r * (T(0.5) - r * (T(1) / 3 - r * (T(0.25) - r * T(0.2)))) - r;
+      return;
+    }
+#endif
+    // m in [sqrt(1/2), sqrt(2)), f = m - 1
+    const Mask<T> tiny = x < F::least;
+    // Of |x|: a sign bit would overflow the subtraction below, though log x is NaN there.
+    const Vec<T> y = abs<T>(select<T>(tiny, x * power_of_two<T>(Mask<T>{} + F::mantissa), x));
+    const Mask<T> root = bits<T>(splat<T>(T(0.70710678118654752)));
+    const Mask<T> k = (bits<T>(y) - root) >> F::mantissa;
+    n = from_bits<T>(k - (tiny & F::mantissa) + bits<T>(splat<T>(F::round))) - F::round;
+    f = from_bits<T>(bits<T>(y) - (k << F::mantissa)) - 1;
+    // ln m = 2 artanh s, s = (m - 1)/(m + 1), by its series: f - s (f - s^2 p), of which the large
+    // part f is exact, and s f = f^2/2 - s f^2/2.
+    const Vec<T> s = ratio<T>(f, 2, f), s2 = s * s, half = f * f * T(0.5);
+    Vec<T> p = splat<T>(T(2) / (2 * F::log_terms + 1));
+    for (int i = F::log_terms - 1; i >= 1; --i) p = p * s2 + T(2) / (2 * i + 1);
+    rest = half - s * (half + s2 * p);
+  }
+
+  // y, but the logarithms of infinity, NaN, 0 and what is below
+  static Vec<T> checked(Vec<T> y, Vec<T> x) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4) {  // in one instruction; four bits for each kind of number
+      const __m512i kinds = _mm512_maskz_set1_epi32(-1, 0x03530422);
+      return (Vec<T>)_mm512_maskz_fixupimm_ps(-1, (__m512)y, (__m512)x, kinds, 0);
+    }
+#endif
+    y = select<T>(x < __builtin_inf(), y, x);
+    y = select<T>(x == 0, splat<T>(T(-__builtin_inf())), y);
+    return select<T>(x < 0, splat<T>(T(__builtin_nan(""))), y);
+  }
+};
+
 template <class T>
 inline Vec<T> log(Vec<T> x) {
   using F = Format<T>;
-  const Mask<T> tiny = x < F::least;
-  // Of |x|: a sign bit would overflow the subtraction below, though log x is NaN there.
-  const Vec<T> y = abs<T>(select<T>(tiny, x * power_of_two<T>(Mask<T>{} + F::mantissa), x));
-  const Mask<T> root = bits<T>(splat<T>(T(0.70710678118654752)));
-  const Mask<T> n = (bits<T>(y) - root) >> F::mantissa;
-  const Vec<T> f = from_bits<T>(bits<T>(y) - (n << F::mantissa)) - 1;
-  const Vec<T> s = ratio<T>(f, 2, f), s2 = s * s;
-  Vec<T> p = splat<T>(T(2) / (2 * F::log_terms + 1));
-  for (int k = F::log_terms - 1; k >= 1; --k) p = p * s2 + T(2) / (2 * k + 1);
-  // ln m = f - s (f - R), R = s^2 p; with f - s f = f - f^2/2 + s f^2/2 the large part f is exact.
-  const Vec<T> half = f * f * T(0.5);
-  const Vec<T> k = from_bits<T>(n - (tiny & F::mantissa) + bits<T>(splat<T>(F::round))) - F::round;
-  Vec<T> out = k * F::ln2_high - ((half - (s * (half + s2 * p) + k * F::ln2_low)) - f);
-  out = select<T>(x < __builtin_inf(), out, x);  // infinity, NaN
-  out = select<T>(x == 0, splat<T>(T(-__builtin_inf())), out);
-  return select<T>(x < 0, splat<T>(T(__builtin_nan(""))), out);
+  const Logarithm<T> l(x);
+  return l.checked(l.n * F::ln2_high - ((l.rest - l.n * F::ln2_low) - l.f), x);
+}
+
+// log2 x = n + ln m / ln 2, exact where m is 1
+template <class T>
+inline Vec<T> log2(Vec<T> x) {
+  const Logarithm<T> l(x);
+  return l.checked(l.n + (l.f * T(1.4426950408889634) - l.rest * T(1.4426950408889634)), x);
+}
+
+// log10 x = n log10 2 + ln m / ln 10
+template <class T>
+inline Vec<T> log10(Vec<T> x) {
+  constexpr T high = sizeof(T) == 4 ? T(0x1.34p-2) : T(0x1.34413509ep-2);  // n times it is exact
+  constexpr T low = T(sizeof(T) == 4 ? 0x1.04d427de7fbccp-12 : 0x1.79fef311f12b3p-38);
+  const Logarithm<T> l(x);
+  const Vec<T> lower = l.n * low - l.rest * T(0.43429448190325182);
+  return l.checked(l.n * high + (l.f * T(0.43429448190325182) + lower), x);
 }
 
 // ln(1 + x), accurate around 0: ln u with u = 1 + x rounded, and the derivative times what the
@@ -564,23 +659,17 @@ inline Vec<T> erf(Vec<T> x) {
 
 // --- sine and cosine
 
-// sin x with x = n pi + r, or cos x with x = (n + 1/2) pi + r: (-1)^n sin r or -(-1)^n sin r, for
-// |r| <= pi/2 and |x| < 2^20. Of pi three parts, so that x - n pi is right to the last bits.
+// x - n pi for whole or half n, right to the last bits for |x| < 2^20: of pi three parts.
 template <class T>
-inline Vec<T> sine(Vec<T> x, bool cosine) {
-  using F = Format<T>;
-  const T half = cosine ? T(0.5) : T(0);
-  const Vec<T> shifted = (x * T(0.31830988618379067) - half) + F::round;
-  const Vec<T> n = (shifted - F::round) + half;
+inline Vec<T> less_pi(Vec<T> x, Vec<T> n) {
   constexpr double high = 0x1.921fb544p+1, middle = 0x1.0b4611a4p-33, low = 0x1.13198a2e03707p-64;
-  Vec<T> r;
   if constexpr (sizeof(T) == 8) {
-    r = ((x - n * high) - n * middle) - n * low;  // the first two products are exact
+    return ((x - n * high) - n * middle) - n * low;  // the first two products are exact
   } else {
 #if defined(MT_FMA)
-    r = ((x - n * 0x1.921fb4p+1f) - n * 0x1.4442dp-23f) -
-        n * 0x1.84698ap-47f;  // all positive: -0 stays
-#else                         // in double precision, half a vector at a time
+    return ((x - n * 0x1.921fb4p+1f) - n * 0x1.4442dp-23f) -
+           n * 0x1.84698ap-47f;  // all positive: -0 stays
+#else                            // in double precision, half a vector at a time
     typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
     Half x_half[2], n_half[2];
     std::memcpy(x_half, &x, sizeof x);
@@ -591,9 +680,20 @@ inline Vec<T> sine(Vec<T> x, bool cosine) {
           (__builtin_convertvector(x_half[k], Vec<double>) - wide * high) - wide * (middle + low);
       x_half[k] = __builtin_convertvector(rest, Half);
     }
-    std::memcpy(&r, x_half, sizeof r);
+    std::memcpy(&x, x_half, sizeof x);
+    return x;
 #endif
   }
+}
+
+// sin x with x = n pi + r, or cos x with x = (n + 1/2) pi + r: (-1)^n sin r or -(-1)^n sin r, for
+// |r| <= pi/2 and |x| < 2^20.
+template <class T>
+inline Vec<T> sine(Vec<T> x, bool cosine) {
+  using F = Format<T>;
+  const T half = cosine ? T(0.5) : T(0);
+  const Vec<T> shifted = (x * T(0.31830988618379067) - half) + F::round;
+  const Vec<T> r = less_pi<T>(x, (shifted - F::round) + half);
   const Vec<T> r2 = r * r;
   const Vec<T> y = r + r * (r2 * polynomial(F::sin_p, r2));
   const Mask<T> odd = (bits<T>(shifted) + int(cosine)) << (8 * sizeof(T) - 1);
@@ -633,28 +733,180 @@ inline Vec<T> cos(Vec<T> x) {
   return sine_anywhere<T>(x, true);
 }
 
+// tan x with x = n pi/2 + r: tan r or, for odd n, -1/tan r, in single precision.
+template <class T>
+inline Vec<T> tan(Vec<T> x) {
+  const auto library = [](T s) {
+    return sizeof(T) == 4 ? T(__builtin_tanf(s)) : T(__builtin_tan(s));
+  };
+  if constexpr (sizeof(T) == 8) {
+    return per_lane<T>(library, x);
+  } else {
+    if (__builtin_expect(any<T>(~(abs<T>(x) < T(1 << 20))), 0)) return per_lane<T>(library, x);
+    static constexpr T c[] = {0x1.555562p-2f, 0x1.110d4p-3f,    0x1.bae8e8p-5f, 0x1.5c30a2p-6f,
+                              0x1.65857p-7f,  -0x1.4eb666p-20f, 0x1.219f86p-8f};
+    const Vec<T> shifted = x * T(0.63661977236758134) + Format<T>::round;
+    const Vec<T> r = less_pi<T>(x, (shifted - Format<T>::round) * T(0.5)), r2 = r * r;
+    const Vec<T> y = r + r * (r2 * polynomial(c, r2));
+    return select<T>((bits<T>(shifted) & 1) != 0, -1 / y, y);
+  }
+}
+
+// --- their inverses, in single precision; in double the C library's
+
+// atan a for a >= 0: of 1/a where a > 1, which is pi/2 less it
+inline Vec<float> atan_of(Vec<float> a) {
+  static constexpr float c[] = {-0x1.55554p-2f,  0x1.999276p-3f,  -0x1.2426f8p-3f,
+                                0x1.c0d278p-4f,  -0x1.58dc4ap-4f, 0x1.dd0e38p-5f,
+                                -0x1.01aee6p-5f, 0x1.6a8e34p-7f,  -0x1.defc4ap-10f};
+  const Vec<float> t = select<float>(a > 1, 1 / a, a), t2 = t * t;
+  const Vec<float> y = t + t * (t2 * polynomial(c, t2));
+  return select<float>(a > 1, 0x1.921fb6p0f - (y + 0x1.777a5cp-25f), y);
+}
+
+// asin a for 0 <= a <= 0.55
+inline Vec<float> asin_of(Vec<float> a) {
+  static constexpr float c[] = {0x1.555558p-3f, 0x1.333108p-4f,   0x1.6e2d74p-5f, 0x1.e5deaap-6f,
+                                0x1.bee39ep-6f, -0x1.2a06d8p-13f, 0x1.61e12ep-5f};
+  const Vec<float> a2 = a * a;
+  return a + a * (a2 * polynomial(c, a2));
+}
+
+template <class T>
+inline Vec<T> atan(Vec<T> x) {
+  if constexpr (sizeof(T) == 8)
+    return per_lane<T>([](T s) { return __builtin_atan(s); }, x);
+  else
+    return copysign<T>(atan_of(abs<T>(x)), x);
+}
+
+// asin a = pi/2 - 2 asin sqrt((1 - a)/2)
+template <class T>
+inline Vec<T> asin(Vec<T> x) {
+  if constexpr (sizeof(T) == 8) {
+    return per_lane<T>([](T s) { return __builtin_asin(s); }, x);
+  } else {
+    const Vec<T> a = abs<T>(x), y = asin_of(select<T>(a > 0.55f, sqrt<T>((1 - a) * 0.5f), a));
+    return copysign<T>(select<T>(a > 0.55f, 0x1.921fb6p0f - (2 * y + 0x1.777a5cp-25f), y), x);
+  }
+}
+
+template <class T>
+inline Vec<T> acos(Vec<T> x) {
+  if constexpr (sizeof(T) == 8) {
+    return per_lane<T>([](T s) { return __builtin_acos(s); }, x);
+  } else {
+    const Vec<T> a = abs<T>(x), y = asin_of(select<T>(a > 0.55f, sqrt<T>((1 - a) * 0.5f), a));
+    const Vec<T> near = 0x1.921fb6p0f - (copysign<T>(y, x) + 0x1.777a5cp-25f);
+    return select<T>(a > 0.55f, select<T>(x < 0, 0x1.921fb6p1f - (2 * y + 0x1.777a5cp-24f), 2 * y),
+                     near);
+  }
+}
+
+// --- hyperbolic
+
+// e^|x| / 2, which is finite for a little longer than e^|x|
+template <class T>
+inline Vec<T> half_exp(Vec<T> x) {
+  Exponential<T> e(at_most<T>(abs<T>(x), Format<T>::high + 1));
+  e.n -= 1;
+  e.integer -= 1;
+  return e.scale_normal(e.minus_one + 1);
+}
+template <class T>
+inline Vec<T> cosh(Vec<T> x) {
+  const Vec<T> e = half_exp<T>(x);
+  return e + T(0.25) / e;
+}
+// Around 0 the series.
+template <class T>
+inline Vec<T> sinh(Vec<T> x) {
+  if constexpr (sizeof(T) == 8) {
+    return per_lane<T>([](T s) { return __builtin_sinh(s); }, x);
+  } else {
+    const Vec<T> e = half_exp<T>(x), x2 = x * x;
+    static constexpr T c[] = {T(1) / 6, T(1) / 120, T(1) / 5040, T(1) / 362880};
+    const Vec<T> near = x + x * (x2 * polynomial(c, x2));
+    return select<T>(abs<T>(x) < 1, near, copysign<T>(e - T(0.25) / e, x));
+  }
+}
+
 // --- to whole numbers
 
-// The nearest whole number, of two the even one; what is too large for a fraction, and NaN, as it
-// is.
+// The nearest whole number (of two the even one), or the next one below, above or towards 0; what
+// is too large for a fraction, and NaN, as it is.
+enum Rounding : int { kNearest, kDown, kUp, kToZero };  // as the instructions number them
+
+template <class T, int how>
+inline Vec<T> rounded(Vec<T> x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_roundscale_ps(-1, (__m512)x, how);
+  else
+    return (Vec<T>)_mm512_maskz_roundscale_pd(-1, (__m512d)x, how);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_round_ps((__m256)x, how | _MM_FROUND_NO_EXC);
+  else
+    return (Vec<T>)_mm256_round_pd((__m256d)x, how | _MM_FROUND_NO_EXC);
+#else
+  if constexpr (how == kUp) return -rounded<T, kDown>(-x);
+  if constexpr (how == kToZero) return copysign<T>(rounded<T, kDown>(abs<T>(x)), x);
+  const T large = T(int64_t{1} << Format<T>::mantissa);
+  const Vec<T> near = copysign<T>((abs<T>(x) + large) - large, x);
+  const Vec<T> y = select<T>(abs<T>(x) < large, near, x);
+  return how == kDown ? select<T>(y > x, y - 1, y) : y;
+#endif
+}
 template <class T>
 inline Vec<T> round(Vec<T> x) {
-  const T large = T(int64_t{1} << Format<T>::mantissa);
-  const Vec<T> y = copysign<T>((abs<T>(x) + large) - large, x);
-  return select<T>(abs<T>(x) < large, y, x);
+  return rounded<T, kNearest>(x);
 }
 template <class T>
 inline Vec<T> floor(Vec<T> x) {
-  const Vec<T> y = round<T>(x);
-  return select<T>(y > x, y - 1, y);
+  return rounded<T, kDown>(x);
 }
 template <class T>
 inline Vec<T> ceil(Vec<T> x) {
-  return -floor<T>(-x);
+  return rounded<T, kUp>(x);
 }
 template <class T>
 inline Vec<T> trunc(Vec<T> x) {
-  return copysign<T>(floor<T>(abs<T>(x)), x);
+  return rounded<T, kToZero>(x);
+}
+
+// --- powers: in double precision, half a vector at a time
+
+// e^(y ln a) for a >= 0
+inline Vec<float> power_of(Vec<float> a, Vec<float> y) {
+  typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
+  Half a_half[2], y_half[2];
+  std::memcpy(a_half, &a, sizeof a);
+  std::memcpy(y_half, &y, sizeof y);
+  for (int k = 0; k < 2; ++k) {
+    const Vec<double> l = log<double>(__builtin_convertvector(a_half[k], Vec<double>));
+    const Vec<double> p = __builtin_convertvector(y_half[k], Vec<double>) * l;
+    const Vec<double> in_range = at_most<double>(at_least<double>(p, -110), 90);
+    a_half[k] = __builtin_convertvector(exp<double>(in_range), Half);
+  }
+  std::memcpy(&a, a_half, sizeof a);
+  return a;
+}
+
+template <class T>
+inline Vec<T> power(Vec<T> x, Vec<T> y) {
+  if constexpr (sizeof(T) == 8) {
+    return per_lane<T>([](T s, T t) { return __builtin_pow(s, t); }, x, y);
+  } else {
+    const T infinity = __builtin_inff();
+    Vec<T> p = power_of(abs<T>(x), y);
+    const Vec<T> half = y * T(0.5);  // whole where y is even; infinities are
+    const Mask<T> negative = bits<T>(x) < 0, whole = trunc<T>(y) == y;
+    const Mask<T> odd = whole & (trunc<T>(half) != half);
+    p = select<T>((x < 0) & (x > -infinity) & ~whole, splat<T>(__builtin_nanf("")), p);
+    p = select<T>(negative & odd, -p, p);
+    return select<T>((y == 0) | (x == 1) | ((x == -1) & (abs<T>(y) == infinity)), splat<T>(1), p);
+  }
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ void bind_reduce(py::module_& m);
 void bind_embedding(py::module_& m);
 void bind_scatter(py::module_& m);
 void bind_optim(py::module_& m);
+void bind_random(py::module_& m);
 void bind_matmul(py::module_& m);
 void bind_conv(py::module_& m);
 void bind_softmax(py::module_& m);
@@ -127,6 +128,5 @@ void bind_resample(py::module_& m);
 void bind_rnn(py::module_& m);
 void bind_attention(py::module_& m);
 void bind_recurrent(py::module_& m);
-void bind_random(py::module_& m);
 
 }  // namespace mt

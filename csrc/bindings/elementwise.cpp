@@ -106,14 +106,99 @@ void plan(const char* name, const View* in, int n, Walk& walk, Sizes& shape) {
     walk.stride[0][d] = step;
 }
 
-// kernel(table, out, inputs, walk) on n operands, the first of which hold Ts.
+// Where the n operands lie alike and without gaps, only not in the order of their axes (transposed
+// ones do), the walk is one row of their memory, and the result lies as they do: `order` has its
+// axes from the largest stride to the least.
+bool plan_alike(const View* in, int n, Walk& walk, Sizes& shape, int* order) {
+  const View* first = nullptr;
+  for (int k = 0; k < n; ++k) {
+    walk.stride[k + 1][0] = in[k].number ? 0 : 1;
+    if (in[k].number) continue;
+    if (first == nullptr) first = &in[k];
+    if (in[k].ndim != first->ndim) return false;
+    for (int d = 0; d < first->ndim; ++d)
+      if (in[k].shape[d] != first->shape[d] ||
+          in[k].strides[d] / in[k].item != first->strides[d] / first->item)
+        return false;
+  }
+  const int ndim = shape.ndim = first->ndim;
+  for (int d = 0; d < ndim; ++d) {
+    order[d] = d;
+    shape.n[d] = first->shape[d];
+  }
+  std::stable_sort(order, order + ndim,
+                   [first](int a, int b) { return first->strides[a] > first->strides[b]; });
+  py::ssize_t step = 1;
+  for (int d = ndim - 1; d >= 0; --d) {
+    const py::ssize_t size = first->shape[order[d]];
+    if (size < 2 || first->strides[order[d]] != step * first->item) return false;
+    step *= size;
+  }
+  walk.ndim = 1;
+  walk.stride[0][0] = 1;
+  walk.count = walk.size[0] = step;
+  return true;
+}
+
+template <class Out>
+Array empty_in_order(const Sizes& shape, const int* order) {
+  py::ssize_t sizes[kMaxDims];
+  for (int d = 0; d < shape.ndim; ++d) sizes[d] = shape.n[order[d]];
+  Array whole = empty<Out>(shape.ndim, sizes);
+  Shape strides(shape.ndim);
+  py::ssize_t step = sizeof(Out);
+  for (int d = shape.ndim - 1; d >= 0; step *= sizes[d--]) strides[order[d]] = step;
+  return Array(py::dtype::of<Out>(), Shape(shape.n, shape.n + shape.ndim), strides, whole.data(),
+               whole);
+}
+
+// Whether an output over `bytes` at `out` can be written while x is read: x is that very memory, in
+// order, or none of it.
+bool apart(const View& x, const View& out, py::ssize_t bytes) {
+  if (x.number || (x.data == out.data && x.contiguous && x.ndim == out.ndim &&
+                   std::equal(x.shape, x.shape + x.ndim, out.shape)))
+    return true;
+  const char *low = static_cast<const char*>(x.data), *high = low + x.item;
+  for (int d = 0; d < x.ndim; ++d) {
+    if (x.shape[d] == 0) return true;
+    (x.strides[d] < 0 ? low : high) += x.strides[d] * (x.shape[d] - 1);
+  }
+  const char* const begin = static_cast<const char*>(out.data);
+  return high <= begin || low >= begin + bytes;
+}
+
+// The array `into` if the result of these operands can be written there, else null.
+template <class Out>
+Array destination(PyObject* into, const View* in, int n, const Sizes& shape) {
+  if (!py::isinstance<Array>(into))
+    return py::reinterpret_steal<Array>(static_cast<PyObject*>(nullptr));
+  const auto out = py::reinterpret_borrow<Array>(into);
+  py::object held;
+  const View to = view(out, held);
+  bool fits = is<Out>(out) && out.writeable() && to.contiguous && !held && to.ndim == shape.ndim &&
+              std::equal(shape.n, shape.n + shape.ndim, to.shape);
+  for (int k = 0; k < n && fits; ++k) fits = apart(in[k], to, out.nbytes());
+  return fits ? out : py::reinterpret_steal<Array>(static_cast<PyObject*>(nullptr));
+}
+
+// kernel(table, out, inputs, walk) on n operands, the first of which hold Ts. Into the array
+// `into`, if one is given; null if that cannot be.
 template <class T, int n, class Out = T, class Kernel>
-Array run_views(const char* name, const Kernel& kernel, const View* in) {
+Array run_views(const char* name, const Kernel& kernel, const View* in, PyObject* into = nullptr) {
   Walk walk;
   Sizes shape;
-  if (!plan_row(in, n, walk, shape)) plan(name, in, n, walk, shape);
-  Array out = empty<Out>(shape.ndim, shape.n);
-  Out* to = data<Out>(out);
+  int order[kMaxDims];
+  const bool row = plan_row(in, n, walk, shape);
+  const bool alike = !row && into == nullptr && plan_alike(in, n, walk, shape, order);
+  if (!row && !alike) {
+    shape.ndim = 0;
+    plan(name, in, n, walk, shape);
+  }
+  Array out = into != nullptr ? destination<Out>(into, in, n, shape)
+              : alike         ? empty_in_order<Out>(shape, order)
+                              : empty<Out>(shape.ndim, shape.n);
+  if (!out) return out;
+  Out* to = static_cast<Out*>(const_cast<void*>(static_cast<const void*>(out.data())));
   const T* from[n];
   for (int k = 0; k < n; ++k) from[k] = static_cast<const T*>(in[k].data);
   without_gil(walk.count, [&] { kernel(active<T>(), to, from, walk); });
@@ -142,7 +227,8 @@ Array run(const char* name, const Kernel& kernel, const Arrays&... arrays) {
 
 // n arrays or Python numbers, the arrays all of T; a number is taken as a T.
 template <class T, int n, class Out, class Kernel>
-PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const* arguments) {
+PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const* arguments,
+                        PyObject* into) {
   py::object held[n];
   T number[n];
   View in[n];
@@ -159,17 +245,20 @@ PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const*
       in[k] = view(py::reinterpret_borrow<Array>(x), held[k]);
     }
   }
-  return run_views<T, n, Out>(name, kernel, in).release().ptr();
+  PyObject* out = run_views<T, n, Out>(name, kernel, in, into).release().ptr();
+  if (out == nullptr) Py_RETURN_NONE;
+  return out;
 }
 
 // The function that Python calls for an operator of n operands, of which the first `typed` have its
-// dtype. Out is bool where it gives bools.
+// dtype, and an array for the result if one is given. Out is bool where it gives bools.
 template <int n, class Out = void, int typed = n, class Kernel>
 PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* arguments,
                    Py_ssize_t given) {
   try {
-    if (given != n)
+    if (given != n && given != n + 1)
       throw py::type_error(std::string(name) + ": takes " + std::to_string(n) + " arrays");
+    PyObject* const into = given == n ? nullptr : arguments[n];
     PyObject* dtype = nullptr;
     for (int k = 0; k < typed; ++k) {
       PyObject* x = arguments[k];
@@ -181,10 +270,10 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
     }
     if (dtype == descriptor<float>())
       return run_arguments<float, n, std::conditional_t<std::is_void_v<Out>, float, Out>>(
-          name, kernel, arguments);
+          name, kernel, arguments, into);
     if (dtype == descriptor<double>())
       return run_arguments<double, n, std::conditional_t<std::is_void_v<Out>, double, Out>>(
-          name, kernel, arguments);
+          name, kernel, arguments, into);
     Py_RETURN_NONE;
   } catch (...) {
     return raise_pending();
@@ -192,23 +281,26 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
 }
 
 // These take arrays and Python numbers, and give None where the arrays are not all float32 or all
-// float64, or something else is given.
-#define MT_UNARY(name)                                                      \
-  def_fast(m, #name, #name "(x: numpy.ndarray) -> numpy.ndarray",           \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {    \
-             const auto f = [](auto& k, auto* out, auto** in, auto& walk) { \
-               k.name(out, in[0], walk);                                    \
-             };                                                             \
-             return run_call<1>(#name, f, arguments, given);                \
+// float64, or something else is given. What is given last, if there is one more, gets the result.
+#define MT_UNARY(name)                                                                 \
+  into.append(#name);                                                                  \
+  def_fast(m, #name, #name "(x: numpy.ndarray, *out: numpy.ndarray) -> numpy.ndarray", \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {               \
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {            \
+               k.name(out, in[0], walk);                                               \
+             };                                                                        \
+             return run_call<1>(#name, f, arguments, given);                           \
            })
-#define MT_BINARY(name, x, y)                                                                     \
-  def_fast(m, #name,                                                                              \
-           #name "(" x ": numpy.ndarray | float, " y ": numpy.ndarray | float) -> numpy.ndarray", \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                          \
-             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {                       \
-               k.name(out, in[0], in[1], walk);                                                   \
-             };                                                                                   \
-             return run_call<2>(#name, f, arguments, given);                                      \
+#define MT_BINARY(name, x, y)                                                      \
+  into.append(#name);                                                              \
+  def_fast(m, #name,                                                               \
+           #name "(" x ": numpy.ndarray | float, " y                               \
+                 ": numpy.ndarray | float, *out: numpy.ndarray) -> numpy.ndarray", \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {           \
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {        \
+               k.name(out, in[0], in[1], walk);                                    \
+             };                                                                    \
+             return run_call<2>(#name, f, arguments, given);                       \
            })
 
 #define MT_COMPARE(name, how)                                                       \
@@ -233,6 +325,82 @@ void copy_as(const View& x, Array& y) {
     call();
   else
     without_gil(call);
+}
+
+// to = from, broadcast, in the memory of `to`: whether the kernel could.
+template <class T>
+bool put_as(const View& to, const View& from) {
+  Walk walk;
+  Sizes shape;
+  const View both[2] = {from, to};
+  plan("put", both, 2, walk, shape);
+  if (shape.ndim != to.ndim || !std::equal(shape.n, shape.n + shape.ndim, to.shape)) return false;
+  T* out = static_cast<T*>(const_cast<void*>(to.data));
+  const T* x = static_cast<const T*>(from.data);
+  without_gil(walk.count, [&] { active<T>().put(out, x, walk); });
+  return true;
+}
+bool put(const Array& to, const Array& from) {
+  const py::ssize_t item = to.itemsize();
+  if (!to.dtype().is(from.dtype()) || to.dtype().flags() || !to.writeable()) return false;
+  if (item != 4 && item != 8) return false;
+  py::object held[2];
+  const View in[2] = {view(to, held[0]), view(from, held[1])};
+  if (held[0] || held[1] || to.size() == 0) return false;
+  for (int d = 0; d < in[0].ndim; ++d)
+    if (in[0].strides[d] == 0 && in[0].shape[d] > 1) return false;
+  // What they cover, from the least address to the last, must not meet.
+  const char* low[2];
+  const char* high[2];
+  for (int k = 0; k < 2; ++k) {
+    low[k] = static_cast<const char*>(in[k].data);
+    high[k] = low[k] + item;
+    for (int d = 0; d < in[k].ndim; ++d)
+      (in[k].strides[d] < 0 ? low[k] : high[k]) += in[k].strides[d] * (in[k].shape[d] - 1);
+  }
+  if (low[0] < high[1] && low[1] < high[0]) return false;
+  return item == 4 ? put_as<float>(in[0], in[1]) : put_as<double>(in[0], in[1]);
+}
+
+// What the elements of an array of this dtype are, if the kernels cast them.
+bool element_of(const Array& x, Element& type) {
+  if (is<float>(x))
+    type = kFloat;
+  else if (is<double>(x))
+    type = kDouble;
+  else if (is<int64_t>(x))
+    type = kInt64;
+  else if (is<int32_t>(x))
+    type = kInt32;
+  else if (is<bool>(x) || is<uint8_t>(x))
+    type = kByte;
+  else
+    return false;
+  return true;
+}
+
+// x in another dtype, or None where there is no kernel for that.
+py::object cast(const Array& x, const py::dtype& dtype) {
+  if (!(py::detail::array_proxy(x.ptr())->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_))
+    return py::none();
+  Array y = empty(dtype, shape_of(x));
+  Element from, to;
+  if (!element_of(x, from) || !element_of(y, to) || is<uint8_t>(y)) return py::none();
+  void* out = y.mutable_data();
+  const void* in = x.data();
+  const int64_t n = x.size();
+  const auto run = [&](auto f) { without_gil(n, f); };
+  if (to == kFloat)
+    run([&] { active<float>().cast_from(static_cast<float*>(out), in, from, n); });
+  else if (to == kDouble)
+    run([&] { active<double>().cast_from(static_cast<double*>(out), in, from, n); });
+  else if (from == kFloat)
+    run([&] { active<float>().cast_to(out, static_cast<const float*>(in), to, n); });
+  else if (from == kDouble)
+    run([&] { active<double>().cast_to(out, static_cast<const double*>(in), to, n); });
+  else
+    return py::none();
+  return y;
 }
 
 // have += more, in the memory of `have`: whether the kernel could.
@@ -280,6 +448,7 @@ Array copied(const Array& x) {
 }
 
 void bind_elementwise(py::module_& m) {
+  py::list into;  // the names of those that write where they are told to
   def_fast(m, "copy", "copy(x: numpy.ndarray) -> numpy.ndarray",
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
              try {
@@ -296,6 +465,32 @@ void bind_elementwise(py::module_& m) {
         return add_to<float>(have, more) || add_to<double>(have, more);
       },
       py::arg("have"), py::arg("more"));
+  m.def("put", put, py::arg("out"), py::arg("x"));
+  m.def("cast", cast, py::arg("x"), py::arg("dtype"));
+  m.def(
+      "triangle",
+      [](const Array& x, int64_t diagonal, bool upper) -> py::object {
+        if (x.ndim() < 2) fail("triangle: needs at least two axes");
+        const auto typed = [&](auto t) -> py::object {
+          using T = decltype(t);
+          const Array in = contiguous(x);
+          Array y = empty(x.dtype(), shape_of(x));
+          T* to = static_cast<T*>(y.mutable_data());
+          const T* from = static_cast<const T*>(in.data());
+          const int64_t rows = x.shape(x.ndim() - 2), cols = x.shape(x.ndim() - 1);
+          const int64_t count = rows * cols > 0 ? x.size() / (rows * cols) : 0;
+          // As far out as it can mean something.
+          const int64_t k = std::clamp<int64_t>(diagonal, -rows, cols);
+          without_gil(x.size(),
+                      [&] { active<T>().triangle(to, from, count, rows, cols, k, upper); });
+          return y;
+        };
+        if (x.dtype().flags()) return py::none();
+        return x.itemsize() == 4   ? typed(float{})
+               : x.itemsize() == 8 ? typed(double{})
+                                   : py::none();
+      },
+      py::arg("x"), py::arg("diagonal"), py::arg("upper"));
   MT_BINARY(add, "x", "y");
   MT_BINARY(sub, "x", "y");
   MT_BINARY(mul, "x", "y");
@@ -304,6 +499,63 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(square);
   MT_UNARY(reciprocal);
   MT_BINARY(pow, "x", "y");
+  MT_BINARY(hypot, "x", "y");
+  MT_BINARY(fmod, "x", "y");
+  MT_BINARY(remainder, "x", "y");
+  MT_BINARY(prelu, "x", "slope");
+  MT_UNARY(frac);
+  MT_UNARY(log2);
+  MT_UNARY(log10);
+  MT_UNARY(tan);
+  MT_UNARY(atan);
+  MT_UNARY(asin);
+  MT_UNARY(acos);
+  MT_UNARY(sinh);
+  MT_UNARY(cosh);
+  def_fast(m, "lerp",
+           "lerp(x: numpy.ndarray, y: numpy.ndarray, weight: numpy.ndarray) -> numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
+               k.lerp(out, in[0], in[1], in[2], walk);
+             };
+             return run_call<3>("lerp", f, arguments, given);
+           });
+  m.def(
+      "multiply_add",
+      [](const Array& x, const Array& y, const Array& z, double value, bool divide) {
+        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+          k.multiply_add(out, in[0], in[1], in[2], value, divide, walk);
+        };
+        return run("multiply_add", f, x, y, z);
+      },
+      py::arg("x"), py::arg("y"), py::arg("z"), py::arg("value"), py::arg("divide"));
+  m.def(
+      "shrink",
+      [](const Array& x, double reach, bool soft) {
+        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+          k.shrink(out, in[0], reach, soft, walk);
+        };
+        return run("shrink", f, x);
+      },
+      py::arg("x"), py::arg("reach"), py::arg("soft"));
+  m.def(
+      "shrink_vjp",
+      [](const Array& g, const Array& x, double reach) {
+        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+          k.shrink_vjp(out, in[0], in[1], reach, walk);
+        };
+        return run("shrink_vjp", f, g, x);
+      },
+      py::arg("g"), py::arg("x"), py::arg("reach"));
+  m.def(
+      "huber",
+      [](const Array& d, double delta) {
+        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+          k.huber(out, in[0], delta, walk);
+        };
+        return run("huber", f, d);
+      },
+      py::arg("d"), py::arg("delta"));
   def_fast(m, "pow_scalar", "pow_scalar(x: numpy.ndarray, y: float) -> numpy.ndarray",
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
              if (given != 2 || !(PyFloat_Check(arguments[1]) || PyLong_Check(arguments[1])))
@@ -461,11 +713,12 @@ void bind_elementwise(py::module_& m) {
         const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
           k.where(out, in[0], in[1], reinterpret_cast<const uint8_t*>(in[2]), walk);
         };
-        if (given == 3 && (!py::isinstance<Array>(arguments[2]) ||
+        if (given >= 3 && (!py::isinstance<Array>(arguments[2]) ||
                            !is<bool>(py::reinterpret_borrow<Array>(arguments[2]))))
           Py_RETURN_NONE;
         return run_call<3, void, 2>("where", f, arguments, given);
       });
+  m.attr("into") = into;
 }
 
 }  // namespace mt

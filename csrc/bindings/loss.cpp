@@ -121,6 +121,64 @@ void bind_loss(py::module_& m) {
       },
       py::arg("g"), py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("lse"),
       py::arg("total"), py::arg("reduction"), py::arg("ignore_index"), py::arg("label_smoothing"));
+  m.def(
+      "nll",
+      [](const Array& x, const Array& target, const std::optional<Array>& weight,
+         const std::string& reduction, int64_t ignored) {
+        const Array at = contiguous(target);
+        const Classes c("nll_loss", x, at, ignored);
+        const Reduction how = reduction_of(reduction);
+        return by_dtype(
+            "nll_loss",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array from = contiguous(x);
+              const std::optional<Array> w = weights<T>(weight, c.n);
+              Array rows = empty<T>(c.rows);
+              Array loss = how == kNone ? rows : empty<T>({});
+              T total;
+              active<T>().nll(data<T>(rows), &total, how == kNone ? nullptr : data<T>(loss),
+                              data<T>(from), data<int64_t>(at), w ? data<T>(*w) : nullptr, ignored,
+                              how == kMean, c.outer, c.n, c.inner);
+              return loss;
+            },
+            x);
+      },
+      py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("reduction"),
+      py::arg("ignore_index"));
+  m.def(
+      "nll_vjp",
+      [](const Array& g, const Array& target, const std::optional<Array>& weight,
+         const Shape& shape, const std::string& reduction, int64_t ignored) {
+        const Array at = contiguous(target);
+        const Reduction how = reduction_of(reduction);
+        return by_dtype(
+            "nll_loss_vjp",
+            [&](auto t) {
+              using T = decltype(t);
+              Array dx = empty<T>(shape);
+              const Classes c("nll_loss_vjp", dx, at, ignored);
+              require(how == kNone ? shape_of(g) == c.rows : g.size() == 1,
+                      "nll_loss_vjp: g has the wrong shape");
+              const Array gs = contiguous(g);
+              const std::optional<Array> w = weights<T>(weight, c.n);
+              const auto* pt = data<int64_t>(at);
+              const T *pg = data<T>(gs), *pw = w ? data<T>(*w) : nullptr;
+              double weights = 0;
+              for (int64_t i = 0; i < at.size(); ++i)
+                if (pt[i] != ignored) weights += pw == nullptr ? T(1) : pw[pt[i]];
+              const T total = static_cast<T>(weights);
+              T* to = data<T>(dx);
+              without_gil(dx.size(), [&] {
+                active<T>().nll_vjp(to, pg, how == kMean ? &total : nullptr, pt, pw, ignored,
+                                    how != kNone, c.outer, c.n, c.inner);
+              });
+              return dx;
+            },
+            g);
+      },
+      py::arg("g"), py::arg("target"), py::arg("weight"), py::arg("shape"), py::arg("reduction"),
+      py::arg("ignore_index"));
 }
 
 }  // namespace mt

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_embedding(m);
   mt::bind_scatter(m);
   mt::bind_optim(m);
+  mt::bind_random(m);
   mt::bind_matmul(m);
   mt::bind_conv(m);
   mt::bind_softmax(m);
@@ -22,5 +23,4 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_attention(m);
   mt::bind_rnn(m);
   mt::bind_recurrent(m);
-  mt::bind_random(m);
 }

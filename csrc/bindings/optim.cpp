@@ -101,6 +101,10 @@ void for_pieces(const std::vector<int64_t>& sizes, const F& f) {
   });
 }
 
+// In the order of Method.
+constexpr const char* kMethods[] = {"rmsprop", "adagrad", "adadelta", "adamax",
+                                    "nadam",   "radam",   "rprop",    "asgd"};
+
 }  // namespace
 
 void bind_optim(py::module_& m) {
@@ -214,6 +218,46 @@ void bind_optim(py::module_& m) {
       py::arg("p"), py::arg("g"), py::arg("m"), py::arg("v"), py::arg("largest"), py::arg("step"),
       py::kw_only(), py::arg("lr"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"),
       py::arg("weight_decay"), py::arg("decoupled"), py::arg("maximize"));
+  // All parameters of a group by one of the methods; `states` has the lists of each parameter's
+  // arrays, or None where there are none; `numbers` a list for each parameter.
+  m.def(
+      "method_steps",
+      [](const std::string& name, const py::list& p, const py::list& g, const py::list& states,
+         const std::vector<std::vector<double>>& numbers, bool maximize) {
+        const auto* const found = std::find(std::begin(kMethods), std::end(kMethods), name);
+        if (found == std::end(kMethods)) fail("method_steps: there is no method " + name);
+        const auto method = static_cast<Method>(found - std::begin(kMethods));
+        return by_first(p, [&](auto t) {
+          using T = decltype(t);
+          std::vector<int64_t> sizes;
+          const auto to = pointers<T>(p, sizes, true), from = pointers<T>(g, sizes, false);
+          if (to.empty() || from.empty() || numbers.size() != to.size() || states.size() > 3)
+            return false;
+          std::vector<std::vector<T*>> state;
+          for (const auto& arrays : states) {
+            state.push_back(pointers_or_null<T>(py::reinterpret_borrow<py::object>(arrays), sizes));
+            if (state.back().empty()) return false;
+          }
+          std::vector<MethodStep> steps;
+          for (const auto& some : numbers) {
+            MethodStep s = {method, maximize, {}};
+            if (some.size() > std::size(s.number)) return false;
+            std::copy(some.begin(), some.end(), s.number);
+            steps.push_back(s);
+          }
+          without_gil([&] {
+            for_pieces(sizes, [&](size_t k, int64_t i, int64_t n) {
+              T* at[3] = {};
+              for (size_t a = 0; a < state.size(); ++a)
+                at[a] = state[a][k] == nullptr ? nullptr : state[a][k] + i;
+              active<T>().method_step(to[k] + i, at, from[k] + i, n, steps[k]);
+            });
+          });
+          return true;
+        });
+      },
+      py::arg("method"), py::arg("p"), py::arg("g"), py::arg("states"), py::arg("numbers"),
+      py::arg("maximize"));
 }
 
 }  // namespace mt

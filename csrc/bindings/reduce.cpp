@@ -123,6 +123,20 @@ void bind_reduce(py::module_& m) {
     without_gil(y.size(), [&] { active<T>().div(to, to, &count, walk); });
     return y;
   });
+  // Of several runs of axes the squares are those of the first: the rest are sums.
+  MT_REDUCTION(sum_squares, {
+    bool squared = false;
+    const auto kernel = [&](auto& k, auto... a) {
+      squared ? k.sum(a...) : k.sum_squares(a...);
+      squared = true;
+    };
+    Array y = reduce<T>(kernel, x, reduced);
+    if (!squared) {  // nothing to reduce
+      T* to = data<T>(y);
+      for (py::ssize_t i = 0; i < y.size(); ++i) to[i] *= to[i];
+    }
+    return y;
+  });
   MT_REDUCTION(prod, { return reduce<T>([](auto& k, auto... a) { k.prod(a...); }, x, reduced); });
   MT_REDUCTION(amax, {
     need_elements("amax", x, reduced);
@@ -189,6 +203,47 @@ void bind_reduce(py::module_& m) {
             x);
       },
       py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
+  m.def(
+      "cumprod",
+      [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+        check_middle("cumprod", x, outer, n, inner);
+        return by_dtype(
+            "cumprod",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array in = contiguous(x);
+              Array y = empty<T>(shape_of(x));
+              T* to = data<T>(y);
+              const T* px = data<T>(in);
+              without_gil(x.size(), [&] { active<T>().cumprod(to, px, outer, n, inner, reverse); });
+              return y;
+            },
+            x);
+      },
+      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
+  // -> (values, their first indices), (outer, inner)
+  m.def(
+      "extreme",
+      [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool least) {
+        check_middle("extreme", x, outer, n, inner);
+        require(n > 0, "extreme: the axis is empty");
+        return by_dtype(
+            "extreme",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array in = contiguous(x);
+              Array y = empty<T>({outer, inner}), index = empty<int64_t>({outer, inner});
+              T* to = data<T>(y);
+              int64_t* at = data<int64_t>(index);
+              const T* px = data<T>(in);
+              if (y.size() > 0)
+                without_gil(x.size(),
+                            [&] { active<T>().extreme(to, at, px, outer, n, inner, least); });
+              return py::make_tuple(y, index);
+            },
+            x);
+      },
+      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("least"));
   m.def(
       "cum_extreme",
       [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool least) {

@@ -1,4 +1,6 @@
 // A contiguous copy of any strided array.
+#include <type_traits>
+
 #include "elementwise.h"
 
 namespace mt::MT_ISA {
@@ -40,10 +42,39 @@ inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step) {
   for (int k = 0; k < 4; ++k) std::memcpy(out + k * out_step, &b[k], sizeof(V));
 }
 
+// out (rows, cols), contiguous: rows of `cols` elements of x, `step` apart, the rows `next` apart
+template <class T>
+inline void short_rows(T* out, const T* x, int64_t rows, int64_t next, int64_t cols, int64_t step) {
+  if (step == 1 && cols >= kLanes<T>) {
+    for (int64_t r = 0; r < rows; ++r, x += next, out += cols) {
+      int64_t i = 0;
+      for (; i + kLanes<T> <= cols; i += kLanes<T>) store(out + i, load(x + i));
+      if (i < cols) store(out + cols - kLanes<T>, load(x + cols - kLanes<T>));
+    }
+    return;
+  }
+  const auto copy = [&](auto count) {
+    for (int64_t r = 0; r < rows; ++r, x += next, out += cols)
+      for (int64_t i = 0; i < count; ++i) out[i] = x[i * step];
+  };
+  if (cols == 2)
+    copy(std::integral_constant<int64_t, 2>{});
+  else if (cols == 3)
+    copy(std::integral_constant<int64_t, 3>{});
+  else if (cols == 4)
+    copy(std::integral_constant<int64_t, 4>{});
+  else
+    copy(cols);
+}
+
 // Rows first to last of out (rows, cols), contiguous, from x with stride 1 down the rows: tile by
 // tile, four by four.
 template <class T>
 void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t first, int64_t last) {
+  if (cols < 4) {
+    short_rows(out + first * cols, x + first, last - first, 1, cols, col_stride);
+    return;
+  }
   for (int64_t c = 0; c < cols; c += kTile) {
     const int64_t c_end = c + kTile < cols ? c + kTile : cols;
     for (int64_t r = first; r < last; r += 4) {
@@ -63,6 +94,21 @@ void copy(T* out, const T* x, const Walk& walk) {
   const int last = walk.ndim - 1;
   const bool transposed =
       walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 && walk.stride[1][last] != 1;
+  if (!transposed && last > 0 && walk.size[last] < kLongRow && walk.count > 0) {
+    const int64_t cols = walk.size[last], rows = walk.size[last - 1];
+    const int64_t next = walk.stride[1][last - 1], step = walk.stride[1][last];
+    for_ranges(walk.count / cols, even_grain(walk.count) / cols + 1,
+               [&](int64_t begin, int64_t end) {
+                 while (begin < end) {
+                   const Place<1> place(walk, begin * cols);
+                   const int64_t left = rows - place.index[last - 1];
+                   const int64_t n = left < end - begin ? left : end - begin;
+                   short_rows(out + begin * cols, x + place.offset[1], n, next, cols, step);
+                   begin += n;
+                 }
+               });
+    return;
+  }
   if (!transposed) {
     elementwise<T>(walk, [](Vec<T> v) { return v; }, out, x);
     return;
@@ -108,9 +154,95 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   });
 }
 
+// out = x, where the output has strides too: operand 2 of the walk; x is operand 1
+template <class T>
+void put(T* out, const T* x, const Walk& walk) {
+  const int last = walk.ndim - 1;
+  const int64_t from = walk.stride[1][last], to = walk.stride[2][last];
+  for_ranges(walk.count, even_grain(walk.count), [&](int64_t begin, int64_t end) {
+    Place<2> place(walk, begin);
+    while (begin < end) {
+      int64_t n = place.left_in_row();
+      if (n > end - begin) n = end - begin;
+      T* y = out + place.offset[2];
+      const T* at = x + place.offset[1];
+      if (to == 1)
+        copy_row(y, at, from, n);
+      else
+        for (int64_t i = 0; i < n; ++i) y[i * to] = at[i * from];
+      place.advance(n);
+      begin += n;
+    }
+  });
+}
+
+// out = x of `count` matrices (rows, cols), but 0 above the diagonal or, if `upper`, below it
+template <class T>
+void triangle(T* out, const T* x, int64_t count, int64_t rows, int64_t cols, int64_t diagonal,
+              bool upper) {
+  for_ranges(count * rows, kGrain / (cols + 1) + 1, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      int64_t edge = r % rows + diagonal + !upper;  // columns of the lower part
+      edge = edge < 0 ? 0 : edge > cols ? cols : edge;
+      T* to = out + r * cols;
+      const T* from = x + r * cols;
+      if (upper) {
+        std::memset(to, 0, edge * sizeof(T));
+        std::memcpy(to + edge, from + edge, (cols - edge) * sizeof(T));
+      } else {
+        std::memcpy(to, from, edge * sizeof(T));
+        std::memset(to + edge, 0, (cols - edge) * sizeof(T));
+      }
+    }
+  });
+}
+
+// f(Element{}, its numbers) for what an array holds
+template <class F>
+inline void by_element(Element type, const F& f) {
+  if (type == kByte)
+    f(uint8_t{});
+  else if (type == kInt32)
+    f(int32_t{});
+  else if (type == kInt64)
+    f(int64_t{});
+  else if (type == kFloat)
+    f(float{});
+  else
+    f(double{});
+}
+
+// out = x in another type; of bytes, which are 0 or 1, whether it is 0
+template <class T>
+void cast_from(T* out, const void* x, Element type, int64_t n) {
+  by_element(type, [&](auto element) {
+    const auto* from = static_cast<const decltype(element)*>(x);
+    for_ranges(n, even_grain(n), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(from[i]);
+    });
+  });
+}
+template <class T>
+void cast_to(void* out, const T* x, Element type, int64_t n) {
+  by_element(type, [&](auto element) {
+    using To = decltype(element);
+    auto* to = static_cast<To*>(out);
+    for_ranges(n, even_grain(n), [&](int64_t begin, int64_t end) {
+      if (sizeof(To) == 1)
+        for (int64_t i = begin; i < end; ++i) to[i] = x[i] != 0;
+      else
+        for (int64_t i = begin; i < end; ++i) to[i] = static_cast<To>(x[i]);
+    });
+  });
+}
+
 }  // namespace
 
 MT_KERNEL(copy, copy)
 MT_KERNEL(cat, cat)
+MT_KERNEL(put, put)
+MT_KERNEL(triangle, triangle)
+MT_KERNEL(cast_from, cast_from)
+MT_KERNEL(cast_to, cast_to)
 
 }  // namespace mt::MT_ISA

@@ -19,7 +19,7 @@ MT_UNARY(sign, sign_of<T>(x))
 MT_UNARY(exp, exp<T>(x))
 MT_UNARY(log, log<T>(x))
 MT_UNARY(sqrt, sqrt<T>(x))
-MT_UNARY(rsqrt, 1 / sqrt<T>(x))
+MT_UNARY(rsqrt, rsqrt<T>(x))
 MT_UNARY(expm1, expm1<T>(x))
 MT_UNARY(log1p, log1p<T>(x))
 MT_UNARY(exp2, exp2<T>(x))
@@ -29,15 +29,21 @@ MT_UNARY(floor, floor<T>(x))
 MT_UNARY(ceil, ceil<T>(x))
 MT_UNARY(trunc, trunc<T>(x))
 MT_UNARY(round, round<T>(x))
+MT_UNARY(frac, x - trunc<T>(x))
+MT_UNARY(log2, log2<T>(x))
+MT_UNARY(log10, log10<T>(x))
+MT_UNARY(tan, tan<T>(x))
+MT_UNARY(atan, atan<T>(x))
+MT_UNARY(asin, asin<T>(x))
+MT_UNARY(acos, acos<T>(x))
+MT_UNARY(sinh, sinh<T>(x))
+MT_UNARY(cosh, cosh<T>(x))
 MT_UNARY(erf, erf<T>(x))
 MT_UNARY(erfc, per_lane<T>([](T s) { return complement(s); }, x))
 
 // --- powers
 
-inline float power(float x, float y) { return __builtin_powf(x, y); }
-inline double power(double x, double y) { return __builtin_pow(x, y); }
-
-MT_BINARY(pow, per_lane<T>([](T s, T t) { return power(s, t); }, x, y))
+MT_BINARY(pow, power<T>(x, y))
 
 // out = x^y for one y; the powers that need no logarithm are products and roots.
 template <class T>
@@ -51,10 +57,13 @@ void pow_scalar(T* out, const T* x0, T y, const Walk& walk) {
     run([](Vec<T> x) { return x; });
   else if (y == T(0.5))
     run([](Vec<T> x) { return select<T>(x < 0, x * 0 / 0, sqrt<T>(x)); });
-  else if (y == -1)
-    run([](Vec<T> x) { return 1 / x; });
+  else if (y == -1 || y == -2)
+    run([square = y == -2](Vec<T> x) {
+      const Vec<T> r = 1 / x;
+      return square ? r * r : r;
+    });
   else
-    run([y](Vec<T> x) { return per_lane<T>([y](T s) { return power(s, y); }, x); });
+    run([y](Vec<T> x) { return power<T>(x, splat<T>(y)); });
 }
 
 // --- activations: y = f(x), and dx = g f'(x), where f' is had from y if that is cheaper
@@ -137,6 +146,34 @@ template <class T>
 void leaky_relu_vjp(T* dx, const T* g0, const T* x0, T slope, const Walk& walk) {
   elementwise<T>(
       walk, [slope](Vec<T> g, Vec<T> x) { return select<T>(x > 0, g, g * slope); }, dx, g0, x0);
+}
+
+// y = x, or slope x where x <= 0, with a slope for each; y is it
+MT_BINARY(prelu, select<T>(x > 0, x, x* y))
+
+// y = x where |x| > reach, else 0; `soft`: less reach, and so without a leap;  y' is 1 or 0
+template <class T>
+void shrink(T* out, const T* x0, T reach, bool soft, const Walk& walk) {
+  const T less = soft ? reach : 0;
+  const auto f = [=](Vec<T> x) {
+    return select<T>(abs<T>(x) <= reach, x * 0, x - copysign<T>(splat<T>(less), x));
+  };
+  elementwise<T>(walk, f, out, x0);
+}
+template <class T>
+void shrink_vjp(T* dx, const T* g0, const T* x0, T reach, const Walk& walk) {
+  const auto f = [=](Vec<T> g, Vec<T> x) { return select<T>(abs<T>(x) <= reach, Vec<T>{}, g); };
+  elementwise<T>(walk, f, dx, g0, x0);
+}
+
+// y = d^2 / 2 if |d| < delta else delta (|d| - delta / 2): with c = min(|d|, delta), c (|d| - c/2)
+template <class T>
+void huber(T* out, const T* d0, T delta, const Walk& walk) {
+  const auto f = [delta](Vec<T> d) {
+    const Vec<T> a = abs<T>(d), c = at_most<T>(a, delta);
+    return c * (a - c * T(0.5));
+  };
+  elementwise<T>(walk, f, out, d0);
 }
 
 // y = ln(1 + exp(beta x)) / beta = max(x, 0) + ln(1 + exp(-|beta x|)) / beta, or x where beta x >
@@ -283,6 +320,19 @@ MT_KERNEL(exp, exp)
 MT_KERNEL(log, log)
 MT_KERNEL(sqrt, sqrt)
 MT_KERNEL(rsqrt, rsqrt)
+MT_KERNEL(frac, frac)
+MT_KERNEL(log2, log2)
+MT_KERNEL(log10, log10)
+MT_KERNEL(tan, tan)
+MT_KERNEL(atan, atan)
+MT_KERNEL(asin, asin)
+MT_KERNEL(acos, acos)
+MT_KERNEL(sinh, sinh)
+MT_KERNEL(cosh, cosh)
+MT_KERNEL(prelu, prelu)
+MT_KERNEL(shrink, shrink)
+MT_KERNEL(shrink_vjp, shrink_vjp)
+MT_KERNEL(huber, huber)
 MT_KERNEL(sin, sin)
 MT_KERNEL(cos, cos)
 MT_KERNEL(erf, erf)

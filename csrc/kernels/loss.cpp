@@ -104,9 +104,47 @@ void cross_entropy_vjp(T* dx, const T* g, const T* x, const T* lse, const T* tot
   });
 }
 
+// rows = -w_t x_t for the class t, 0 where the target is `ignored`;  total = sum of w_t over the
+// rows that count;  loss = sum of rows, if `mean` divided by total (nullptr: not wanted)
+template <class T>
+void nll(T* rows, T* total, T* loss, const T* x, const int64_t* target, const T* weight,
+         int64_t ignored, bool mean, int64_t outer, int64_t n, int64_t inner) {
+  double sum = 0, weights = 0;
+  for (int64_t i = 0; i < outer * inner; ++i) {
+    const int64_t t = target[i];
+    rows[i] = 0;
+    if (t == ignored) continue;
+    const T w = weight == nullptr ? T(1) : weight[t];
+    if (w != 0) rows[i] = -w * x[(i / inner * n + t) * inner + i % inner];
+    sum += rows[i];
+    weights += w;
+  }
+  *total = static_cast<T>(weights);
+  if (loss != nullptr) *loss = static_cast<T>(mean ? sum / weights : sum);
+}
+
+// dx_t = -g w_t, else 0, with one g for every row or, if `shared`, one for all, divided by total
+// (nullptr: 1)
+template <class T>
+void nll_vjp(T* dx, const T* g, const T* total, const int64_t* target, const T* weight,
+             int64_t ignored, bool shared, int64_t outer, int64_t n, int64_t inner) {
+  const int64_t line = n * inner;
+  for_ranges(outer, 1 + (1 << 15) / (line + 1), [&](int64_t begin, int64_t end) {
+    std::memset(dx + begin * line, 0, (end - begin) * line * sizeof(T));
+    for (int64_t i = begin * inner; i < end * inner; ++i) {
+      const int64_t t = target[i];
+      if (t == ignored) continue;
+      const T w = weight == nullptr ? T(1) : weight[t], scale = total == nullptr ? w : w / *total;
+      dx[(i / inner * n + t) * inner + i % inner] = -scale * g[shared ? 0 : i];
+    }
+  });
+}
+
 }  // namespace
 
 MT_KERNEL(cross_entropy, cross_entropy)
 MT_KERNEL(cross_entropy_vjp, cross_entropy_vjp)
+MT_KERNEL(nll, nll)
+MT_KERNEL(nll_vjp, nll_vjp)
 
 }  // namespace mt::MT_ISA

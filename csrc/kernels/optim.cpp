@@ -78,8 +78,113 @@ void adam_step(T* p, T* m, T* v, T* largest, const T* g, int64_t n, const AdamSt
   });
 }
 
+// In a step: what the k-th array of the state holds, and `keep`: what it holds from now on.
+template <class T>
+struct State {
+  T* const* array;
+  int64_t i;
+  int rest;
+  Vec<T> operator()(int k) const { return take(array[k], i, rest); }
+  Vec<T> keep(int k, Vec<T> v) const {
+    put(array[k], i, rest, v);
+    return v;
+  }
+};
+
+// p -= f(d, p, state), d = g + decay p
+template <class T, class F>
+inline void each_step(T* p, T* const* state, const T* g, int64_t n, T sign, T decay, const F& f) {
+  for_vectors<T>(n, [&](int64_t i, int rest) {
+    go_on(i, p, state[0]);
+    const Vec<T> x = take(p, i, rest), d = take(g, i, rest) * sign + x * decay;
+    put(p, i, rest, x - f(d, x, State<T>{state, i, rest}));
+  });
+}
+
+// The steps of one formula each. number[0] is the rate, number[1] the weight decay (0 for Rprop);
+// what follows, and the state's arrays, stand with each.
+template <class T>
+void method_step(T* p, T* const* state, const T* g, int64_t n, const MethodStep& s) {
+  T c[8];
+  for (int k = 0; k < 8; ++k) c[k] = static_cast<T>(s.number[k]);
+  const T sign = s.maximize ? -1 : 1, lr = c[0];
+  const auto rest = [&s](int k) { return static_cast<T>(1 - s.number[k]); };
+  const auto run = [&](auto f) { each_step<T>(p, state, g, n, sign, c[1], f); };
+  const auto mean = [](const State<T>& s, int k, T kept, T share, Vec<T> v) {
+    return s.keep(k, s(k) * kept + v * share);
+  };
+  switch (s.method) {
+    case kRmsprop: {  // v, b, a; alpha, eps, momentum, whether centered
+      const T alpha = c[2], share = rest(2), eps = c[3], momentum = c[4];
+      const bool centered = c[5] != 0;
+      return run([=](Vec<T> d, Vec<T>, const State<T>& s) {
+        Vec<T> v = mean(s, 0, alpha, share, d * d);
+        if (centered) {
+          const Vec<T> a = mean(s, 2, alpha, share, d);
+          v = v - a * a;
+        }
+        const Vec<T> step = d / (sqrt<T>(v) + eps);
+        return lr * (momentum > 0 ? s.keep(1, s(1) * momentum + step) : step);
+      });
+    }
+    case kAdagrad: {  // sum; eps
+      const T eps = c[2];
+      return run([=](Vec<T> d, Vec<T>, const State<T>& s) {
+        return lr * d / (sqrt<T>(s.keep(0, s(0) + d * d)) + eps);
+      });
+    }
+    case kAdadelta: {  // v, u; rho, eps
+      const T rho = c[2], share = rest(2), eps = c[3];
+      return run([=](Vec<T> d, Vec<T>, const State<T>& s) {
+        const Vec<T> v = mean(s, 0, rho, share, d * d), u = s(1);
+        const Vec<T> step = sqrt<T>((u + eps) / (v + eps)) * d;
+        s.keep(1, u * rho + step * step * share);
+        return lr * step;
+      });
+    }
+    case kAdamax: {  // m, u; beta1, beta2, eps
+      const T beta1 = c[2], share = rest(2), beta2 = c[3], eps = c[4];
+      return run([=](Vec<T> d, Vec<T>, const State<T>& s) {
+        const Vec<T> m = mean(s, 0, beta1, share, d);
+        return lr * m / s.keep(1, maximum<T>(s(1) * beta2, abs<T>(d) + eps));
+      });
+    }
+    case kNadam:
+    case kRadam: {  // m, v; beta1, beta2, eps, scale of the root or 0 for none, rate of d, shrink
+      const T beta1 = c[2], share1 = rest(2), beta2 = c[3], share2 = rest(3), eps = c[4],
+              scale = c[5], direct = c[6], shrink = c[7];
+      return run([=](Vec<T> d, Vec<T> x, const State<T>& s) {
+        const Vec<T> m = mean(s, 0, beta1, share1, d), v = mean(s, 1, beta2, share2, d * d);
+        const Vec<T> root = scale > 0 ? sqrt<T>(v) * scale + eps : splat<T>(1);
+        return x * shrink + (lr * m + direct * d) / root;
+      });
+    }
+    case kRprop: {  // the last g, step; etas, step sizes
+      const T less = c[2], more = c[3], low = c[4], high = c[5];
+      return run([=](Vec<T> d, Vec<T>, const State<T>& s) {
+        const Vec<T> agrees = d * s(0);
+        const Vec<T> eta = select<T>(agrees > 0, splat<T>(more),
+                                     select<T>(agrees < 0, splat<T>(less), splat<T>(1)));
+        const Vec<T> step = s.keep(1, at_most<T>(at_least<T>(s(1) * eta, low), high));
+        const Vec<T> now = s.keep(0, select<T>(agrees < 0, Vec<T>{}, d));
+        return select<T>(now > 0, step, select<T>(now < 0, -step, now));
+      });
+    }
+    case kAsgd: {  // ax; lambd rate, mu
+      const T shrink = c[2], mu = c[3];
+      return run([=](Vec<T> d, Vec<T> x, const State<T>& s) {
+        const Vec<T> step = x * shrink + lr * d, now = x - step;
+        const Vec<T> old = s(0);
+        s.keep(0, mu == 1 ? now : old + (now - old) * mu);
+        return step;
+      });
+    }
+  }
+}
+
 }  // namespace
 
+MT_KERNEL(method_step, method_step)
 MT_KERNEL(sgd_step, sgd_step)
 MT_KERNEL(adam_step, adam_step)
 

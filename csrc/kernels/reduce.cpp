@@ -1,5 +1,7 @@
 // Reductions over the middle axis of x (outer, n, inner), in the order of a binary tree: the error
 // of a sum grows with log n. The tree depends on the sizes alone.
+#include <type_traits>
+
 #include "../kernels.h"
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
@@ -30,14 +32,30 @@ struct Count<0, i...> {
 template <int n>
 using UpTo = typename Count<n>::type;
 
+// What is joined: `in` is applied to each element first, and of partial results there is no more to
+// do than `Rest`. Where rows are often short, many go `together`.
 template <class T>
-struct Sum {
+struct Plain {
+  static constexpr bool together = true;
+  static Vec<T> in(Vec<T> v) { return v; }
+};
+template <class T>
+struct Sum : Plain<T> {
+  using Rest = Sum;
   static constexpr T start = 0;
   static Vec<T> join(Vec<T> a, Vec<T> b) { return a + b; }
   static T lanes(Vec<T> v) { return mt::MT_ISA::sum<T>(v); }
 };
 template <class T>
-struct Product {
+struct Squares : Sum<T> {
+  using Rest = Sum<T>;
+  static constexpr bool together = false;
+  static Vec<T> in(Vec<T> v) { return v * v; }
+};
+template <class T>
+struct Product : Plain<T> {
+  using Rest = Product;
+  static constexpr bool together = false;
   static constexpr T start = 1;
   static Vec<T> join(Vec<T> a, Vec<T> b) { return a * b; }
   static T lanes(Vec<T> v) {
@@ -45,13 +63,15 @@ struct Product {
   }
 };
 template <class T>
-struct Max {
+struct Max : Plain<T> {
+  using Rest = Max;
   static constexpr T start = T(-__builtin_inf());
   static Vec<T> join(Vec<T> a, Vec<T> b) { return maximum<T>(a, b); }
   static T lanes(Vec<T> v) { return max<T>(v); }
 };
 template <class T>
-struct Min {
+struct Min : Plain<T> {
+  using Rest = Min;
   static constexpr T start = T(__builtin_inf());
   static Vec<T> join(Vec<T> a, Vec<T> b) { return minimum<T>(a, b); }
   static T lanes(Vec<T> v) { return min<T>(v); }
@@ -93,7 +113,7 @@ Vec<T> row_of(int64_t begin, int64_t n, const Take& take) {
 template <class T, class Op>
 Vec<T> row(const T* x, int64_t n) {
   return row_of<T, Op>(0, n, [x](int64_t i, int count) {
-    return count == kLanes<T> ? load(x + i) : load_n(x + i, count, Op::start);
+    return Op::in(count == kLanes<T> ? load(x + i) : load_n(x + i, count, Op::start));
   });
 }
 
@@ -148,10 +168,11 @@ void rows_together(T* y, const T* x, int64_t n) {
 template <class T, class Op>
 inline void join_row(T* y, const T* x, int64_t width) {
   int64_t i = 0;
-  for (; i + kLanes<T> <= width; i += kLanes<T>) store(y + i, Op::join(load(y + i), load(x + i)));
+  for (; i + kLanes<T> <= width; i += kLanes<T>)
+    store(y + i, Op::join(load(y + i), Op::in(load(x + i))));
   if (i < width) {
     const int rest = static_cast<int>(width - i);
-    store_n(y + i, Op::join(load_n(y + i, rest), load_n(x + i, rest)), rest);
+    store_n(y + i, Op::join(load_n(y + i, rest), Op::in(load_n(x + i, rest))), rest);
   }
 }
 
@@ -159,8 +180,8 @@ inline void join_row(T* y, const T* x, int64_t width) {
 template <class T, class Op>
 inline void join_four(T* y, const T* x, int64_t stride, int64_t width) {
   const auto four = [&](int64_t i, const auto& take) {
-    return Op::join(Op::join(take(x + i), take(x + i + stride)),
-                    Op::join(take(x + i + 2 * stride), take(x + i + 3 * stride)));
+    const auto in = [&](int k) { return Op::in(take(x + i + k * stride)); };
+    return Op::join(Op::join(in(0), in(1)), Op::join(in(2), in(3)));
   };
   int64_t i = 0;
   for (; i + kLanes<T> <= width; i += kLanes<T>)
@@ -180,10 +201,17 @@ void columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width) {
     T other[kStrip];
     columns<T, Op>(y, x, half, stride, width);
     columns<T, Op>(other, x + half * stride, n - half, stride, width);
-    join_row<T, Op>(y, other, width);
+    join_row<T, typename Op::Rest>(y, other, width);
     return;
   }
-  std::memcpy(y, x, width * sizeof(T));
+  if constexpr (std::is_same_v<Op, typename Op::Rest>) {
+    std::memcpy(y, x, width * sizeof(T));
+  } else {
+    for (int64_t i = 0; i < width; i += kLanes<T>) {
+      const int count = static_cast<int>(min_of(width - i, kLanes<T>));
+      store_n(y + i, Op::in(load_n(x + i, count)), count);
+    }
+  }
   int64_t j = 1;
   for (; j + 4 <= n; j += 4) join_four<T, Op>(y, x + j * stride, stride, width);
   for (; j < n; ++j) join_row<T, Op>(y, x + j * stride, width);
@@ -205,10 +233,10 @@ void piece(T* y, const T* x, int64_t n, int64_t inner, int64_t width) {
   T strip[kStrip];
   const int64_t whole = n / together;
   columns<T, Op>(strip, x, whole, together * inner, together * inner);
-  columns<T, Op>(y, strip, together, inner, inner);
+  columns<T, typename Op::Rest>(y, strip, together, inner, inner);
   if (const int64_t rest = n - whole * together) {
     columns<T, Op>(strip, x + whole * together * inner, rest, inner, inner);
-    join_row<T, Op>(y, strip, inner);
+    join_row<T, typename Op::Rest>(y, strip, inner);
   }
 }
 
@@ -235,9 +263,10 @@ void reduce(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
   const int64_t tasks = outer * pieces * strips;
   for_ranges(tasks, max_of(kChunk / (min_of(rows, n) * width), 1), [&](int64_t begin, int64_t end) {
     int64_t task = begin;
-    if (inner == 1 && pieces == 1)
-      for (; task + kLanes<T> <= end; task += kLanes<T>)
-        rows_together<T, Op>(y + task, x + task * n, n);
+    if constexpr (Op::together)
+      if (inner == 1 && pieces == 1)
+        for (; task + kLanes<T> <= end; task += kLanes<T>)
+          rows_together<T, Op>(y + task, x + task * n, n);
     for (; task < end; ++task) {
       const int64_t column = task % strips * width, p = task / strips % pieces,
                     o = task / strips / pieces;
@@ -247,7 +276,7 @@ void reduce(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
     }
   });
   if (pieces > 1) {
-    reduce<T, Op>(y, partial, outer, pieces, inner);
+    reduce<T, typename Op::Rest>(y, partial, outer, pieces, inner);
     release(partial);
   }
 }
@@ -275,6 +304,12 @@ void squared_error(T* loss, const T* x, const T* y, int64_t n) {
   if (pieces == 1) return;
   *loss = sum<T>(row<T, Sum<T>>(partial, pieces));
   release(partial);
+}
+
+// y_oi = sum_j x_oji^2
+template <class T>
+void sum_squares(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  reduce<T, Squares<T>>(y, x, outer, n, inner);
 }
 
 // y_oi = prod_j x_oji
@@ -335,8 +370,50 @@ void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int6
       });
 }
 
+// y_oi = the largest (or the least) x_oji, and index_oi = the first such j; NaN counts as such
+template <class T>
+void extreme(T* y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner,
+             bool least) {
+  if (inner == 1) {
+    (least ? amin<T> : amax<T>)(y, x, outer, n, inner);
+    first_equal<T>(index, x, y, outer, n, inner);
+    return;
+  }
+  constexpr int64_t kWidth = 2 * kLanes<T>;  // columns that go together, in registers
+  const int64_t strips = (inner + kWidth - 1) / kWidth;
+  const auto better = [least](Vec<T> v, Vec<T> best) {
+    return (least ? v < best : v > best) | ((v != v) & (best == best));
+  };
+  for_ranges(outer * strips, max_of(kChunk / (n * kWidth), 1), [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t column = task % strips * kWidth, o = task / strips;
+      const T* from = x + o * n * inner + column;
+      const int first = static_cast<int>(min_of(inner - column, kLanes<T>));
+      const int second = static_cast<int>(min_of(inner - column, kWidth)) - first;
+      Vec<T> best[2] = {load_n(from, first), load_n(from + first, second)};
+      Mask<T> at[2] = {};
+      for (int64_t j = 1; j < n; ++j) {
+        from += inner;
+        const Vec<T> v[2] = {load_n(from, first), load_n(from + first, second)};
+        for (int k = 0; k < 2; ++k) {
+          const Mask<T> take = better(v[k], best[k]);
+          best[k] = select<T>(take, v[k], best[k]);
+          at[k] = take ? Mask<T>{} + static_cast<int32_t>(j) : at[k];
+        }
+      }
+      T* to = y + o * inner + column;
+      store_n(to, best[0], first);
+      store_n(to + first, best[1], second);
+      for (int i = 0; i < first + second; ++i)
+        index[o * inner + column + i] = at[i / first][i % first];
+    }
+  });
+}
+
 }  // namespace
 
+MT_KERNEL(sum_squares, sum_squares)
+MT_KERNEL(extreme, extreme)
 MT_KERNEL(sum, sum_axis)
 MT_KERNEL(squared_error, squared_error)
 MT_KERNEL(prod, prod)

@@ -9,8 +9,6 @@ namespace {
 
 constexpr int64_t kChunk = 1 << 15;  // elements that a thread takes at a time
 constexpr int64_t kStrip = 512;      // columns that are scanned together
-constexpr int64_t kRun = 64;         // elements of a row that are summed one after the other
-constexpr int kWays = 8;             // runs that are summed side by side
 
 // f(o, column, width): a strip of columns for every outer index; rows where inner is 1.
 template <class F>
@@ -25,48 +23,107 @@ void for_strips(int64_t outer, int64_t n, int64_t inner, const F& f) {
   });
 }
 
-// y_i = x_0 + ... + x_i, added up in double precision. A chain of additions waits for each of them,
-// so kWays runs go side by side; a first pass over them finds what comes before each.
-template <class T, bool reverse>
-void cumsum_row(T* y, const T* x, int64_t n) {
-  const auto place = [n](int64_t i) { return reverse ? n - 1 - i : i; };
-  double total = 0;
-  int64_t i = 0;
-  for (; i + kWays * kRun <= n; i += kWays * kRun) {
-    double sum[kWays] = {}, run[kWays];
-    for (int64_t j = 0; j < kRun; ++j)
-      for (int k = 0; k < kWays; ++k) sum[k] += x[place(i + k * kRun + j)];
-    for (int k = 0; k < kWays; ++k) {
-      run[k] = total;
-      total += sum[k];
-    }
-    for (int64_t j = 0; j < kRun; ++j)
-      for (int k = 0; k < kWays; ++k) {
-        const int64_t at = place(i + k * kRun + j);
-        y[at] = static_cast<T>(run[k] += x[at]);
-      }
-  }
-  for (; i < n; ++i) y[place(i)] = static_cast<T>(total += x[place(i)]);
+// 0, 1, ..., n - 1, for a template.
+template <int... i>
+struct Sequence {};
+template <int n, int... i>
+struct Count : Count<n - 1, n - 1, i...> {};
+template <int... i>
+struct Count<0, i...> {
+  using type = Sequence<i...>;
+};
+constexpr int kWide = kLanes<double>;
+using Lanes = typename Count<kWide>::type;
+
+// The lanes of a and b, counted on from a to b.
+template <int... lane>
+inline Vec<double> lanes_of(Vec<double> a, [[maybe_unused]] Vec<double> b) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, lane...);
+#else
+  return __builtin_shuffle(a, b, Mask<double>{lane...});
+#endif
 }
 
-// y_oji = sum_k x_oki over k <= j, or reversed over k >= j
-template <class T>
-void cumsum(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+struct Added {
+  static constexpr double start = 0;
+  static Vec<double> join(Vec<double> a, Vec<double> b) { return a + b; }
+};
+struct Multiplied {
+  static constexpr double start = 1;
+  static Vec<double> join(Vec<double> a, Vec<double> b) { return a * b; }
+};
+
+// Lane i is joined with all before it, or reversed with all after it: those 1, 2, 4, ... apart.
+template <class Op, bool reverse, int apart = 1, int... lane>
+inline Vec<double> within(Vec<double> v, Sequence<lane...> lanes) {
+  if constexpr (apart < kWide) {
+    const Vec<double> none = splat(Op::start);
+    const Vec<double> moved = reverse ? lanes_of<(lane + apart)...>(v, none)
+                                      : lanes_of<(lane + kWide - apart)...>(none, v);
+    return within<Op, reverse, 2 * apart>(Op::join(v, moved), lanes);
+  } else {
+    return v;
+  }
+}
+
+// y_i = x_0 joined ... with x_i, or reversed from the end, in double precision: a vector at a time,
+// then what comes before it.
+template <class T, class Op, bool reverse>
+void scan_row(T* y, const T* x, int64_t n) {
+  typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
+  Vec<double> before = splat(Op::start);
+  for (int64_t done = 0; done < n; done += kWide) {
+    const int count = static_cast<int>(n - done < kWide ? n - done : kWide);
+    const int64_t at = reverse ? n - done - count : done;
+    Narrow in;
+    if (count == kWide) {
+      std::memcpy(&in, x + at, sizeof in);
+    } else {
+      T lane[kWide];
+      for (int i = 0; i < kWide; ++i) lane[i] = i < count ? x[at + i] : T(Op::start);
+      std::memcpy(&in, lane, sizeof in);
+    }
+    const Vec<double> v = within<Op, reverse>(__builtin_convertvector(in, Vec<double>), Lanes{});
+    const Narrow out = __builtin_convertvector(Op::join(before, v), Narrow);
+    std::memcpy(y + at, &out, count * sizeof(T));
+    before = Op::join(before, splat(v[reverse ? 0 : kWide - 1]));
+  }
+}
+
+// y_oji = x_oki joined over k <= j, or reversed over k >= j
+template <class T, class Op>
+void scan(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
   for_strips(outer, n, inner, [&](int64_t o, int64_t column, int64_t width) {
     const int64_t start = o * n * inner + column;
     if (inner == 1) {
-      (reverse ? cumsum_row<T, true> : cumsum_row<T, false>)(y + start, x + start, n);
+      (reverse ? scan_row<T, Op, true> : scan_row<T, Op, false>)(y + start, x + start, n);
       return;
     }
+    typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
     const int64_t step = reverse ? -inner : inner;
     int64_t at = start + (reverse ? (n - 1) * inner : 0);
-    double sum[kStrip] = {};
-    for (int64_t j = 0; j < n; ++j, at += step) {
-      T* row = y + at;
-      const T* in = x + at;
-      for (int64_t i = 0; i < width; ++i) row[i] = static_cast<T>(sum[i] += in[i]);
-    }
+    double sum[kStrip + kWide];
+    for (double& s : sum) s = Op::start;
+    for (int64_t j = 0; j < n; ++j, at += step)
+      for (int64_t i = 0; i < width; i += kWide) {
+        const int64_t left = (width - i < kWide ? width - i : kWide) * sizeof(T);
+        Narrow v = {};
+        std::memcpy(&v, x + at + i, left);
+        const Vec<double> s = Op::join(load(sum + i), __builtin_convertvector(v, Vec<double>));
+        store(sum + i, s);
+        v = __builtin_convertvector(s, Narrow);
+        std::memcpy(y + at + i, &v, left);
+      }
   });
+}
+template <class T>
+void cumsum(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+  scan<T, Added>(y, x, outer, n, inner, reverse);
+}
+template <class T>
+void cumprod(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+  scan<T, Multiplied>(y, x, outer, n, inner, reverse);
 }
 
 // s_j = b_j + a_j s_j-1 with s_0 = b_0, or reversed s_j = b_j + a_j s_j+1 with s_n-1 = b_n-1
@@ -113,6 +170,7 @@ void cum_extreme(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t i
 
 MT_KERNEL(cum_extreme, cum_extreme)
 MT_KERNEL(cumsum, cumsum)
+MT_KERNEL(cumprod, cumprod)
 MT_KERNEL(linear_scan, linear_scan)
 
 }  // namespace mt::MT_ISA
