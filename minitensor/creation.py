@@ -19,7 +19,7 @@ from .device import check
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph.record import quietly
 from .graph.tensors import vmap_layer, wrap
-from .ops.common import array_of, raw, write_out
+from .ops.common import array_of, filled, raw, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor
 
@@ -286,7 +286,7 @@ def zeros(
             [0., 0., 0.]])
     """
     shape = _size("zeros", sizes, size)
-    return made("zeros", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad)
+    return made("zeros", lambda d: filled(shape, 0, d), dtype, device, out, requires_grad)
 
 
 def ones(
@@ -306,13 +306,7 @@ def ones(
     tensor([1., 1., 1.])
     """
     shape = _size("ones", sizes, size)
-    return made("ones", lambda d: _filled(shape, d, 1), dtype, device, out, requires_grad)
-
-
-def _filled(shape: tuple[int, ...], d: Any, value: Any) -> Any:
-    array = np.empty(shape, d)  # np.ones and np.full take three times as long for a few
-    array.fill(value)
-    return array
+    return made("ones", lambda d: filled(shape, 1, d), dtype, device, out, requires_grad)
 
 
 def empty(
@@ -367,7 +361,7 @@ def full(
     shape = new_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
     (value,) = _numbers(fill_value)
     d = dtypes.of_scalar(value) if dtype is None and out is None else dtype
-    return made("full", lambda t: _filled(shape, t, _value("full", value, t)), d, device, out, requires_grad)
+    return made("full", lambda t: filled(shape, _value("full", value, t), t), d, device, out, requires_grad)
 
 
 def empty_strided(
@@ -409,7 +403,7 @@ def _like(name: str, value: Any, input: Any, dtype: Any, device: Any, requires_g
         v = _value(name, value, t)
         if not x.flags.c_contiguous:
             return np.full_like(x, v, t)
-        return np.zeros(x.shape, t) if v is value == 0 and type(v) is int else _filled(x.shape, t, v)
+        return filled(x.shape, v, t)
 
     return made(name, make, d, device, None, requires_grad)
 

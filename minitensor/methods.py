@@ -44,6 +44,7 @@ from .ops import shape as shapes
 from .ops import softmax as softmax_
 from .ops import solve as solve_
 from .ops import strided as strided_
+from .ops.common import writer
 
 
 def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,9 +54,10 @@ def in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     if the result has another shape, DtypeError if it cannot be cast to the dtype of x.
     """
     name = function.__name__ + "_"
+    write = writer(function.__name__)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        views.write(name, self, function, args, kwargs)
+        views.write(name, self, function, args, kwargs, write)
         return self
 
     method.__name__ = name

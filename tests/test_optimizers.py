@@ -390,3 +390,43 @@ def test_scalars_empty_parameters_and_float32():
 def test_bad_options(make, message):
     with pytest.raises(ShapeError, match=message):
         make(nn.Parameter(mt.ones(2)))
+
+
+WAYS = {
+    "RMSprop": [{}, {"momentum": 0.9, "centered": True, "weight_decay": 0.1}, {"maximize": True}],
+    "Adagrad": [{}, {"lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.5}],
+    "Adadelta": [{}, {"weight_decay": 0.1, "rho": 0.5}],
+    "Adamax": [{}, {"weight_decay": 0.1, "betas": (0.5, 0.9)}],
+    "NAdam": [{}, {"weight_decay": 0.1}, {"weight_decay": 0.1, "decoupled_weight_decay": True}],
+    "RAdam": [{}, {"weight_decay": 0.1}, {"weight_decay": 0.1, "decoupled_weight_decay": True}],
+    "Rprop": [{}, {"etas": (0.3, 1.5), "step_sizes": (0.02, 0.1)}],
+    "ASGD": [{}, {"weight_decay": 0.1, "t0": 1, "lambd": 0.01}],
+}
+
+
+@pytest.mark.parametrize("dtype", [mt.float32, mt.float64])
+@pytest.mark.parametrize(("name", "options"), [(name, o) for name, some in WAYS.items() for o in some])
+def test_kernels_against_the_formulas(name, options, dtype):
+    """Of several parameters in one call, some of them larger than what a thread takes at a time."""
+    rng = np.random.default_rng(0)
+    shapes = [(3,), (33, 1030), (), (0, 2), (17, 5)]
+    start = [rng.standard_normal(shape) for shape in shapes]
+
+    def run(rung):
+        ps = [nn.Parameter(mt.tensor(a, dtype=dtype)) for a in start]
+        optimizer = getattr(optim, name)(ps, **options)
+        draws = np.random.default_rng(1)
+        with mt.cpu.kernels(rung):
+            for _ in range(7):
+                for p in ps:
+                    p.grad = mt.tensor(draws.standard_normal(tuple(p.shape)), dtype=dtype)
+                optimizer.step()
+        return [p.detach() for p in ps], [optimizer.state[p] for p in ps]
+
+    (have, state), (want, expected) = run("fast"), run("reference")
+    for a, b in zip(have, want, strict=True):
+        mt.testing.assert_close(a, b, rtol=2e-5, atol=2e-6)
+    for a, b in zip(state, expected, strict=True):
+        assert a.keys() == b.keys()
+        for key in a:
+            mt.testing.assert_close(a[key], b[key], rtol=2e-5, atol=2e-6)

@@ -513,22 +513,30 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(sinh);
   MT_UNARY(cosh);
   def_fast(m, "lerp",
-           "lerp(x: numpy.ndarray, y: numpy.ndarray, weight: numpy.ndarray) -> numpy.ndarray",
+           "lerp(x: numpy.ndarray, y: numpy.ndarray | float, weight: numpy.ndarray | float, "
+           "*out: numpy.ndarray) -> numpy.ndarray",
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {
              const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
                k.lerp(out, in[0], in[1], in[2], walk);
              };
              return run_call<3>("lerp", f, arguments, given);
            });
-  m.def(
-      "multiply_add",
-      [](const Array& x, const Array& y, const Array& z, double value, bool divide) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
+  def_fast(
+      m, "multiply_add",
+      "multiply_add(x: numpy.ndarray, y: numpy.ndarray | float, z: numpy.ndarray | float, value: "
+      "float, divide: bool, *out: numpy.ndarray) -> numpy.ndarray",
+      [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+        if (given != 5 && given != 6) Py_RETURN_NONE;
+        const double value = PyFloat_AsDouble(arguments[3]);
+        if (value == -1 && PyErr_Occurred()) return nullptr;
+        const bool divide = PyObject_IsTrue(arguments[4]) == 1;
+        const auto f = [=](auto& k, auto* out, auto** in, auto& walk) {
           k.multiply_add(out, in[0], in[1], in[2], value, divide, walk);
         };
-        return run("multiply_add", f, x, y, z);
-      },
-      py::arg("x"), py::arg("y"), py::arg("z"), py::arg("value"), py::arg("divide"));
+        PyObject* const operands[4] = {arguments[0], arguments[1], arguments[2],
+                                       given == 6 ? arguments[5] : nullptr};
+        return run_call<3>(divide ? "addcdiv" : "addcmul", f, operands, given - 2);
+      });
   m.def(
       "shrink",
       [](const Array& x, double reach, bool soft) {

@@ -1,3 +1,6 @@
+#include <atomic>
+
+#include "../runtime/parallel.h"
 #include "common.h"
 
 namespace mt {
@@ -23,12 +26,20 @@ Array checked(const char* name, const Array& index, int64_t n) {
   if (!is<int64_t>(index)) fail_dtype(std::string(name) + ": the index must be int64");
   const Array in = contiguous(index);
   const int64_t *p = data<int64_t>(in), count = in.size();
-  int64_t signs = 0;
-  bool wrong = false;
-  for (int64_t i = 0; i < count; ++i) {  // without a branch
-    signs |= p[i];
-    wrong |= (p[i] < -n) | (p[i] >= n);
-  }
+  std::atomic<int64_t> all_signs{0};
+  std::atomic<bool> any_wrong{false};
+  for_ranges(count, 1 << 15, [&](int64_t begin, int64_t end) {
+    int64_t signs = 0;
+    bool wrong = false;
+    for (int64_t i = begin; i < end; ++i) {  // without a branch
+      signs |= p[i];
+      wrong |= (p[i] < -n) | (p[i] >= n);
+    }
+    all_signs |= signs;
+    if (wrong) any_wrong = true;
+  });
+  const int64_t signs = all_signs;
+  const bool wrong = any_wrong;
   for (int64_t i = 0; wrong && i < count; ++i)
     if (p[i] < -n || p[i] >= n)
       fail_index(std::string(name) + ": index " + std::to_string(p[i]) +

@@ -136,6 +136,15 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   int64_t total = 0;
   for (int64_t k = 0; k < count; ++k) total += width[k];
   if (outer * total == 0) return;
+  bool single = count < kLongRow;  // elements, as where a new last axis joins them
+  for (int64_t k = 0; k < count; ++k) single = single && width[k] == 1;
+  if (single) {
+    for_ranges(outer, kGrain / count + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t k = 0; k < count; ++k)
+        for (int64_t r = begin; r < end; ++r) out[r * count + k] = x[k][r];
+    });
+    return;
+  }
   // A row at a time, or long rows in pieces; a thread takes kGrain elements.
   const int64_t pieces = (total + kGrain - 1) / kGrain, piece = (total + pieces - 1) / pieces;
   for_ranges(outer * pieces, total < kGrain ? kGrain / total : 1, [&](int64_t first, int64_t last) {

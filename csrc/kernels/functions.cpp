@@ -156,13 +156,15 @@ template <class T>
 void shrink(T* out, const T* x0, T reach, bool soft, const Walk& walk) {
   const T less = soft ? reach : 0;
   const auto f = [=](Vec<T> x) {
-    return select<T>(abs<T>(x) <= reach, x * 0, x - copysign<T>(splat<T>(less), x));
+    return select<T>(abs<T>(x) <= reach, Vec<T>{}, x - copysign<T>(splat<T>(less), x));
   };
   elementwise<T>(walk, f, out, x0);
 }
 template <class T>
 void shrink_vjp(T* dx, const T* g0, const T* x0, T reach, const Walk& walk) {
-  const auto f = [=](Vec<T> g, Vec<T> x) { return select<T>(abs<T>(x) <= reach, Vec<T>{}, g); };
+  const auto f = [=](Vec<T> g, Vec<T> x) {
+    return select<T>(abs<T>(x) <= reach, Vec<T>{}, select<T>(x == x, g, x));
+  };
   elementwise<T>(walk, f, dx, g0, x0);
 }
 

@@ -379,7 +379,8 @@ void extreme(T* y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t
     first_equal<T>(index, x, y, outer, n, inner);
     return;
   }
-  constexpr int64_t kWidth = 2 * kLanes<T>;  // columns that go together, in registers
+  constexpr int kVectors = 4;  // columns that go together, in registers
+  constexpr int64_t kWidth = kVectors * kLanes<T>;
   const int64_t strips = (inner + kWidth - 1) / kWidth;
   const auto better = [least](Vec<T> v, Vec<T> best) {
     return (least ? v < best : v > best) | ((v != v) & (best == best));
@@ -387,25 +388,35 @@ void extreme(T* y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t
   for_ranges(outer * strips, max_of(kChunk / (n * kWidth), 1), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t column = task % strips * kWidth, o = task / strips;
+      const int64_t width = min_of(inner - column, kWidth);
       const T* from = x + o * n * inner + column;
-      const int first = static_cast<int>(min_of(inner - column, kLanes<T>));
-      const int second = static_cast<int>(min_of(inner - column, kWidth)) - first;
-      Vec<T> best[2] = {load_n(from, first), load_n(from + first, second)};
-      Mask<T> at[2] = {};
-      for (int64_t j = 1; j < n; ++j) {
-        from += inner;
-        const Vec<T> v[2] = {load_n(from, first), load_n(from + first, second)};
-        for (int k = 0; k < 2; ++k) {
-          const Mask<T> take = better(v[k], best[k]);
-          best[k] = select<T>(take, v[k], best[k]);
-          at[k] = take ? Mask<T>{} + static_cast<int32_t>(j) : at[k];
-        }
+      Vec<T> best[kVectors], v[kVectors];
+      Mask<T> at[kVectors] = {};
+      int count[kVectors];
+      for (int k = 0; k < kVectors; ++k) {
+        count[k] = static_cast<int>(max_of(min_of(width - k * kLanes<T>, kLanes<T>), 0));
+        best[k] = load_n(from + k * kLanes<T>, count[k]);
       }
-      T* to = y + o * inner + column;
-      store_n(to, best[0], first);
-      store_n(to + first, best[1], second);
-      for (int i = 0; i < first + second; ++i)
-        index[o * inner + column + i] = at[i / first][i % first];
+      const auto rows = [&](const auto& take) {
+        for (int64_t j = 1; j < n; ++j) {
+          from += inner;
+          for (int k = 0; k < kVectors; ++k) v[k] = take(from + k * kLanes<T>, k);
+          for (int k = 0; k < kVectors; ++k) {
+            const Mask<T> now = better(v[k], best[k]);
+            best[k] = select<T>(now, v[k], best[k]);
+            at[k] = now ? Mask<T>{} + static_cast<int32_t>(j) : at[k];
+          }
+        }
+      };
+      if (width == kWidth)
+        rows([](const T* p, int) { return load(p); });
+      else
+        rows([&](const T* p, int k) { return load_n(p, count[k]); });
+      for (int k = 0; k < kVectors; ++k) {
+        const int64_t first = o * inner + column + k * kLanes<T>;
+        store_n(y + first, best[k], count[k]);
+        for (int i = 0; i < count[k]; ++i) index[first + i] = at[k][i];
+      }
     }
   });
 }

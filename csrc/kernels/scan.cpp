@@ -47,10 +47,12 @@ inline Vec<double> lanes_of(Vec<double> a, [[maybe_unused]] Vec<double> b) {
 
 struct Added {
   static constexpr double start = 0;
+  static double one(double a, double b) { return a + b; }
   static Vec<double> join(Vec<double> a, Vec<double> b) { return a + b; }
 };
 struct Multiplied {
   static constexpr double start = 1;
+  static double one(double a, double b) { return a * b; }
   static Vec<double> join(Vec<double> a, Vec<double> b) { return a * b; }
 };
 
@@ -67,27 +69,47 @@ inline Vec<double> within(Vec<double> v, Sequence<lane...> lanes) {
   }
 }
 
+// The first `count` of kWide numbers, as doubles.
+template <class T>
+inline Vec<double> widened(const T* x, int count) {
+  typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
+  Narrow v = {};
+  if (count == kWide)
+    std::memcpy(&v, x, sizeof v);
+  else
+    std::memcpy(&v, x, count * sizeof(T));
+  return __builtin_convertvector(v, Vec<double>);
+}
+template <class T>
+inline void put_narrowed(T* y, Vec<double> wide, int count) {
+  typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
+  const Narrow v = __builtin_convertvector(wide, Narrow);
+  if (count == kWide)
+    std::memcpy(y, &v, sizeof v);
+  else
+    std::memcpy(y, &v, count * sizeof(T));
+}
+
 // y_i = x_0 joined ... with x_i, or reversed from the end, in double precision: a vector at a time,
 // then what comes before it.
 template <class T, class Op, bool reverse>
 void scan_row(T* y, const T* x, int64_t n) {
-  typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
+  const int rest = static_cast<int>(n % kWide);
   Vec<double> before = splat(Op::start);
-  for (int64_t done = 0; done < n; done += kWide) {
-    const int count = static_cast<int>(n - done < kWide ? n - done : kWide);
-    const int64_t at = reverse ? n - done - count : done;
-    Narrow in;
-    if (count == kWide) {
-      std::memcpy(&in, x + at, sizeof in);
-    } else {
-      T lane[kWide];
-      for (int i = 0; i < kWide; ++i) lane[i] = i < count ? x[at + i] : T(Op::start);
-      std::memcpy(&in, lane, sizeof in);
-    }
-    const Vec<double> v = within<Op, reverse>(__builtin_convertvector(in, Vec<double>), Lanes{});
-    const Narrow out = __builtin_convertvector(Op::join(before, v), Narrow);
-    std::memcpy(y + at, &out, count * sizeof(T));
+  const auto step = [&](int64_t at, int count) {
+    const Vec<double> v = within<Op, reverse>(widened(x + at, count), Lanes{});
+    put_narrowed(y + at, Op::join(before, v), count);
     before = Op::join(before, splat(v[reverse ? 0 : kWide - 1]));
+  };
+  // What fills no vector is the last of all.
+  for (int64_t done = 0; done + kWide <= n; done += kWide)
+    step(reverse ? n - done - kWide : done, kWide);
+  if (rest == 0) return;
+  double total = before[0];
+  for (int i = 0; i < rest; ++i) {
+    const int64_t at = reverse ? rest - 1 - i : n - rest + i;
+    total = Op::one(total, x[at]);
+    y[at] = static_cast<T>(total);
   }
 }
 
@@ -100,21 +122,20 @@ void scan(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool revers
       (reverse ? scan_row<T, Op, true> : scan_row<T, Op, false>)(y + start, x + start, n);
       return;
     }
-    typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
     const int64_t step = reverse ? -inner : inner;
     int64_t at = start + (reverse ? (n - 1) * inner : 0);
     double sum[kStrip + kWide];
     for (double& s : sum) s = Op::start;
-    for (int64_t j = 0; j < n; ++j, at += step)
-      for (int64_t i = 0; i < width; i += kWide) {
-        const int64_t left = (width - i < kWide ? width - i : kWide) * sizeof(T);
-        Narrow v = {};
-        std::memcpy(&v, x + at + i, left);
-        const Vec<double> s = Op::join(load(sum + i), __builtin_convertvector(v, Vec<double>));
-        store(sum + i, s);
-        v = __builtin_convertvector(s, Narrow);
-        std::memcpy(y + at + i, &v, left);
-      }
+    const auto join = [&](int64_t i, int count) {
+      const Vec<double> s = Op::join(load(sum + i), widened(x + at + i, count));
+      store(sum + i, s);
+      put_narrowed(y + at + i, s, count);
+    };
+    for (int64_t j = 0; j < n; ++j, at += step) {
+      int64_t i = 0;
+      for (; i + kWide <= width; i += kWide) join(i, kWide);
+      if (i < width) join(i, static_cast<int>(width - i));
+    }
   });
 }
 template <class T>

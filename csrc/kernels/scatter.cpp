@@ -24,12 +24,17 @@ template <class T>
 void index_select(T* y, const T* x, const int64_t* index, int64_t outer, int64_t n, int64_t count,
                   int64_t inner) {
   for_ranges(outer * count, per_chunk(inner), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const T* from = x + (r / count * n + index[r % count]) * inner;
+    for (int64_t r = begin; r < end;) {  // what of one o lies in the chunk
+      const int64_t o = r / count, first = r % count;
+      const int64_t last = first + end - r < count ? first + end - r : count;
+      const T* from = x + o * n * inner;
+      T* to = y + o * count * inner;
       if (inner == 1)
-        y[r] = *from;
+        for (int64_t k = first; k < last; ++k) to[k] = from[index[k]];
       else
-        std::memcpy(y + r * inner, from, inner * sizeof(T));
+        for (int64_t k = first; k < last; ++k)
+          std::memcpy(to + k * inner, from + index[k] * inner, inner * sizeof(T));
+      r += last - first;
     }
   });
 }
@@ -83,10 +88,13 @@ void gather(T* y, const T* x, const int64_t* index, int64_t outer, int64_t n, in
             int64_t inner) {
   for_columns(outer, count, inner, [&](int64_t o, int64_t first, int64_t last) {
     const T* from = x + o * n * inner;
-    for (int64_t k = 0; k < count; ++k) {
-      const int64_t row = (o * count + k) * inner;
-      for (int64_t i = first; i < last; ++i) y[row + i] = from[index[row + i] * inner + i];
-    }
+    if (inner == 1)  // k is what there is much of
+      for (int64_t k = o * count; k < (o + 1) * count; ++k) y[k] = from[index[k]];
+    else
+      for (int64_t k = 0; k < count; ++k) {
+        const int64_t row = (o * count + k) * inner;
+        for (int64_t i = first; i < last; ++i) y[row + i] = from[index[row + i] * inner + i];
+      }
   });
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DtypeError, GraphError, ShapeError
+from .modes import uses_reference
 from .nodes import add_hook
 from .record import replay
 from .tensors import set_follow
@@ -143,8 +144,14 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
         raise ShapeError(f"{name}: the tensor's memory is read-only")
 
 
-def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: dict) -> None:
-    """The in-place operator of function(x, *args, **kwargs): its result is written into the memory of `x`."""
+def write(
+    name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: dict, kernel: Callable[..., Any] | None = None
+) -> None:
+    """The in-place operator of function(x, *args, **kwargs): its result is written into the memory of `x`.
+
+    `kernel(*arrays, into, **kwargs)`, if there is one, writes it there itself where no graph is concerned, or gives
+    None.
+    """
     check_writable(name, x)
     recorded: cython.bint = concerns(x)
     for a in args:
@@ -155,8 +162,39 @@ def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: 
         before: Any = snapshot(x)
         args = (before, *[before if a is x else a for a in args])
     else:
+        if kernel is not None and _written(x, kernel, args, kwargs):
+            return
         args = (x, *args)
     assign(name, x, function(*args, **kwargs) if kwargs else function(*args))
+
+
+@cython.cfunc
+def _written(x: Tensor, kernel: Any, args: tuple, kwargs: dict) -> cython.bint:
+    """Whether the kernel has written what it makes of x, tensors and numbers into the memory of x."""
+    array = x.array
+    arrays: list = [array]
+    t: Tensor
+    for a in args:
+        if isinstance(a, Tensor):
+            t = a
+            arrays.append(t.array)
+        elif type(a) is float or type(a) is int:
+            arrays.append(a)
+        else:
+            return False
+    for a in kwargs.values():
+        if type(a) is not float and type(a) is not int:
+            return False
+    if uses_reference() or not kwargs.keys() <= _OPTIONS:
+        return False
+    arrays.append(array)
+    if kernel(*arrays, **kwargs) is None:
+        return False
+    bump(x)
+    return True
+
+
+_OPTIONS = frozenset(("alpha", "value"))  # what such kernels take by name
 
 
 def put(x: Any, index: Any, value: Any) -> cython.bint:

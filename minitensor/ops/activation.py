@@ -198,6 +198,19 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     return apply(LEAKY_RELU, input, slope=float(negative_slope))
 
 
+PRELU = elementwise(
+    "prelu",
+    reference=lambda x, w: np.where(x > 0, x, w * x).astype(x.dtype),
+    kernel=_core.prelu,
+    rules=(
+        lambda g, x, w: where(gt(x, 0), g, mul(g, w)),
+        lambda g, x, _w: mul(g, where(gt(x, 0), 0.0, x)),
+    ),
+    saves="x y",
+    samples=draws(*TWO, away=0.1),
+)
+
+
 @named("PreluKernelBackward0")
 def prelu(input: Any, weight: Any) -> Any:
     r"""`leaky_relu` with slopes that are learned: one, or one for each channel, the axis 1. He et al., 2015.
@@ -219,8 +232,7 @@ def prelu(input: Any, weight: Any) -> Any:
             f"prelu: a weight of shape {w.shape} for an input of shape {x.shape}; expected 1 or {channels}"
         )
     slope = reshape(weight, (-1, *(1,) * (x.ndim - 2)) if w.size > 1 else ())
-    above = gt(input, 0)
-    return where(above, input, mul(slope, where(above, 0.0, input)))
+    return apply(PRELU, *promote("prelu", input, slope))
 
 
 @named("RreluWithNoiseBackward0")
@@ -596,26 +608,26 @@ def hardswish(input: Any) -> Any:
 HARDSHRINK_VJP: Op = elementwise(
     "hardshrink_vjp",
     reference=lambda g, x, *, width: np.where(np.abs(x) <= width, 0, np.where(np.isnan(x), x, g)).astype(g.dtype),
-    kernel=None,
+    kernel=lambda g, x, *, width: _core.shrink_vjp(g, x, width),
     rules=(lambda h, x, *, width: apply(HARDSHRINK_VJP, h, x, width=width), lambda h, _x, **_: zero(h)),
     saves="y",
     samples=draws(*TWO, width=0.5),
 )
 
 
-def _shrinking(name: str, reference: Callable[..., Any]) -> Op:
+def _shrinking(name: str, reference: Callable[..., Any], soft: bool) -> Op:
     return elementwise(
         name,
         reference=reference,
-        kernel=None,
+        kernel=lambda x, *, width: _core.shrink(x, width, soft),
         rules=(lambda g, x, *, width: apply(HARDSHRINK_VJP, g, x, width=width),),
         saves="x",
         samples=draws(*ONE, width=0.5),
     )
 
 
-HARDSHRINK = _shrinking("hardshrink", lambda x, *, width: np.where(np.abs(x) <= width, 0, x).astype(x.dtype))
-SOFTSHRINK = _shrinking("softshrink", lambda x, *, width: x - np.clip(x, -width, width))
+HARDSHRINK = _shrinking("hardshrink", lambda x, *, width: np.where(np.abs(x) <= width, 0, x).astype(x.dtype), False)
+SOFTSHRINK = _shrinking("softshrink", lambda x, *, width: x - np.clip(x, -width, width), True)
 
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Any:

@@ -6,6 +6,7 @@ Kernels: csrc/kernels/arithmetic.cpp.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply, apply_one, apply_two, attempt
 from ..graph.tensors import Tensor
-from ..op import OPS
+from ..op import OPS, Op
 from .common import (
     ONE,
     TWO,
@@ -30,6 +31,7 @@ from .common import (
     raw,
     to_dtype,
     write_out,
+    writes,
 )
 
 # --- zero: the derivative of whatever is constant in steps ------------------------------------------------------------
@@ -93,6 +95,20 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 
 
 # --- sub --------------------------------------------------------------------------------------------------------------
+
+
+def _writes_scaled(name: str, kernel: Callable[..., Any], sign: float) -> None:
+    """The writer of x + alpha y, or of x - alpha y."""
+
+    @writes(name)
+    def write(x: Array, y: Any, into: Array, alpha: Any = 1) -> Any:
+        if type(alpha) is int and alpha == 1:
+            return kernel(x, y, into)
+        return None if type(alpha) is bool else _core.multiply_add(x, y, 1.0, sign * alpha, False, into)
+
+
+_writes_scaled("add", _core.add, 1.0)
+_writes_scaled("sub", _core.sub, -1.0)
 
 
 def add_into(have: Array, more: Array) -> None:
@@ -256,7 +272,7 @@ def floor_divide(input: Any, other: Any, *, out: Any = None) -> Any:
 REMAINDER = elementwise(
     "remainder",
     reference=np.remainder,
-    kernel=None,
+    kernel=_core.remainder,
     rules=(lambda g, _x, _y: g, lambda g, x, y: neg(mul(g, apply(FLOOR_DIVIDE, x, y)))),
     saves="x y",
     samples=draws(*TWO, away=0.5),
@@ -265,7 +281,7 @@ REMAINDER = elementwise(
 FMOD = elementwise(
     "fmod",
     reference=np.fmod,
-    kernel=None,
+    kernel=_core.fmod,
     rules=(lambda g, _x, _y: g, lambda g, x, y: neg(mul(g, apply(TRUNC_DIVIDE, x, y)))),
     saves="x y",
     samples=draws(*TWO, away=0.5),
@@ -417,6 +433,57 @@ def _float_value(name: str, value: Any, *tensors: Any) -> None:
         raise DtypeError(f"{name}: value {value} is a fraction, the tensors hold integers")
 
 
+def _third(
+    name: str, divide: bool, reference: Callable[..., Any], da: Callable[..., Any], db: Callable[..., Any]
+) -> Op:
+    """The row of x + value a b, or of x + value a / b."""
+    return elementwise(
+        name,
+        reference=reference,
+        kernel=lambda x, a, b, *, value: _core.multiply_add(x, a, b, value, divide),
+        rules=(lambda g, _x, _a, _b, *, value: g, da, db),
+        saves="x y z",
+        samples=draws(*[(call[0], *call) for call in TWO], away=0.5, value=0.7),
+    )
+
+
+ADDCMUL = _third(
+    "addcmul",
+    False,
+    lambda x, a, b, *, value: x + value * a * b,
+    lambda g, _x, _a, b, *, value: mul(mul(g, value), b),
+    lambda g, _x, a, _b, *, value: mul(mul(g, value), a),
+)
+ADDCDIV = _third(
+    "addcdiv",
+    True,
+    lambda x, a, b, *, value: x + value * a / b,
+    lambda g, _x, _a, b, *, value: div(mul(g, value), b),
+    lambda g, _x, a, b, *, value: neg(div(mul(mul(g, value), a), mul(b, b))),
+)
+
+
+@writes("addcmul")
+def _write_addcmul(x: Array, a: Any, b: Any, into: Array, value: Any = 1) -> Any:
+    return _core.multiply_add(x, a, b, float(value), False, into)
+
+
+@writes("addcdiv")
+def _write_addcdiv(x: Array, a: Any, b: Any, into: Array, value: Any = 1) -> Any:
+    return _core.multiply_add(x, a, b, float(value), True, into)
+
+
+@writes("lerp")
+def _write_lerp(x: Array, y: Any, w: Any, into: Array) -> Any:
+    return _core.lerp(x, y, w, into)
+
+
+def _alike(*values: Any) -> bool:
+    """Whether these are tensors, or arrays, of one floating dtype."""
+    kinds = [v.dtype if isinstance(v, np.ndarray) else None for v in map(raw, values)]
+    return kinds[0] is not None and kinds[0].kind == "f" and all(d == kinds[0] for d in kinds)
+
+
 @named("AddcmulBackward0")
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
     r"""A product added.
@@ -430,6 +497,9 @@ def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
     tensor([151., 242.])
     """
     _float_value("addcmul", value, input, tensor1, tensor2)
+    if isinstance(value, (int, float)) and _alike(input, tensor1, tensor2):
+        result = apply(ADDCMUL, input, tensor1, tensor2, value=float(value))
+        return result if out is None else write_out("addcmul", result, out)
     product = mul(tensor1, tensor2)
     result = add(input, product if value == 1 else mul(product, value))
     return result if out is None else write_out("addcmul", result, out)
@@ -449,6 +519,9 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
     """
     if not (is_floating(tensor1) or is_floating(tensor2)):
         raise DtypeError("addcdiv: integers are divided; make one of them floats, or use addcmul and div")
+    if isinstance(value, (int, float)) and _alike(input, tensor1, tensor2):
+        result = apply(ADDCDIV, input, tensor1, tensor2, value=float(value))
+        return result if out is None else write_out("addcdiv", result, out)
     quotient = div(tensor1, tensor2)
     result = add(input, quotient if value == 1 else mul(quotient, value))
     return result if out is None else write_out("addcdiv", result, out)
@@ -462,7 +535,7 @@ def _lerp_reference(x: Array, y: Array, w: Array) -> Any:
 LERP = elementwise(
     "lerp",
     reference=_lerp_reference,
-    kernel=None,
+    kernel=_core.lerp,
     rules=(
         lambda g, _x, _y, w: mul(g, sub(1, w)),
         lambda g, _x, _y, w: mul(g, w),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from .. import dtypes, pytree
+from .. import _core, dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
 from ..graph.modes import autocast_dtype, batch_levels, uses_reference
 from ..graph.nodes import called
@@ -206,6 +206,38 @@ def write_out(name: str, result: Any, out: Any) -> Any:
     return out
 
 
+_WRITE_ANYWHERE = frozenset(_core.into)  # kernels that take, last, an array for their result
+_WRITERS: dict[str, Callable[..., Any]] = {}
+
+
+def writes(name: str) -> Callable[[F], F]:
+    """Decorates `f(*arrays, into, **options)`, which has a kernel write the result of the operator `name` into an
+    array, or gives None where it cannot."""
+
+    def decorate(function: F) -> F:
+        _WRITERS[name] = function
+        return function
+
+    return decorate
+
+
+def writer(name: str) -> Callable[..., Any] | None:
+    """What writes the result of the function `name` into an array, as `writes` has it; None if nothing does."""
+    if name in _WRITERS:
+        return _WRITERS[name]
+    kernel = OPS[name].kernel if name in OPS else None
+    return kernel if name in _WRITE_ANYWHERE and kernel is getattr(_core, name) else None
+
+
+def filled(shape: Sequence[int], value: Any, dtype: np.dtype[Any]) -> Array:
+    """An array of one value."""
+    if 1 << 14 <= math.prod(shape) <= 1 << 30 and dtype.itemsize >= 4:
+        return _core.copy(np.broadcast_to(np.asarray(value, dtype), shape))
+    array = np.empty(shape, dtype)  # np.full takes three times as long for a few
+    array.fill(value)
+    return array
+
+
 def unary(op: Op, input: Any, out: Any) -> Any:
     """An operator on one argument, which becomes floating; written into `out` unless that is None."""
     result = apply_one(op, input)
@@ -384,10 +416,17 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dtype": np.dtype("float64")})
 
 
+def _cast_forward(x: Array, *, dtype: Any) -> Result:
+    out = None if x.size < _FEW or x.dtype is dtype else _core.cast(x, dtype)
+    return (x.astype(dtype) if out is None else out), (x.dtype,)
+
+
+_FEW = 2048  # elements that NumPy has cast before a kernel is called
+
 CAST = Op(
     "cast",
     _cast_reference,
-    None,
+    _cast_forward,
     (_cast_dx,),
     "linear",
     _cast_samples,
@@ -400,7 +439,13 @@ def to_dtype(x: Any, d: dtypes.dtype) -> Any:
     """`x` (a tensor, array or number) in the dtype `d`; itself if it already is."""
     a = raw(x)
     if isinstance(a, np.ndarray):
-        return x if a.dtype is d.numpy else apply(CAST, x, dtype=d.numpy)
+        if a.dtype is d.numpy:
+            return x
+        if a.dtype.kind in "biu" and a.size >= _FEW and not (uses_reference() or vmap_layer(x)):
+            out = _core.cast(a, d.numpy)
+            if out is not None:
+                return wrap_as(x, out)
+        return apply(CAST, x, dtype=d.numpy)
     return _number(a, d.numpy)
 
 

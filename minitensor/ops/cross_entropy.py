@@ -384,6 +384,10 @@ def _nll_loss_reference(x: Array, target: Array, weight: Array | None, *, reduct
     return np.asarray(loss, x.dtype), (target, weight, x.shape)
 
 
+def _nll_loss_forward(x: Array, target: Array, weight: Array | None, *, reduction: str, ignore_index: int) -> Result:
+    return _core.nll(x, target, weight, reduction, ignore_index), (target, weight, x.shape)
+
+
 def _nll_loss_dx(g: Any, target: Any, weight: Any, shape: tuple[int, ...], **how: Any) -> Any:
     return apply(NLL_LOSS_VJP, g, target, weight, shape=shape, **how)
 
@@ -401,7 +405,7 @@ def _nll_loss_batch(args: Any, flags: Any, **params: Any) -> Any:
 NLL_LOSS = Op(
     "nll_loss",
     _nll_loss_reference,
-    None,
+    _nll_loss_forward,
     (_nll_loss_dx, None, None),
     "linear",
     _nll_loss_samples,
@@ -425,6 +429,12 @@ def _nll_loss_vjp_reference(
     return dx, (target, weight)
 
 
+def _nll_loss_vjp_forward(
+    g: Array, target: Array, weight: Array | None, *, shape: tuple[int, ...], reduction: str, ignore_index: int
+) -> Result:
+    return _core.nll_vjp(g, target, weight, shape, reduction, ignore_index), (target, weight)
+
+
 def _nll_loss_vjp_dg(u: Any, target: Any, weight: Any, *, shape: Any, **how: Any) -> Any:
     return apply(NLL_LOSS, u, target, weight, **how)
 
@@ -439,7 +449,7 @@ def _nll_loss_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
 NLL_LOSS_VJP = Op(
     "nll_loss_vjp",
     _nll_loss_vjp_reference,
-    None,
+    _nll_loss_vjp_forward,
     (_nll_loss_vjp_dg, None, None),
     "linear",
     _nll_loss_vjp_samples,
@@ -460,7 +470,7 @@ def nll_loss(
 
         forward    loss = -w_t x_t for the class t
         backward   dx_t = -g w_t, else 0
-        kernel     none: NumPy
+        kernel     csrc/kernels/loss.cpp
 
     Shapes, reductions and errors as `cross_entropy` with class indices.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply
@@ -186,6 +187,19 @@ def _triu_reference(x: Array, *, diagonal: int) -> Result:
     return np.triu(x, diagonal), ()
 
 
+def _tril_forward(x: Array, *, diagonal: int) -> Result:
+    return _cut(x, diagonal, False), ()
+
+
+def _triu_forward(x: Array, *, diagonal: int) -> Result:
+    return _cut(x, diagonal, True), ()
+
+
+def _cut(x: Array, diagonal: int, upper: bool) -> Array:
+    out: Array | None = _core.triangle(x, max(-(2**62), min(diagonal, 2**62)), upper)
+    return (np.triu if upper else np.tril)(x, diagonal) if out is None else out
+
+
 def _triangle_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, k in (((3, 3), 0), ((2, 4), 1), ((2, 4, 3), -1), ((0, 3), 0), ((2, 2), -5)):
         yield Sample((rng.standard_normal(shape),), {"diagonal": k})
@@ -194,7 +208,7 @@ def _triangle_samples(rng: np.random.Generator) -> Iterator[Sample]:
 TRIL: Op = Op(
     "tril",
     _tril_reference,
-    None,
+    _tril_forward,
     (lambda g, *, diagonal: apply(TRIL, g, diagonal=diagonal),),
     "linear",
     _triangle_samples,
@@ -204,7 +218,7 @@ TRIL: Op = Op(
 TRIU: Op = Op(
     "triu",
     _triu_reference,
-    None,
+    _triu_forward,
     (lambda g, *, diagonal: apply(TRIU, g, diagonal=diagonal),),
     "linear",
     _triangle_samples,

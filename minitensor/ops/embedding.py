@@ -312,4 +312,6 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     if index.size and (index.min() < 0 or index.max() >= classes):
         wrong = index.min() if index.min() < 0 else index.max()
         raise IndexRangeError(f"{name}: class index {wrong} is out of range for {max(classes, 0)} classes")
-    return wrap((index[..., None] == np.arange(classes)).astype(np.int64))
+    out = np.zeros((index.size, classes), np.int64)
+    out[np.arange(index.size), index.reshape(-1)] = 1
+    return wrap(out.reshape(*index.shape, classes))

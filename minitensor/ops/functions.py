@@ -172,11 +172,11 @@ def plain(
     high: float = 2.0,
     kernel: Callable[..., Any] | None = None,
 ) -> Op:
-    """The row of a function of one number: NumPy's, which in double precision is right to the last bit of a float32,
-    unless a kernel is given."""
+    """The row of a function of one number; its NumPy reference, which in double precision is right to the last bit of a
+    float32, is also what runs where no kernel is given."""
     return elementwise(
         name,
-        reference=reference if kernel else _in_double(reference),
+        reference=_in_double(reference),
         kernel=kernel,
         rules=(rule,),
         saves=saves,
@@ -194,8 +194,8 @@ def _in_double(function: Callable[..., Any]) -> Callable[..., Any]:
 EXPM1 = plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out", kernel=_core.expm1)
 EXP2 = plain("exp2", np.exp2, lambda g, out: mul(mul(g, out), math.log(2)), "out", kernel=_core.exp2)
 LOG1P = plain("log1p", np.log1p, lambda g, x: div(g, add(x, 1)), "x", -0.5, 2, _core.log1p)
-LOG2 = plain("log2", np.log2, lambda g, x: div(g, mul(x, math.log(2))), "x", 0.5, 3)
-LOG10 = plain("log10", np.log10, lambda g, x: div(g, mul(x, math.log(10))), "x", 0.5, 3)
+LOG2 = plain("log2", np.log2, lambda g, x: div(g, mul(x, math.log(2))), "x", 0.5, 3, _core.log2)
+LOG10 = plain("log10", np.log10, lambda g, x: div(g, mul(x, math.log(10))), "x", 0.5, 3, _core.log10)
 
 
 def expm1(input: Any, *, out: Any = None) -> Any:

@@ -218,17 +218,10 @@ def _huber(d: Array, *, delta: float) -> Array:
     return np.where(a < delta, 0.5 * d * d, delta * (a - 0.5 * delta)).astype(d.dtype)
 
 
-def _huber_kernel(d: Array, *, delta: float) -> Array:
-    # with c = min(|d|, delta) both cases are c (|d| - c / 2)
-    a = _core.abs(d)
-    c = _core.clamp(a, 0.0, delta)
-    return _core.mul(c, _core.sub(a, _core.mul(c, 0.5)))
-
-
 HUBER = elementwise(
     "huber",
     reference=_huber,
-    kernel=_huber_kernel,
+    kernel=lambda d, *, delta: _core.huber(d, delta),
     rules=(lambda g, d, *, delta: mul(g, clamp(d, -delta, delta)),),
     saves="x",
     samples=draws(*ONE, delta=0.7),

@@ -315,7 +315,7 @@ def _norm_reference(x: Array, *, axes: Axes, keepdim: bool, p: float) -> Result:
 
 def _norm_forward(x: Array, *, axes: Axes, keepdim: bool, p: float) -> Result:
     if p == 2:
-        out = _core.sqrt(_core.sum(_core.square(x), axes, keepdim))
+        out = _core.sqrt(_core.sum_squares(x, axes, keepdim))
     elif p == 1:
         out = _core.sum(_core.abs(x), axes, keepdim)
     else:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
-from .common import Array, raw, shape_of
+from .common import Array, filled, raw, shape_of
 from .resample import Taps, resample
 
 Widths = tuple[tuple[int, int], ...]
@@ -28,6 +29,15 @@ def _pad_reference(x: Array, *, widths: Widths, value: float) -> Result:
     kept = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)]
     place = [slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(y.shape, widths, strict=True)]
     y[tuple(place)] = x[tuple(kept)]
+    return y, ()
+
+
+def _pad_forward(x: Array, *, widths: Widths, value: float) -> Result:
+    y = filled([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)], value, x.dtype)
+    kept = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)]
+    place = [slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(y.shape, widths, strict=True)]
+    if not _core.put(y[tuple(place)], x[tuple(kept)]):
+        y[tuple(place)] = x[tuple(kept)]
     return y, ()
 
 
@@ -58,7 +68,7 @@ def _pad_batch(args: Any, _flags: Any, *, widths: Any, value: float) -> Any:
 PAD = Op(
     "pad",
     _pad_reference,
-    None,
+    _pad_forward,
     (_pad_dx,),
     _pad_jvp,
     _pad_samples,

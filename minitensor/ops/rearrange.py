@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
 from ..graph.record import apply
 from ..graph.tensors import wrap
@@ -351,6 +351,23 @@ def _roll_reference(x: Array, *, shifts: Shape, dims: Shape) -> Result:
     return np.roll(x, shifts, dims), ()
 
 
+def _roll_forward(x: Array, *, shifts: Shape, dims: Shape) -> Result:
+    by = dict.fromkeys(range(x.ndim), 0)
+    for shift, d in zip(shifts, dims, strict=True):
+        by[d] = (by[d] + shift) % max(x.shape[d], 1)
+    # Of each axis what comes to its end, and what to its beginning.
+    parts = [
+        [(slice(0, n - k), slice(k, n)), *([(slice(n - k, n), slice(0, k))] if k else [])]
+        for n, k in zip(x.shape, by.values(), strict=True)
+    ]
+    out = np.empty(x.shape, x.dtype)
+    for part in product(*parts):
+        to, given = out[tuple([b for _, b in part])], x[tuple([a for a, _ in part])]
+        if not _core.put(to, given):
+            to[...] = given
+    return out, ()
+
+
 def _roll_dx(g: Any, *, shifts: Shape, dims: Shape) -> Any:
     return apply(ROLL, g, shifts=tuple([-k for k in shifts]), dims=dims)
 
@@ -368,7 +385,7 @@ def _roll_samples(rng: np.random.Generator) -> Iterator[Sample]:
 ROLL: Op = Op(
     "roll",
     _roll_reference,
-    None,
+    _roll_forward,
     (_roll_dx,),
     "linear",
     _roll_samples,

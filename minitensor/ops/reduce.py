@@ -458,15 +458,18 @@ def _chosen_dx(g: Any, shape: Shape, _values: Any, indices: Any, *, dim: int, ke
     return where(along == at, spread(g[0], shape, (dim,)), 0.0)
 
 
-def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], kernel: Callable[..., Any]) -> Op:
+def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], least: bool) -> Op:
     def reference(x: Array, *, dim: int, keepdim: bool) -> Result:
         values = np.asarray(numpy(x, axis=dim, keepdims=keepdim))
         indices = np.asarray(argument(x, axis=dim, keepdims=keepdim), np.int64)
         return (values, indices), (x.shape, values, indices)
 
     def both(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array] | None:
-        values = kernel(x, (dim,), keepdim)
-        return None if values is None else (values, _core.first_equal(x, values, *around(x.shape, dim)))
+        if x.dtype.char not in "fd":
+            return None
+        shape = kept(x.shape, (dim,)) if keepdim else (*x.shape[:dim], *x.shape[dim + 1 :])
+        values, indices = _core.extreme(x, *around(x.shape, dim), least)
+        return values.reshape(shape), indices.reshape(shape)
 
     def samples(rng: np.random.Generator) -> Iterator[Sample]:
         for shape, dim in (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), 1), ((0, 3), 1), ((67,), 0), ((2, 33), 1)):
@@ -477,8 +480,8 @@ def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], k
     return Op(name, reference, None, (_chosen_dx,), None, samples, exact=True, batch=shifted(name, "dim"), **short)
 
 
-MAX_ALONG = _along("max_along", np.argmax, np.max, _core.amax)
-MIN_ALONG = _along("min_along", np.argmin, np.min, _core.amin)
+MAX_ALONG = _along("max_along", np.argmax, np.max, False)
+MIN_ALONG = _along("min_along", np.argmin, np.min, True)
 
 
 def _along_axis(name: str, op: Op, input: Any, dim: Any, keepdim: bool) -> Any:

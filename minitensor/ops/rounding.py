@@ -103,7 +103,7 @@ def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
 FRAC = elementwise(
     "frac",
     reference=lambda x: x - np.trunc(x),
-    kernel=None,
+    kernel=_core.frac,
     rules=(lambda g: g,),
     saves="",
     samples=draws(*ONE),

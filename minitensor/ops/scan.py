@@ -178,6 +178,11 @@ def _cumprod_reference(x: Array, *, dim: int) -> Result:
     return out, (x, out)
 
 
+def _cumprod_forward(x: Array, *, dim: int) -> Result:
+    out = _core.cumprod(x, *around(x.shape, dim), False)
+    return out, (x, out)
+
+
 def _cumprod_dx(g: Any, x: Any, out: Any, *, dim: int) -> Any:
     # S_i = g_i + x_i+1 g_i+1 + x_i+1 x_i+2 g_i+2 + ...
     after = apply(LINEAR_SCAN, _shifted(x, dim, -1, 0.0), g, dim=dim, reverse=True)
@@ -196,7 +201,7 @@ def _cumprod_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CUMPROD = Op(
     "cumprod",
     _cumprod_reference,
-    None,
+    _cumprod_forward,
     (_cumprod_dx,),
     None,
     _cumprod_samples,

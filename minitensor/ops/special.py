@@ -334,7 +334,11 @@ def _logit_dx(g: Any, x: Any) -> Any:
     return where(logical_or(lt(x, 0), gt(x, 1)), math.nan, slope)
 
 
-LOGIT = plain("logit", lambda x: np.log(x / (1 - x)), _logit_dx, "x", 0.1, 0.9)
+def _logit_kernel(x: Array) -> Array:
+    return _core.log(_core.div(x, _core.sub(1.0, x)))
+
+
+LOGIT = plain("logit", lambda x: np.log(x / (1 - x)), _logit_dx, "x", 0.1, 0.9, _logit_kernel)
 
 
 def logit(input: Any, eps: float | None = None, *, out: Any = None) -> Any:

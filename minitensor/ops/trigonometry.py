@@ -79,12 +79,12 @@ def cos(input: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("cos", result, out)
 
 
-TAN = plain("tan", np.tan, lambda g, out: mul(g, add(square(out), 1)), "out", -1, 1)
-ASIN = plain("asin", np.arcsin, lambda g, x: mul(g, rsqrt(sub(1, square(x)))), "x", -0.7, 0.7)
-ACOS = plain("acos", np.arccos, lambda g, x: neg(mul(g, rsqrt(sub(1, square(x))))), "x", -0.7, 0.7)
-ATAN = plain("atan", np.arctan, lambda g, x: div(g, add(square(x), 1)), "x")
-SINH = plain("sinh", np.sinh, lambda g, x: mul(g, cosh(x)), "x")
-COSH = plain("cosh", np.cosh, lambda g, x: mul(g, sinh(x)), "x")
+TAN = plain("tan", np.tan, lambda g, out: mul(g, add(square(out), 1)), "out", -1, 1, _core.tan)
+ASIN = plain("asin", np.arcsin, lambda g, x: mul(g, rsqrt(sub(1, square(x)))), "x", -0.7, 0.7, _core.asin)
+ACOS = plain("acos", np.arccos, lambda g, x: neg(mul(g, rsqrt(sub(1, square(x))))), "x", -0.7, 0.7, _core.acos)
+ATAN = plain("atan", np.arctan, lambda g, x: div(g, add(square(x), 1)), "x", kernel=_core.atan)
+SINH = plain("sinh", np.sinh, lambda g, x: mul(g, cosh(x)), "x", kernel=_core.sinh)
+COSH = plain("cosh", np.cosh, lambda g, x: mul(g, sinh(x)), "x", kernel=_core.cosh)
 ASINH = plain("asinh", np.arcsinh, lambda g, x: mul(g, rsqrt(add(square(x), 1))), "x")
 ACOSH = plain("acosh", np.arccosh, lambda g, x: mul(g, rsqrt(sub(square(x), 1))), "x", 1.3, 3)
 ATANH = plain("atanh", np.arctanh, lambda g, x: div(g, sub(1, square(x))), "x", -0.7, 0.7)
@@ -187,7 +187,7 @@ arctan2 = atan2
 HYPOT = elementwise(
     "hypot",
     reference=np.hypot,
-    kernel=None,
+    kernel=_core.hypot,
     rules=(lambda g, x, _y, out: mul(g, div(x, out)), lambda g, _x, y, out: mul(g, div(y, out))),
     saves="x y out",
     samples=draws(*TWO, away=0.3),

@@ -5,6 +5,8 @@ v = rho * v + (1 - rho) * g^2
 d = sqrt(u + eps) / sqrt(v + eps) * g
 u = rho * u + (1 - rho) * d^2
 p = p - lr * d
+
+Kernel: csrc/kernels/optim.cpp.
 """
 
 from __future__ import annotations
@@ -61,6 +63,14 @@ class Adadelta(ByFormula):
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"square_avg": zeros_of(p), "acc_delta": zeros_of(p)}
+
+    _method = "adadelta"
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("square_avg", "acc_delta")
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        return [float(group[name]) for name in ("lr", "weight_decay", "rho", "eps")]
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         rho, eps = option(group, "rho"), option(group, "eps")

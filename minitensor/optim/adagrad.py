@@ -3,6 +3,8 @@ r"""Adagrad.
 g = dL/dp + weight_decay * p
 s = s + g^2                                    s starts at initial_accumulator_value
 p = p - lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps)
+
+Kernel: csrc/kernels/optim.cpp.
 """
 
 from __future__ import annotations
@@ -61,6 +63,15 @@ class Adagrad(ByFormula):
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"sum": wrap(np.full_like(p.array, group["initial_accumulator_value"]))}
+
+    _method = "adagrad"
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("sum",)
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        rate = float(group["lr"]) / (1 + (t - 1) * float(group["lr_decay"]))
+        return [rate, float(group["weight_decay"]), float(group["eps"])]
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         g = g + option(group, "weight_decay") * p

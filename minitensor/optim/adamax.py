@@ -4,6 +4,8 @@ g = dL/dp + weight_decay * p
 m = beta1 * m + (1 - beta1) * g
 u = max(beta2 * u, |g| + eps)                  element by element
 p = p - lr / (1 - beta1^t) * m / u
+
+Kernel: csrc/kernels/optim.cpp.
 """
 
 from __future__ import annotations
@@ -58,6 +60,16 @@ class Adamax(ByFormula):
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"exp_avg": zeros_of(p), "exp_inf": zeros_of(p)}
+
+    _method = "adamax"
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("exp_avg", "exp_inf")
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        beta1, beta2 = map(float, group["betas"])
+        rate = float(group["lr"]) / (1 - beta1**t)
+        return [rate, float(group["weight_decay"]), beta1, beta2, float(group["eps"])]
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         beta1, beta2 = map(float, group["betas"])

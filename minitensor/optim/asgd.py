@@ -4,6 +4,8 @@ g   = dL/dp + weight_decay * p
 p   = (1 - lambd * eta) * p - eta * g
 ax  = ax + mu * (p - ax)
 eta = lr / (1 + lambd * lr * t)^alpha,     mu = 1 / max(1, t - t0)          for the next step
+
+Kernel: csrc/kernels/optim.cpp.
 """
 
 from __future__ import annotations
@@ -60,6 +62,18 @@ class ASGD(ByFormula):
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"eta": scalar(float(group["lr"])), "mu": scalar(1.0), "ax": zeros_of(p)}
+
+    _method = "asgd"
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("ax",)
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        lr, lambd, alpha = (float(group[name]) for name in ("lr", "lambd", "alpha"))
+        eta, mu = float(s["eta"]), float(s["mu"])
+        s["eta"] = lr / (1 + lambd * lr * t) ** alpha
+        s["mu"] = 1 / max(1.0, t - group["t0"])
+        return [eta, float(group["weight_decay"]), lambd * eta, mu]
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         lr, lambd, alpha = (float(group[name]) for name in ("lr", "lambd", "alpha"))

@@ -5,10 +5,13 @@ mu_t = beta1 * (1 - 0.96^(t * momentum_decay) / 2)
 m  = beta1 * m + (1 - beta1) * g,     v = beta2 * v + (1 - beta2) * g^2
 m' = mu_{t+1} m / (1 - mu_1 ... mu_{t+1}) + (1 - mu_t) g / (1 - mu_1 ... mu_t)
 p  = p - lr * m' / (sqrt(v / (1 - beta2^t)) + eps)
+
+Kernel: csrc/kernels/optim.cpp.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -65,6 +68,21 @@ class NAdam(ByFormula):
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"mu_product": scalar(1.0), "exp_avg": zeros_of(p), "exp_avg_sq": zeros_of(p)}
+
+    _method = "nadam"
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("exp_avg", "exp_avg_sq")
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        lr, eps, decay, slowing = (float(group[n]) for n in ("lr", "eps", "weight_decay", "momentum_decay"))
+        beta1, beta2 = map(float, group["betas"])
+        mu, ahead = (beta1 * (1 - 0.5 * 0.96 ** (k * slowing)) for k in (t, t + 1))
+        s["mu_product"] = s["mu_product"] * mu
+        so_far = float(s["mu_product"])
+        coupled, apart = (0.0, lr * decay) if group["decoupled_weight_decay"] else (decay, 0.0)
+        rate, direct = lr * ahead / (1 - so_far * ahead), lr * (1 - mu) / (1 - so_far)
+        return [rate, coupled, beta1, beta2, eps, 1 / math.sqrt(1 - beta2**t), direct, apart]
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         lr, eps, decay, slowing = (option(group, n) for n in ("lr", "eps", "weight_decay", "momentum_decay"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
+from .. import _core, dtypes
 from ..autograd import enable_grad, no_grad
 from ..errors import ShapeError
 from ..graph.modes import uses_reference
@@ -323,9 +323,11 @@ class ByFormula(Optimizer):
     A subclass defines `_begin(p, group)`, the state that a parameter starts with, and `_formula(p, g, s, t, group)`,
     which returns the new parameter after step number `t` and puts the new state into the dict `s`, without changing
     any array. `_number` reads an option. With `differentiable=True` all are tensors and the step is recorded: p may
-    be computed, and gradients flow through the step into g, the old p, and options that are tensors.
+    be computed, and gradients flow through the step into g, the old p, and options that are tensors. Where a kernel
+    has the formula too, `_method`, `_arrays` and `_numbers` say how it is called, once for a whole group.
     """
 
+    _method = ""  # the kernel's name for it (csrc/kernels/optim.cpp), if there is one
     _counts = True  # whether the state has the number of the step; otherwise t is 1 at the first and 2 then
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
@@ -334,6 +336,48 @@ class ByFormula(Optimizer):
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         raise NotImplementedError
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        """The names of the state's arrays in the kernel's order; None for one that is not kept."""
+        raise NotImplementedError
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        """What the kernel gets of the options for step number `t`; it may put new numbers into `s`, as `_formula`."""
+        raise NotImplementedError
+
+    def _update_together(self, ready: list[Any], group: dict[str, Any]) -> bool:
+        if not self._method:
+            return False
+        states = [self.state[p] for p, _, _ in ready]
+        for (p, _, _), state in zip(ready, states, strict=True):
+            if all(x is None for x in state.values()):
+                state.update({"step": scalar(0.0), **self._begin(p, group)})
+        names = self._arrays(group)
+        if any(state.get(name) is None for state in states for name in names if name is not None):
+            return False
+        scalars = [name for name in self._scalars if name != "step"]
+        numbers, known, new = [], {}, []
+        for state in states:
+            t = int(state["step"].array) + 1
+            s = {name: state[name].array for name in scalars}
+            if scalars or t not in known:
+                known[t] = self._numbers(s, t, group)
+            numbers.append(known[t])
+            new.append(s)
+        done = _core.method_steps(
+            self._method,
+            [x for _, x, _ in ready],
+            [g for _, _, g in ready],
+            [None if name is None else [state[name].array for state in states] for name in names],
+            numbers,
+            bool(group["maximize"]),
+        )
+        if done:
+            for state, s in zip(states, new, strict=True):
+                state["step"].array[...] += 1
+                for name in scalars:
+                    state[name].array[...] = s[name]
+        return done
 
     def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
         first = all(x is None for x in state.values())

@@ -4,6 +4,8 @@ g = dL/dp + weight_decay * p
 v = alpha * v + (1 - alpha) * g^2
 a = alpha * a + (1 - alpha) * g                centered: sqrt(v - a^2) in place of sqrt(v)
 p = p - lr * g / (sqrt(v) + eps)               momentum: b = momentum * b + g / (sqrt(v) + eps), p = p - lr * b
+
+Kernel: csrc/kernels/optim.cpp.
 """
 
 from __future__ import annotations
@@ -64,6 +66,19 @@ class RMSprop(ByFormula):
         names += ["momentum_buffer"] if group["momentum"] > 0 else []
         names += ["grad_avg"] if group["centered"] else []
         return {name: zeros_of(p) for name in names}
+
+    _method = "rmsprop"
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return (
+            "square_avg",
+            "momentum_buffer" if group["momentum"] > 0 else None,
+            "grad_avg" if group["centered"] else None,
+        )
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        numbers = [float(group[name]) for name in ("lr", "weight_decay", "alpha", "eps", "momentum")]
+        return [*numbers, float(bool(group["centered"]))]
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         lr, alpha, momentum = (option(group, name) for name in ("lr", "alpha", "momentum"))

@@ -4,6 +4,8 @@ step = step * etas[1]   where g has the sign that it had before
        step * etas[0]   where it has the other; g counts as 0 there
 step is kept within step_sizes
 p = p - sign(g) * step
+
+Kernel: csrc/kernels/optim.cpp.
 """
 
 from __future__ import annotations
@@ -62,6 +64,14 @@ class Rprop(ByFormula):
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         return {"prev": zeros_of(p), "step_size": wrap(np.full_like(p.array, float(group["lr"])))}
+
+    _method = "rprop"
+
+    def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
+        return ("prev", "step_size")
+
+    def _numbers(self, s: dict[str, Any], t: int, group: dict[str, Any]) -> list[float]:
+        return [0.0, 0.0, *map(float, group["etas"]), *map(float, group["step_sizes"])]
 
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         less, more = map(float, group["etas"])
