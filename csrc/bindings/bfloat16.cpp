@@ -34,7 +34,7 @@ struct Prototype {
   Py_hash_t hash;
   void* reserved[2];
 };
-enum { kBool, kInt8, kUInt8, kInt16, kUInt16, kInt32, kUInt32, kLong, kULong };
+enum { kBool, kInt8, kUInt8, kInt16, kUInt16, kNpyInt32, kUInt32, kLong, kULong };
 enum { kLongLong = 9, kULongLong, kFloat32, kFloat64, kComplex64 = 14, kComplex128 };
 enum { kGeneric = 10, kDescriptor = 45, kRegister = 192, kRegisterCast, kRegisterSafe, kInit };
 
@@ -191,7 +191,7 @@ void bind_bfloat16(py::module_& m) {
   both_ways<uint8_t>(table, descriptor, ours, kUInt8);
   both_ways<int16_t>(table, descriptor, ours, kInt16);
   both_ways<uint16_t>(table, descriptor, ours, kUInt16);
-  both_ways<int32_t>(table, descriptor, ours, kInt32);
+  both_ways<int32_t>(table, descriptor, ours, kNpyInt32);
   both_ways<uint32_t>(table, descriptor, ours, kUInt32);
   both_ways<long>(table, descriptor, ours, kLong);
   both_ways<unsigned long>(table, descriptor, ours, kULong);

@@ -59,7 +59,8 @@ inline Vec<T> fmod_of(Vec<T> x, Vec<T> y) {
   const auto library = [](double s, double t) { return __builtin_fmod(s, t); };
   const auto f = [library](Vec<double> s, Vec<double> t) {
     const Vec<double> q = abs<double>(s / t);
-    if (sizeof(T) == 8 || any<double>(~(q < 0x1p29))) return per_lane<double>(library, s, t);
+    if (sizeof(T) == 8 || any<double>(~(q < 0x1p29) | (abs<double>(t) == __builtin_inf())))
+      return per_lane<double>(library, s, t);
     const Vec<double> b = abs<double>(t), r = abs<double>(s) - trunc<double>(q) * b;
     // Where the quotient was rounded up to a whole number, the rest is negative.
     return copysign<double>(select<double>(r < 0, r + b, r), s);

@@ -1,6 +1,4 @@
 // A contiguous copy of any strided array.
-#include <type_traits>
-
 #include "elementwise.h"
 
 namespace mt::MT_ISA {
@@ -42,6 +40,12 @@ inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step) {
   for (int k = 0; k < 4; ++k) std::memcpy(out + k * out_step, &b[k], sizeof(V));
 }
 
+// A number that the compiler knows.
+template <int64_t n>
+struct Exactly {
+  constexpr operator int64_t() const { return n; }
+};
+
 // out (rows, cols), contiguous: rows of `cols` elements of x, `step` apart, the rows `next` apart
 template <class T>
 inline void short_rows(T* out, const T* x, int64_t rows, int64_t next, int64_t cols, int64_t step) {
@@ -58,11 +62,11 @@ inline void short_rows(T* out, const T* x, int64_t rows, int64_t next, int64_t c
       for (int64_t i = 0; i < count; ++i) out[i] = x[i * step];
   };
   if (cols == 2)
-    copy(std::integral_constant<int64_t, 2>{});
+    copy(Exactly<2>{});
   else if (cols == 3)
-    copy(std::integral_constant<int64_t, 3>{});
+    copy(Exactly<3>{});
   else if (cols == 4)
-    copy(std::integral_constant<int64_t, 4>{});
+    copy(Exactly<4>{});
   else
     copy(cols);
 }

@@ -1,7 +1,5 @@
 // Reductions over the middle axis of x (outer, n, inner), in the order of a binary tree: the error
 // of a sum grows with log n. The tree depends on the sizes alone.
-#include <type_traits>
-
 #include "../kernels.h"
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
@@ -36,7 +34,7 @@ using UpTo = typename Count<n>::type;
 // do than `Rest`. Where rows are often short, many go `together`.
 template <class T>
 struct Plain {
-  static constexpr bool together = true;
+  static constexpr bool together = true, mapped = false;
   static Vec<T> in(Vec<T> v) { return v; }
 };
 template <class T>
@@ -49,7 +47,7 @@ struct Sum : Plain<T> {
 template <class T>
 struct Squares : Sum<T> {
   using Rest = Sum<T>;
-  static constexpr bool together = false;
+  static constexpr bool together = false, mapped = true;
   static Vec<T> in(Vec<T> v) { return v * v; }
 };
 template <class T>
@@ -204,7 +202,7 @@ void columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width) {
     join_row<T, typename Op::Rest>(y, other, width);
     return;
   }
-  if constexpr (std::is_same_v<Op, typename Op::Rest>) {
+  if constexpr (!Op::mapped) {
     std::memcpy(y, x, width * sizeof(T));
   } else {
     for (int64_t i = 0; i < width; i += kLanes<T>) {

@@ -362,7 +362,7 @@ def _roll_forward(x: Array, *, shifts: Shape, dims: Shape) -> Result:
     ]
     out = np.empty(x.shape, x.dtype)
     for part in product(*parts):
-        to, given = out[tuple([b for _, b in part])], x[tuple([a for a, _ in part])]
+        to, given = out[(*[b for _, b in part], ...)], x[(*[a for a, _ in part], ...)]
         if not _core.put(to, given):
             to[...] = given
     return out, ()
