@@ -877,8 +877,8 @@ inline Vec<T> trunc(Vec<T> x) {
 
 // --- powers: in double precision, half a vector at a time
 
-// e^(y ln a) for a >= 0
-inline Vec<float> power_of(Vec<float> a, Vec<float> y) {
+// e^(y ln a) for a >= 0; called, for it is long
+__attribute__((noinline)) inline Vec<float> power_of(Vec<float> a, Vec<float> y) {
   typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
   Half a_half[2], y_half[2];
   std::memcpy(a_half, &a, sizeof a);

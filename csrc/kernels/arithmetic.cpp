@@ -55,7 +55,7 @@ inline Vec<T> in_double(const F& f, Vec<T> x, Vec<T> y) {
 
 // x - y trunc(x / y): of floats exact in double precision where the quotient has at most 29 bits.
 template <class T>
-inline Vec<T> fmod_of(Vec<T> x, Vec<T> y) {
+__attribute__((noinline)) Vec<T> fmod_of(Vec<T> x, Vec<T> y) {
   const auto library = [](double s, double t) { return __builtin_fmod(s, t); };
   const auto f = [library](Vec<double> s, Vec<double> t) {
     const Vec<double> q = abs<double>(s / t);

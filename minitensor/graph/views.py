@@ -144,13 +144,11 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
         raise ShapeError(f"{name}: the tensor's memory is read-only")
 
 
-def write(
-    name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: dict, kernel: Callable[..., Any] | None = None
-) -> None:
+def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: dict, writer: Any = None) -> None:
     """The in-place operator of function(x, *args, **kwargs): its result is written into the memory of `x`.
 
-    `kernel(*arrays, into, **kwargs)`, if there is one, writes it there itself where no graph is concerned, or gives
-    None.
+    `writer` is None or (kernel, its number of operands): where no graph is concerned, `kernel(*arrays, into, **kwargs)`
+    writes it there itself, or gives None.
     """
     check_writable(name, x)
     recorded: cython.bint = concerns(x)
@@ -162,15 +160,17 @@ def write(
         before: Any = snapshot(x)
         args = (before, *[before if a is x else a for a in args])
     else:
-        if kernel is not None and _written(x, kernel, args, kwargs):
+        if writer is not None and _written(x, writer, args, kwargs):
             return
         args = (x, *args)
     assign(name, x, function(*args, **kwargs) if kwargs else function(*args))
 
 
 @cython.cfunc
-def _written(x: Tensor, kernel: Any, args: tuple, kwargs: dict) -> cython.bint:
+def _written(x: Tensor, writer: tuple, args: tuple, kwargs: dict) -> cython.bint:
     """Whether the kernel has written what it makes of x, tensors and numbers into the memory of x."""
+    if len(args) + 1 != writer[1]:
+        return False
     array = x.array
     arrays: list = [array]
     t: Tensor
@@ -188,7 +188,7 @@ def _written(x: Tensor, kernel: Any, args: tuple, kwargs: dict) -> cython.bint:
     if uses_reference() or not kwargs.keys() <= _OPTIONS:
         return False
     arrays.append(array)
-    if kernel(*arrays, **kwargs) is None:
+    if writer[0](*arrays, **kwargs) is None:
         return False
     bump(x)
     return True

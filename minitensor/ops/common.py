@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import operator
 import warnings
 from collections import defaultdict
@@ -16,7 +17,7 @@ from .. import _core, dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
 from ..graph.modes import autocast_dtype, batch_levels, uses_reference
 from ..graph.nodes import called
-from ..graph.record import apply, apply_one, apply_two, attempt
+from ..graph.record import apply, apply_one, apply_two, attempt, records
 from ..graph.tensors import Tensor, vmap_layer, wrap
 from ..graph.views import assign, check_writable
 from ..op import OPS, Op, Result, Sample
@@ -221,12 +222,13 @@ def writes(name: str) -> Callable[[F], F]:
     return decorate
 
 
-def writer(name: str) -> Callable[..., Any] | None:
-    """What writes the result of the function `name` into an array, as `writes` has it; None if nothing does."""
-    if name in _WRITERS:
-        return _WRITERS[name]
-    kernel = OPS[name].kernel if name in OPS else None
-    return kernel if name in _WRITE_ANYWHERE and kernel is getattr(_core, name) else None
+def writer(name: str) -> tuple[Callable[..., Any], int] | None:
+    """What writes the result of the function `name` into an array, as `writes` has it, and of how many operands."""
+    if name not in OPS:
+        return None
+    kernel = _WRITERS.get(name, OPS[name].kernel)
+    known = name in _WRITERS or (name in _WRITE_ANYWHERE and kernel is getattr(_core, name))
+    return (kernel, len(OPS[name].rules)) if known and kernel is not None else None
 
 
 def filled(shape: Sequence[int], value: Any, dtype: np.dtype[Any]) -> Array:
@@ -416,17 +418,12 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dtype": np.dtype("float64")})
 
 
-def _cast_forward(x: Array, *, dtype: Any) -> Result:
-    out = None if x.size < _FEW or x.dtype is dtype else _core.cast(x, dtype)
-    return (x.astype(dtype) if out is None else out), (x.dtype,)
-
-
 _FEW = 2048  # elements that NumPy has cast before a kernel is called
 
 CAST = Op(
     "cast",
     _cast_reference,
-    _cast_forward,
+    None,
     (_cast_dx,),
     "linear",
     _cast_samples,
@@ -441,7 +438,7 @@ def to_dtype(x: Any, d: dtypes.dtype) -> Any:
     if isinstance(a, np.ndarray):
         if a.dtype is d.numpy:
             return x
-        if a.dtype.kind in "biu" and a.size >= _FEW and not (uses_reference() or vmap_layer(x)):
+        if a.size >= _FEW and not (uses_reference() or records(x)):
             out = _core.cast(a, d.numpy)
             if out is not None:
                 return wrap_as(x, out)

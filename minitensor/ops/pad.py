@@ -18,7 +18,7 @@ from ..errors import ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply
 from ..op import Op, Result, Sample
-from .common import Array, filled, raw, shape_of
+from .common import Array, filled, number, raw, shape_of
 from .resample import Taps, resample
 
 Widths = tuple[tuple[int, int], ...]
@@ -84,7 +84,7 @@ def padded(name: str, input: Any, widths: Sequence[tuple[int, int]], value: floa
     for d, (n, (a, b)) in enumerate(zip(shape, full, strict=True)):
         if n + min(a, 0) + min(b, 0) < 0 or n + a + b < 0:
             raise ShapeError(f"{name}: padding ({a}, {b}) takes more than there is of axis {d} of {tuple(shape)}")
-    return apply(PAD, input, widths=full, value=value)
+    return apply(PAD, input, widths=full, value=number(name, "value", value))
 
 
 @lru_cache(maxsize=1024)
