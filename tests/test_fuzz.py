@@ -570,7 +570,8 @@ def changed(r: random.Random, value, kind: str, dims):
                 if value.dtype.kind == "i"
                 else [math.nan, math.inf, -math.inf, 1e30]
             )
-            value.flat[r.randrange(value.size)] = r.choice(far)
+            with np.errstate(over="ignore"):
+                value.flat[r.randrange(value.size)] = r.choice(far)
             return value
         if how == "flat":
             return value.reshape(-1)
