@@ -712,20 +712,19 @@ void bind_elementwise(py::module_& m) {
         return run("maximum_vjp", f, g, x, y);
       },
       py::arg("g"), py::arg("x"), py::arg("y"));
-  def_fast(
-      m, "where",
-      "where(x: numpy.ndarray | float, y: numpy.ndarray | float, condition: numpy.ndarray) -> "
-      "numpy.ndarray",
-      [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
-        // The inputs' pointers are typed alike; the condition's is its own.
-        const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
-          k.where(out, in[0], in[1], reinterpret_cast<const uint8_t*>(in[2]), walk);
-        };
-        if (given >= 3 && (!py::isinstance<Array>(arguments[2]) ||
-                           !is<bool>(py::reinterpret_borrow<Array>(arguments[2]))))
-          Py_RETURN_NONE;
-        return run_call<3, void, 2>("where", f, arguments, given);
-      });
+  def_fast(m, "where",
+           "where(x: numpy.ndarray | float, y: numpy.ndarray | float, condition: numpy.ndarray) -> "
+           "numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             // The inputs' pointers are typed alike; the condition's is its own.
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
+               k.where(out, in[0], in[1], reinterpret_cast<const uint8_t*>(in[2]), walk);
+             };
+             if (given >= 3 && (!py::isinstance<Array>(arguments[2]) ||
+                                !is<bool>(py::reinterpret_borrow<Array>(arguments[2]))))
+               Py_RETURN_NONE;
+             return run_call<3, void, 2>("where", f, arguments, given);
+           });
   m.attr("into") = into;
 }
 
