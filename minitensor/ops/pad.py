@@ -36,8 +36,10 @@ def _pad_forward(x: Array, *, widths: Widths, value: float) -> Result:
     y = filled([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)], value, x.dtype)
     kept = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)]
     place = [slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(y.shape, widths, strict=True)]
-    if not _core.put(y[(*place, ...)], x[(*kept, ...)]):
-        y[(*place, ...)] = x[(*kept, ...)]
+    source: tuple[Any, ...] = (*kept, ...)
+    target: tuple[Any, ...] = (*place, ...)
+    if not _core.put(y[target], x[source]):
+        y[target] = x[source]
     return y, ()
 
 

@@ -362,7 +362,9 @@ def _roll_forward(x: Array, *, shifts: Shape, dims: Shape) -> Result:
     ]
     out = np.empty(x.shape, x.dtype)
     for part in product(*parts):
-        to, given = out[(*[b for _, b in part], ...)], x[(*[a for a, _ in part], ...)]
+        source: tuple[Any, ...] = (*[a for a, _ in part], ...)
+        target: tuple[Any, ...] = (*[b for _, b in part], ...)
+        to, given = out[target], x[source]
         if not _core.put(to, given):
             to[...] = given
     return out, ()
