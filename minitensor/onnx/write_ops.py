@@ -16,13 +16,12 @@ LAST = np.iinfo(np.int64).max
 
 _SAME = {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "asin": "Asin", "asinh": "Asinh", "atan": "Atan",
-    "atanh": "Atanh", 
-    "ceil": "Ceil", "clone": "Identity", "contiguous": "Identity", "cos": "Cos",
+    "atanh": "Atanh", "ceil": "Ceil", "clone": "Identity", "contiguous": "Identity", "cos": "Cos",
     "cosh": "Cosh", "det": "Det", "div": "Div", "eq": "Equal", "exp": "Exp", "floor": "Floor",
     "ge": "GreaterOrEqual", "gt": "Greater", "isinf": "IsInf", "isnan": "IsNaN", "le": "LessOrEqual", "log": "Log",
     "lt": "Less", "matmul": "MatMul", "maximum": "Max", "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow",
-    "reciprocal": "Reciprocal", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin",
-    "sinh": "Sinh", "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh",
+    "prelu": "PRelu", "reciprocal": "Reciprocal", "relu": "Relu", "round": "Round", "sigmoid": "Sigmoid",
+    "sign": "Sign", "sin": "Sin", "sinh": "Sinh", "sqrt": "Sqrt", "sub": "Sub", "tan": "Tan", "tanh": "Tanh",
 }  # fmt: skip
 
 
@@ -249,6 +248,16 @@ def _cast(b: Any, s: Any, x: str, *, dtype: Any) -> Any:
 @writes("clamp", "hardtanh")
 def _clamp(b: Any, s: Any, x: str, *, low: Any, high: Any) -> Any:
     return b.node("Clip", x, *[None if v is None else b.number(v, x) for v in (low, high)])
+
+
+@writes("addcmul")
+def _addcmul(b: Any, s: Any, x: str, y: str, z: str, *, value: float) -> Any:
+    return b.node("Add", x, b.node("Mul", b.node("Mul", y, b.number(value, x)), z))
+
+
+@writes("addcdiv")
+def _addcdiv(b: Any, s: Any, x: str, y: str, z: str, *, value: float) -> Any:
+    return b.node("Add", x, b.node("Div", b.node("Mul", y, b.number(value, x)), z))
 
 
 @writes("leaky_relu")
