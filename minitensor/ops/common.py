@@ -438,7 +438,7 @@ def to_dtype(x: Any, d: dtypes.dtype) -> Any:
     if isinstance(a, np.ndarray):
         if a.dtype is d.numpy:
             return x
-        if a.size >= _FEW and not (uses_reference() or records(x)):
+        if a.size >= _FEW and d.numpy.kind != "b" and not (uses_reference() or records(x)):
             out = _core.cast(a, d.numpy)
             if out is not None:
                 return wrap_as(x, out)
