@@ -35,6 +35,13 @@ class _ByProbability(Distribution):
         (self.logits,) = broadcast_all(logits)
         return self.logits
 
+    def _counted(self, total_count: Any, probs: Any, logits: Any) -> Any:
+        """As `_given`, in one shape with a `total_count` of the same dtype."""
+        count, given = broadcast_all(total_count, self._given(probs, logits))
+        self.total_count = count.to(given.dtype)
+        self.__dict__["probs" if probs is not None else "logits"] = given
+        return given
+
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
         if name == "probs" and own.get("logits") is not None:
@@ -153,11 +160,7 @@ class Binomial(_ByProbability):
     def __init__(
         self, total_count: Any = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        given = self._given(probs, logits)
-        count, given = broadcast_all(total_count, given)
-        self.total_count = count.to(given.dtype)
-        self.__dict__["probs" if probs is not None else "logits"] = given
-        super().__init__(given.shape, (), validate_args)
+        super().__init__(self._counted(total_count, probs, logits).shape, (), validate_args)
 
     @property
     def support(self) -> Any:
@@ -218,11 +221,7 @@ class NegativeBinomial(_ByProbability):
     def __init__(
         self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        given = self._given(probs, logits)
-        count, given = broadcast_all(total_count, given)
-        self.total_count = count.to(given.dtype)
-        self.__dict__["probs" if probs is not None else "logits"] = given
-        super().__init__(given.shape, (), validate_args)
+        super().__init__(self._counted(total_count, probs, logits).shape, (), validate_args)
 
     @property
     def mean(self) -> Any:

@@ -13,7 +13,7 @@ from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategor
 from .distribution import sum_last
 from .gamma import Beta, Dirichlet, Gamma
 from .joint import Independent, MultivariateNormal
-from .transformed import Gumbel, HalfNormal, LogNormal, Pareto, TransformedDistribution
+from .transformed import _EULER, Gumbel, HalfNormal, LogNormal, Pareto, TransformedDistribution
 
 _PAIRS: dict[tuple[type, type], Callable[[Any, Any], Any]] = {}
 
@@ -163,9 +163,6 @@ def _exponential_gamma(p: Any, q: Any) -> Any:
 def _gamma_exponential(p: Any, q: Any) -> Any:
     a = p.concentration
     return -p.entropy() - q.rate.log() + q.rate * a / p.rate
-
-
-_EULER = 0.57721566490153286
 
 
 @register_kl(Beta, Beta)
