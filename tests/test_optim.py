@@ -281,6 +281,23 @@ def test_optimizers_of_ones_own():
     assert twin.param_groups[0]["lr"] == 0.5
 
 
+def test_a_subclass_with_another_formula_leaves_the_kernel():
+    class Signed(optim.RMSprop):
+        def _formula(self, p, g, s, t, group):
+            return p - group["lr"] * np.sign(g)
+
+    class Named(optim.RMSprop):
+        pass
+
+    w, v = _start(), _start()
+    _run(Signed([w], 0.5), w, range(2))
+    assert w.tolist() == [0.0, -3.0, 2.0]
+    x = _start()
+    _run(Named([v], 0.5), v, range(2))
+    _run(optim.RMSprop([x], 0.5), x, range(2))
+    assert v.tolist() == x.tolist() != w.tolist()
+
+
 def test_training_reaches_the_least_squares():
     rng = np.random.default_rng(0)
     x = mt.from_numpy(rng.standard_normal((64, 3)))

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from numpy import euler_gamma
+
 from ..linalg import solve_triangular
 from ..ops.comparison import where
 from .continuous import Cauchy, Exponential, Laplace, Normal, Uniform
@@ -13,7 +15,7 @@ from .discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategor
 from .distribution import sum_last
 from .gamma import Beta, Dirichlet, Gamma
 from .joint import Independent, MultivariateNormal
-from .transformed import _EULER, Gumbel, HalfNormal, LogNormal, Pareto, TransformedDistribution
+from .transformed import Gumbel, HalfNormal, LogNormal, Pareto, TransformedDistribution
 
 _PAIRS: dict[tuple[type, type], Callable[[Any, Any], Any]] = {}
 
@@ -75,7 +77,7 @@ def _gumbel(p: Any, q: Any) -> Any:
     ratio = p.scale / q.scale
     far = (q.loc - p.loc) / q.scale
     inside = (far + (ratio + 1).lgamma()).exp()
-    return -ratio.log() - far + ratio * _EULER + inside - (1 + _EULER)
+    return -ratio.log() - far + ratio * euler_gamma + inside - (1 + euler_gamma)
 
 
 @register_kl(Pareto, Pareto)
@@ -156,7 +158,7 @@ def _gamma(p: Any, q: Any) -> Any:
 def _exponential_gamma(p: Any, q: Any) -> Any:
     ratio = q.rate / p.rate
     a = q.concentration
-    return -a * ratio.log() + ratio + a.lgamma() + a * _EULER - (1 + _EULER)
+    return -a * ratio.log() + ratio + a.lgamma() + a * euler_gamma - (1 + euler_gamma)
 
 
 @register_kl(Gamma, Exponential)

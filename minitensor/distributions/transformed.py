@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from numpy import euler_gamma
+
 from .. import creation
 from ..autograd import no_grad
 from ..ops.comparison import where
@@ -25,8 +27,6 @@ from .transforms import (
     StickBreakingTransform,
     Transform,
 )
-
-_EULER = 0.57721566490153286
 
 
 class TransformedDistribution(Distribution):
@@ -248,7 +248,7 @@ class Gumbel(TransformedDistribution):
 
     @property
     def mean(self) -> Any:
-        return self.loc + self.scale * _EULER
+        return self.loc + self.scale * euler_gamma
 
     @property
     def mode(self) -> Any:
@@ -268,7 +268,7 @@ class Gumbel(TransformedDistribution):
         return (y - y.exp()) - self.scale.log()
 
     def entropy(self) -> Any:
-        return self.scale.log() + (1 + _EULER)
+        return self.scale.log() + (1 + euler_gamma)
 
 
 class Weibull(TransformedDistribution):
@@ -308,7 +308,7 @@ class Weibull(TransformedDistribution):
 
     def entropy(self) -> Any:
         inverse = self.concentration.reciprocal()
-        return _EULER * (1 - inverse) + (self.scale * inverse).log() + 1
+        return euler_gamma * (1 - inverse) + (self.scale * inverse).log() + 1
 
 
 class Pareto(TransformedDistribution):
@@ -388,7 +388,7 @@ class Kumaraswamy(TransformedDistribution):
 
     def entropy(self) -> Any:
         a, b = self.concentration1, self.concentration0
-        harmonic = (b + 1).digamma() + _EULER
+        harmonic = (b + 1).digamma() + euler_gamma
         return (1 - b.reciprocal()) + (1 - a.reciprocal()) * harmonic - a.log() - b.log()
 
 

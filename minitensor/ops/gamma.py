@@ -27,7 +27,6 @@ _BERNOULLI = (
     1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330,
     854513 / 138, -236364091 / 2730,
 )  # fmt: skip
-_EULER = 0.57721566490153286
 
 
 def _from_integer(x: Array) -> Array:
@@ -213,7 +212,7 @@ def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
 def _around_two() -> Array:
     """ln Gamma(2 + z) as a series in z: (1 - gamma) z, and (-1)^k (zeta(k) - 1) / k z^k for k >= 2."""
     k = np.arange(2.0, 30)
-    return np.concatenate([[0, 1 - _EULER], (-1) ** k * _hurwitz(k, np.asarray(2.0)) / k])
+    return np.concatenate([[0, 1 - np.euler_gamma], (-1) ** k * _hurwitz(k, np.asarray(2.0)) / k])
 
 
 def _lgamma_reference(x: Array) -> Array:

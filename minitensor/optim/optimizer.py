@@ -324,11 +324,17 @@ class ByFormula(Optimizer):
     which returns the new parameter after step number `t` and puts the new state into the dict `s`, without changing
     any array. `_number` reads an option. With `differentiable=True` all are tensors and the step is recorded: p may
     be computed, and gradients flow through the step into g, the old p, and options that are tensors. Where a kernel
-    has the formula too, `_method`, `_arrays` and `_numbers` say how it is called, once for a whole group.
+    has the formula too, `_method`, `_arrays` and `_numbers` say how it is called, once for a whole group; a
+    subclass with another formula has no kernel until it says so itself.
     """
 
     _method = ""  # the kernel's name for it (csrc/kernels/optim.cpp), if there is one
     _counts = True  # whether the state has the number of the step; otherwise t is 1 at the first and 2 then
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "_formula" in vars(cls) and "_method" not in vars(cls):
+            cls._method = ""
 
     def _begin(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         """The state of a parameter before its first step, as tensors."""

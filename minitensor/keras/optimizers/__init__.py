@@ -250,8 +250,6 @@ class Adamax(Adam):
 
 
 class _RMSprop(optim.RMSprop):
-    _method = ""  # no kernel: the formula is another
-
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         s["square_avg"] = v = group["alpha"] * s["square_avg"] + (1 - group["alpha"]) * g * g
         if group["centered"]:
@@ -301,8 +299,6 @@ class RMSprop(Optimizer):
 
 
 class _Adagrad(optim.Adagrad):
-    _method = ""  # no kernel: the formula is another
-
     def _formula(self, p: Any, g: Any, s: dict[str, Any], t: int, group: dict[str, Any]) -> Any:
         s["sum"] = total = s["sum"] + g * g
         return p - group["lr"] * g / sqrt(total + group["eps"])

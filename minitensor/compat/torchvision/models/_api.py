@@ -13,7 +13,7 @@ from .... import nn, serialization
 from ...torch import hub
 from .. import transforms as T
 
-__all__ = ["Weights", "WeightsEnum", "divisible", "entry", "get_model", "get_model_builder", "get_model_weights", "get_weight", "list_models", "published", "started"]  # fmt: skip # noqa: E501
+__all__ = ["Weights", "WeightsEnum", "adjust_channels", "divisible", "entry", "get_model", "get_model_builder", "get_model_weights", "get_weight", "list_models", "published", "started"]  # fmt: skip # noqa: E501
 
 F = TypeVar("F", bound=Callable[..., Any])
 MODELS: dict[str, Callable[..., Any]] = {}
@@ -161,6 +161,11 @@ def divisible(v: float, divisor: int = 8) -> int:
     """The multiple of the divisor nearest to v, but not less than nine tenths of it."""
     near = max(divisor, int(v + divisor / 2) // divisor * divisor)
     return near if near >= 0.9 * v else near + divisor
+
+
+def adjust_channels(channels: int, width_mult: float) -> int:
+    """So many times as many channels, a multiple of 8."""
+    return divisible(channels * width_mult)
 
 
 def started(model: Any, *, conv: Callable[..., Any] | None = None, linear: Callable[..., Any] | None = None) -> None:

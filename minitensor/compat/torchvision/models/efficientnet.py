@@ -11,7 +11,7 @@ from typing import Any
 from .... import nn
 from ..ops.misc import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 from ..transforms import InterpolationMode
-from ._api import Weights, divisible, entry, fan_out, published, started
+from ._api import Weights, adjust_channels, entry, fan_out, published, started
 
 __all__ = [
     "EfficientNet", "EfficientNet_B0_Weights", "EfficientNet_B1_Weights", "EfficientNet_B2_Weights",
@@ -42,10 +42,7 @@ class MBConvConfig:
         self.num_layers = math.ceil(num_layers * depth_mult)
         self.block = block or MBConv
 
-    @staticmethod
-    def adjust_channels(channels: int, width_mult: float) -> int:
-        """So many times as many, a multiple of 8."""
-        return divisible(channels * width_mult)
+    adjust_channels = staticmethod(adjust_channels)
 
 
 class MBConv(nn.Module):

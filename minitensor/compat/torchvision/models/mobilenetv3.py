@@ -8,7 +8,7 @@ from typing import Any
 
 from .... import nn
 from ..ops.misc import Conv2dNormActivation, SqueezeExcitation
-from ._api import Weights, divisible, entry, fan_out, narrow, published, started
+from ._api import Weights, adjust_channels, divisible, entry, fan_out, narrow, published, started
 
 __all__ = [
     "InvertedResidual", "InvertedResidualConfig", "MobileNetV3", "MobileNet_V3_Large_Weights",
@@ -47,10 +47,7 @@ class InvertedResidualConfig:
         self.kernel, self.use_se, self.use_hs = kernel, use_se, activation == "HS"
         self.stride, self.dilation = stride, dilation
 
-    @staticmethod
-    def adjust_channels(channels: int, width_mult: float) -> int:
-        """So many times as many, a multiple of 8."""
-        return divisible(channels * width_mult)
+    adjust_channels = staticmethod(adjust_channels)
 
 
 class InvertedResidual(nn.Module):
