@@ -415,6 +415,10 @@ class SparseTensor(_Base):  # type: ignore[misc]
             raise ShapeError(f"item: a tensor of shape {tuple(self.shape)} has {self.numel()} elements, not one")
         return self.to_dense().item()
 
+    def tolist(self) -> Any:
+        """Raises TypeError: there is no array of all elements."""
+        raise DtypeError("tolist: a sparse tensor has no array of all elements; use to_dense().tolist()")
+
     def numpy(self, *, force: bool = False) -> Any:
         """Raises TypeError: there is no array of all elements."""
         raise DtypeError("numpy: a sparse tensor has no array of all elements; use to_dense().numpy()")
@@ -548,6 +552,15 @@ def sparse_coo_tensor(
     elif values.requires_grad:
         values = shape.reshape(values, shape_of(values))  # the given values are the leaf, not this tensor
     return _made(wrap(places), values, sizes, bool(is_coalesced))
+
+
+def of_rows(values: Any, index: Any, rows: int, padding: int) -> SparseTensor:
+    """Rows (*, dim), arrays, at their places among `rows` of a matrix: but for those at the place `padding`."""
+    places, values = index.reshape(1, -1), values.reshape(-1, values.shape[-1])
+    if padding >= 0:
+        kept = places[0] != padding
+        places, values = places[:, kept], values[kept]
+    return _made(wrap(places.copy()), wrap(values.copy()), (rows, values.shape[1]), False)
 
 
 def _array(indices: Any) -> Any:

@@ -338,7 +338,7 @@ class Tensor(Methods, metaclass=TensorType):
                 raise TypeError(f"grad must be a Tensor or None, not {type(value).__name__}")
             if value is self:
                 raise GraphError("grad: a tensor cannot be its own gradient")
-            if value.array.shape != self.array.shape or value.array.dtype != self.array.dtype:
+            if tuple(value.shape) != self.array.shape or value.dtype is not self.dtype:
                 raise ShapeError(
                     f"grad: {tuple(value.shape)} {value.dtype.name} is not the gradient of "
                     f"{tuple(self.shape)} {self.dtype.name}"

@@ -431,3 +431,25 @@ def test_kernels_against_the_formulas(name, options, dtype):
         assert a.keys() == b.keys()
         for key in a:
             mt.testing.assert_close(a[key], b[key], **close)
+
+
+def test_muon_steps_by_a_nearly_orthogonal_matrix():
+    g = mt.tensor([[3.0, 0.0, 0.0], [0.0, 0.0, 0.5]])
+    for shape, ratio in (((2, 3), 1.0), ((3, 2), 1.5**0.5)):
+        w = mt.nn.Parameter(mt.ones(shape))
+        optimizer = mt.optim.Muon([w], lr=0.1, weight_decay=0.5)
+        w.grad = g.reshape(2, 3) if shape == (2, 3) else g.T.clone()
+        optimizer.step()
+        step = (0.95 - w.detach()) / (0.1 * ratio)  # after the decay
+        step = step if shape == (2, 3) else step.T
+        sizes = mt.tensor([step[0, 0], step[1, 2]])
+        assert ((sizes > 0.6) & (sizes < 1.3)).all()  # both directions alike
+        assert (step - mt.tensor([[sizes[0], 0, 0], [0, 0, sizes[1]]])).abs().max() < 1e-5
+        mt.testing.assert_close(optimizer.state[w]["momentum_buffer"], w.grad * 0.05)
+
+
+def test_muon_is_for_matrices():
+    with pytest.raises(ValueError, match="only supports 2D"):
+        mt.optim.Muon([mt.ones(3, requires_grad=True)])
+    with pytest.raises(ValueError, match="adjust_lr_fn"):
+        mt.optim.Muon([mt.ones(3, 3, requires_grad=True)], adjust_lr_fn="rms")

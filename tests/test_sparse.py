@@ -242,3 +242,100 @@ def test_a_graph_network_learns():
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.05
+
+
+# --- sparse gradients -------------------------------------------------------------------------------------------------
+
+
+def table(sparse, rows=6):
+    start = mt.arange(2.0 * rows).reshape(rows, 2) / 4
+    return mt.nn.Embedding.from_pretrained(start, freeze=False, sparse=sparse, padding_idx=0)
+
+
+def test_an_embedding_gives_its_weight_a_sparse_gradient():
+    layer = table(True)
+    layer(mt.tensor([[1, 3], [1, 0]])).sum().backward()
+    g = layer.weight.grad
+    assert g.is_sparse and tuple(g.shape) == (6, 2) and g._nnz() == 3  # the padding has none
+    assert g.coalesce().indices().tolist() == [[1, 3]]
+    assert g.coalesce().values().tolist() == [[2.0, 2.0], [1.0, 1.0]]
+    layer(mt.tensor([5])).sum().backward()
+    assert layer.weight.grad.coalesce().indices().tolist() == [[1, 3, 5]]
+    (layer.weight * 2).sum().backward()  # a dense one makes it dense
+    assert layer.weight.grad[:, 0].tolist() == [2.0, 4.0, 2.0, 3.0, 2.0, 3.0]
+    layer(mt.tensor([5])).sum().backward()
+    assert layer.weight.grad[5].tolist() == [4.0, 4.0]
+
+
+def test_sparse_and_dense_parts_of_one_walk_add_up():
+    layer = table(True)
+    (layer(mt.tensor([1])).sum() + layer.weight.sum() + layer(mt.tensor([1, 2])).sum()).backward()
+    assert layer.weight.grad[:, 0].tolist() == [1.0, 3.0, 2.0, 1.0, 1.0, 1.0]
+    (g,) = mt.autograd.grad(layer(mt.tensor([4, 4])).sum(), layer.weight)
+    assert g.is_sparse and g.to_dense()[4].tolist() == [2.0, 2.0]
+    seen = []
+    layer.weight.register_hook(lambda g: seen.append(g.is_sparse))
+    layer(mt.tensor([4])).sum().backward()
+    assert seen == [True]
+
+
+def test_a_computed_weight_has_a_dense_gradient():
+    w = mt.ones(3, 2, requires_grad=True)
+    F = mt.nn.functional
+    F.embedding(mt.tensor([1]), w * 2, sparse=True).sum().backward()
+    assert not w.grad.is_sparse and w.grad.tolist() == [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: mt.optim.SGD(p, lr=0.1),
+        lambda p: mt.optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: mt.optim.Adagrad(p, lr=0.1, lr_decay=0.5),
+    ],
+)
+def test_optimizers_step_by_sparse_gradients_as_by_dense_ones(make):
+    layers = [table(True), table(False)]
+    optimizers = [make(layer.parameters()) for layer in layers]
+    for k in range(4):
+        for layer, optimizer in zip(layers, optimizers, strict=True):
+            optimizer.zero_grad()
+            layer(mt.tensor([1, 2, 1, k + 1])).square().sum().backward()
+            optimizer.step()
+    mt.testing.assert_close(layers[0].weight, layers[1].weight)
+    assert layers[0].weight[5].tolist() == [2.5, 2.75]
+
+
+def test_sparse_adam_moves_the_rows_that_have_a_gradient():
+    layer = table(True)
+    optimizer = mt.optim.SparseAdam(layer.parameters(), lr=0.5)
+    layer(mt.tensor([1, 1])).sum().backward()
+    optimizer.step()  # the first step is lr in each element that has a gradient
+    moved = [0.0 if row != 1 else 0.5 for row in range(6)]
+    start = mt.arange(12.0).reshape(6, 2) / 4
+    mt.testing.assert_close(start - layer.weight.detach(), mt.tensor(moved)[:, None].expand(6, 2), atol=1e-6, rtol=0)
+    optimizer.zero_grad()
+    layer(mt.tensor([2])).sum().backward()
+    optimizer.step()  # row 2 at step 2: m = 0.1, v = 0.001, rate = lr sqrt(1 - 0.999^2) / (1 - 0.9^2)
+    step = 0.5 * (1 - 0.999**2) ** 0.5 / (1 - 0.9**2) * 0.1 / 0.001**0.5
+    assert layer.weight[2, 0].item() == pytest.approx(1.0 - step, abs=1e-5)
+    assert layer.weight[1, 0].item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_optimizers_that_take_no_sparse_gradients_say_so():
+    layer = table(True)
+    layer(mt.tensor([1])).sum().backward()
+    for make, words in (
+        (mt.optim.Adam, "Adam does not support sparse gradients, please consider SparseAdam"),
+        (mt.optim.RMSprop, "RMSprop does not support sparse gradients"),
+        (lambda p: mt.optim.SGD(p, lr=1, weight_decay=0.1), "weight_decay option is not compatible"),
+    ):
+        with pytest.raises(RuntimeError, match=words):
+            make(layer.parameters()).step()
+    dense = mt.nn.Linear(2, 1)
+    dense(mt.ones(2)).sum().backward()
+    with pytest.raises(RuntimeError, match="SparseAdam does not support dense gradients"):
+        mt.optim.SparseAdam(dense.parameters()).step()
+    assert layer.weight[1].tolist() == [0.5, 0.75]
+    layer.zero_grad(set_to_none=False)
+    assert layer.weight.grad._nnz() == 0

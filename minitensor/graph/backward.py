@@ -275,8 +275,10 @@ def _step(
         if d is None:
             continue
         target = node.inputs[i]
-        # Fresh memory, unless the rule handed on what it was given or a view of it.
-        owned = not (on_tensors or shared or d is g or type(base_of(d)) is _ndarray or _among(d, saved))
+        # Fresh memory, unless the rule handed on what it was given or a view of it; a tensor among arrays is sparse.
+        owned = False
+        if not (on_tensors or shared or d is g or isinstance(d, Tensor)):
+            owned = not (type(base_of(d)) is _ndarray or _among(d, saved))
         count = 1
         if isinstance(target, Node) and cython.cast(Node, target).outputs is not None:
             count = len(cython.cast(Node, target).outputs)
@@ -404,6 +406,9 @@ def _collect(
         if p.grad is None:
             p.grad = g
             p.own = owned
+        elif not record and (isinstance(g, Tensor) or isinstance(p.grad, Tensor)):
+            p.grad = _with_sparse(p.grad, g)
+            p.own = False
         elif p.own and not record:
             algebra.add_into(p.grad, g)
         else:
@@ -427,7 +432,11 @@ def _collect(
 def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
     """Adds a gradient to a leaf's, in place unless it is itself recorded, and calls the leaf's hooks for that."""
     have = t.leaf_grad
-    if have is None:
+    if not on_tensors and (isinstance(g, Tensor) or (have is not None and have.is_sparse)):
+        t.leaf_grad = (
+            g if have is None else _result(_with_sparse(have if have.is_sparse else have.array, g), True, False)
+        )
+    elif have is None:
         if on_tensors:
             fresh: Tensor = shadow(g)
             fresh.array, fresh.version = algebra.copy(fresh.array), Version()
@@ -449,9 +458,17 @@ def _accumulate(t: Tensor, g: Any, owned: bool, on_tensors: bool) -> Any:
 @cython.cfunc
 def _result(g: Any, owned: bool, on_tensors: bool) -> Any:
     """A gradient as the tensor that a user gets: never memory that something else also holds."""
-    if g is None or on_tensors:
+    if g is None or on_tensors or isinstance(g, Tensor):
         return g
     return wrap(g if owned else algebra.copy(g))
+
+
+@cython.cfunc
+def _with_sparse(have: Any, g: Any) -> Any:
+    """The sum of two gradients, each an array or a sparse tensor: sparse if both are."""
+    if isinstance(have, Tensor) and isinstance(g, Tensor):
+        return have + g
+    return (wrap(have) + g).array if isinstance(g, Tensor) else (wrap(g) + have).array
 
 
 @cython.cfunc
@@ -516,13 +533,13 @@ def _call_hooks(node: Node, p: _Pending, on_tensors: bool) -> Any:
 def _run_hooks(hooks: Any, g: Any, on_tensors: bool) -> Any:
     """The gradient after a tensor's hooks, each of which may return another in its place."""
     for hook in list(hooks):
-        x = g if on_tensors else wrap(g)
+        x = g if on_tensors or isinstance(g, Tensor) else wrap(g)
         y = hook(x)
         if y is not None:
             if not isinstance(y, Tensor):
                 raise TypeError(f"a hook returned a {type(y).__name__} where a gradient, a Tensor, or None belongs")
-            _need_shape(hook, x.array.shape, y.array.shape)
-            g = y if on_tensors else y.array
+            _need_shape(hook, x.shape, y.shape)
+            g = y if on_tensors or y.is_sparse else y.array
     return g
 
 

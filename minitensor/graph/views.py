@@ -320,8 +320,11 @@ def _settled(layer: Any, owner: Tensor) -> Any:
     return Dual(d.level, primal, d.tangent)
 
 
-def with_gradients(name: str, tensors: Any) -> list[Any]:
-    """Those of the tensors that have a gradient and can be written, as (tensor, its array, its gradient's array)."""
+def with_gradients(name: str, tensors: Any, sparse: list[Any] | None = None, instead: str = "") -> list[Any]:
+    """Those of the tensors that have a gradient and can be written, as (tensor, its array, its gradient's array).
+
+    Those with a sparse gradient go into the list `sparse`; without one they are refused, with the advice `instead`.
+    """
     found: list = []
     t: Tensor
     g: Tensor
@@ -331,7 +334,12 @@ def with_gradients(name: str, tensors: Any) -> list[Any]:
             continue
         check_writable(name, x)
         g = t.leaf_grad
-        found.append((t, t.array, g.array))
+        if g.array.dtype.kind == "V":
+            if sparse is None:
+                raise DtypeError(f"{name} does not support sparse gradients{instead}")
+            sparse.append(t)
+        else:
+            found.append((t, t.array, g.array))
     return found
 
 

@@ -23,7 +23,8 @@ from .reduce import sum
 from .shape import expand, reshape, unsqueeze
 
 # A padding index of None is -1 here: no row has that number. `shared`: a row's gradient is divided by how often the row
-# is looked up, which is not the derivative, but what `scale_grad_by_freq` asks for.
+# is looked up, which is not the derivative, but what `scale_grad_by_freq` asks for. `sparse`: a first derivative is a
+# sparse tensor of the rows that were looked up, which only the gradient of a leaf can be.
 
 
 def _need_in_range(index: Array, rows: int) -> None:
@@ -33,40 +34,46 @@ def _need_in_range(index: Array, rows: int) -> None:
         raise IndexRangeError(f"embedding: index {bad[0]} is out of range for a table of {rows} rows")
 
 
-def _embedding_reference(w: Array, index: Array, *, padding: int, shared: bool) -> Result:
+def _embedding_reference(w: Array, index: Array, *, padding: int, shared: bool, sparse: bool) -> Result:
     _need_in_range(index, w.shape[0])
     return w[index], (index, w.shape[0])
 
 
-def _embedding_forward(w: Array, index: Array, *, padding: int, shared: bool) -> Result:
+def _embedding_forward(w: Array, index: Array, *, padding: int, shared: bool, sparse: bool) -> Result:
     return _core.embedding(w, index), (index, w.shape[0])
 
 
-def _embedding_dw(g: Any, index: Any, rows: int, *, padding: int, shared: bool) -> Any:
+def _embedding_dw(g: Any, index: Any, rows: int, *, padding: int, shared: bool, sparse: bool) -> Any:
     if shared:
         places = raw(index)
         often = np.bincount(places.reshape(-1), minlength=rows)[places]
         g = mul(g, (1 / often[..., None]).astype(array_of(g).dtype))
+    if sparse and isinstance(g, np.ndarray):
+        from ..sparse import of_rows  # the house's upper floor: only a walk back that was asked for it comes here
+
+        return of_rows(g, index, rows, padding)
     return apply(EMBEDDING_VJP, g, index, rows=rows, padding=padding)
 
 
 def _embedding_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, dim in (((4,), 3), ((2, 3), 17), ((), 2), ((0,), 2), ((5,), 0), ((9,), 33)):
         index = rng.integers(0, 5, shape)
-        yield Sample((rng.standard_normal((6, dim)), index), {"padding": -1, "shared": False})
+        yield Sample((rng.standard_normal((6, dim)), index), {"padding": -1, "shared": False, "sparse": False})
         yield Sample(
-            (rng.standard_normal((6, dim)), index), {"padding": 5, "shared": False}
+            (rng.standard_normal((6, dim)), index), {"padding": 5, "shared": False, "sparse": False}
         )  # a row that is not looked up
     yield Sample(
-        (rng.standard_normal((900, 100)), rng.integers(0, 900, 2000)), {"padding": -1, "shared": False}, large=True
+        (rng.standard_normal((900, 100)), rng.integers(0, 900, 2000)),
+        {"padding": -1, "shared": False, "sparse": False},
+        large=True,
     )
 
 
-def _embedding_batch(args: Any, flags: Any, *, padding: int, shared: bool) -> Any:
+def _embedding_batch(args: Any, flags: Any, *, padding: int, shared: bool, sparse: bool) -> Any:
     if shared or (flags[0] and padding >= 0):
         return NotImplemented
     if not flags[0]:  # one table: the index may have any shape
-        return apply(EMBEDDING, *args, padding=padding, shared=shared)
+        return apply(EMBEDDING, *args, padding=padding, shared=shared, sparse=sparse)
     _need_in_range(elements(args[1]), shape_of(args[0])[1])
     return OPS["index_select"].batch(args, flags, dim=0)  # type: ignore[misc]
 
@@ -96,7 +103,7 @@ def _embedding_vjp_forward(g: Array, index: Array, *, rows: int, padding: int) -
 
 
 def _embedding_vjp_dg(h: Any, index: Any, *, rows: int, padding: int) -> Any:
-    looked_up = apply(EMBEDDING, h, index, padding=padding, shared=False)
+    looked_up = apply(EMBEDDING, h, index, padding=padding, shared=False, sparse=False)
     return where(raw(index)[..., None] != padding, looked_up, 0.0) if padding >= 0 else looked_up
 
 
@@ -144,6 +151,11 @@ def _table(name: str, input: Any, weight: Any, padding_idx: int | None) -> tuple
     return index, padding_idx % shape[0]
 
 
+def _sparsely(weight: Any, sparse: bool) -> bool:
+    """Whether the weight's gradient is to be sparse, and can be: that of a leaf."""
+    return bool(sparse) and isinstance(weight, Tensor) and weight.layer is None and weight.node is None
+
+
 def _shorten(name: str, weight: Any, index: Array, most: float, p: float) -> None:
     """Scales the rows that are looked up and longer than `most` down to that: in place, outside the graph."""
     _need_in_range(index, shape_of(weight)[0])
@@ -175,8 +187,9 @@ def embedding(
         kernel     csrc/kernels/embedding.cpp
 
     With `max_norm` the rows looked up whose `norm_type`-norm is larger are first scaled down to it, in the weight
-    itself. `scale_grad_by_freq` divides a row's gradient by how often the row is looked up. `sparse` is accepted;
-    gradients are always dense. Raises IndexRangeError, naming the index, if one is not from 0 to rows - 1.
+    itself. `scale_grad_by_freq` divides a row's gradient by how often the row is looked up. With `sparse` the gradient
+    of a leaf is a sparse tensor of the rows looked up, for SGD, Adagrad and SparseAdam.
+    Raises IndexRangeError, naming the index, if one is not from 0 to rows - 1.
 
     >>> mt.nn.functional.embedding(mt.tensor([1, 0]), mt.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([[3., 4.],
@@ -185,7 +198,9 @@ def embedding(
     index, padding = _table("embedding", input, weight, padding_idx)
     if max_norm is not None:
         _shorten("embedding", weight, raw(index), max_norm, norm_type)
-    return apply(EMBEDDING, weight, index, padding=padding, shared=bool(scale_grad_by_freq))
+    return apply(
+        EMBEDDING, weight, index, padding=padding, shared=bool(scale_grad_by_freq), sparse=_sparsely(weight, sparse)
+    )
 
 
 # --- bags -------------------------------------------------------------------------------------------------------------
@@ -259,7 +274,9 @@ def embedding_bag(
         _shorten(name, weight, index, max_norm, norm_type)
     _need_in_range(index, shape_of(weight)[0])
     index, bags = index[kept], bags[kept]
-    rows = apply(EMBEDDING, weight, index, padding=-1, shared=bool(scale_grad_by_freq))
+    rows = apply(
+        EMBEDDING, weight, index, padding=-1, shared=bool(scale_grad_by_freq), sparse=_sparsely(weight, sparse)
+    )
     if mode == "max":
         return _largest(rows, bags, count)
     if per_sample_weights is not None:

@@ -21,6 +21,7 @@ from .optimizer import ByFormula, option, sqrt
 class Adagrad(ByFormula):
     """Steps that shrink where the gradients so far were large.
 
+    Sparse gradients, as those of `nn.Embedding(sparse=True)`, change the rows that they have.
     Source: J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods" (2011).
 
     >>> w = mt.nn.Parameter(mt.tensor([1.0]))
@@ -65,6 +66,7 @@ class Adagrad(ByFormula):
         return {"sum": wrap(np.full_like(p.array, group["initial_accumulator_value"]))}
 
     _method = "adagrad"
+    _takes_sparse = True
 
     def _arrays(self, group: dict[str, Any]) -> tuple[str | None, ...]:
         return ("sum",)

@@ -67,6 +67,8 @@ class Adam(ByFormula):
         }
         super().__init__(params, defaults)
 
+    _instead = ", please consider SparseAdam instead"
+
     def _check(self, options: dict[str, Any]) -> None:
         self._least(options, "lr", "eps", "weight_decay")
         self._below_one(options, "betas")

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..autograd import enable_grad, no_grad
-from ..errors import ShapeError
+from ..errors import GraphError, ShapeError
 from ..graph.modes import uses_reference
 from ..graph.nodes import RemovableHandle
 from ..graph.tensors import Tensor as Core
@@ -21,7 +21,7 @@ from ..graph.tensors import wrap
 from ..graph.views import with_gradients, written
 from ..nn.parameter import clear_grad
 from ..ops import comparison, functions
-from ..ops.common import shape_of
+from ..ops.common import array_of, shape_of
 
 
 def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,8 +179,20 @@ class Optimizer:
                 loss = closure()
         for group in self.param_groups:
             with enable_grad() if group.get("differentiable") else no_grad():
-                self._update_all(with_gradients(self._name, group["params"]), group)
+                sparse: list[Any] = []
+                ready = with_gradients(
+                    self._name, group["params"], sparse if self._takes_sparse else None, self._instead
+                )
+                ready += self._update_sparse(sparse, group) if sparse else []
+                self._update_all(ready, group)
         return loss
+
+    _takes_sparse = False
+    _instead = ""  # what an error says of a sparse gradient
+
+    def _update_sparse(self, params: list[Any], group: dict[str, Any]) -> list[Any]:
+        """Changes parameters whose gradients are sparse; those that it leaves, as `_update_all` takes them."""
+        raise NotImplementedError
 
     def _update_all(self, ready: list[Any], group: dict[str, Any]) -> None:
         """Changes the parameters in `ready`, a list of (parameter, its array, its gradient's array)."""
@@ -385,7 +397,20 @@ class ByFormula(Optimizer):
                     state[name].array[...] = s[name]
         return done
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update_sparse(self, params: list[Any], group: dict[str, Any]) -> list[Any]:
+        if group.get("weight_decay"):
+            raise GraphError("weight_decay option is not compatible with sparse gradients")
+        try:
+            for p in params:
+                g = p.grad.coalesce()
+                places = tuple(array_of(g.indices()))
+                ByFormula._update(self, p, g.values().detach().array, self.state[p], group, places)
+        finally:
+            written(params)
+        return []
+
+    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], places: Any = ...) -> None:
+        """One step by the formula; of a sparse gradient, for the elements at its `places` alone."""
         first = all(x is None for x in state.values())
         if first:
             state.update({"step": scalar(0.0)} if self._counts else {})
@@ -394,17 +419,17 @@ class ByFormula(Optimizer):
             state["step"].array[...] += 1
         t = int(state["step"].item()) if self._counts else 2 - first
         recorded = bool(group.get("differentiable"))
-        s = {name: x if recorded else wide(x.array) for name, x in state.items() if name != "step"}
+        s = {name: x if recorded else wide(x.array[places]) for name, x in state.items() if name != "step"}
         g = p.grad if recorded else wide(g)
         g = -g if group["maximize"] else g
-        new = self._formula(p.clone() if recorded else wide(p.array), g, s, t, group)
+        new = self._formula(p.clone() if recorded else wide(p.array[places]), g, s, t, group)
         if recorded:
             p.copy_(new)
             state.update(s)
             return
-        p.array[...] = new
+        p.array[places] = new
         for name, x in s.items():
-            state[name].array[...] = x
+            state[name].array[places] = x
 
 
 def option(group: dict[str, Any], name: str) -> Any:

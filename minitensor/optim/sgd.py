@@ -20,6 +20,7 @@ from .optimizer import ByFormula, kernels_take, option, zeros_of
 class SGD(ByFormula):
     """Stochastic gradient descent, with momentum (Polyak's, or Nesterov's) and weight decay.
 
+    Sparse gradients, as those of `nn.Embedding(sparse=True)`, change the rows that they have, without weight decay.
     `foreach` and `fused` are taken and change nothing: there is one way, a kernel. With `differentiable` the step is
     recorded.
     Sources: B. Polyak, "Some methods of speeding up the convergence of iteration methods" (1964);
@@ -61,6 +62,12 @@ class SGD(ByFormula):
         super().__init__(params, defaults)
 
     _counts = False
+    _takes_sparse = True
+
+    def _update_sparse(self, params: list[Any], group: dict[str, Any]) -> list[Any]:
+        if group["momentum"] != 0:  # whose buffer soon has all rows
+            return [(p, p.array, p.grad.to_dense().array) for p in params]
+        return super()._update_sparse(params, group)
 
     def _check(self, options: dict[str, Any]) -> None:
         self._least(options, "lr", "momentum", "weight_decay")
