@@ -256,7 +256,9 @@ def test_an_embedding_gives_its_weight_a_sparse_gradient():
     layer = table(True)
     layer(mt.tensor([[1, 3], [1, 0]])).sum().backward()
     g = layer.weight.grad
-    assert g.is_sparse and tuple(g.shape) == (6, 2) and g._nnz() == 3  # the padding has none
+    assert g.is_sparse
+    assert tuple(g.shape) == (6, 2)
+    assert g._nnz() == 3
     assert g.coalesce().indices().tolist() == [[1, 3]]
     assert g.coalesce().values().tolist() == [[2.0, 2.0], [1.0, 1.0]]
     layer(mt.tensor([5])).sum().backward()
@@ -272,7 +274,8 @@ def test_sparse_and_dense_parts_of_one_walk_add_up():
     (layer(mt.tensor([1])).sum() + layer.weight.sum() + layer(mt.tensor([1, 2])).sum()).backward()
     assert layer.weight.grad[:, 0].tolist() == [1.0, 3.0, 2.0, 1.0, 1.0, 1.0]
     (g,) = mt.autograd.grad(layer(mt.tensor([4, 4])).sum(), layer.weight)
-    assert g.is_sparse and g.to_dense()[4].tolist() == [2.0, 2.0]
+    assert g.is_sparse
+    assert g.to_dense()[4].tolist() == [2.0, 2.0]
     seen = []
     layer.weight.register_hook(lambda g: seen.append(g.is_sparse))
     layer(mt.tensor([4])).sum().backward()
@@ -283,7 +286,8 @@ def test_a_computed_weight_has_a_dense_gradient():
     w = mt.ones(3, 2, requires_grad=True)
     F = mt.nn.functional
     F.embedding(mt.tensor([1]), w * 2, sparse=True).sum().backward()
-    assert not w.grad.is_sparse and w.grad.tolist() == [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0]]
+    assert not w.grad.is_sparse
+    assert w.grad.tolist() == [[0.0, 0.0], [2.0, 2.0], [0.0, 0.0]]
 
 
 @pytest.mark.parametrize(

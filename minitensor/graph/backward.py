@@ -466,9 +466,10 @@ def _result(g: Any, owned: bool, on_tensors: bool) -> Any:
 @cython.cfunc
 def _with_sparse(have: Any, g: Any) -> Any:
     """The sum of two gradients, each an array or a sparse tensor: sparse if both are."""
+    total: Any = wrap(have) if not isinstance(have, Tensor) else have
     if isinstance(have, Tensor) and isinstance(g, Tensor):
-        return have + g
-    return (wrap(have) + g).array if isinstance(g, Tensor) else (wrap(g) + have).array
+        return total + g
+    return (total + g).array if isinstance(g, Tensor) else (wrap(g) + have).array
 
 
 @cython.cfunc
@@ -534,12 +535,12 @@ def _run_hooks(hooks: Any, g: Any, on_tensors: bool) -> Any:
     """The gradient after a tensor's hooks, each of which may return another in its place."""
     for hook in list(hooks):
         x = g if on_tensors or isinstance(g, Tensor) else wrap(g)
-        y = hook(x)
+        y: Any = hook(x)
         if y is not None:
             if not isinstance(y, Tensor):
                 raise TypeError(f"a hook returned a {type(y).__name__} where a gradient, a Tensor, or None belongs")
             _need_shape(hook, x.shape, y.shape)
-            g = y if on_tensors or y.is_sparse else y.array
+            g = y if on_tensors or isinstance(g, Tensor) else y.array
     return g
 
 

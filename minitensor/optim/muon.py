@@ -12,7 +12,7 @@ The polynomial drives every singular value of u towards 1, roughly: between abou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import dtypes
@@ -23,11 +23,11 @@ from ..ops.common import shape_of, to_dtype
 from ..ops.comparison import clamp
 from .optimizer import Optimizer, zeros_of
 
-_RATIOS = {
-    None: lambda rows, columns: math.sqrt(max(1, rows / columns)),
+_RATIOS: dict[Any, Callable[[int, int], float]] = {
     "original": lambda rows, columns: math.sqrt(max(1, rows / columns)),
     "match_rms_adamw": lambda rows, columns: 0.2 * math.sqrt(max(rows, columns)),
 }
+_RATIOS[None] = _RATIOS["original"]
 
 
 class Muon(Optimizer):

@@ -404,13 +404,16 @@ class ByFormula(Optimizer):
             for p in params:
                 g = p.grad.coalesce()
                 places = tuple(array_of(g.indices()))
-                ByFormula._update(self, p, g.values().detach().array, self.state[p], group, places)
+                self._at(places, p, g.values().detach().array, self.state[p], group)
         finally:
             written(params)
         return []
 
-    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any], places: Any = ...) -> None:
-        """One step by the formula; of a sparse gradient, for the elements at its `places` alone."""
+    def _update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        self._at(..., p, g, state, group)
+
+    def _at(self, places: Any, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """One step by the formula, for the elements at these places."""
         first = all(x is None for x in state.values())
         if first:
             state.update({"step": scalar(0.0)} if self._counts else {})
