@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..graph import nodes
 
 _NAMES = {
@@ -38,7 +40,6 @@ _NAMES = {
     "index_select": "IndexBackward0",
     "inv": "LinalgInvExBackward0",
     "layer_norm": "NativeLayerNormBackward0",
-    "lerp": "LerpBackward1",
     "lstm_cell": "MulBackward0",
     "log1p": "Log1PBackward0",
     "log_ndtr": "SpecialLogNdtrBackward0",
@@ -100,7 +101,26 @@ def _reshape(node: Any) -> str:
     after, source = node.params["shape"], node.inputs[0]
     if isinstance(source, nodes.Node) and source.op.name == "matmul" and len(after) < 2:
         return "MvBackward0" if after else "DotBackward0"
+    if (
+        isinstance(source, nodes.Node)
+        and source.op.name == "permute"
+        and _copies(_shape(node), source.params["dims"], after)
+    ):
+        return "UnsafeViewBackward0"
     return "ViewBackward0"
+
+
+def _copies(permuted: Any, dims: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    """Whether no strides show permuted axes of an array that was row-major under another shape."""
+    before = np.empty([permuted[dims.index(d)] for d in range(len(dims))], np.bool_)
+    return not np.shares_memory(before, before.transpose(dims).reshape(after))
+
+
+def _lerp(node: Any) -> str:
+    number = node.inputs[2] is None and any(
+        s is not None and s.role == 2 and s.array.ndim == 0 for s in node.saved or ()
+    )
+    return f"LerpBackward{0 if number else 1}"
 
 
 def _getitem(node: Any) -> str:
@@ -132,6 +152,7 @@ def _bessel(node: Any) -> str:
 _FORMS: dict[str, Callable[[Any], str]] = {
     "bessel_i": _bessel,
     "getitem": _getitem,
+    "lerp": _lerp,
     "linear": _linear,
     "matmul": _matmul,
     "mean": _reduction("Mean"),

@@ -162,6 +162,7 @@ def _adaptive_max_pool(name: str, axes: int, input: Any, output_size: Any, retur
     return (y, at) if return_indices else y
 
 
+@named("SqueezeBackward1")
 def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     r"""The largest element of windows that divide sequences (N, C, L) or (C, L) into `output_size` parts.
 

@@ -537,12 +537,15 @@ def elementwise(
 
 
 def named(name: str) -> Callable[[F], F]:
-    """Decorates a formula of several operators that is one node of PyTorch's: the last node has its name."""
+    """Decorates a formula of several operators that is one node of PyTorch's: the node of each result has its name."""
 
     def decorate(function: Any) -> Any:
         @functools.wraps(function)
         def formula(*args: Any, **kwargs: Any) -> Any:
-            return called(function(*args, **kwargs), name)
+            result = function(*args, **kwargs)
+            for y in result if isinstance(result, tuple) else (result,):
+                called(y, name)
+            return result
 
         return formula
 

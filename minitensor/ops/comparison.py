@@ -25,6 +25,7 @@ from .common import (
     draws,
     elementwise,
     is_floating,
+    named,
     promote,
     raw,
     to_dtype,
@@ -557,11 +558,13 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
 clip = clamp
 
 
+@named("ClampMinBackward0")
 def clamp_min(input: Any, min: Any, *, out: Any = None) -> Any:
     """`clamp` from below."""
     return clamp(input, min=min, out=out)
 
 
+@named("ClampMaxBackward0")
 def clamp_max(input: Any, max: Any, *, out: Any = None) -> Any:
     """`clamp` from above."""
     return clamp(input, max=max, out=out)

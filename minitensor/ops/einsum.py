@@ -316,6 +316,7 @@ def tensordot(a: Any, b: Any, dims: Any = 2, out: Any = None) -> Any:
     return result if out is None else write_out("tensordot", result, out)
 
 
+@named("UnsafeViewBackward0")
 def kron(input: Any, other: Any, *, out: Any = None) -> Any:
     r"""The Kronecker product: every element of the first times the whole second.
 

@@ -28,6 +28,7 @@ from .common import (
     draws,
     elementwise,
     is_floating,
+    named,
     promote,
     promote_float,
     raw,
@@ -65,6 +66,7 @@ def sign(input: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("sign", result, out)
 
 
+@named("SgnBackward0")
 def sgn(input: Any, *, out: Any = None) -> Any:
     """The sign of real numbers; the direction z / |z| of complex ones, and 0 at 0.
 

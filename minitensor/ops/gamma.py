@@ -19,7 +19,7 @@ from ..graph.modes import grad_enabled
 from ..graph.record import apply
 from ..op import Op, Sample
 from .arithmetic import add, mul, neg
-from .common import ONE, TWO, Array, draws, elementwise, few, promote_float, unary, write_out
+from .common import ONE, TWO, Array, draws, elementwise, few, named, promote_float, unary, write_out
 from .functions import plain
 
 # Of Bernoulli: B_2, B_4 ... B_24.
@@ -258,6 +258,7 @@ def lgamma(input: Any, *, out: Any = None) -> Any:
     return unary(LGAMMA, input, out)
 
 
+@named("MvlgammaBackward0")
 def mvlgamma(input: Any, p: int, *, out: Any = None) -> Any:
     r"""The logarithm of the gamma function of p variables, for x > (p - 1) / 2.
 

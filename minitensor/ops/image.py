@@ -278,6 +278,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     return reshape(permute(split, order), (*outer, c * r * r, h // r, w // r))
 
 
+@named("ChannelShuffleBackward0")
 def channel_shuffle(input: Any, groups: int) -> Any:
     r"""The channels of `groups` groups dealt out in turn: the first of each group, then the second of each, ...
 

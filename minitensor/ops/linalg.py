@@ -565,6 +565,7 @@ def tensorsolve(A: Any, B: Any, dims: Sequence[int] | None = None, *, out: Any =
 
 
 @reads()
+@named("SqueezeBackward0")
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
     r"""The covariances of variables, the rows, over observations, the columns.
 

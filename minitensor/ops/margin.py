@@ -205,6 +205,7 @@ def multi_margin_loss(
 
 
 @widens
+@named("MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
     input: Any,
     target: Any,

@@ -372,6 +372,7 @@ def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1, out:
     return _added("addmv", input, _product("addmv", mat, vec), beta, alpha, out)
 
 
+@named("AddrBackward0")
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """beta * input + alpha * (the outer product of two vectors); beta = 0 leaves `input` out.
 

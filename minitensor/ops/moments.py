@@ -202,6 +202,7 @@ def _with_mean(op: Op, name: str, input: Any, dim: Any, unbiased: Any, keepdim: 
     return result if out is None else write_out(name, result, out)
 
 
+@named("VarMeanBackward0")
 @numpy_names
 def var_mean(
     input: Any,
@@ -220,6 +221,7 @@ def var_mean(
     return _with_mean(VAR, "var_mean", input, dim, unbiased, keepdim, correction, out)
 
 
+@named("StdMeanBackward0")
 @numpy_names
 def std_mean(
     input: Any,

@@ -556,6 +556,7 @@ def _repeated(x: Any, counts: Array, d: int, output_size: Any) -> Any:
 # --- products of sets -------------------------------------------------------------------------------------------------
 
 
+@named("BlockDiagBackward0")
 def block_diag(*tensors: Any) -> Any:
     """A matrix with the given matrices along its diagonal and 0 elsewhere; a vector counts as one row.
 

@@ -430,6 +430,7 @@ def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
     return _amax_amin(AMIN, input, dim, keepdim, out)
 
 
+@named("AminmaxBackward0")
 @numpy_names
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     r"""(min, max): the smallest and the largest element, of all or along an axis; NaN if there is one.

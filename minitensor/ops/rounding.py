@@ -178,11 +178,15 @@ def _frexp_reference(x: Array) -> Result:
     return (np.asarray(mantissa), exponent), (exponent,)
 
 
+def _frexp_dx(g: Any, exponent: Any) -> Any:
+    return ldexp(g[0], neg(exponent))
+
+
 FREXP = Op(
     "frexp",
     _frexp_reference,
     None,
-    (lambda g, exponent: ldexp(g[0], neg(exponent)),),
+    (_frexp_dx,),
     None,
     draws(*ONE, away=0.3),
     batch=shifted("frexp"),
@@ -203,6 +207,7 @@ def frexp(input: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("frexp", result, out)
 
 
+@named("LdexpBackward0")
 def ldexp(input: Any, other: Any, *, out: Any = None) -> Any:
     r"""x 2^y; the inverse of `frexp`.
 

@@ -24,6 +24,7 @@ from .common import (
     around,
     array_of,
     axis,
+    named,
     need_float,
     number,
     numpy_names,
@@ -308,6 +309,7 @@ def _values_at(name: str, op: Op, kind: Any, input: Any, dim: int, out: Any) -> 
     return result if out is None else write_out(name, result, out)
 
 
+@named("CummaxBackward0")
 @numpy_names
 def cummax(input: Any, dim: int, *, out: Any = None) -> Any:
     r"""(values, indices) of the largest element up to each one along an axis; the last of equal ones; NaN wins.
@@ -321,6 +323,7 @@ def cummax(input: Any, dim: int, *, out: Any = None) -> Any:
     return _values_at("cummax", CUMMAX_INDEX, return_types.cummax, input, dim, out)
 
 
+@named("CumminBackward0")
 @numpy_names
 def cummin(input: Any, dim: int, *, out: Any = None) -> Any:
     r"""(values, indices) of the smallest element up to each one along an axis; the last of equal ones; NaN wins.
