@@ -99,15 +99,11 @@ def _permute(node: Any) -> str:
 
 def _reshape(node: Any) -> str:
     after, source = node.params["shape"], node.inputs[0]
-    if isinstance(source, nodes.Node) and source.op.name == "matmul" and len(after) < 2:
+    of = source.op.name if isinstance(source, nodes.Node) else ""
+    if of == "matmul" and len(after) < 2:
         return "MvBackward0" if after else "DotBackward0"
-    if (
-        isinstance(source, nodes.Node)
-        and source.op.name == "permute"
-        and _copies(_shape(node), source.params["dims"], after)
-    ):
-        return "UnsafeViewBackward0"
-    return "ViewBackward0"
+    copies = of == "permute" and _copies(_shape(node), source.params["dims"], after)
+    return "UnsafeViewBackward0" if copies else "ViewBackward0"
 
 
 def _copies(permuted: Any, dims: tuple[int, ...], after: tuple[int, ...]) -> bool:
@@ -117,10 +113,7 @@ def _copies(permuted: Any, dims: tuple[int, ...], after: tuple[int, ...]) -> boo
 
 
 def _lerp(node: Any) -> str:
-    number = node.inputs[2] is None and any(
-        s is not None and s.role == 2 and s.array.ndim == 0 for s in node.saved or ()
-    )
-    return f"LerpBackward{0 if number else 1}"
+    return f"LerpBackward{0 if node.inputs[2] is None and _rank(node) == 0 else 1}"
 
 
 def _getitem(node: Any) -> str:
