@@ -500,7 +500,12 @@ def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
     if whole and abs(first) + abs(by) * count < 2**62:
         return np.arange(first, first + by * count, by, dtype=np.int64).astype(dtype, copy=False)
     places = np.arange(count, dtype=np.int64 if whole else np.float64)
-    return (first + by * places).astype(dtype)
+    if whole or dtype != np.float32:
+        return (first + by * places).astype(dtype)
+    # PyTorch's digits: up to the last whole 16, eights go on from a first element that is rounded.
+    eights = np.where(places < count // 16 * 16, places // 8 * 8, places)
+    starts = np.where(eights == places, first + by * places, (first + by * eights).astype(dtype))
+    return (starts + by * (places - eights)).astype(dtype)
 
 
 def arange(
@@ -582,7 +587,17 @@ def linspace(
     """
     (count,) = new_sizes("linspace", (steps,))
     first, last = _numbers(start, end)
-    return made("linspace", lambda d: np.linspace(first, last, count).astype(d), dtype, device, out, requires_grad)
+    return made("linspace", lambda d: _even(first, last, count, d), dtype, device, out, requires_grad)
+
+
+def _even(first: Any, last: Any, count: int, dtype: Any) -> Any:
+    """The values of `linspace`, digit for digit PyTorch's: from both ends to the middle, each rounded once."""
+    if dtype not in (np.float32, np.float64) or count < 2:
+        return np.linspace(first, last, count).astype(dtype)
+    wide = np.float64 if dtype == np.float32 else np.longdouble
+    low, high = dtype.type(first), dtype.type(last)
+    step, i = wide((high - low) / dtype.type(count - 1)), np.arange(count)
+    return np.where(i < count // 2, wide(low) + step * i, wide(high) - step * (count - 1 - i)).astype(dtype)
 
 
 def logspace(

@@ -202,3 +202,27 @@ def test_an_unpickled_dtype_is_one_of_ours(make):
     assert x.array.dtype is np.dtype(np.float32)
     x.relu().sum().backward()
     assert x.grad.tolist() == [1, 1, 1]
+
+
+def test_linspace_rounds_each_value_once_from_the_nearer_end():
+    from fractions import Fraction
+
+    for first, last, count in ((0.0, 0.9, 31), (-np.pi, np.pi, 200), (0.0001, 0.02, 300), (5, -5, 7)):
+        low, high = np.float32(first), np.float32(last)
+        step = Fraction(float((high - low) / np.float32(count - 1)))
+        made = mt.linspace(first, last, count).tolist()
+        for i, x in enumerate(made):
+            exact = (
+                Fraction(float(low)) + step * i if i < count // 2 else Fraction(float(high)) - step * (count - 1 - i)
+            )
+            assert x == float(np.float32(float(exact)))
+    assert mt.linspace(0, 10, 4, dtype=mt.int64).tolist() == [0, 3, 6, 10]
+    assert mt.linspace(3, 7, 1).tolist() == [3.0]
+
+
+def test_a_float_arange_goes_on_from_rounded_eights():
+    x = mt.arange(0, 3, 0.01)
+    start = np.float32(0.01 * 8)
+    assert x[11].item() == np.float32(float(start) + 0.01 * 3)
+    assert x[299].item() == np.float32(0.01 * 299)  # the last 300 % 16 stand alone
+    assert mt.arange(0, 3, 0.01, dtype=mt.float64)[11].item() == 0.01 * 11

@@ -169,3 +169,55 @@ def test_the_second_version():
     assert v2.ToDtype(mt.float64)(mt.tensor([7], dtype=mt.uint8)).tolist() == [7.0]
     assert v2.Identity()(IMAGE) is IMAGE
     assert issubclass(v2.RandomCrop, T.RandomCrop)
+
+
+AUGMENTS = [
+    lambda: T.AutoAugment(),
+    lambda: T.AutoAugment(T.AutoAugmentPolicy.CIFAR10, fill=3),
+    lambda: T.AutoAugment(T.AutoAugmentPolicy.SVHN),
+    lambda: T.RandAugment(3, 20),
+    lambda: T.TrivialAugmentWide(),
+    lambda: T.AugMix(),
+    lambda: T.AugMix(severity=10, all_ops=False, chain_depth=2),
+]
+
+
+@pytest.mark.parametrize("make", AUGMENTS)
+def test_policies_change_bytes_and_pictures_and_keep_their_sizes(make):
+    mt.manual_seed(0)
+    x = mt.randint(0, 256, (3, 20, 24), dtype=mt.uint8)
+    picture = T.ToPILImage()(x)
+    augment, changed = make(), 0
+    for _ in range(20):
+        y, z = augment(x), augment(picture)
+        assert (y.shape, y.dtype, z.size, z.mode) == (x.shape, mt.uint8, (24, 20), "RGB")
+        changed += int(not mt.equal(x, y))
+    assert changed > 5
+
+
+def test_the_policies_of_autoaugment_are_pairs_of_known_changes():
+    for policy in T.AutoAugmentPolicy:
+        pairs = T.AutoAugment(policy).policies
+        assert len(pairs) == 25
+        assert all(len(pair) == 2 and all(0 <= p <= 1 for _, p, _ in pair) for pair in pairs)
+    assert T.AutoAugment().policies[0] == (("Posterize", 0.4, 8), ("Rotate", 0.6, 9))
+    with pytest.raises(ValueError, match="AutoAugment"):
+        T.AutoAugment("imagenet")
+
+
+def test_randaugment_draws_a_change_and_a_sign_for_each():
+    mt.manual_seed(5)
+    x = mt.randint(0, 256, (3, 8, 8), dtype=mt.uint8)
+    augment = T.RandAugment(1, 30)
+    names = ["Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast",
+             "Sharpness", "Posterize", "Solarize", "AutoContrast", "Equalize"]  # fmt: skip
+    for seed in range(40):
+        mt.manual_seed(seed)
+        name = names[int(mt.randint(14, (1,)))]
+        if name == "Brightness":
+            factor = 1 - 0.9 if int(mt.randint(2, (1,))) else 1 + 0.9
+            mt.manual_seed(seed)
+            assert mt.equal(augment(x), TF.adjust_brightness(x, factor))
+            break
+    else:
+        raise AssertionError("no seed drew a brightness")
