@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minitensor as mt
-from minitensor import cli, dtypes
+from minitensor import cli, compat, dtypes
 
 
 @pytest.fixture
@@ -218,6 +218,38 @@ def test_check_lists_what_a_program_uses(tmp_path, capsys):
     assert cli.main(["check", str(path)]) == 1
     assert cli.main(["check", str(tmp_path / "absent.py")]) == 1
     assert "absent.py" in capsys.readouterr().err
+
+
+def test_check_knows_whose_a_name_is():
+    """A function's argument or variable that is called as a module is imported elsewhere is not that module."""
+    program = """
+def late():
+    return torch.late(lambda nn: nn.argument, optim.none)
+class Block(nn.Module):
+    def __init__(self, optim):
+        self.rate = optim.rate
+        F = optim
+        F.loss, [nn.Linear(F.width) for _ in F]
+        def inner(): return F.depth, torch.zeros(1).T.nothing
+import torch, torch.nn as nn
+if __name__ == "__main__":
+    import torch.optim as optim
+    import torch.nn.functional as F
+    optim.SGD(F.relu)
+"""
+    found = {f.name: f.lines for f in compat.check(program) if f.lines}
+    assert found == {
+        "torch.late": [3],
+        "torch.nn": [10],
+        "torch.nn.Linear": [8],
+        "torch.nn.Module": [4],
+        "torch.nn.functional": [13],
+        "torch.nn.functional.relu": [14],
+        "torch.optim": [12],
+        "torch.optim.SGD": [14],
+        "torch.optim.none": [3],
+        "torch.zeros": [9],
+    }
 
 
 @pytest.mark.parametrize(

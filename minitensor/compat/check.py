@@ -85,37 +85,74 @@ def report(path: Any) -> tuple[list[str], bool]:
     return lines, not kinds["not here"]
 
 
-def _used(tree: ast.Module) -> Iterator[tuple[str, int]]:
+def _used(tree: ast.Module) -> list[tuple[str, int]]:
     """(whole name, line) of every name of a face's library."""
-    roots = {name.partition(".")[0] for table in FACES.values() for name in table}
-    known: dict[str, str] = {}  # what the program calls it -> what it is
-    for node in ast.walk(tree):
+    names = _Names({name.partition(".")[0] for table in FACES.values() for name in table})
+    names.scoped(tree)
+    return names.found
+
+
+class _Names(ast.NodeVisitor):
+    """Finds the names that begin with one of `roots`, in a program and its functions, each of which has its own."""
+
+    def __init__(self, roots: set[str]) -> None:
+        self.roots = roots
+        self.found: list[tuple[str, int]] = []
+        self.scopes: list[dict[str, str]] = []  # what each calls a name, the innermost last; "" is the program's own
+
+    def scoped(self, node: Any) -> None:
+        """Visits a program, or a function with what is bound in it."""
+        own: dict[str, str] = {}
+        self.scopes.append(own)
+        for part in _inside(node):
+            if isinstance(part, (ast.Import, ast.ImportFrom)):
+                own.update(self._imported(part))
+            elif isinstance(part, ast.arg):
+                own.setdefault(part.arg, "")
+            elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                own.setdefault(part.id, "")
+        self.generic_visit(node)
+        self.scopes.pop()
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = scoped
+
+    def _imported(self, node: ast.Import | ast.ImportFrom) -> dict[str, str]:
+        """What the program calls what it imports from the roots: its name in full."""
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.name.partition(".")[0] in roots:
-                    top = alias.name.partition(".")[0]
-                    known[alias.asname or top] = alias.name if alias.asname else top
-                    if "." in alias.name:
-                        yield alias.name, node.lineno
-        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] in roots:
-            for alias in node.names:
-                if alias.name == "*":
-                    yield str(node.module), node.lineno
-                else:
-                    whole = f"{node.module}.{alias.name}"
-                    known[alias.asname or alias.name] = whole
-                    yield whole, node.lineno
-    inner: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and id(node) not in inner:
-            parts: list[str] = []
-            at: ast.expr = node
-            while isinstance(at, ast.Attribute):
-                inner.add(id(at))
-                parts.append(at.attr)
-                at = at.value
-            if isinstance(at, ast.Name) and at.id in known:
-                yield ".".join([known[at.id], *reversed(parts)]), node.lineno
+            whole = [(alias, alias.name if alias.asname else alias.name.partition(".")[0]) for alias in node.names]
+        else:
+            whole = [(alias, f"{node.module}.{alias.name}") for alias in node.names if not node.level]
+        return {a.asname or name.rpartition(".")[2]: name for a, name in whole if name.partition(".")[0] in self.roots}
+
+    def visit_Import(self, node: ast.Import) -> None:
+        """`import torch.nn` is a use of the module."""
+        names = [alias.name for alias in node.names if "." in alias.name and alias.name.partition(".")[0] in self.roots]
+        self.found += [(name, node.lineno) for name in names]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        """`from torch import nn` is a use of the name."""
+        self.found += [(name.removesuffix(".*"), node.lineno) for name in self._imported(node).values()]
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """`torch.nn.Linear`, whole, where the first name is an imported one."""
+        parts, at = [node.attr], node.value
+        while isinstance(at, ast.Attribute):
+            parts.append(at.attr)
+            at = at.value
+        if not isinstance(at, ast.Name):
+            self.visit(at)
+            return
+        whole = next((scope[at.id] for scope in reversed(self.scopes) if at.id in scope), "")
+        if whole:
+            self.found.append((".".join([whole, *reversed(parts)]), node.lineno))
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a program or function, without those of the functions and classes in it."""
+    for part in ast.iter_child_nodes(node):
+        yield part
+        if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from _inside(part)
 
 
 def _looked_up(name: str, modules: dict[str, ModuleType]) -> tuple[bool, str]:
