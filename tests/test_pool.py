@@ -154,3 +154,42 @@ def test_errors():
 def test_huge_windows_end():
     x = mt.tensor([[[1.0, 3.0, 2.0]]])
     assert max_pool2d(x, (1, 10**9), padding=(0, 5 * 10**8)).tolist() == [[[3.0]]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("planes", [1, 5, 37, 300])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"), [(7, 2, 2, 0), (7, 3, 2, 1), (5, 3, 1, 1), (9, 2, 3, 0)]
+)
+def test_many_small_planes(dtype, planes, size, kernel, stride, padding):
+    """Planes whose outputs fill no vector go several at a time, the last ones fewer."""
+    x = np.random.default_rng(planes).standard_normal((planes, size, size)).astype(dtype)
+    x[-1, 0] = -np.inf
+    x[0, -1, -1] = np.nan
+    windows = plain(x[0], (kernel,) * 2, (stride,) * 2, (padding,) * 2, (1, 1), False)
+    images = mt.from_numpy(x).requires_grad_()
+    y, at = max_pool2d(images, kernel, stride, padding, return_indices=True)
+    mean = avg_pool2d(images, kernel, stride, padding, count_include_pad=False)
+    g = np.random.default_rng(2).integers(1, 9, mean.shape).astype(dtype)
+    (dx,) = mt.autograd.grad(mean, images, mt.from_numpy(g))
+    want = np.zeros_like(x)
+    for i, (_, rows) in enumerate(windows[0]):
+        for j, (_, cols) in enumerate(windows[1]):
+            window = x[:, rows][:, :, cols].reshape(planes, -1)
+            best = window.argmax(1)
+            np.testing.assert_array_equal(y[:, i, j].detach().numpy(), window[np.arange(planes), best])
+            row, col = np.array(rows)[best // len(cols)], np.array(cols)[best % len(cols)]
+            assert at[:, i, j].tolist() == (row * size + col).tolist()
+            close = {"rtol": 1e-5, "atol": 1e-6}
+            np.testing.assert_allclose(mean[:, i, j].detach().numpy(), window.mean(1), **close)
+            want[:, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1] += g[:, i, j, None, None] / window.shape[1]
+    np.testing.assert_allclose(dx.numpy(), want, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "out"), [(7, 3), (8, 3), (14, 5), (8, 5), (6, 1), (4, 4), (3, 5)])
+def test_adaptive_maxima_by_equal_windows_or_not(size, out):
+    x = np.random.default_rng(0).permutation(20 * size * size).reshape(20, size, size).astype(np.float32)
+    y, at = mt.nn.functional.adaptive_max_pool2d(mt.from_numpy(x), out, return_indices=True)
+    edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
+    assert y.tolist() == [[[float(p[a:b, c:d].max()) for c, d in edges] for a, b in edges] for p in x]
+    assert (np.take_along_axis(x.reshape(20, -1), at.numpy().reshape(20, -1), 1) == y.numpy().reshape(20, -1)).all()

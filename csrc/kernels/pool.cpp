@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "../kernels.h"
+#include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
 
@@ -24,6 +25,103 @@ void for_planes(bool threads, int64_t planes, int64_t size, const F& f) {
     for (int64_t i = begin; i < end; ++i) f(i);
   });
 }
+
+// --- windows by a table --------------------------------------------------------------------------
+//
+// Where rows do not fill vectors, the lanes of a vector are outputs one behind another, whatever
+// their row and plane, and a table says where each of them finds its taps.
+
+// p[at[0]], p[at[1]], ...
+template <class T>
+inline Vec<T> look_up(const T* p, Mask<T> at) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), 0xffff, (__m512i)at, p, 4);
+  else
+    return (Vec<T>)_mm512_mask_i64gather_pd(_mm512_setzero_pd(), 0xff, (__m512i)at, p, 8);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_i32gather_ps(p, (__m256i)at, 4);
+  else
+    return (Vec<T>)_mm256_i64gather_pd(p, (__m256i)at, 8);
+#else
+  Vec<T> v;
+  for (int i = 0; i < kLanes<T>; ++i) v[i] = p[at[i]];
+  return v;
+#endif
+}
+
+// The elements of an axis that a window covers.
+struct Covered {
+  int64_t first, count, step;
+};
+
+// Whether the places are small numbers and the table is not larger than the work.
+inline bool fits_table(int64_t inputs, int64_t outputs) {
+  return inputs <= 1 << 26 && outputs <= 1 << 18;
+}
+
+// The places of the taps of some planes' outputs: that of tap (a, b) is down[a] + right[b].
+struct Table {
+  int64_t outputs, size;        // of a plane of outputs, and of inputs
+  int64_t together = 1, n = 0;  // planes, and whole vectors of their outputs
+  int64_t high = 1, wide = 1;   // most taps
+  int32_t* base;                // where an output's plane begins
+  int32_t *rows, *cols;         // how many taps it has
+  int32_t *down, *right;        // [tap][output]
+
+  // rows (oh), cols (ow); w is the width of a plane of inputs, `lanes` those of a vector
+  __attribute__((noinline)) Table(const Covered* v, int64_t oh, const Covered* h, int64_t ow,
+                                  int64_t w, int64_t size, int64_t planes, int lanes)
+      : outputs(oh * ow), size(size) {
+    int64_t whole = lanes;  // planes whose outputs fill vectors
+    while (whole > 1 && outputs * whole / 2 % lanes == 0) whole /= 2;
+    together =
+        least(outputs * whole <= 1024 ? whole : ceil_div(4 * lanes, outputs), ceil_div(planes, 8));
+    n = ceil_div(outputs * together, lanes) * lanes;
+    for (int64_t i = 0; i < oh; ++i) high = most(high, v[i].count);
+    for (int64_t j = 0; j < ow; ++j) wide = most(wide, h[j].count);
+    base = static_cast<int32_t*>(scratch((high + wide + 3) * n * sizeof(int32_t)));
+    rows = base + n, cols = rows + n, down = cols + n, right = down + high * n;
+    std::memset(base, 0, (high + wide + 3) * n * sizeof(int32_t));
+    // Where a window has fewer taps, its last one is repeated.
+    const auto tap = [](const Covered& c, int64_t a) {
+      return c.first + most(0, least(a, c.count - 1)) * c.step;
+    };
+    for (int64_t i = 0; i < oh * together; ++i) {
+      const int64_t plane = i / oh * size;
+      const Covered& row = v[i % oh];
+      for (int64_t j = 0; j < ow; ++j) {
+        int32_t* to = base + i * ow + j;
+        to[0] = plane, to[n] = row.count, to[2 * n] = h[j].count;
+        to += 3 * n;
+        for (int64_t a = 0; a < high; ++a, to += n) *to = plane + tap(row, a) * w;
+        for (int64_t b = 0; b < wide; ++b, to += n) *to = tap(h[j], b);
+      }
+    }
+  }
+  ~Table() { release(base); }
+  Table(const Table&) = delete;
+
+  template <class T>
+  static Mask<T> places(const int32_t* p) {
+    int32_t __attribute__((vector_size(4 * kLanes<T>))) v;
+    std::memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, Mask<T>);
+  }
+
+  // f(the first of a vector of outputs, how many there are, its place in the table, the first
+  // plane of those that the table counts from), for all planes
+  template <class T, class F>
+  void each(bool threads, int64_t planes, const F& f) const {
+    const int64_t groups = ceil_div(planes, together);
+    for_planes(threads, groups, n * (high * wide + 1), [&](int64_t group) {
+      const int64_t plane = group * together, left = least(together, planes - plane) * outputs;
+      for (int64_t k = 0; k < left; k += kLanes<T>)
+        f(plane * outputs + k, static_cast<int>(least(kLanes<T>, left - k)), k, plane);
+    });
+  }
+};
 
 // --- max pooling ---------------------------------------------------------------------------------
 
@@ -64,58 +162,6 @@ void max_naive(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) 
       max_one_by_one(y + c * p.oh * p.ow, idx + c * p.oh * p.ow, x + c * p.h * p.w, p, i, 0, p.ow);
 }
 
-// One tap for n neighbouring outputs, kStep (0: step) columns apart: a loop that the compiler turns
-// into vectors.
-template <class T, int kStep>
-inline void larger(T* __restrict y, int32_t* __restrict idx, const T* __restrict x, int64_t at,
-                   int64_t n, int64_t step) {
-  if (kStep) step = kStep;
-  const int32_t first = static_cast<int32_t>(at), by = static_cast<int32_t>(step);
-  for (int32_t j = 0; j < static_cast<int32_t>(n); ++j) {
-    const T v = x[j * step];
-    const bool wins = (v > y[j]) | ((v != v) & (y[j] == y[j]));
-    y[j] = wins ? v : y[j];
-    idx[j] = wins ? first + j * by : idx[j];
-  }
-}
-
-// A row of outputs at once: the taps outermost, so that neighbouring outputs are computed side by
-// side.
-template <class T>
-void max_row(T* y, int32_t* idx, const T* x, const Pool2d& p, int64_t i) {
-  const int64_t top = i * p.sh - p.ph;
-  const Taps rows(top, p.dh, p.kh, p.h);
-  T* out = y + i * p.ow;
-  int32_t* at = idx + i * p.ow;
-  for (int64_t j = 0; j < p.ow; ++j) {
-    const int64_t left = j * p.sw - p.pw;
-    const int64_t col = left < 0 ? left + ceil_div(-left, p.dw) * p.dw : left;
-    at[j] = static_cast<int32_t>((top + rows.begin * p.dh) * p.w + col);
-    out[j] = x[at[j]];
-  }
-  const Taps first(-p.pw, p.dw, p.kw, p.w), last((p.ow - 1) * p.sw - p.pw, p.dw, p.kw, p.w);
-  for (int64_t a = rows.begin; a < rows.end; ++a)
-    for (int64_t b = last.begin; b < first.end; ++b) {
-      const int64_t shift = b * p.dw - p.pw;
-      const int64_t j0 = shift < 0 ? ceil_div(-shift, p.sw) : 0;
-      const int64_t j1 = least(p.ow, (p.w - 1 - shift) / p.sw + 1);
-      const int64_t from = (top + a * p.dh) * p.w + j0 * p.sw + shift;
-      if (p.sw == 1)
-        larger<T, 1>(out + j0, at + j0, x + from, from, j1 - j0, 1);
-      else if (p.sw == 2)
-        larger<T, 2>(out + j0, at + j0, x + from, from, j1 - j0, 2);
-      else
-        larger<T, 0>(out + j0, at + j0, x + from, from, j1 - j0, p.sw);
-    }
-}
-
-template <class T>
-void max_blocked(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
-  for (int64_t c = 0; c < planes; ++c)
-    for (int64_t i = 0; i < p.oh; ++i)
-      max_row(y + c * p.oh * p.ow, idx + c * p.oh * p.ow, x + c * p.h * p.w, p, i);
-}
-
 // p[0], p[S], p[2S] ...: the neighbours' elements under one tap. Reads S * kLanes elements.
 template <class T, int S>
 inline Vec<T> every(const T* p) {
@@ -130,6 +176,17 @@ inline Vec<T> every(const T* p) {
   Vec<T> v;
   for (int i = 0; i < kLanes<T>; ++i) v[i] = p[i * S];
   return v;
+}
+
+// The n lowest lanes of `place`.
+template <class T>
+inline void store_places(int32_t* idx, Mask<T> place, int n) {
+  int32_t found[kLanes<T>];
+  for (int i = 0; i < kLanes<T>; ++i) found[i] = static_cast<int32_t>(place[i]);
+  if (n == kLanes<T>)
+    std::memcpy(idx, found, sizeof found);
+  else
+    for (int i = 0; i < n; ++i) idx[i] = found[i];
 }
 
 // n neighbouring K x K windows at step S inside the image (from x, at place `at` of the plane,
@@ -161,9 +218,7 @@ void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, int64_
     }
     store_n<T>(y + j, m, count);
     place += steps + static_cast<int32_t>(at + j * S);
-    int32_t found[kLanes<T>];
-    for (int i = 0; i < kLanes<T>; ++i) found[i] = static_cast<int32_t>(place[i]);
-    std::memcpy(idx + j, found, count * sizeof(int32_t));
+    store_places<T>(idx + j, place, count);
   }
 }
 
@@ -180,8 +235,43 @@ max_window_fn<T> find_max_window(const Pool2d& p) {
 }
 
 template <class T>
+void max_by_table(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+  Covered* windows = static_cast<Covered*>(scratch((p.oh + p.ow) * sizeof(Covered)));
+  for (int64_t i = 0; i < p.oh; ++i) {
+    const Taps taps(i * p.sh - p.ph, p.dh, p.kh, p.h);
+    windows[i] = {i * p.sh - p.ph + taps.begin * p.dh, taps.end - taps.begin, p.dh};
+  }
+  for (int64_t j = 0; j < p.ow; ++j) {
+    const Taps taps(j * p.sw - p.pw, p.dw, p.kw, p.w);
+    windows[p.oh + j] = {j * p.sw - p.pw + taps.begin * p.dw, taps.end - taps.begin, p.dw};
+  }
+  const Table table(windows, p.oh, windows + p.oh, p.ow, p.w, p.h * p.w, planes, kLanes<T>);
+  release(windows);
+  table.each<T>(threads, planes, [&](int64_t out, int count, int64_t k, int64_t plane) {
+    const T* from = x + plane * table.size;
+    const Mask<T> lanes = first_lanes<T>(count);
+    Mask<T> place = (Table::places<T>(table.down + k) + Table::places<T>(table.right + k)) & lanes;
+    Vec<T> m = look_up(from, place);
+    for (int64_t a = 0; a < table.high; ++a)
+      for (int64_t b = a == 0; b < table.wide; ++b) {
+        const Mask<T> at = (Table::places<T>(table.down + a * table.n + k) +
+                            Table::places<T>(table.right + b * table.n + k)) &
+                           lanes;
+        const Vec<T> v = look_up(from, at);
+        const Mask<T> wins = (v > m) | ((v != v) & (m == m));
+        m = select<T>(wins, v, m);
+        place = wins ? at : place;
+      }
+    store_n<T>(y + out, m, count);
+    store_places<T>(idx + out, place - Table::places<T>(table.base + k), count);
+  });
+}
+
+template <class T>
 void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
   const max_window_fn<T> window = find_max_window<T>(p);
+  if ((window == nullptr || p.ow < 2 * kLanes<T>) && fits_table(p.h * p.w, p.oh * p.ow))
+    return max_by_table(threads, y, idx, x, planes, p);
   // Outputs j0 <= j < j1 have their whole window inside, in rows where that holds for i.
   const int64_t j0 = least(ceil_div(p.pw, p.sw), p.ow);
   const int64_t j1 = p.w + p.pw < p.kw ? j0 : most(j0, least(p.ow, (p.w + p.pw - p.kw) / p.sw + 1));
@@ -192,7 +282,7 @@ void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, co
     for (int64_t i = 0; i < p.oh; ++i) {
       const int64_t top = i * p.sh - p.ph;
       if (window == nullptr || top < 0 || top + p.kh > p.h) {
-        max_row(out, at, in, p, i);
+        max_one_by_one(out, at, in, p, i, 0, p.ow);
         continue;
       }
       const int64_t from = top * p.w + j0 * p.sw - p.pw;
@@ -202,6 +292,11 @@ void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, co
       max_one_by_one(out, at, in, p, i, j1, p.ow);
     }
   });
+}
+template <class T>
+void max_blocked(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
+  if (fits_table(p.h * p.w, p.oh * p.ow)) return max_by_table(false, y, idx, x, planes, p);
+  max_naive(y, idx, x, planes, p);
 }
 template <class T>
 void max_simd(T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
@@ -281,12 +376,16 @@ constexpr int64_t kWidest = 4096;  // columns of a plane for which there is room
 // The sum of n neighbouring values.
 template <class T>
 inline T total_of(const T* x, int64_t n) {
-  Vec<T> total{};
+  constexpr int L = kLanes<T>;
+  Vec<T> total[4] = {};
   int64_t i = 0;
-  for (; i + kLanes<T> <= n; i += kLanes<T>) total += load<T>(x + i);
-  T tail = 0;
-  for (; i < n; ++i) tail += x[i];
-  return sum<T>(total) + tail;
+  for (; i + 4 * L <= n; i += 4 * L)
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) total[v] += load<T>(x + i + v * L);
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; ++v, i += L)
+    if (i < n) total[v] += load_n<T>(x + i, static_cast<int>(least(L, n - i)));
+  return sum<T>((total[0] + total[1]) + (total[2] + total[3]));
 }
 
 // A sum over a window is a sum over its rows, column by column, then over columns: both side by
@@ -330,12 +429,59 @@ void avg_plane(T* y, const T* x, int64_t w, int64_t oh, int64_t ow, const Window
   }
 }
 
+// y[k] = the sum of x over the taps of k, divided by its count where there is one
+template <class T>
+void sum_by_table(bool threads, T* y, const T* x, const T* count_of, int64_t planes,
+                  const Table& table) {
+  table.each<T>(threads, planes, [&](int64_t out, int count, int64_t k, int64_t plane) {
+    const T* from = x + plane * table.size;
+    const Mask<T> lanes = first_lanes<T>(count);
+    const Mask<T> rows = Table::places<T>(table.rows + k), cols = Table::places<T>(table.cols + k);
+    Vec<T> total{};
+    for (int32_t a = 0; a < table.high; ++a) {
+      const Mask<T> down = Table::places<T>(table.down + a * table.n + k);
+      for (int32_t b = 0; b < table.wide; ++b) {
+        const Mask<T> right = Table::places<T>(table.right + b * table.n + k);
+        const Vec<T> v = look_up(from, (down + right) & lanes);
+        total += select<T>((rows > a) & (cols > b), v, Vec<T>{});
+      }
+    }
+    store_n<T>(y + out, count_of ? total / load(count_of + k) : total, count);
+  });
+}
+
+// What the sums of n outputs are divided by, plane after plane.
+template <class T>
+__attribute__((noinline)) void counts(T* count, int64_t n, const Window* rows, int64_t oh,
+                                      const Window* cols, int64_t ow) {
+  for (int64_t k = 0; k < n; ++k)
+    count[k] = static_cast<T>(rows[k / ow % oh].count * cols[k % ow].count);
+}
+
+template <class T>
+void avg_by_table(bool threads, T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh,
+                  int64_t ow, const Window* rows, const Window* cols) {
+  Covered* windows = static_cast<Covered*>(scratch((oh + ow) * sizeof(Covered)));
+  for (int64_t i = 0; i < oh + ow; ++i) {
+    const Window& one = i < oh ? rows[i] : cols[i - oh];
+    windows[i] = {one.begin, one.end - one.begin, 1};
+  }
+  const Table table(windows, oh, windows + oh, ow, w, h * w, planes, kLanes<T>);
+  release(windows);
+  T* count = static_cast<T*>(scratch(table.n * sizeof(T)));
+  counts(count, table.n, rows, oh, cols, ow);
+  sum_by_table(threads, y, x, count, planes, table);
+  release(count);
+}
+
 template <class T>
 void avg_planes(bool threads, T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh,
                 int64_t ow, const Window* rows, const Window* cols) {
   if (w > kWidest) return avg_naive(y, x, planes, h, w, oh, ow, rows, cols);
+  if (ow <= kLanes<T> && oh * ow > 1 && fits_table(h * w, oh * ow))
+    return avg_by_table(threads, y, x, planes, h, w, oh, ow, rows, cols);
   const Regular regular(cols, ow);
-  for_planes(threads, planes, h * w, [&](int64_t c) {
+  for_planes(threads, planes, oh * ow == 1 ? h * w / 8 : h * w, [&](int64_t c) {
     avg_plane(y + c * oh * ow, x + c * h * w, w, oh, ow, rows, cols, regular);
   });
 }
@@ -350,11 +496,51 @@ void avg_fast(T* y, const T* x, int64_t planes, int64_t h, int64_t w, int64_t oh
   avg_planes(true, y, x, planes, h, w, oh, ow, rows, cols);
 }
 
+// The windows, `step` apart in a table, that hold each of `size` elements: neighbours, for windows
+// begin and end in order. False if they do not.
+inline bool holders(Covered* of, int64_t size, const Window* windows, int64_t n) {
+  for (int64_t i = 1; i < n; ++i)
+    if (windows[i].begin < windows[i - 1].begin || windows[i].end < windows[i - 1].end)
+      return false;
+  for (int64_t a = 0, first = 0, end = 0; a < size; ++a) {
+    while (first < n && windows[first].end <= a) ++first;
+    while (end < n && windows[end].begin <= a) ++end;
+    of[a] = {least(first, n - 1), most(end - first, 0), 1};
+  }
+  return true;
+}
+
+// The same sum from the side of x: of g / count over the windows that hold an element. False if
+// windows are not in order.
+template <class T>
+bool avg_vjp_by_table(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh,
+                      int64_t ow, const Window* rows, const Window* cols) {
+  Covered* of = static_cast<Covered*>(scratch((h + w) * sizeof(Covered)));
+  const bool fits = holders(of, h, rows, oh) && holders(of + h, w, cols, ow);
+  if (fits) {
+    const int64_t outputs = oh * ow;
+    const Table table(of, h, of + h, w, ow, outputs, planes, kLanes<T>);
+    T* count = static_cast<T*>(scratch((planes + 1) * outputs * sizeof(T)));
+    T* share = count + outputs;
+    counts(count, outputs, rows, oh, cols, ow);
+    for_planes(true, planes, outputs, [&](int64_t c) {
+      for (int64_t k = 0; k < outputs; ++k) share[c * outputs + k] = g[c * outputs + k] / count[k];
+    });
+    sum_by_table<T>(true, dx, share, nullptr, planes, table);
+    release(count);
+  }
+  release(of);
+  return fits;
+}
+
 // forward was y[i,j] = sum of x[a,b] / count, so dx[a,b] = sum of g[i,j] / count over the windows
 // that hold (a, b). dx (h, w), g (oh, ow)
 template <class T>
 void avg_vjp(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow,
              const Window* rows, const Window* cols) {
+  if (w <= kLanes<T> && oh * ow > 1 && fits_table(oh * ow, h * w) &&
+      avg_vjp_by_table(dx, g, planes, h, w, oh, ow, rows, cols))
+    return;
   for_planes(true, planes, h * w, [&](int64_t c) {
     T* out = dx + c * h * w;
     const T* in = g + c * oh * ow;

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import IndexRangeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply
@@ -118,6 +120,29 @@ def _adaptive_max_reference(x: Array, *, rows: Array, cols: Array) -> Result:
     return (y, indices), (indices.astype(np.int32), (h, w))
 
 
+@lru_cache(maxsize=1024)
+def _even(size: int, out: int) -> tuple[int, int, int] | None:
+    """The kernel, step and padding of equal windows that cover the same elements, if there are such."""
+    begin, end, _ = adaptive_windows(size, out).T.tolist()
+    step = max(1, begin[-1] - begin[-2] if out == 2 else begin[2] - begin[1]) if out > 1 else 1
+    kernel = max(b - a for a, b in zip(begin, end, strict=True))
+    for padding in range(kernel // 2 + 1):
+        starts = [i * step - padding for i in range(out)]
+        if [(max(a, 0), min(a + kernel, size)) for a in starts] == list(zip(begin, end, strict=True)):
+            return kernel, step, padding
+    return None
+
+
+def _adaptive_max_forward(x: Array, *, rows: Array, cols: Array) -> Result:
+    h, w = x.shape[-2:]
+    down, right = _even(h, len(rows)), _even(w, len(cols))
+    if down is None or right is None:
+        return _adaptive_max_reference(x, rows=rows, cols=cols)
+    kernel, stride, padding = zip(down, right, strict=True)
+    y, indices = _core.max_pool2d(x, kernel, stride, padding, (1, 1), (len(rows), len(cols)))
+    return (y, indices.astype(np.int64)), (indices, (h, w))
+
+
 def _adaptive_max_dx(g: Any, indices: Any, size: Any, **_: Any) -> Any:
     return apply(MAX_POOL2D_VJP, g[0], indices, size=size)
 
@@ -135,7 +160,7 @@ def _adaptive_max_samples(rng: np.random.Generator) -> Iterator[Sample]:
 ADAPTIVE_MAX_POOL2D = Op(
     "adaptive_max_pool2d",
     _adaptive_max_reference,
-    None,
+    _adaptive_max_forward,
     (_adaptive_max_dx,),
     _adaptive_max_jvp,
     _adaptive_max_samples,
