@@ -58,7 +58,6 @@ void def_fast(py::module_& m, const char* name, const char* signature, Call call
       PyCFunction_NewEx(method, nullptr, m.attr("__name__").ptr()));
 }
 
-namespace {
 constexpr size_t kSmall = 1024;  // up to here NumPy keeps freed blocks itself, and needs no capsule
 
 Array empty(PyObject* descriptor, size_t item, int ndim, const py::ssize_t* shape) {
@@ -87,23 +86,9 @@ Array empty(PyObject* descriptor, size_t item, int ndim, const py::ssize_t* shap
   py::capsule owner(block, [](void* p) { release(p); });
   return Array(py::reinterpret_borrow<py::dtype>(held), Shape(shape, shape + ndim), block, owner);
 }
-}  // namespace
 
 Array empty(const py::dtype& dtype, const Shape& shape) {
   return empty(dtype.ptr(), dtype.itemsize(), static_cast<int>(shape.size()), shape.data());
-}
-
-template <>
-Array empty<float>(int ndim, const py::ssize_t* shape) {
-  return empty(descriptor<float>(), sizeof(float), ndim, shape);
-}
-template <>
-Array empty<bool>(int ndim, const py::ssize_t* shape) {
-  return empty(descriptor<bool>(), sizeof(bool), ndim, shape);
-}
-template <>
-Array empty<double>(int ndim, const py::ssize_t* shape) {
-  return empty(descriptor<double>(), sizeof(double), ndim, shape);
 }
 
 Array contiguous(const Array& x) {

@@ -24,9 +24,8 @@ Array empty(const Shape& shape) {
   return empty(py::dtype::of<T>(), shape);
 }
 
-// The same for T's dtype and sizes that lie anywhere.
-template <class T>
-Array empty(int ndim, const py::ssize_t* shape);
+// The same for a dtype of `item` bytes and sizes that lie anywhere.
+Array empty(PyObject* dtype, size_t item, int ndim, const py::ssize_t* shape);
 
 // x itself if it is C-contiguous and aligned, else a copy that is, in the pool's memory.
 Array contiguous(const Array& x);
@@ -70,6 +69,11 @@ template <class T>
 PyObject* descriptor() {
   static PyObject* const d = py::dtype::of<T>().release().ptr();
   return d;
+}
+
+template <class T>
+Array empty(int ndim, const py::ssize_t* shape) {
+  return empty(descriptor<T>(), sizeof(T), ndim, shape);
 }
 
 template <class T>

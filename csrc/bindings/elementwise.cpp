@@ -140,16 +140,15 @@ bool plan_alike(const View* in, int n, Walk& walk, Sizes& shape, int* order) {
   return true;
 }
 
-template <class Out>
-Array empty_in_order(const Sizes& shape, const int* order) {
+Array empty_in_order(PyObject* dtype, size_t item, const Sizes& shape, const int* order) {
   py::ssize_t sizes[kMaxDims];
   for (int d = 0; d < shape.ndim; ++d) sizes[d] = shape.n[order[d]];
-  Array whole = empty<Out>(shape.ndim, sizes);
+  Array whole = empty(dtype, item, shape.ndim, sizes);
   Shape strides(shape.ndim);
-  py::ssize_t step = sizeof(Out);
+  py::ssize_t step = static_cast<py::ssize_t>(item);
   for (int d = shape.ndim - 1; d >= 0; step *= sizes[d--]) strides[order[d]] = step;
-  return Array(py::dtype::of<Out>(), Shape(shape.n, shape.n + shape.ndim), strides, whole.data(),
-               whole);
+  return Array(py::reinterpret_borrow<py::dtype>(dtype), Shape(shape.n, shape.n + shape.ndim),
+               strides, whole.data(), whole);
 }
 
 // Whether an output over `bytes` at `out` can be written while x is read: x is that very memory, in
@@ -167,24 +166,47 @@ bool apart(const View& x, const View& out, py::ssize_t bytes) {
   return high <= begin || low >= begin + bytes;
 }
 
+// What an operator does to a Walk, for either type and behind one pointer, so that all around it
+// exists once: f(table, out, inputs, walk). Its results are of the inputs' type, or bools.
+constexpr int kMaxOperands = 3;
+struct Loop {
+  using Run = void (*)(const void* f, void* out, const void* const* in, const Walk& walk);
+  const void* f;
+  Run on_float, on_double;
+  bool gives_bools;
+};
+template <class T, class Out, class F>
+void run_loop(const void* f, void* out, const void* const* in, const Walk& walk) {
+  const T* from[kMaxOperands];
+  for (int k = 0; k < kMaxOperands; ++k) from[k] = static_cast<const T*>(in[k]);
+  (*static_cast<const F*>(f))(active<T>(), static_cast<Out*>(out), from, walk);
+}
+template <class F>
+Loop loop(const F& f) {
+  return {&f, run_loop<float, float, F>, run_loop<double, double, F>, false};
+}
+template <class F>
+Loop loop_of_bools(const F& f) {
+  return {&f, run_loop<float, bool, F>, run_loop<double, bool, F>, true};
+}
+
 // The array `into` if the result of these operands can be written there, else null.
-template <class Out>
-Array destination(PyObject* into, const View* in, int n, const Sizes& shape) {
+Array destination(PyObject* into, PyObject* dtype, const View* in, int n, const Sizes& shape) {
   if (!py::isinstance<Array>(into))
     return py::reinterpret_steal<Array>(static_cast<PyObject*>(nullptr));
   const auto out = py::reinterpret_borrow<Array>(into);
   py::object held;
   const View to = view(out, held);
-  bool fits = is<Out>(out) && out.writeable() && to.contiguous && !held && to.ndim == shape.ndim &&
-              std::equal(shape.n, shape.n + shape.ndim, to.shape);
+  bool fits = out.dtype().is(py::handle(dtype)) && out.writeable() && to.contiguous && !held &&
+              to.ndim == shape.ndim && std::equal(shape.n, shape.n + shape.ndim, to.shape);
   for (int k = 0; k < n && fits; ++k) fits = apart(in[k], to, out.nbytes());
   return fits ? out : py::reinterpret_steal<Array>(static_cast<PyObject*>(nullptr));
 }
 
-// kernel(table, out, inputs, walk) on n operands, the first of which hold Ts. Into the array
-// `into`, if one is given; null if that cannot be.
-template <class T, int n, class Out = T, class Kernel>
-Array run_views(const char* name, const Kernel& kernel, const View* in, PyObject* into = nullptr) {
+// The loop on n operands, which hold doubles (`wide`) or floats. Into the array `into`, if one is
+// given; null if that cannot be.
+Array run_views(const char* name, const Loop& loop, bool wide, const View* in, int n,
+                PyObject* into = nullptr) {
   Walk walk;
   Sizes shape;
   int order[kMaxDims];
@@ -194,66 +216,66 @@ Array run_views(const char* name, const Kernel& kernel, const View* in, PyObject
     shape.ndim = 0;
     plan(name, in, n, walk, shape);
   }
-  Array out = into != nullptr ? destination<Out>(into, in, n, shape)
-              : alike         ? empty_in_order<Out>(shape, order)
-                              : empty<Out>(shape.ndim, shape.n);
+  PyObject* const dtype = loop.gives_bools ? descriptor<bool>()
+                          : wide           ? descriptor<double>()
+                                           : descriptor<float>();
+  const size_t item = loop.gives_bools ? 1 : wide ? sizeof(double) : sizeof(float);
+  Array out = into != nullptr ? destination(into, dtype, in, n, shape)
+              : alike         ? empty_in_order(dtype, item, shape, order)
+                              : empty(dtype, item, shape.ndim, shape.n);
   if (!out) return out;
-  Out* to = static_cast<Out*>(const_cast<void*>(static_cast<const void*>(out.data())));
-  const T* from[n];
-  for (int k = 0; k < n; ++k) from[k] = static_cast<const T*>(in[k].data);
-  without_gil(walk.count, [&] { kernel(active<T>(), to, from, walk); });
+  void* to = const_cast<void*>(static_cast<const void*>(out.data()));
+  const void* from[kMaxOperands] = {};
+  for (int k = 0; k < n; ++k) from[k] = in[k].data;
+  const auto run = wide ? loop.on_double : loop.on_float;
+  without_gil(walk.count, [&] { run(loop.f, to, from, walk); });
   return out;
 }
 
-template <class T, class Kernel, class... Arrays>
-Array run_typed(const char* name, const Kernel& kernel, const Arrays&... arrays) {
-  constexpr int n = sizeof...(arrays);
-  py::object held[n];
-  int k = 0;
-  const auto next = [&](const Array& x) {
-    const View v = view(x, held[k]);
-    ++k;
-    return v;
-  };
-  const View in[n] = {next(arrays)...};
-  return run_views<T, n>(name, kernel, in);
+// The loop on n arrays of one dtype.
+Array run_arrays(const char* name, const Loop& loop, const Array* const* arrays, int n) {
+  const bool wide = !is<float>(*arrays[0]);
+  if (wide && !is<double>(*arrays[0]))
+    fail_dtype(std::string(name) + ": the kernels take float32 and float64");
+  py::object held[kMaxOperands];
+  View in[kMaxOperands];
+  for (int k = 0; k < n; ++k) {
+    if (!(wide ? is<double>(*arrays[k]) : is<float>(*arrays[k])))
+      fail_dtype(std::string(name) + ": the arrays' dtypes differ");
+    in[k] = view(*arrays[k], held[k]);
+  }
+  return run_views(name, loop, wide, in, n);
 }
 
-template <class Kernel, class... Arrays>
-Array run(const char* name, const Kernel& kernel, const Arrays&... arrays) {
-  return by_dtype(
-      name, [&](auto t) { return run_typed<decltype(t)>(name, kernel, arrays...); }, arrays...);
-}
-
-// n arrays or Python numbers, the arrays all of T; a number is taken as a T.
-template <class T, int n, class Out, class Kernel>
-PyObject* run_arguments(const char* name, const Kernel& kernel, PyObject* const* arguments,
-                        PyObject* into) {
-  py::object held[n];
-  T number[n];
-  View in[n];
+// n arrays or Python numbers, the arrays all of doubles or of floats; a number is taken as one.
+PyObject* run_arguments(const char* name, const Loop& loop, bool wide, PyObject* const* arguments,
+                        int n, PyObject* into) {
+  py::object held[kMaxOperands];
+  float single[kMaxOperands];
+  double number[kMaxOperands];
+  View in[kMaxOperands];
   for (int k = 0; k < n; ++k) {
     PyObject* x = arguments[k];
     if (PyFloat_CheckExact(x) || PyLong_CheckExact(x)) {
-      number[k] = static_cast<T>(PyFloat_AsDouble(x));
-      if (PyErr_Occurred()) {  // an integer beyond all doubles
+      number[k] = PyFloat_AsDouble(x);
+      if (number[k] == -1 && PyErr_Occurred()) {  // an integer beyond all doubles
         PyErr_Clear();
         Py_RETURN_NONE;
       }
-      in[k].data = &number[k];
+      single[k] = static_cast<float>(number[k]);
+      in[k].data = wide ? static_cast<const void*>(&number[k]) : &single[k];
     } else {
       in[k] = view(py::reinterpret_borrow<Array>(x), held[k]);
     }
   }
-  PyObject* out = run_views<T, n, Out>(name, kernel, in, into).release().ptr();
+  PyObject* out = run_views(name, loop, wide, in, n, into).release().ptr();
   if (out == nullptr) Py_RETURN_NONE;
   return out;
 }
 
 // The function that Python calls for an operator of n operands, of which the first `typed` have its
-// dtype, and an array for the result if one is given. Out is bool where it gives bools.
-template <int n, class Out = void, int typed = n, class Kernel>
-PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* arguments,
+// dtype, and an array for the result if one is given.
+PyObject* run_call(const char* name, const Loop& loop, int n, int typed, PyObject* const* arguments,
                    Py_ssize_t given) {
   try {
     if (given != n && given != n + 1)
@@ -268,13 +290,34 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
       if (dtype != nullptr && d != dtype) Py_RETURN_NONE;
       dtype = d;
     }
-    if (dtype == descriptor<float>())
-      return run_arguments<float, n, std::conditional_t<std::is_void_v<Out>, float, Out>>(
-          name, kernel, arguments, into);
-    if (dtype == descriptor<double>())
-      return run_arguments<double, n, std::conditional_t<std::is_void_v<Out>, double, Out>>(
-          name, kernel, arguments, into);
-    Py_RETURN_NONE;
+    const bool wide = dtype == descriptor<double>();
+    if (!wide && dtype != descriptor<float>()) Py_RETURN_NONE;
+    return run_arguments(name, loop, wide, arguments, n, into);
+  } catch (...) {
+    return raise_pending();
+  }
+}
+
+// The same for n arrays of one dtype, nothing else, and after them `count` numbers for the loop.
+PyObject* run_numbers(const char* name, const Loop& loop, int n, PyObject* const* arguments,
+                      Py_ssize_t given, double* numbers, int count) {
+  try {
+    if (given != n + count)
+      throw py::type_error(std::string(name) + ": takes " + std::to_string(n) + " arrays and " +
+                           std::to_string(count) + " numbers");
+    Array arrays[kMaxOperands];
+    const Array* in[kMaxOperands];
+    for (int k = 0; k < n; ++k) {
+      if (!py::isinstance<Array>(arguments[k]))
+        throw py::type_error(std::string(name) + ": takes arrays");
+      arrays[k] = py::reinterpret_borrow<Array>(arguments[k]);
+      in[k] = &arrays[k];
+    }
+    for (int k = 0; k < count; ++k) {
+      numbers[k] = PyFloat_AsDouble(arguments[n + k]);
+      if (numbers[k] == -1 && PyErr_Occurred()) return nullptr;
+    }
+    return run_arrays(name, loop, in, n).release().ptr();
   } catch (...) {
     return raise_pending();
   }
@@ -289,7 +332,7 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
              const auto f = [](auto& k, auto* out, auto** in, auto& walk) {            \
                k.name(out, in[0], walk);                                               \
              };                                                                        \
-             return run_call<1>(#name, f, arguments, given);                           \
+             return run_call(#name, loop(f), 1, 1, arguments, given);                  \
            })
 #define MT_BINARY(name, x, y)                                                      \
   into.append(#name);                                                              \
@@ -300,7 +343,7 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
              const auto f = [](auto& k, auto* out, auto** in, auto& walk) {        \
                k.name(out, in[0], in[1], walk);                                    \
              };                                                                    \
-             return run_call<2>(#name, f, arguments, given);                       \
+             return run_call(#name, loop(f), 2, 2, arguments, given);              \
            })
 
 #define MT_COMPARE(name, how)                                                       \
@@ -309,7 +352,18 @@ PyObject* run_call(const char* name, const Kernel& kernel, PyObject* const* argu
              const auto f = [](auto& k, bool* out, auto** in, auto& walk) {         \
                k.compare(reinterpret_cast<uint8_t*>(out), in[0], in[1], how, walk); \
              };                                                                     \
-             return run_call<2, bool>(#name, f, arguments, given);                  \
+             return run_call(#name, loop_of_bools(f), 2, 2, arguments, given);      \
+           })
+
+// These take arrays of one dtype, and after them numbers: v[0], v[1], ... in the kernel's operands.
+#define MT_NUMBERS(name, n, count, arguments_of_it, ...)                        \
+  def_fast(m, #name, #name "(" arguments_of_it ") -> numpy.ndarray",            \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {        \
+             double v[count + 1];                                               \
+             const auto f = [&v](auto& k, auto* out, auto** in, auto& walk) {   \
+               k.name(out, __VA_ARGS__, walk);                                  \
+             };                                                                 \
+             return run_numbers(#name, loop(f), n, arguments, given, v, count); \
            })
 
 // Elements of 4 or 8 bytes are copied as floats or doubles, whatever they are.
@@ -519,7 +573,7 @@ void bind_elementwise(py::module_& m) {
              const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
                k.lerp(out, in[0], in[1], in[2], walk);
              };
-             return run_call<3>("lerp", f, arguments, given);
+             return run_call("lerp", loop(f), 3, 3, arguments, given);
            });
   def_fast(
       m, "multiply_add",
@@ -535,35 +589,12 @@ void bind_elementwise(py::module_& m) {
         };
         PyObject* const operands[4] = {arguments[0], arguments[1], arguments[2],
                                        given == 6 ? arguments[5] : nullptr};
-        return run_call<3>(divide ? "addcdiv" : "addcmul", f, operands, given - 2);
+        return run_call(divide ? "addcdiv" : "addcmul", loop(f), 3, 3, operands, given - 2);
       });
-  m.def(
-      "shrink",
-      [](const Array& x, double reach, bool soft) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.shrink(out, in[0], reach, soft, walk);
-        };
-        return run("shrink", f, x);
-      },
-      py::arg("x"), py::arg("reach"), py::arg("soft"));
-  m.def(
-      "shrink_vjp",
-      [](const Array& g, const Array& x, double reach) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.shrink_vjp(out, in[0], in[1], reach, walk);
-        };
-        return run("shrink_vjp", f, g, x);
-      },
-      py::arg("g"), py::arg("x"), py::arg("reach"));
-  m.def(
-      "huber",
-      [](const Array& d, double delta) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.huber(out, in[0], delta, walk);
-        };
-        return run("huber", f, d);
-      },
-      py::arg("d"), py::arg("delta"));
+  MT_NUMBERS(shrink, 1, 2, "x: numpy.ndarray, reach: float, soft: bool", in[0], v[0], v[1]);
+  MT_NUMBERS(shrink_vjp, 2, 1, "g: numpy.ndarray, x: numpy.ndarray, reach: float", in[0], in[1],
+             v[0]);
+  MT_NUMBERS(huber, 1, 1, "d: numpy.ndarray, delta: float", in[0], v[0]);
   def_fast(m, "pow_scalar", "pow_scalar(x: numpy.ndarray, y: float) -> numpy.ndarray",
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
              if (given != 2 || !(PyFloat_Check(arguments[1]) || PyLong_Check(arguments[1])))
@@ -573,7 +604,7 @@ void bind_elementwise(py::module_& m) {
              const auto f = [y](auto& k, auto* out, auto** in, auto& walk) {
                k.pow_scalar(out, in[0], y, walk);
              };
-             return run_call<1>("pow", f, arguments, 1);
+             return run_call("pow", loop(f), 1, 1, arguments, 1);
            });
 
   MT_UNARY(abs);
@@ -612,106 +643,35 @@ void bind_elementwise(py::module_& m) {
   MT_BINARY(gelu_vjp, "g", "x");
   MT_UNARY(gelu_tanh);
   MT_BINARY(gelu_tanh_vjp, "g", "x");
-  m.def(
-      "leaky_relu",
-      [](const Array& x, double slope) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.leaky_relu(out, in[0], slope, walk);
-        };
-        return run("leaky_relu", f, x);
-      },
-      py::arg("x"), py::arg("slope"));
-  m.def(
-      "leaky_relu_vjp",
-      [](const Array& g, const Array& x, double slope) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.leaky_relu_vjp(out, in[0], in[1], slope, walk);
-        };
-        return run("leaky_relu_vjp", f, g, x);
-      },
-      py::arg("g"), py::arg("x"), py::arg("slope"));
-  m.def(
-      "softplus",
-      [](const Array& x, double beta, double threshold) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.softplus(out, in[0], beta, threshold, walk);
-        };
-        return run("softplus", f, x);
-      },
-      py::arg("x"), py::arg("beta"), py::arg("threshold"));
-  m.def(
-      "softplus_vjp",
-      [](const Array& g, const Array& x, double beta, double threshold) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.softplus_vjp(out, in[0], in[1], beta, threshold, walk);
-        };
-        return run("softplus_vjp", f, g, x);
-      },
-      py::arg("g"), py::arg("x"), py::arg("beta"), py::arg("threshold"));
+  MT_NUMBERS(leaky_relu, 1, 1, "x: numpy.ndarray, slope: float", in[0], v[0]);
+  MT_NUMBERS(leaky_relu_vjp, 2, 1, "g: numpy.ndarray, x: numpy.ndarray, slope: float", in[0], in[1],
+             v[0]);
+  MT_NUMBERS(softplus, 1, 2, "x: numpy.ndarray, beta: float, threshold: float", in[0], v[0], v[1]);
+  MT_NUMBERS(softplus_vjp, 2, 2,
+             "g: numpy.ndarray, x: numpy.ndarray, beta: float, threshold: float", in[0], in[1],
+             v[0], v[1]);
 
-  m.def(
-      "elu",
-      [](const Array& x, double positive, double negative, double rate) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.elu(out, in[0], positive, negative, rate, walk);
-        };
-        return run("elu", f, x);
-      },
-      py::arg("x"), py::arg("positive"), py::arg("negative"), py::arg("rate"));
-  m.def(
-      "elu_vjp",
-      [](const Array& g, const Array& x, double positive, double negative, double rate) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.elu_vjp(out, in[0], in[1], positive, negative, rate, walk);
-        };
-        return run("elu_vjp", f, g, x);
-      },
-      py::arg("g"), py::arg("x"), py::arg("positive"), py::arg("negative"), py::arg("rate"));
+  MT_NUMBERS(elu, 1, 3, "x: numpy.ndarray, positive: float, negative: float, rate: float", in[0],
+             v[0], v[1], v[2]);
+  MT_NUMBERS(elu_vjp, 2, 3,
+             "g: numpy.ndarray, x: numpy.ndarray, positive: float, negative: float, rate: float",
+             in[0], in[1], v[0], v[1], v[2]);
   MT_UNARY(mish);
   MT_BINARY(mish_vjp, "g", "x");
-  m.def(
-      "hardtanh_vjp",
-      [](const Array& g, const Array& x, double low, double high) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.hardtanh_vjp(out, in[0], in[1], low, high, walk);
-        };
-        return run("hardtanh_vjp", f, g, x);
-      },
-      py::arg("g"), py::arg("x"), py::arg("low"), py::arg("high"));
+  MT_NUMBERS(hardtanh_vjp, 2, 2, "g: numpy.ndarray, x: numpy.ndarray, low: float, high: float",
+             in[0], in[1], v[0], v[1]);
   MT_UNARY(hardsigmoid);
   MT_BINARY(hardsigmoid_vjp, "g", "x");
   MT_UNARY(hardswish);
   MT_BINARY(hardswish_vjp, "g", "x");
 
-  m.def(
-      "clamp",
-      [](const Array& x, double low, double high) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.clamp(out, in[0], low, high, walk);
-        };
-        return run("clamp", f, x);
-      },
-      py::arg("x"), py::arg("low"), py::arg("high"));
-  m.def(
-      "clamp_vjp",
-      [](const Array& g, const Array& x, double low, double high) {
-        const auto f = [&](auto& k, auto* out, auto** in, auto& walk) {
-          k.clamp_vjp(out, in[0], in[1], low, high, walk);
-        };
-        return run("clamp_vjp", f, g, x);
-      },
-      py::arg("g"), py::arg("x"), py::arg("low"), py::arg("high"));
+  MT_NUMBERS(clamp, 1, 2, "x: numpy.ndarray, low: float, high: float", in[0], v[0], v[1]);
+  MT_NUMBERS(clamp_vjp, 2, 2, "g: numpy.ndarray, x: numpy.ndarray, low: float, high: float", in[0],
+             in[1], v[0], v[1]);
   MT_BINARY(maximum, "x", "y");
   MT_BINARY(minimum, "x", "y");
-  m.def(
-      "maximum_vjp",
-      [](const Array& g, const Array& x, const Array& y) {
-        const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
-          k.maximum_vjp(out, in[0], in[1], in[2], walk);
-        };
-        return run("maximum_vjp", f, g, x, y);
-      },
-      py::arg("g"), py::arg("x"), py::arg("y"));
+  MT_NUMBERS(maximum_vjp, 3, 0, "g: numpy.ndarray, x: numpy.ndarray, y: numpy.ndarray", in[0],
+             in[1], in[2]);
   def_fast(m, "where",
            "where(x: numpy.ndarray | float, y: numpy.ndarray | float, condition: numpy.ndarray) -> "
            "numpy.ndarray",
@@ -723,7 +683,7 @@ void bind_elementwise(py::module_& m) {
              if (given >= 3 && (!py::isinstance<Array>(arguments[2]) ||
                                 !is<bool>(py::reinterpret_borrow<Array>(arguments[2]))))
                Py_RETURN_NONE;
-             return run_call<3, void, 2>("where", f, arguments, given);
+             return run_call("where", loop(f), 3, 2, arguments, given);
            });
   m.attr("into") = into;
 }
