@@ -25,6 +25,19 @@ def leaf(*values):
 # --- the walk back ----------------------------------------------------------------------------------------------------
 
 
+def test_gradients_by_anything_that_can_be_gone_through():
+    leaves = {"a": mt.tensor(2.0, requires_grad=True), "b": mt.tensor(3.0, requires_grad=True)}
+    y = leaves["a"] * leaves["b"]
+    assert [g.item() for g in mt.autograd.grad(y, leaves.values(), retain_graph=True)] == [3.0, 2.0]
+    assert [g.item() for g in mt.autograd.grad([y], (x for x in leaves.values()), retain_graph=True)] == [3.0, 2.0]
+    y.backward(inputs=leaves.values())
+    assert leaves["a"].grad.item() == 3.0
+    with pytest.raises(TypeError, match="element 0 is a str"):
+        mt.autograd.grad(y, leaves)
+    with pytest.raises(TypeError, match="element 0 is a int"):
+        mt.autograd.grad(y, 3)
+
+
 def test_a_product_rule_by_hand():
     x, y = leaf(3.0), leaf(4.0)
     (x * y + x).backward()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from .modes import set_grad_enabled
 
 
 def _listed(x: Any) -> list[Any]:
-    return list(x) if isinstance(x, (tuple, list)) else [x]
+    """One tensor, or those of a list, of a dict's values(), of a module's parameters()."""
+    return [x] if isinstance(x, (Tensor, np.ndarray)) or not isinstance(x, Iterable) else list(x)
 
 
 def _at_edges(x: Any, grads: Any) -> list[Any]:
