@@ -499,7 +499,7 @@ def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
     whole = isinstance(first + by, int)
     if whole and abs(first) + abs(by) * count < 2**62:
         return np.arange(first, first + by * count, by, dtype=np.int64).astype(dtype, copy=False)
-    places = np.arange(count, dtype=np.int64 if whole else np.float64)
+    places: Any = np.arange(count, dtype=np.int64 if whole else np.float64)
     if whole or dtype != np.float32:
         return (first + by * places).astype(dtype)
     # PyTorch's digits: up to the last whole 16, eights go on from a first element that is rounded.
