@@ -35,7 +35,7 @@ constexpr int tile_vectors(int rows) {
 }
 
 constexpr int64_t kDepth = 256;       // of k in one block: a sliver stays in the L1 cache
-constexpr int64_t kShortDepth = 128;  // where b goes by once, in place
+constexpr int64_t kShortDepth = 128;  // where b goes by a few times, in place
 template <class T>
 constexpr int64_t kBlockDepth = 2048 / sizeof(T);
 #if defined(__AVX512F__)
@@ -50,6 +50,7 @@ constexpr int64_t kLong = 512;            // of k, which several threads share w
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kRowUses = 16;          // the same of rows, unless one cache set has them all
 constexpr int64_t kWidest = 32;           // strips of b for one thread at a time
+constexpr int64_t kTornLine = 256;        // elements that are packed while two cores share a line
 constexpr int64_t kSmallBytes = 1 << 19;  // of b, which need no copy for a few uses more
 constexpr int64_t kSmallStrip = 64;       // rows of a strip that need no memory of the pool
 constexpr int64_t kChunks = 16;           // enough to share among threads
@@ -80,6 +81,21 @@ struct Scratch {
   }
   Scratch(const Scratch&) = delete;
 };
+
+// What reads and writes only the first n lanes, where a mask costs nothing; elsewhere all of them.
+#if defined(__AVX512F__)
+constexpr bool kMasks = true;
+#else
+constexpr bool kMasks = false;
+#endif
+template <class T>
+inline Vec<T> load_part(const T* p, int n) {
+  return kMasks ? load_n(p, n) : load(p);
+}
+template <class T>
+inline void store_part(T* p, Vec<T> v, int n) {
+  kMasks ? store_n(p, v, n) : store(p, v);
+}
 
 template <int N>
 struct Int {
@@ -254,11 +270,12 @@ __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, 
   }
 }
 
-// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors). `Apart` says that b's rows are, so
-// that the strip beside it, which comes next, has to be asked for.
+// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors), of the last of which so many columns
+// are there. `Apart` says that b's rows are, so that the strip beside it, which comes next, has to
+// be asked for.
 template <int H, int NV, class T, class V, class A, class B, class Apart = Int<1>>
 inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
-                                                      Apart = {}) {
+                                                      Apart = {}, int last = kLanes<T>) {
   constexpr int L = kLanes<T>;
 #pragma GCC unroll 2
   for (int64_t k = 0; k < depth; ++k) {
@@ -269,7 +286,8 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
     }
     Vec<T> v[NV];
 #pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) v[j] = load(row + j * L);
+    for (int j = 0; j < NV - 1; ++j) v[j] = load(row + j * L);
+    v[NV - 1] = load_part(row + (NV - 1) * L, last);
 #pragma GCC unroll 14
     for (int i = 0; i < H; ++i) {
       const Vec<T> s = splat(a(i, k));
@@ -280,12 +298,13 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
 }
 
 // c (H, NV vectors) = a (H, depth) b (depth, NV vectors) + d, whose rows and columns are steps of
-// d_row and d_col (1 or 0) where d is not null
+// d_row and d_col (1 or 0) where d is not null. Of the last vector so many columns are there, all
+// of them where there are no masks.
 //
 // A function of its own, so that the registers are its alone; what it takes fits into registers.
 template <int H, int NV, class T, class A, class B>
 __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t c_row, const T* d,
-                                          int64_t d_row, int64_t d_col) {
+                                          int64_t d_row, int64_t d_col, int last = kLanes<T>) {
   constexpr int L = kLanes<T>;
   if (depth >= 128) {  // c will be needed, and is not at hand
 #pragma GCC unroll 14
@@ -296,14 +315,15 @@ __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t
   }
   Vec<T> sum[H][NV] = {};
   if (H > kTileRows / 2 && packed(b))
-    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<0>{});
+    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<0>{}, last);
   else
-    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b);
+    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<1>{}, last);
   if (d && d_col) {
 #pragma GCC unroll 14
     for (int i = 0; i < H; ++i, d += d_row) {
 #pragma GCC unroll 8
-      for (int j = 0; j < NV; ++j) sum[i][j] += load(d + j * L);
+      for (int j = 0; j < NV - 1; ++j) sum[i][j] += load(d + j * L);
+      sum[i][NV - 1] += load_part(d + (NV - 1) * L, last);
     }
   } else if (d) {
 #pragma GCC unroll 14
@@ -316,22 +336,23 @@ __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t
 #pragma GCC unroll 14
   for (int i = 0; i < H; ++i, c += c_row) {
 #pragma GCC unroll 8
-    for (int j = 0; j < NV; ++j) store(c + j * L, sum[i][j]);
+    for (int j = 0; j < NV - 1; ++j) store(c + j * L, sum[i][j]);
+    store_part(c + (NV - 1) * L, sum[i][NV - 1], last);
   }
 }
 
 // c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
-// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0). Where `skip`
-// is given, b begins so many columns before c.
+// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
 template <int H, int NV, class T, class A, class B>
 inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                Matrix<const T> d, int skip = 0) {
-  constexpr int width = NV * kLanes<T>;
-  if (c.col == 1 && n == width)
-    return whole_tile<H, NV, T>(depth, a, b, c.p, c.row, d.p, d.row, d.col);
+                                                Matrix<const T> d) {
+  constexpr int width = NV * kLanes<T>, before = width - kLanes<T>;
+  if (c.col == 1 && (n == width || (kMasks && n > before)))
+    return whole_tile<H, NV, T>(depth, a, b, c.p, c.row, d.p, d.row, d.col, n - before);
   T value[H * width + kLanes<T>];
-  whole_tile<H, NV, T, A, B>(depth, a, b, value, width, nullptr, 0, 0);
-  finish(value + skip, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
+  whole_tile<H, NV, T, A, B>(depth, a, b, value, width, nullptr, 0, 0,
+                             n > before ? n - before : kLanes<T>);
+  finish(value, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
 }
 
 // --- packing
@@ -350,15 +371,17 @@ void pack(T* to, Matrix<const T> from, int n, int64_t depth) {
   }
   int64_t done = 0;
   if (from.col == 1) {
-    for (; done + L <= depth; done += L)
+    for (; done + (kMasks ? 1 : L) <= depth; done += L)
       for (int i = 0; i < W; i += L) {
+        const int lanes = min(L, depth - done);
         Vec<T> x[L];
 #pragma GCC unroll 16
         for (int r = 0; r < L; ++r)
-          x[r] = i + r < n ? load(from.p + (i + r) * from.row + done) : Vec<T>{};
+          x[r] = i + r < n ? load_part(from.p + (i + r) * from.row + done, lanes) : Vec<T>{};
         transpose<T>(x);
 #pragma GCC unroll 16
-        for (int r = 0; r < L; ++r) store(to + (done + r) * W + i, x[r]);
+        for (int r = 0; r < L; ++r)
+          if (r < lanes) store(to + (done + r) * W + i, x[r]);
       }
   }
   for (int64_t k = done; k < depth; ++k)
@@ -405,31 +428,28 @@ void product_blocked(const Product<T>& p) {
 
 }  // namespace
 
-// The register tile straight on a and b. The last columns, where they are not a whole vector, are
-// made with some that were made before; where there are none, or columns of b lie apart, they are
-// copied first, one strip at a time. Rows of a lie contiguous (a.col is 1) or columns do (a.row is
+// The register tile straight on a and b. The last columns, where they are not a whole vector and
+// there are no masks, are copied first; so are all where columns of b lie apart, one strip at a
+// time. Rows of a lie contiguous (a.col is 1) or columns do (a.row is
 // 1).
 template <class T>
 void product_simd(const Product<T>& p) {
   constexpr int L = kLanes<T>;
   const int wide = p.m <= kTileRows ? tile_vectors(p.m) * L : kTileCols<T>;
   const bool in_place = p.b.col == 1;
-  const bool copied = !in_place || (p.n % L && p.n < L);
+  const bool copied = !in_place || (!kMasks && p.n % L);
   alignas(64) T small[kSmallStrip * kTileCols<T>];
   Scratch<T> large(copied && p.k > kSmallStrip ? p.k * kTileCols<T> : 0);
   T* const strip = large.p ? large.p : small;
   for (int64_t j = 0; j < p.n;) {
     const int64_t left = p.n - j;
-    int n = min(left, kTileCols<T>), skip = 0;
+    int n = min(left, kTileCols<T>);
     Steps<T> b{p.b.at(0, j).p, p.b.row};
     if (in_place && left >= wide) {
       n = wide;
-    } else if (in_place && left >= L) {
+    } else if (in_place && !kMasks && left >= L) {
       n = n / L * L;
-    } else if (in_place && p.n > L) {
-      skip = L - n;
-      b.p -= skip;
-    } else {
+    } else if (copied) {
       pack<kTileCols<T>>(strip, p.b.at(0, j).transposed(), n, p.k);
       b = {strip, kTileCols<T>};
     }
@@ -444,7 +464,7 @@ void product_simd(const Product<T>& p) {
           for (int64_t t = first; t < last; ++t) {
             const int64_t i = t * H + (high ? 0 : higher);
             tile<H, decltype(vectors)::value, T>(p.k, left(p.a.at(i, 0)), b, n, p.c.at(i, j),
-                                                 p.d.at(i, j), skip);
+                                                 p.d.at(i, j));
           }
         };
         const auto with_left = [&](auto vectors) {
@@ -564,20 +584,23 @@ void pack_columns(T* to, Matrix<const T> a, int64_t m, int64_t first, int64_t en
 
 // Five loops around the tile: panels of b's columns, `depths` blocks of k, slivers of a, strips of
 // b in the panel, and k. A block of b stays in the L2 cache, packed once, while slivers of a go by
-// in the L1 cache. What is used a few times is read where it lies.
+// in the L1 cache. What is used a few times is read where it lies, and so is b if it is to be.
 template <class T>
-void product_tiles(const Product<T>& p, int64_t depths) {
+void product_tiles(const Product<T>& p, int64_t depths, bool in_place) {
   constexpr int W = kTileCols<T>, H = kPackRows<T>, L = kLanes<T>;
   constexpr int64_t item = sizeof(T);
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, W);
-  const bool apart = p.a.col == 1 && !one_cache_set(p.a);
-  const bool pack_a = strips > (apart ? kRowUses : kUses);
+  // Columns of a that meet in the cache are each other's end before they are used again.
+  const bool meet = p.a.col == 1 ? one_cache_set(p.a) : p.a.col * item % 2048 == 0;
+  const bool pack_a = strips > (p.a.col != 1 ? (meet ? kUses / 2 : kUses)
+                                : meet       ? kUses
+                                             : kRowUses);
   const int64_t most = ceil_div(p.k, depths);
   const int64_t panels = max(1, ceil_div(strips * W * most * item, kPanelBytes));
   const int64_t widest = ceil_div(strips, panels);
-  const bool pack_b = p.b.col != 1 || (tiles > 1 && one_cache_set(p.b)) || tiles > 3 * kUses ||
-                      (tiles > kUses && p.k * p.n * item > kSmallBytes);
-  const bool tail = !pack_b && p.n % L;
+  const bool pack_b = p.b.col != 1 || (!in_place && tiles > 1 && one_cache_set(p.b)) ||
+                      tiles > 3 * kUses || (tiles > kUses && p.k * p.n * item > kSmallBytes);
+  const bool tail = !kMasks && !pack_b && p.n % L;
   Scratch<T> panel(pack_b ? widest * Strips<T>::room(most) : tail ? W * most : 0);
   // Of a that lies along its columns, slivers are packed together: memory is read in longer runs.
   const int64_t together = pack_a && p.a.row == 1 ? min(tiles, 8) : 1;
@@ -779,9 +802,11 @@ void product_fast(Product<T> p, int64_t threads) {
       if (p.b.row == 1) return p.n == 1 && p.m > L ? product_dots<L, 1>(p) : product_dots<R, C>(p);
     }
   }
-  // The tile wants b's rows contiguous. Where its columns are, they are packed, or a's rows, if
-  // these are fewer.
-  if (p.b.col != 1 && (p.a.row == 1 || (4 * p.m <= p.n && p.m <= kFewRows))) turn();
+  // The tile wants b's rows contiguous. Where its columns are, they are packed, which turns them
+  // over; or c's are, and a's rows if they are contiguous, where that is less: an element of c
+  // takes 5/3 of the time of one that is packed.
+  const int64_t more = p.a.row == 1 ? 0 : p.m * p.k;
+  if (p.b.col != 1 && 5 * p.m * p.n / 3 + more < p.k * p.n) turn();
   if (p.m <= 2 && p.b.col == 1 && p.c.col == 1 && p.n * p.k >= 1 << 16) return product_rows(p);
   if (p.b.col == 1 && p.m * p.n <= 1 << 10 && p.k >= 2 * kLong && p.m * p.n * p.k >= kChunkWork)
     return product_long(p);
@@ -801,18 +826,21 @@ void product_fast(Product<T> p, int64_t threads) {
                                          p.d.at(from, 0)});
                       });
   if (p.b.col == 1 && p.m * p.n * p.k <= kSmallWork) return product_simd(p);
-  // Blocks of k, the same for any number of threads.
+  // Blocks of k, the same for any number of threads. A large b that a few slivers of a meet streams
+  // by in place.
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, kTileCols<T>);
-  const bool once = p.b.col == 1 && tiles <= 2 && p.k * p.n * sizeof(T) > kPanelBytes &&
-                    (tiles == 1 || !one_cache_set(p.b));
-  const int64_t block = once ? kShortDepth : strips > kUses ? kBlockDepth<T> : 2 * kBlockDepth<T>;
+  const bool streams = p.b.col == 1 && tiles <= kUses && p.k * p.n * sizeof(T) > kPanelBytes;
+  const bool deep = strips <= kUses && p.a.col == 1;
+  const int64_t block = streams ? kShortDepth : deep ? 2 * kBlockDepth<T> : kBlockDepth<T>;
   const int64_t depths = max(1, ceil_div(p.k, block));
-  // Each thread has rows or columns of c to itself, whichever are more, and packs the b for them
-  // alone: what another core has just written is far away.
+  // Each thread has rows or columns of c to itself, and packs the b, or the a, for them alone: what
+  // another core has just written is far away. So is a line of c that two of them write.
   // A few vectors of columns that the threads cannot share evenly cost more than that.
   const int64_t vectors = ceil_div(p.n, L);
   const bool uneven = vectors % threads && vectors < 16 * threads && p.m >= 2 * kTileRows * threads;
-  const bool by_rows = p.m > p.n || uneven || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
+  const int64_t torn = p.c.row % L ? kTornLine * p.m : 0;
+  const bool by_rows =
+      p.k * p.m + torn > p.k * p.n || uneven || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
   const int64_t cuts = by_rows ? p.m : ceil_div(p.n, L);
   const int64_t wanted = p.m * p.n * p.k < kChunkWork ? 1 : threads;
   const int64_t pieces = min(cuts, wanted * (by_rows ? 1 : max(1, strips / (kWidest * wanted))));
@@ -820,10 +848,12 @@ void product_fast(Product<T> p, int64_t threads) {
     const int64_t from = cut(cuts, pieces, piece), to = cut(cuts, pieces, piece + 1);
     if (by_rows) {
       product_tiles<T>(
-          {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)}, depths);
+          {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)}, depths,
+          streams);
     } else {
       const int64_t j = from * L, n = min(p.n, to * L) - j;
-      product_tiles<T>({p.m, n, p.k, p.c.at(0, j), p.a, p.b.at(0, j), p.d.at(0, j)}, depths);
+      product_tiles<T>({p.m, n, p.k, p.c.at(0, j), p.a, p.b.at(0, j), p.d.at(0, j)}, depths,
+                       streams);
     }
   });
 }

@@ -44,6 +44,29 @@ int class_of(size_t bytes) {
   return 8 * octave + static_cast<int>((bytes - base + base / 8 - 1) / (base / 8));
 }
 
+// A block that is kept, and which thread released it: the address of its `here`.
+struct Free {
+  Header* header;
+  const void* thread;
+};
+thread_local char here;
+
+// Holds a mutex that others hold for some instructions only: to sleep until it is free takes longer
+// than to look again a few times.
+class Lock {
+ public:
+  explicit Lock(std::mutex& mutex) : mutex_(mutex) {
+    for (int looks = 0; looks < 100; ++looks)
+      if (mutex.try_lock()) return;
+    mutex.lock();
+  }
+  ~Lock() { mutex_.unlock(); }
+  Lock(const Lock&) = delete;
+
+ private:
+  std::mutex& mutex_;
+};
+
 class Pool {
  public:
   static Pool& get() {
@@ -57,13 +80,13 @@ class Pool {
     const size_t size = class_bytes(c);
     Header* header = nullptr;
     {
-      std::lock_guard<std::mutex> lock(mutex_);
+      Lock lock(mutex_);
       ++stats_.requests;
       used_[c] = stats_.requests;
       if (!free_[c].empty()) {
-        header = free_[c].back();
-        free_[c].pop_back();
+        header = take(free_[c]);
         stats_.kept -= size;
+        in_use(size);
       }
     }
     const bool fresh = header == nullptr;
@@ -75,11 +98,10 @@ class Pool {
         if (header == nullptr) return nullptr;
       }
       header->size_class = c;
+      Lock lock(mutex_);
+      ++stats_.fresh;
+      in_use(size);
     }
-    std::lock_guard<std::mutex> lock(mutex_);
-    stats_.fresh += fresh;
-    stats_.in_use += size;
-    if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
     void* block = reinterpret_cast<char*>(header) + kAlign;
     ASAN_POISON_MEMORY_REGION(header + 1, kAlign - sizeof(Header) + size);
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);
@@ -93,11 +115,11 @@ class Pool {
     const int64_t size = class_bytes(header->size_class);
     ASAN_POISON_MEMORY_REGION(block, size);
     {
-      std::lock_guard<std::mutex> lock(mutex_);
+      Lock lock(mutex_);
       stats_.in_use -= size;
       if (size <= limit_) {
         while (stats_.kept + size > limit_) drop_oldest();
-        free_[header->size_class].push_back(header);
+        free_[header->size_class].push_back({header, &here});
         stats_.kept += size;
         return;
       }
@@ -106,9 +128,9 @@ class Pool {
   }
 
   void trim() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    Lock lock(mutex_);
     for (auto& blocks : free_) {
-      for (Header* header : blocks) give_back(header);
+      for (const Free& block : blocks) give_back(block.header);
       blocks.clear();
     }
     stats_.kept = 0;
@@ -120,12 +142,12 @@ class Pool {
   }
 
   MemoryStats stats() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    Lock lock(mutex_);
     return stats_;
   }
 
   void reset_peak() {
-    std::lock_guard<std::mutex> lock(mutex_);
+    Lock lock(mutex_);
     stats_.peak = stats_.in_use;
   }
 
@@ -135,13 +157,31 @@ class Pool {
                    [] { get().mutex_.unlock(); });
   }
 
+  void in_use(size_t size) {
+    stats_.in_use += size;
+    if (stats_.in_use > stats_.peak) stats_.peak = stats_.in_use;
+  }
+
+  // The last that this thread released, which its own core's cache may hold, or else the last.
+  static Header* take(std::vector<Free>& blocks) {
+    size_t k = blocks.size() - 1;
+    for (size_t back = 0; back < 4 && back < blocks.size(); ++back)
+      if (blocks[blocks.size() - 1 - back].thread == &here) {
+        k = blocks.size() - 1 - back;
+        break;
+      }
+    Header* const header = blocks[k].header;
+    blocks.erase(blocks.begin() + k);
+    return header;
+  }
+
   // Gives back a kept block of the size that was asked for longest ago, so that what a program did
   // earlier does not keep the blocks of what it does now from being kept.
   void drop_oldest() {
     int oldest = -1;
     for (int c = 0; c < kClasses; ++c)
       if (!free_[c].empty() && (oldest < 0 || used_[c] < used_[oldest])) oldest = c;
-    Header* const header = free_[oldest].back();
+    Header* const header = free_[oldest].back().header;
     free_[oldest].pop_back();
     stats_.kept -= class_bytes(oldest);
     give_back(header);
@@ -187,7 +227,7 @@ class Pool {
   }
 
   std::mutex mutex_;
-  std::vector<Header*> free_[kClasses];
+  std::vector<Free> free_[kClasses];
   int64_t used_[kClasses] = {};  // the last request of each class
   MemoryStats stats_{};
   int64_t limit_ = int64_t{1} << 30;
