@@ -50,7 +50,7 @@ constexpr int64_t kLong = 512;            // of k, which several threads share w
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kRowUses = 16;          // the same of rows, unless one cache set has them all
 constexpr int64_t kWidest = 32;           // strips of b for one thread at a time
-constexpr int64_t kTornLine = 256;        // elements that are packed while two cores share a line
+constexpr int64_t kTornLine = 1024;       // elements that are packed while two cores share a line
 constexpr int64_t kSmallBytes = 1 << 19;  // of b, which need no copy for a few uses more
 constexpr int64_t kSmallStrip = 64;       // rows of a strip that need no memory of the pool
 constexpr int64_t kChunks = 16;           // enough to share among threads
@@ -598,8 +598,9 @@ void product_tiles(const Product<T>& p, int64_t depths, bool in_place) {
   const int64_t most = ceil_div(p.k, depths);
   const int64_t panels = max(1, ceil_div(strips * W * most * item, kPanelBytes));
   const int64_t widest = ceil_div(strips, panels);
-  const bool pack_b = p.b.col != 1 || (!in_place && tiles > 1 && one_cache_set(p.b)) ||
-                      tiles > 3 * kUses || (tiles > kUses && p.k * p.n * item > kSmallBytes);
+  const bool pack_b = p.b.col != 1 || tiles > 3 * kUses ||
+                      (!in_place && tiles > 1 && p.k > kShortDepth && one_cache_set(p.b)) ||
+                      (tiles > kUses && p.k * p.n * item > kSmallBytes);
   const bool tail = !kMasks && !pack_b && p.n % L;
   Scratch<T> panel(pack_b ? widest * Strips<T>::room(most) : tail ? W * most : 0);
   // Of a that lies along its columns, slivers are packed together: memory is read in longer runs.
@@ -829,7 +830,8 @@ void product_fast(Product<T> p, int64_t threads) {
   // Blocks of k, the same for any number of threads. A large b that a few slivers of a meet streams
   // by in place.
   const int64_t tiles = slivers(p.m), strips = ceil_div(p.n, kTileCols<T>);
-  const bool streams = p.b.col == 1 && tiles <= kUses && p.k * p.n * sizeof(T) > kPanelBytes;
+  const bool streams = p.b.col == 1 && (tiles <= 2 || (tiles <= kUses && one_cache_set(p.b))) &&
+                       p.k * p.n * sizeof(T) > kPanelBytes;
   const bool deep = strips <= kUses && p.a.col == 1;
   const int64_t block = streams ? kShortDepth : deep ? 2 * kBlockDepth<T> : kBlockDepth<T>;
   const int64_t depths = max(1, ceil_div(p.k, block));
