@@ -72,6 +72,10 @@ def test_any_size_and_layout_is_exact(m, k, n, flips, batch, seed):
         (500, 260, 9),
         (130, 1100, 250),  # several blocks of k, several slivers packed together
         (40, 300, 1024),  # b's rows meet in one cache set
+        (64, 260, 2048),  # the same of a large b, which goes by a few times
+        (512, 1100, 70),  # so do a's, where it lies transposed
+        (300, 20, 333),  # columns would tear c's lines
+        (500, 70, 23),  # the last columns fill no vector
     ],
 )
 def test_large_products_have_the_same_bits_for_any_threads(m, k, n):
