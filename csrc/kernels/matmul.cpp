@@ -49,6 +49,8 @@ void simd(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
     product_simd(item(s, c, a, b, bias, index));
 }
 
+constexpr int64_t kEachWork = 4096;  // multiplications in the time that it takes to begin a product
+
 // Many products, or small ones, are shared out among the threads whole; a few large ones each use
 // all threads.
 template <class T>
@@ -56,7 +58,8 @@ void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
   const int64_t count = s.batch.count, work = max(1, s.m * s.n * s.k);
   const int64_t threads = num_threads();
   const bool apart = count >= 4 * threads || count % threads == 0 || work < 4 * kChunkWork;
-  const int64_t grain = apart ? even_share(count, s.m * max(s.n, kLanes<T>) * s.k) : count;
+  const int64_t each = s.m * max(s.n, kLanes<T>) * s.k + kEachWork;
+  const int64_t grain = apart ? even_share(count, each) : count;
   for_ranges(count, grain, [&](int64_t from, int64_t to) {
     for (int64_t index = from; index < to; ++index)
       product_fast(item(s, c, a, b, bias, index), grain < count ? 1 : threads);
