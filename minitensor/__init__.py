@@ -53,6 +53,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
+from .compressed import sparse_csc_tensor, sparse_csr_tensor
 from .cpu import get_num_threads, set_num_threads
 from .creation import (
     arange,
@@ -87,6 +88,8 @@ from .device import (
     memory_format,
     preserve_format,
     sparse_coo,
+    sparse_csc,
+    sparse_csr,
     strided,
 )
 from .dtypes import (
@@ -971,6 +974,10 @@ __all__ = [
     "sparse",
     "sparse_coo",
     "sparse_coo_tensor",
+    "sparse_csc",
+    "sparse_csc_tensor",
+    "sparse_csr",
+    "sparse_csr_tensor",
     "special",
     "split",
     "split_with_sizes",

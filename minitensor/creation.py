@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .device import check
+from .device import check, without_memory
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph.record import quietly
 from .graph.tensors import vmap_layer, wrap
@@ -233,21 +233,31 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_gra
 # --- out of nothing ---------------------------------------------------------------------------------------------------
 
 
-def made(name: str, make: Callable[[Any], Any], dtype: Any, device: Any, out: Any, requires_grad: bool) -> Tensor:
-    """The tensor over make(NumPy dtype); the dtype is the one given, else that of `out`, else the default one."""
-    if device is not None:
-        check(device)
+def made(
+    name: str,
+    make: Callable[[Any], Any],
+    dtype: Any,
+    device: Any,
+    out: Any,
+    requires_grad: bool,
+    shape: tuple[int, ...] | None = None,
+) -> Tensor:
+    """The tensor over make(NumPy dtype); the dtype is the one given, else that of `out`, else the default one.
+
+    With `shape`, that of the result, nothing is made for the device "meta".
+    """
+    meta = check(device)
     if dtype is None:
         d = dtypes.get_default_dtype() if out is None else dtypes.of(array_of(out).dtype)
     else:
         d = dtypes.of(dtype)
     try:
-        array = make(d.numpy)
+        array = without_memory(shape, d.numpy) if meta and shape is not None else make(d.numpy)
     except MemoryError as error:
         raise OutOfMemoryError(f"{name}: no memory for a tensor of dtype {d.name}: {error}") from None
     except OverflowError as error:
         raise DtypeError(f"{name}: {error} ({d.name})") from None
-    made = finish(array, requires_grad)
+    made = finish(without_memory(array.shape, d.numpy) if meta else array, requires_grad)
     if out is None:
         return made
     written: Tensor = write_out(name, made, out)
@@ -286,7 +296,7 @@ def zeros(
             [0., 0., 0.]])
     """
     shape = _size("zeros", sizes, size)
-    return made("zeros", lambda d: filled(shape, 0, d), dtype, device, out, requires_grad)
+    return made("zeros", lambda d: filled(shape, 0, d), dtype, device, out, requires_grad, shape)
 
 
 def ones(
@@ -306,7 +316,7 @@ def ones(
     tensor([1., 1., 1.])
     """
     shape = _size("ones", sizes, size)
-    return made("ones", lambda d: filled(shape, 1, d), dtype, device, out, requires_grad)
+    return made("ones", lambda d: filled(shape, 1, d), dtype, device, out, requires_grad, shape)
 
 
 def empty(
@@ -326,7 +336,7 @@ def empty(
     minitensor.Size([2, 3])
     """
     shape = _size("empty", sizes, size)
-    return made("empty", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad)
+    return made("empty", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad, shape)
 
 
 def _value(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
@@ -590,7 +600,7 @@ def linspace(
     return made("linspace", lambda d: _even(first, last, count, d), dtype, device, out, requires_grad)
 
 
-def _even(first: Any, last: Any, count: int, dtype: Any) -> Any:
+def _even(first: Any, last: Any, count: int, dtype: np.dtype[Any]) -> Any:
     """The values of `linspace`, digit for digit PyTorch's: from both ends to the middle, each rounded once."""
     if dtype not in (np.float32, np.float64) or count < 2:
         return np.linspace(first, last, count).astype(dtype)

@@ -1,8 +1,13 @@
-"""The one device there is. Programs name others all the same, and are told clearly where they need them."""
+"""The one device there is. Programs name others all the same, and are told clearly where they need them.
+
+Besides it there is "meta", whose tensors have a shape and a dtype, and one element's memory behind all elements.
+"""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from . import naming
 from .errors import DeviceError
@@ -12,9 +17,9 @@ _KINDS = ("cpu", "cuda", "ipu", "xpu", "hip", "ve", "xla", "vulkan", "mps", "met
 
 
 class device:
-    """A device as PyTorch names it, of which only "cpu" has tensors. `with device("cpu"):` changes nothing.
+    """A device as PyTorch names it, of which only "cpu" has tensors with elements, and "meta" those without.
 
-    Raises DeviceError for a name that is none.
+    `with device("meta"):` has tensors and modules be made there. Raises DeviceError for a name that is none.
 
     >>> mt.device("cpu")
     device(type='cpu')
@@ -56,21 +61,55 @@ class device:
 
     def __enter__(self) -> device:
         check(self)
+        _defaults.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing was changed."""
+        _defaults.pop()
 
 
-CPU = device()
+CPU, META = device(), device("meta")
+_defaults = [CPU]  # the last is where tensors are made for which no device is named
 
 
-def check(spec: Any) -> None:
-    """Raises DeviceError unless `spec` is None or the CPU."""
-    if spec is not None and spec is not CPU:
-        wanted = spec if isinstance(spec, device) else device(spec)
-        if wanted.type != "cpu":
-            raise DeviceError(f"device '{wanted}': minitensor runs on the CPU; the only device is 'cpu'")
+def check(spec: Any) -> bool:
+    """Whether `spec`, or by None the default, is "meta". Raises DeviceError for what is neither that nor the CPU."""
+    if spec is None:
+        spec = _defaults[-1]
+    if spec is CPU:
+        return False
+    wanted = spec if isinstance(spec, device) else device(spec)
+    if wanted.type not in ("cpu", "meta"):
+        raise DeviceError(f"device '{wanted}': minitensor runs on the CPU; the only device is 'cpu'")
+    return wanted.type == "meta"
+
+
+def set_default(spec: Any) -> None:
+    """Has tensors be made there for which no device is named."""
+    _defaults[-1] = META if check(CPU if spec is None else spec) else CPU
+
+
+def get_default() -> device:
+    """Where tensors are made for which no device is named."""
+    return _defaults[-1]
+
+
+# --- tensors without elements -----------------------------------------------------------------------------------------
+
+_CELL = bytearray(16)
+
+
+def without_memory(shape: Any, dtype: np.dtype[Any]) -> Any:
+    """An array whose elements all are one place in memory, which writes may change: a tensor on "meta"."""
+    return np.ndarray(shape, dtype, _CELL, 0, (0,) * len(shape))
+
+
+def is_meta(array: Any) -> bool:
+    """Whether an array is a tensor's on "meta", or a view of one."""
+    base = array.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base is _CELL
 
 
 class _Named:
@@ -93,7 +132,8 @@ def _named(name: str) -> Any:
 
 
 class layout(_Named):
-    """How elements lie in memory: `strided`, at fixed distances along each axis, or `sparse_coo`, by their places."""
+    """How elements lie in memory: `strided`, at fixed distances along each axis, `sparse_coo`, by their
+    places, or `sparse_csr` and `sparse_csc`, by rows or columns."""
 
 
 class memory_format(_Named):
@@ -102,6 +142,8 @@ class memory_format(_Named):
 
 strided = layout("strided")
 sparse_coo = layout("sparse_coo")
+sparse_csr = layout("sparse_csr")
+sparse_csc = layout("sparse_csc")
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .device import is_meta
 from .errors import ShapeError
 
 _options: dict[str, Any] = {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None}
@@ -109,6 +110,10 @@ def _body(a: Any, indent: int) -> str:
 def tensor_str(x: Any) -> str:
     """`tensor([...], dtype=..., requires_grad=...)`."""
     a = x.array
+    if is_meta(a):
+        notes = ["device='meta'", f"size={tuple(a.shape)}"]
+        notes += [f"dtype={x.dtype}"] * (x.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_))
+        return _noted("tensor(...", [*notes, *_graph_notes(x)], len("tensor("))
     prefix = "tensor("
     body = _body(a, len(prefix))
     notes = []
@@ -138,10 +143,10 @@ def _noted(text: str, notes: list[str], indent: int, first_on_new_line: bool = F
     return text + ")"
 
 
-def sparse_str(x: Any) -> str:
-    """`tensor(indices=tensor(...), values=tensor(...), size=..., nnz=..., layout=...)`."""
+def sparse_str(x: Any, parts: Any = None) -> str:
+    """`tensor(indices=tensor(...), values=tensor(...), size=..., nnz=..., layout=...)`, or with other named parts."""
     prefix, lines = "tensor(", []
-    for what, part in (("indices", x._indices()), ("values", x._values().detach())):
+    for what, part in parts or (("indices", x._indices()), ("values", x._values().detach())):
         a = part.array
         size = f", size={tuple(a.shape)}" if a.size == 0 else ""
         lines.append(f"{what}=tensor({_body(a, len(prefix) + len(what) + len('=tensor('))}{size})")
@@ -149,4 +154,4 @@ def sparse_str(x: Any) -> str:
     if x.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_):
         notes.append(f"dtype={x.dtype}")
     notes += [f"layout={x.layout!r}", *_graph_notes(x)]
-    return _noted(prefix + (",\n" + " " * len(prefix)).join(lines), notes, len(prefix), True)
+    return _noted(prefix + (",\n" + " " * len(prefix)).join(lines), notes, len(prefix), parts is None)

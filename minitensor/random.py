@@ -15,6 +15,7 @@ import numpy as np
 
 from . import dtypes, generator
 from .device import check as check_device
+from .device import is_meta, without_memory
 from .errors import DtypeError, ShapeError
 from .generator import memory_axes
 from .graph.record import records
@@ -160,8 +161,7 @@ def _drawn(sizes: tuple[int, ...], d: Any, draw: Any) -> Any:
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Any:
-    check_device(device)
-    out = wrap(array)
+    out = wrap(without_memory(array.shape, array.dtype) if check_device(device) else array)
     if requires_grad:
         out.requires_grad = True
     return out
@@ -468,6 +468,8 @@ def _fill(out: Any, generator: Any, draw: Fill) -> None:
 def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
     """Writes random numbers into the memory of a tensor; in the graph they depend on nothing."""
     check_writable(name, x)
+    if is_meta(x.array):
+        return x
     made = np.empty_like(x.array)
     _fill(made, generator, draw)
     if records(x):

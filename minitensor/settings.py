@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 from . import cpu, dtypes
-from .device import CPU, check, device
+from .device import device, get_default, set_default
 from .errors import ShapeError
 from .interop import TensorType
 
@@ -129,16 +129,16 @@ def set_flush_denormal(mode: bool) -> bool:
 
 
 def set_default_device(device: Any) -> None:
-    """Takes the CPU, and raises ShapeError for any other device.
+    """Where tensors are made for which no device is named: "cpu" or "meta". Raises ShapeError for any other.
 
     >>> mt.set_default_device("cpu")
     """
-    check(device)
+    set_default(device)
 
 
 def get_default_device() -> device:
-    """The CPU."""
-    return CPU
+    """Where tensors are made for which no device is named."""
+    return get_default()
 
 
 def set_default_tensor_type(t: Any) -> None:

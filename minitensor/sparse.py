@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import creation, dtypes, formatting
-from .device import CPU, check, layout, sparse_coo
+from .device import CPU, check, layout, sparse_coo, sparse_csc, sparse_csr
 from .errors import DtypeError, IndexRangeError, ShapeError
 from .graph.tensors import Tensor as Core
 from .graph.tensors import wrap
@@ -212,7 +212,7 @@ class SparseTensor(_Base):  # type: ignore[misc]
 
     def _with(self, values: Any) -> SparseTensor:
         """Other values at the same places."""
-        return _made(self._parts[0], values, self._parts[2], self._parts[3])
+        return made(self._parts[0], values, self._parts[2], self._parts[3])
 
     # --- other forms --------------------------------------------------------------------------------------------------
 
@@ -235,7 +235,7 @@ class SparseTensor(_Base):  # type: ignore[misc]
             start = creation.zeros((len(places), *shape_of(values)[1:]), dtype=values.dtype)
             values = scatter.index_add(start, 0, wrap(inverse.reshape(-1)), values)
         found = np.stack(np.unravel_index(places, sparse)) if sparse else np.zeros((0, len(places)), np.int64)
-        return _made(wrap(found.astype(np.int64)), values, sizes, True)
+        return made(wrap(found.astype(np.int64)), values, sizes, True)
 
     def _flat(self) -> Any:
         """The place of each value in row-major order of the sparse axes."""
@@ -253,8 +253,10 @@ class SparseTensor(_Base):  # type: ignore[misc]
         return shape.reshape(scatter.index_add(start, 0, wrap(self._flat()), values), self._parts[2])
 
     def to_sparse(self, sparse_dim: Any = None, *, layout: Any = None) -> Any:
-        """Itself."""
-        return self
+        """Itself, or in the layout `sparse_csr` or `sparse_csc`."""
+        from .compressed import compressed
+
+        return compressed(self, int(layout is sparse_csc)) if layout in (sparse_csr, sparse_csc) else self
 
     to_sparse_coo = to_sparse
 
@@ -282,7 +284,7 @@ class SparseTensor(_Base):  # type: ignore[misc]
                 raise IndexRangeError(f"index {i} is out of range for an axis of {n}")
             keep &= row == i % n
         chosen = wrap(np.flatnonzero(keep))
-        part = _made(
+        part = made(
             wrap(places[len(given) :, keep]),
             scatter.index_select(self._parts[1], 0, chosen),
             self._parts[2][len(given) :],
@@ -303,7 +305,7 @@ class SparseTensor(_Base):  # type: ignore[misc]
             order[a], order[b] = b, a
             sizes[a], sizes[b] = sizes[b], sizes[a]
         places = wrap(np.ascontiguousarray(array_of(self._parts[0])[order]))
-        return _made(places, self._parts[1], tuple(sizes), self._parts[3] and a == b)
+        return made(places, self._parts[1], tuple(sizes), self._parts[3] and a == b)
 
     def t(self) -> SparseTensor:
         """The transpose of a matrix."""
@@ -357,7 +359,7 @@ class SparseTensor(_Base):  # type: ignore[misc]
             return self._with(mine + theirs)
         d = dtypes.promote_types(mine.dtype, theirs.dtype)
         values = shape.cat([to_dtype(mine, d), to_dtype(theirs, d)])
-        both = _made(shape.cat([self._parts[0], other._parts[0]], 1), values, self._parts[2], False)
+        both = made(shape.cat([self._parts[0], other._parts[0]], 1), values, self._parts[2], False)
         return both.coalesce() if self._parts[3] and other._parts[3] else both
 
     __add__ = add
@@ -442,7 +444,7 @@ class SparseTensor(_Base):  # type: ignore[misc]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         indices, values, sizes, coalesced = self._parts
-        return _made, (indices, values.detach(), sizes, coalesced)
+        return made, (indices, values.detach(), sizes, coalesced)
 
     def __deepcopy__(self, memo: Any) -> Any:
         if id(self) not in memo:
@@ -479,7 +481,8 @@ for _name, _function in {
     setattr(SparseTensor, _name, _method(_name, _function))
 
 
-def _made(indices: Any, values: Any, sizes: tuple[int, ...], coalesced: bool) -> SparseTensor:
+def made(indices: Any, values: Any, sizes: tuple[int, ...], coalesced: bool) -> SparseTensor:
+    """The sparse tensor of these parts, `coalesced` if each place is there once, in order."""
     out: SparseTensor = Core.__new__(SparseTensor)
     Core.__init__(out, np.empty(0, np.void))  # what no operator takes, where the core looks past `array`
     out._parts = (indices, values, tuple(sizes), coalesced)
@@ -551,7 +554,7 @@ def sparse_coo_tensor(
         values = values.detach().requires_grad_()
     elif values.requires_grad:
         values = shape.reshape(values, shape_of(values))  # the given values are the leaf, not this tensor
-    return _made(wrap(places), values, sizes, bool(is_coalesced))
+    return made(wrap(places), values, sizes, bool(is_coalesced))
 
 
 def of_rows(values: Any, index: Any, rows: int, padding: int) -> SparseTensor:
@@ -560,7 +563,7 @@ def of_rows(values: Any, index: Any, rows: int, padding: int) -> SparseTensor:
     if padding >= 0:
         kept = places[0] != padding
         places, values = places[:, kept], values[kept]
-    return _made(wrap(places.copy()), wrap(values.copy()), (rows, values.shape[1]), False)
+    return made(wrap(places.copy()), wrap(values.copy()), (rows, values.shape[1]), False)
 
 
 def _array(indices: Any) -> Any:
@@ -578,7 +581,7 @@ def from_dense(x: Any, sparse_dim: int | None = None) -> SparseTensor:
     places = np.stack(np.nonzero(there)) if k else np.zeros((0, int(there)), np.int64)
     rows = wrap(np.flatnonzero(there))
     values = scatter.index_select(shape.reshape(x, (math.prod(n[:k]), *n[k:])), 0, rows)
-    return _made(wrap(places), values, n, True)
+    return made(wrap(places), values, n, True)
 
 
 def sparse_mask(x: Any, mask: Any) -> SparseTensor:
@@ -603,7 +606,7 @@ def _common(a: SparseTensor, b: SparseTensor) -> SparseTensor:
     a, b = a.coalesce(), b.coalesce()
     _, mine, theirs = np.intersect1d(a._flat(), b._flat(), assume_unique=True, return_indices=True)
     x, y = [scatter.index_select(s._parts[1], 0, wrap(i)) for s, i in ((a, mine), (b, theirs))]
-    return _made(wrap(array_of(a._parts[0])[:, mine]), arithmetic.mul(x, y), a._parts[2], True)
+    return made(wrap(array_of(a._parts[0])[:, mine]), arithmetic.mul(x, y), a._parts[2], True)
 
 
 # --- products ---------------------------------------------------------------------------------------------------------
@@ -643,7 +646,7 @@ def _sparse_product(a: SparseTensor, b: SparseTensor) -> SparseTensor:
         scatter.index_select(a._parts[1], 0, wrap(mine)), scatter.index_select(b._parts[1], 0, wrap(other))
     )
     places = np.stack([rows[mine], columns[other]])
-    return _made(wrap(places), terms, (a._parts[2][0], b._parts[2][1]), False).coalesce()
+    return made(wrap(places), terms, (a._parts[2][0], b._parts[2][1]), False).coalesce()
 
 
 def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Any:
@@ -715,7 +718,7 @@ def sum(input: Any, dim: Any = None, dtype: Any = None) -> Any:
     left = tuple([n for d, n in enumerate(sizes) if d not in over])
     if not kept:
         return reduce.sum(values, 0)
-    return _made(wrap(array_of(indices)[kept]), values, left, False).coalesce()
+    return made(wrap(array_of(indices)[kept]), values, left, False).coalesce()
 
 
 def softmax(input: Any, dim: int, *, dtype: Any = None) -> Any:

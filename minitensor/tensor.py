@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, formatting, naming, sharing
-from .device import CPU, check, strided
+from .device import CPU, META, check, is_meta, strided, without_memory
 from .device import device as Device
 from .device import layout as Layout
-from .errors import DtypeError, GraphError, ShapeError
+from .errors import DeviceError, DtypeError, GraphError, ShapeError
 from .graph import algebra, nodes, tensors, views
 from .graph.nodes import RemovableHandle, called
 from .graph.tensors import wrap
@@ -140,8 +140,13 @@ class Tensor(Methods, metaclass=TensorType):
 
     @property
     def device(self) -> Device:
-        """Always the CPU."""
-        return CPU
+        """The CPU, or "meta" for a tensor without elements."""
+        return META if self.array.base is not None and is_meta(self.array) else CPU
+
+    @property
+    def is_meta(self) -> bool:
+        """Whether it has no elements, only a shape and a dtype."""
+        return is_meta(self.array)
 
     @property
     def itemsize(self) -> int:
@@ -179,7 +184,7 @@ class Tensor(Methods, metaclass=TensorType):
         return UntypedStorage(self.array)
 
     is_cpu = True
-    is_cuda = is_mps = is_sparse = is_quantized = is_meta = False
+    is_cuda = is_mps = is_sparse = is_quantized = False
     is_nested = is_sparse_csr = is_mkldnn = is_xla = is_xpu = is_ipu = is_mtia = is_maia = is_vulkan = False
 
     def is_pinned(self, device: Any = None) -> bool:
@@ -461,6 +466,8 @@ class Tensor(Methods, metaclass=TensorType):
 
         Raises GraphError for a tensor that requires gradients, unless `force`.
         """
+        if self.is_meta:
+            raise DeviceError("numpy(): a meta tensor has no data")
         if self.requires_grad and not force:
             raise GraphError("numpy(): the tensor requires gradients; use detach().numpy()")
         if self.array.dtype == dtypes.bfloat16.numpy:
@@ -547,7 +554,7 @@ class Tensor(Methods, metaclass=TensorType):
     ) -> Tensor:
         """This tensor in another dtype, or in that of another tensor; itself if it has it already, unless `copy`.
 
-        Devices other than the CPU raise; every memory format means the one that there is.
+        On "meta" it has no elements. Other devices raise; every memory format means the one that there is.
         """
         if len(args) == 1 and type(args[0]) is dtypes.dtype and dtype is device is None and not copy:
             return to_dtype(self, args[0])  # type: ignore[no-any-return]
@@ -557,12 +564,18 @@ class Tensor(Methods, metaclass=TensorType):
             if isinstance(value, Tensor):
                 dtype = value.dtype
             elif isinstance(value, (str, Device)):
-                check(value)
+                device = value
             elif isinstance(value, (dtypes.dtype, np.dtype, type)):
                 dtype = value
             elif not isinstance(value, bool) and value is not None:
                 raise TypeError(f"to: expected a dtype, a device or a tensor, got {type(value).__name__}")
-        check(device)
+        meta = check(device) if device is not None else self.is_meta
+        if meta != self.is_meta:
+            if not meta:
+                raise DeviceError("to: cannot copy out of a meta tensor; it has no data; see Module.to_empty")
+            d = self.array.dtype if dtype is None else dtypes.of(dtype).numpy
+            there: Tensor = wrap(without_memory(self.array.shape, d))
+            return there.requires_grad_(self.requires_grad)
         out = self if dtype is None else to_dtype(self, dtypes.of(dtype))
         result: Tensor = out.clone() if copy and out is self else out
         return result
@@ -785,10 +798,25 @@ class Tensor(Methods, metaclass=TensorType):
         return self
 
     def to_sparse(self, sparse_dim: Any = None, *, layout: Any = None) -> Tensor:
-        """The elements that are not 0, as a sparse tensor: see `mt.sparse_coo_tensor`."""
+        """The elements that are not 0, as a sparse tensor: see `mt.sparse_coo_tensor`, or in another sparse layout."""
         from .sparse import from_dense
 
-        return from_dense(self, sparse_dim)
+        made = from_dense(self, sparse_dim)
+        return made if layout is None else made.to_sparse(layout=layout)
+
+    to_sparse_coo = to_sparse
+
+    def to_sparse_csr(self, dense_dim: Any = None) -> Tensor:
+        """A matrix's elements that are not 0, by rows: see `mt.sparse_csr_tensor`."""
+        from .compressed import compressed
+
+        return compressed(self, 0)  # type: ignore[no-any-return]
+
+    def to_sparse_csc(self, dense_dim: Any = None) -> Tensor:
+        """A matrix's elements that are not 0, by columns: see `mt.sparse_csc_tensor`."""
+        from .compressed import compressed
+
+        return compressed(self, 1)  # type: ignore[no-any-return]
 
     def to_dense(self, dtype: Any = None, *, masked_grad: Any = None) -> Tensor:
         """Itself: it is no sparse tensor."""

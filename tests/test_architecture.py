@@ -39,6 +39,7 @@ FLOORS = [
         "settings",
         "sharing",
         "sparse",
+        "compressed",
         "amp",
         "storage",
     },

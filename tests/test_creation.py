@@ -226,3 +226,41 @@ def test_a_float_arange_goes_on_from_rounded_eights():
     assert x[11].item() == np.float32(float(start) + 0.01 * 3)
     assert x[299].item() == np.float32(0.01 * 299)  # the last 300 % 16 stand alone
     assert mt.arange(0, 3, 0.01, dtype=mt.float64)[11].item() == 0.01 * 11
+
+
+def test_tensors_on_meta_have_a_shape_and_no_memory():
+    x = mt.empty(1 << 20, 1 << 20, device="meta")
+    assert (x.shape, x.dtype, x.device.type, x.is_meta) == ((1 << 20, 1 << 20), mt.float32, "meta", True)
+    assert x[0].is_meta
+    assert x.T.is_meta
+    assert not mt.zeros(2).expand(3, 2).is_meta
+    assert repr(mt.zeros(2, 3, dtype=mt.int32, device="meta")) == (
+        "tensor(..., device='meta', size=(2, 3), dtype=minitensor.int32)"
+    )
+    with mt.device("meta"):
+        assert mt.rand(3).is_meta
+        assert mt.get_default_device().type == "meta"
+        assert not mt.rand(3, device="cpu").is_meta
+    assert mt.zeros(3).device.type == "cpu"
+    for use in (lambda: x.to("cpu"), lambda: x.numpy()):
+        with pytest.raises(RuntimeError, match="no data"):
+            use()
+    assert mt.ones(2, requires_grad=True).to("meta").requires_grad
+
+
+def test_modules_on_meta_are_made_without_drawing_numbers():
+    mt.manual_seed(3)
+    with mt.device("meta"):
+        layers = mt.nn.Sequential(mt.nn.Embedding(1 << 20, 1 << 20, padding_idx=0), mt.nn.Linear(1 << 20, 3))
+        layers.append(mt.nn.BatchNorm1d(4))
+    drawn = mt.rand(1)
+    mt.manual_seed(3)
+    assert mt.equal(drawn, mt.rand(1))
+    assert sum(p.numel() for p in layers.parameters()) == (1 << 40) + 3 * (1 << 20) + 3 + 8
+    layer = mt.nn.Linear(2, 3, device="meta")
+    layer.load_state_dict({"weight": mt.ones(3, 2), "bias": mt.zeros(3)}, assign=True)
+    assert layer(mt.ones(2)).tolist() == [2.0, 2.0, 2.0]
+    assert layer.to("meta").weight.is_meta
+    assert layer.to_empty(device="cpu").weight.tolist() == [[0.0, 0.0]] * 3
+    with pytest.raises(RuntimeError, match="the only device"):
+        layer.to("cuda")

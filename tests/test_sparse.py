@@ -343,3 +343,50 @@ def test_optimizers_that_take_no_sparse_gradients_say_so():
     assert layer.weight[1].tolist() == [0.5, 0.75]
     layer.zero_grad(set_to_none=False)
     assert layer.weight.grad._nnz() == 0
+
+
+# --- by rows and by columns -------------------------------------------------------------------------------------------
+
+
+def test_a_matrix_by_rows_and_by_columns():
+    dense = mt.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 3.0]])
+    x, y = dense.to_sparse_csr(), dense.to_sparse_csc()
+    assert (x.layout, y.layout, x.is_sparse_csr, y.is_sparse_csr) == (mt.sparse_csr, mt.sparse_csc, True, False)
+    assert (x.crow_indices().tolist(), x.col_indices().tolist()) == ([0, 1, 3], [1, 0, 2])
+    assert (y.ccol_indices().tolist(), y.row_indices().tolist()) == ([0, 1, 2, 3], [1, 0, 1])
+    assert (x.values().tolist(), y.values().tolist()) == ([1.0, 2.0, 3.0], [2.0, 1.0, 3.0])
+    assert repr(x) == (
+        "tensor(crow_indices=tensor([0, 1, 3]),\n       col_indices=tensor([1, 0, 2]),\n"
+        "       values=tensor([1., 2., 3.]), size=(2, 3), nnz=3,\n       layout=minitensor.sparse_csr)"
+    )
+    for z in (x, y):
+        assert mt.equal(z.to_dense(), dense)
+        assert mt.equal(z @ mt.ones(3, 2), dense @ mt.ones(3, 2))
+        assert mt.equal(mt.sparse.mm(z, mt.ones(3, 2)), dense @ mt.ones(3, 2))
+        assert mt.equal(z.t().to_dense(), dense.T)
+        assert z.t().layout != z.layout
+        assert (z * 2).layout == z.layout
+        assert mt.equal((z * 2).to_dense(), dense * 2)
+        assert z.to_sparse().layout == mt.sparse_coo
+        assert mt.equal(z.to_sparse_csr().crow_indices(), x.crow_indices())
+        assert mt.equal(z.to_sparse(layout=mt.sparse_csc).row_indices(), y.row_indices())
+        with pytest.raises(RuntimeError, match="indices"):
+            z.indices()
+    with pytest.raises(RuntimeError, match="crow_indices"):
+        y.crow_indices()
+
+
+def test_sparse_csr_tensor_has_gradients_and_checks_what_it_is_given():
+    values = mt.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    x = mt.sparse_csr_tensor(mt.tensor([0, 1, 3]), mt.tensor([1, 0, 2]), values, size=(2, 4))
+    (x @ mt.tensor([1.0, 10.0, 100.0, 1000.0])).sum().backward()
+    assert values.grad.tolist() == [10.0, 1.0, 100.0]
+    assert tuple(mt.sparse_csr_tensor([0, 1, 1], [2], [5.0]).shape) == (2, 3)
+    assert mt.sparse_csc_tensor([0, 1, 1], [2], [5.0]).to_dense().tolist() == [[0.0, 0.0], [0.0, 0.0], [5.0, 0.0]]
+    for ends, others, size in (([0, 2], [0], (1, 2)), ([1, 1], [0], (1, 2)), ([0, 1], [0], (2, 2)), ([], [], None)):
+        with pytest.raises(RuntimeError):
+            mt.sparse_csr_tensor(ends, others, [1.0] * len(others), size)
+    with pytest.raises(IndexError):
+        mt.sparse_csr_tensor([0, 1], [2], [1.0], (1, 2))
+    with pytest.raises(RuntimeError, match="only a matrix"):
+        mt.ones(2, 2, 2).to_sparse_csr()

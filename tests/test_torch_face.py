@@ -594,3 +594,15 @@ set_device_states(*get_device_states(1))
     )
     assert (code, error) == (0, "")
     assert out == ["[1, 2, 3.5] {'a': 10, 'b': (20, [30])} (2, [4])", "[1, 'x'] True"]
+
+
+def test_scripted_modules_are_saved_and_loaded(tmp_path):
+    import minitensor as mt
+    from minitensor.compat.torch import jit
+
+    layer = jit.trace(mt.nn.Linear(2, 3), mt.ones(2))
+    layer.save(str(tmp_path / "layer.pt"))
+    again = jit.load(str(tmp_path / "layer.pt"))
+    assert mt.equal(again(mt.ones(2)), layer(mt.ones(2)))
+    jit.save(jit.script(again), str(tmp_path / "again.pt"))
+    assert isinstance(jit.load(str(tmp_path / "again.pt")), mt.nn.Linear)

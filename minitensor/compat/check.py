@@ -27,6 +27,8 @@ DIFFERENT = {
     "torch.hub.load": "fetches nothing, and raises",
     "torch.jit.script": "gives the function or module back as it is",
     "torch.jit.trace": "gives the function or module back as it is",
+    "torch.jit.load": "reads what torch.jit.save wrote here, no TorchScript",
+    "torch.jit.save": "writes what torch.save writes of the module",
     "torch.nn.DataParallel": "runs the module itself",
     "torch.nn.parallel.DistributedDataParallel": "runs the module itself, in one process",
     "torch.profiler.profile": "records nothing",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..device import is_meta
 from ..errors import DtypeError, GraphError, ShapeError
 from .modes import uses_reference
 from .nodes import add_hook
@@ -135,7 +136,7 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
     flags = array.flags
     if not (shared or flags.c_contiguous or array.size == 0):
         for n, stride in zip(array.shape, array.strides, strict=True):
-            if stride == 0 and n > 1:
+            if stride == 0 and n > 1 and not is_meta(array):
                 raise ShapeError(
                     f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
                     "clone() it before writing"

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import random
 from ..autograd import no_grad
+from ..device import is_meta
 from ..errors import ShapeError
 from ..generator import default_generator
 from ..graph.tensors import wrap
@@ -77,6 +78,8 @@ def trunc_normal_(
     with no_grad():
         check_writable("trunc_normal_", tensor)
         array = tensor.array
+        if is_meta(array):
+            return tensor
         whole = bool(array.flags.c_contiguous)
         draw = (generator or default_generator).trunc_normal
         made = draw(array.shape, array.dtype, mean, std, a, b, contiguous=whole)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from .. import dtypes
+from .. import creation, dtypes
 from ..autograd import no_grad
 from ..device import check as check_device
 from ..device import device
@@ -646,7 +646,7 @@ class Module(_Places):
         return self
 
     def to(self: M, *args: Any, **kwargs: Any) -> M:
-        """Casts the floating parameters and buffers to a dtype, in place; the device is the CPU.
+        """Casts the floating parameters and buffers to a dtype, in place; on "meta" they have no elements.
 
         Raises DtypeError for a dtype that is not floating, ShapeError for another device.
 
@@ -654,14 +654,16 @@ class Module(_Places):
         minitensor.float64
         """
         dtype = kwargs.pop("dtype", None)
-        check_device(kwargs.pop("device", None))
+        place = kwargs.pop("device", None)
         for value in args:
             if isinstance(value, Tensor):
                 dtype = value.dtype
             elif isinstance(value, (str, device)):
-                check_device(value)
+                place = value
             elif value is not None and not isinstance(value, bool):
                 dtype = value
+        if place is not None and (check_device(place) or any(x.is_meta for x in self.parameters())):
+            self._apply(lambda x: x.to(place))
         if dtype is None:
             return self
         d = dtypes.of(dtype)
@@ -698,9 +700,14 @@ class Module(_Places):
         return self.to("cuda")
 
     def to_empty(self: M, *, device: Any = None, recurse: bool = True) -> M:
-        """Itself: the memory it has will do."""
-        check_device(device)
-        return self
+        """With memory, of zeros, for parameters and buffers that were made on "meta"; returns itself.
+
+        >>> layer = mt.nn.Linear(2, 3, device="meta").to_empty(device="cpu")
+        >>> layer.weight.device
+        device(type='cpu')
+        """
+        meta = check_device(device)
+        return self._apply(lambda x: x.to(device) if meta else creation.zeros_like(x) if x.is_meta else x)
 
     def share_memory(self: M) -> M:
         """Moves parameters and buffers into memory that other processes see; returns itself."""

@@ -1,4 +1,4 @@
-"""torch.jit: functions and modules stay what they are, and run in Python."""
+"""torch.jit: functions and modules stay what they are, and run in Python; `save` writes a module as `torch.save`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
+from ... import serialization
 from ...nn import Module
 from ._helpers import Inert, no, nothing
 
 __all__ = [
     "Final", "ScriptModule", "annotate", "export", "fork", "freeze", "ignore", "interface", "is_scripting",
-    "is_tracing", "isinstance", "optimize_for_inference", "optimized_execution", "script", "script_method", "trace",
-    "trace_module", "unused", "wait",
+    "is_tracing", "isinstance", "load", "optimize_for_inference", "optimized_execution", "save", "script",
+    "script_method", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
 
 Final = Any
@@ -30,17 +31,43 @@ class ScriptModule(Module):
         return type(self).__name__
 
 
-def script(obj: Any = None, *_: Any, **__: Any) -> Any:
-    """The function, class or module itself."""
+class _Saves:
+    """The method `save` of a module that was scripted or traced."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+
+    def __call__(self, f: Any, _extra_files: Any = None) -> None:
+        save(self.module, f)
+
+
+def _scripted(obj: Any) -> Any:
+    if builtins.isinstance(obj, Module) and not hasattr(type(obj), "save"):
+        vars(obj)["save"] = _Saves(obj)
     return obj
+
+
+def script(obj: Any = None, *_: Any, **__: Any) -> Any:
+    """The function, class or module itself; a module can then `save` itself."""
+    return _scripted(obj)
+
+
+def save(m: Module, f: Any, _extra_files: Any = None) -> None:
+    """Writes a module, with its class by name, into a file or an open one."""
+    serialization.save(m, f)
+
+
+def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_shapes: bool = False) -> Any:
+    """The module that `save` wrote. Like any file of whole modules it can run code: read only what is trusted."""
+    return serialization.load(f, map_location, weights_only=False)
 
 
 script_method = export = unused = interface = script_if_tracing = freeze = optimize_for_inference = script
 
 
 def trace(func: Any, example_inputs: Any = None, *_: Any, **__: Any) -> Any:
-    """The function or module itself, which is not run."""
-    return func
+    """The function or module itself, which is not run; a module can then `save` itself."""
+    return _scripted(func)
 
 
 trace_module = trace
