@@ -122,6 +122,8 @@ def test_any_geometry_is_exact(batch, size, kernel, stride, dilation, padding, g
         ((1, 40, 30, 31), (70, 40, 3, 3), {"padding": 1}),
         ((3, 300, 7, 7), (200, 300, 3, 3), {"padding": 1}),
         ((9, 24, 20, 20), (24, 1, 3, 3), {"stride": 2, "padding": 1, "groups": 24}),
+        ((40, 64, 7, 7), (64, 1, 3, 3), {"padding": 1, "groups": 64}),
+        ((1, 128, 20, 20), (96, 128, 1, 1), {}),
         ((3, 32, 17, 19), (48, 32, 5, 5), {"padding": 2}),
         ((5, 64, 9, 9), (64, 32, 3, 3), {"stride": 2, "padding": 1, "groups": 2}),
     ],
@@ -158,6 +160,13 @@ def test_same_bits_for_any_threads(x, w, options):
         ((3, 128, 6, 6), (32, 128, 1, 1), {}),
         ((7, 64, 1, 1), (64, 64, 4, 4), {"padding": 3}),
         ((5, 12, 4, 5), (34, 6, 4, 5), {"groups": 2, "stride": 2}),
+        ((3, 20, 7, 7), (20, 1, 3, 3), {"groups": 20, "padding": 1}),
+        ((2, 6, 14, 35), (12, 1, 5, 4), {"groups": 6, "padding": (4, 1)}),
+        ((2, 5, 9, 11), (5, 1, 3, 3), {"groups": 5, "padding": 2, "dilation": 2}),
+        ((2, 7, 12, 9), (7, 1, 3, 3), {"groups": 7, "padding": 1, "stride": 2}),
+        ((2, 4, 5, 6), (4, 1, 1, 1), {"groups": 4, "padding": 3}),
+        ((1, 24, 9, 9), (40, 24, 1, 1), {}),
+        ((2, 128, 40, 32), (128, 128, 1, 1), {}),
     ],
 )
 def test_channels_that_fill_vectors_are_exact(isa, x, w, options):

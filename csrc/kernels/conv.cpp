@@ -14,16 +14,20 @@
 namespace mt::MT_ISA {
 namespace {
 
-// Whether every pixel of y sees one of x, the same; for which less exact products may be allowed.
-bool one_to_one(const ConvSizes& s) {
-  return s.kh * s.kw == 1 && s.sh == 1 && s.sw == 1 && s.ph == 0 && s.pw == 0;
-}
-
-// Whether f(image, group), which says so, has done each of them.
-template <class F>
-bool each_by_parts(const ConvSizes& s, const F& f) {
-  for (int64_t i = 0; i < s.n * s.groups; ++i)
-    if (!f(i / s.groups, i % s.groups)) return false;
+// Whether each image's groups were made as products of matrices, make(image, group): of 1x1
+// kernels, where there is one, or each is work enough for the threads, or may be made by parts.
+template <class T, class F>
+bool by_products(const ConvSizes& s, const F& make) {
+  if (!one_to_one(s)) return false;
+  const int64_t count = s.n * s.groups;
+  const bool large = s.o / s.groups * (s.c / s.groups) * s.h * s.w >= 8 * kChunkWork;
+  for (int64_t i = 0; i < count; ++i) {
+    const Product<T> product = make(i / s.groups, i % s.groups);
+    if (count == 1 || large)
+      product_fast<T>(product, num_threads());
+    else if (!product_by_parts<T>(product))
+      return false;
+  }
   return true;
 }
 
@@ -43,14 +47,14 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                       num_threads());
     return;
   }
-  if (one_to_one(s) && each_by_parts(s, [&](int64_t n, int64_t q) {
-        return product_by_parts<T>({z.m,
-                                    z.p,
-                                    z.k,
-                                    {y + (n * s.o + q * z.m) * z.p, z.p, 1},
-                                    {w + q * z.m * z.k, z.k, 1},
-                                    {x + (n * s.c + q * z.k) * z.p, z.p, 1},
-                                    {bias ? bias + q * z.m : bias, 1, 0}});
+  if (by_products<T>(s, [&](int64_t n, int64_t q) {
+        return Product<T>{z.m,
+                          z.p,
+                          z.k,
+                          {y + (n * s.o + q * z.m) * z.p, z.p, 1},
+                          {w + q * z.m * z.k, z.k, 1},
+                          {x + (n * s.c + q * z.k) * z.p, z.p, 1},
+                          {bias ? bias + q * z.m : bias, 1, 0}};
       }))
     return;
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
@@ -59,6 +63,7 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
     if (wino.pays() && winograd_from(y, x, w, z.m * z.k, z.k, kTaps, false, bias, wino)) return;
   }
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
+  if (s.groups > 1 && s.c == s.groups) return correlate_planes(y, x, w, bias, s, image);
   const bool one_row = image.plain() && image.h.length == s.ow;
   const Weights<T> weights{z.m, z.k, across_channels<T>(z.m, z.k, one_row ? z.p : s.ow)};
   const int64_t count = weights.count();
@@ -151,14 +156,14 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                       num_threads());
     return;
   }
-  if (one_to_one(s) && each_by_parts(s, [&](int64_t n, int64_t q) {
-        return product_by_parts<T>({z.k,
-                                    z.p,
-                                    z.m,
-                                    {dx + (n * s.c + q * z.k) * z.p, z.p, 1},
-                                    {w + q * z.m * z.k, 1, z.k},
-                                    {g + (n * s.o + q * z.m) * z.p, z.p, 1},
-                                    {}});
+  if (by_products<T>(s, [&](int64_t n, int64_t q) {
+        return Product<T>{z.k,
+                          z.p,
+                          z.m,
+                          {dx + (n * s.c + q * z.k) * z.p, z.p, 1},
+                          {w + q * z.m * z.k, 1, z.k},
+                          {g + (n * s.o + q * z.m) * z.p, z.p, 1},
+                          {}};
       }))
     return;
   if (three_by_three(s)) {
@@ -171,6 +176,15 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
   const Image image{{s.oh, v.length, 1, 1, 1, -v.low}, {s.ow, h.length, 1, 1, 1, -h.low}};
   if (!image.worth(s) || !all_finite(w, s.o * z.k))
     return by_matrix_input_vjp<T, product_simd<T>>(dx, g, w, s);
+  const int64_t before = (s.kh - 1) * s.dh - s.ph, left = (s.kw - 1) * s.dw - s.pw;
+  if (s.c == s.groups && s.o == s.groups && s.sh == 1 && s.sw == 1 && before >= 0 && left >= 0) {
+    Scratch<T> turned(s.o * area);
+    for (int64_t i = 0; i < s.o * area; ++i) turned.p[i] = w[i / area * area + area - 1 - i % area];
+    const ConvSizes back{s.n, s.o, s.oh, s.ow,   s.c,  s.kh, s.kw, s.h,
+                         s.w, 1,   1,    before, left, s.dh, s.dw, s.groups};
+    const Image spread{{s.oh, s.h, s.kh, 1, s.dh, before}, {s.ow, s.w, s.kw, 1, s.dw, left}};
+    return correlate_planes<T>(dx, g, turned.p, nullptr, back, spread);
+  }
 
   const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), steps = min(s.sw, s.w);
   const bool across = across_channels<T>(channels, z.m * area / (s.sh * s.sw), ceil_div(s.w, s.sw));

@@ -459,6 +459,82 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
   });
 }
 
+// --- a channel at a time -----------------------------------------------------------------------
+//
+// Where a group has one channel (depthwise), there is nothing to share but the taps: each plane is
+// laid out where it stays in the L1 cache, and goes by at once. Vectors lie along its rows, or,
+// where these are short, along all of it, and what falls between the rows is dropped.
+
+// A vector of pixels of y: where it begins in the laid out plane and where it goes.
+struct Stretch {
+  int64_t from, to;
+  int lanes;
+};
+
+// H of them.
+template <int H, class T>
+inline void correlate_stretches(T* y, const T* laid, const T* w, const int64_t* shift, int64_t taps,
+                                T bias, const Stretch* s) {
+  const T* in[H];
+  Vec<T> sum[H];
+#pragma GCC unroll 8
+  for (int i = 0; i < H; ++i) in[i] = laid + s[i].from, sum[i] = splat(bias);
+  for (int64_t t = 0; t < taps; ++t) {
+    const Vec<T> tap = splat(w[t]);
+#pragma GCC unroll 8
+    for (int i = 0; i < H; ++i) sum[i] += tap * load(in[i] + shift[t]);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < H; ++i) store_n(y + s[i].to, sum[i], s[i].lanes);
+}
+
+template <class T>
+__attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, const T* bias,
+                                                const ConvSizes& s, const Image& image) {
+  constexpr int L = kLanes<T>;
+  const int64_t taps = s.kh * s.kw, each = s.o / s.groups, pitch = image.h.length;
+  const bool flat = s.ow <= L / 2;
+  const int64_t beside = flat ? ceil_div((s.oh - 1) * pitch + s.ow, L) : ceil_div(s.ow, L);
+  const int64_t vectors = flat ? beside : s.oh * beside;
+  Scratch<int64_t> shift(taps);
+  for (int64_t t = 0; t < taps; ++t) shift.p[t] = image.offset(0, t / s.kw, t % s.kw);
+  Scratch<Stretch> list(vectors + 8);  // the last ones write nothing
+  for (int64_t v = 0; v < vectors + 8; ++v) {
+    const int64_t i = min(v, vectors - 1) / beside, j = min(v, vectors - 1) % beside * L;
+    list.p[v] = {i * pitch + j, i * s.ow + j, int(v >= vectors ? 0 : flat ? L : min(L, s.ow - j))};
+  }
+  const int64_t work = max(1, each * vectors * L * (taps + 8));
+  for_ranges(s.n * s.c, even_share(s.n * s.c, work), [&](int64_t from, int64_t to) {
+    Scratch<T> laid(image.plane() + kSlack<T>), sums(flat ? vectors * L + L : 0);
+    std::memset(laid.p, 0, (image.plane() + kSlack<T>)*sizeof(T));
+    for (int64_t plane = from; plane < to; ++plane) {
+      const T* in = x + plane * s.h * s.w;
+      if (s.sh > 1 || s.sw > 1) {
+        lay_out(laid.p, in, 1, image);
+      } else {  // around the plane there stay zeros
+        T* inside = laid.p + s.ph * pitch + s.pw;
+        for (int64_t i = 0; i < s.h; ++i)
+          for (int64_t j = 0; j < s.w; j += L) {
+            const int lanes = min(L, s.w - j);
+            store_n(inside + i * pitch + j, load_n(in + i * s.w + j, lanes), lanes);
+          }
+      }
+      for (int64_t o = plane % s.c * each; o < (plane % s.c + 1) * each; ++o) {
+        T* out = y + (plane / s.c * s.o + o) * s.oh * s.ow;
+        T* at = flat ? sums.p : out;
+        const T b = bias ? bias[o] : T(0);
+        int64_t v = 0;
+        for (; v + 4 < vectors; v += 8)
+          correlate_stretches<8>(at, laid.p, w + o * taps, shift.p, taps, b, list.p + v);
+        if (v < vectors)
+          correlate_stretches<4>(at, laid.p, w + o * taps, shift.p, taps, b, list.p + v);
+        for (int64_t i = 0; i < (flat ? s.oh : 0); ++i)
+          store_n(out + i * s.ow, load(sums.p + i * pitch), s.ow);
+      }
+    }
+  });
+}
+
 template <class T>
 bool all_finite(const T* x, int64_t n) {
   constexpr int L = kLanes<T>;

@@ -140,6 +140,11 @@ struct Face {
 // Whether the kernel is as large as the image: y has one pixel, and all are products of matrices.
 bool covers(const ConvSizes& s) { return s.kh == s.h && s.kw == s.w && s.ph == 0 && s.pw == 0; }
 
+// Whether every pixel of y sees one of x, the same: each image is a product of matrices.
+bool one_to_one(const ConvSizes& s) {
+  return s.kh * s.kw == 1 && s.sh == 1 && s.sw == 1 && s.ph == 0 && s.pw == 0;
+}
+
 // f(group's w, image's group's x, its y, its cols) for each of them
 template <class T, class X, class W, class Y, class F>
 void groups(X* x, W* w, Y* y, const ConvSizes& s, const F& f) {

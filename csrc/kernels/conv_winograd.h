@@ -244,6 +244,18 @@ inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd
       store(y + piece[0].at + below * s.ow + L, b);
       return;
     }
+#if defined(__AVX512F__) && !defined(__clang__)
+    for (int p = 0; p < count; ++p) {
+      if (below >= piece[p].high) continue;
+      const int n = piece[p].wide;
+      T* out = y + piece[p].at + below * s.ow;
+      Mask<T> index;
+      for (int i = 0; i < L; ++i) index[i] = i;
+      index += 2 * piece[p].lane;
+      store_n(out, __builtin_shuffle(a, b, index), min(n, L));
+      if (n > L) store_n(out + L, __builtin_shuffle(a, b, index + L), n - L);
+    }
+#else
     T pixels[4 * L];
     store(pixels, a);
     store(pixels + L, b);
@@ -255,6 +267,7 @@ inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd
       store_n(out, load(from), min(n, L));
       if (n > L) store_n(out + L, load(from + L), n - L);
     }
+#endif
   };
   put_row(up, 0);
   put_row(low, 1);

@@ -375,7 +375,12 @@ _remembered = lru_cache(maxsize=1024, typed=True)(_planned)  # a small convoluti
 
 def _is_plain(value: Any) -> bool:
     """Whether it is an integer or a tuple of these: equal ones mean the same, which 1 and 1.0 do not."""
-    return type(value) is int or (type(value) is tuple and {*map(type, value)} == {int})
+    if type(value) is tuple:
+        for one in value:  # a small convolution feels what a set of their types would take
+            if type(one) is not int:
+                return False
+        return bool(value)
+    return type(value) is int
 
 
 def _convolution(
