@@ -76,6 +76,7 @@ def test_any_size_and_layout_is_exact(m, k, n, flips, batch, seed):
         (512, 1100, 70),  # so do a's, where it lies transposed
         (300, 20, 333),  # columns would tear c's lines
         (500, 70, 23),  # the last columns fill no vector
+        (500, 300, 20),  # narrow, with a lying transposed
     ],
 )
 def test_large_products_have_the_same_bits_for_any_threads(m, k, n):

@@ -49,6 +49,15 @@ void simd(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
     product_simd(item(s, c, a, b, bias, index));
 }
 
+// c^T = b^T a^T where a lies transposed and b is narrow, as in the gradient of a weight with few
+// inputs: so a is read in long runs, and each of its vectors meets all of b's columns.
+template <class T>
+Product<T> well_turned(const Product<T>& p) {
+  if (p.a.col == 1 || p.b.col != 1 || p.n > kTileCols<T> || p.m <= 4 * p.n || p.k < kShortDepth)
+    return p;
+  return {p.n, p.m, p.k, p.c.transposed(), p.b.transposed(), p.a.transposed(), p.d.transposed()};
+}
+
 constexpr int64_t kEachWork = 4096;  // multiplications in the time that it takes to begin a product
 
 // Many products, or small ones, are shared out among the threads whole; a few large ones each use
@@ -62,7 +71,7 @@ void fast(T* c, const T* a, const T* b, const T* bias, const MatmulSizes& s) {
   const int64_t grain = apart ? even_share(count, each) : count;
   for_ranges(count, grain, [&](int64_t from, int64_t to) {
     for (int64_t index = from; index < to; ++index)
-      product_fast(item(s, c, a, b, bias, index), grain < count ? 1 : threads);
+      product_fast(well_turned(item(s, c, a, b, bias, index)), grain < count ? 1 : threads);
   });
 }
 
