@@ -149,6 +149,7 @@ from .interop import (
     result_type,
     typename,
 )
+from .lowrank import pca_lowrank, svd_lowrank
 from .ops.activation import (
     celu,
     hardshrink,
@@ -885,6 +886,7 @@ __all__ = [
     "optim",
     "outer",
     "pairwise_distance",
+    "pca_lowrank",
     "pdist",
     "permute",
     "pi",
@@ -995,6 +997,7 @@ __all__ = [
     "sum",
     "summary",
     "svd",
+    "svd_lowrank",
     "swapaxes",
     "swapdims",
     "t",

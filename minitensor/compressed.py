@@ -121,10 +121,10 @@ def _as_compressed(x: SparseTensor, along: int) -> CompressedTensor:
 
 def compressed(x: Any, along: int) -> Any:
     """A matrix, dense or sparse, by rows (0) or by columns (1)."""
-    coo = (x.to_sparse() if isinstance(x, SparseTensor) else from_dense(x)).coalesce()
-    if len(coo.shape) != 2 or coo.sparse_dim() != 2:
-        raise ShapeError(f"to_sparse: only a matrix lies by rows or columns, not {tuple(coo.shape)}")
-    places, values, sizes, _ = coo._parts
+    given = (x.to_sparse() if isinstance(x, SparseTensor) else from_dense(x)).coalesce()
+    if len(given.shape) != 2 or given.sparse_dim() != 2:
+        raise ShapeError(f"to_sparse: only a matrix lies by rows or columns, not {tuple(given.shape)}")
+    places, values, sizes, _ = given._parts
     if along:
         order = np.lexsort((array_of(places)[0], array_of(places)[1]))
         places = wrap(np.ascontiguousarray(array_of(places)[:, order]))

@@ -40,6 +40,7 @@ FLOORS = [
         "sharing",
         "sparse",
         "compressed",
+        "lowrank",
         "amp",
         "storage",
     },

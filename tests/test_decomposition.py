@@ -465,3 +465,27 @@ def test_results_into_out():
     assert linalg.matrix_norm(x, 1, out=total) is total
     assert total.item() == 3
     assert linalg.norm(x, out=total).item() == pytest.approx(math.sqrt(13))
+
+
+@pytest.mark.parametrize("shape", [(9, 6), (6, 9), (2, 7, 5)])
+def test_svd_lowrank_finds_the_singular_values_of_a_matrix_of_low_rank(shape):
+    mt.manual_seed(0)
+    left, right = mt.rand(*shape[:-1], 3, dtype=mt.float64), mt.rand(*shape[:-2], 3, shape[-1], dtype=mt.float64)
+    A = left @ right
+    for M in (None, mt.ones(shape[-1], dtype=mt.float64)):
+        U, S, V = mt.svd_lowrank(A, q=4, M=M)
+        assert (U.shape[-2:], S.shape[-1], V.shape[-2:]) == ((shape[-2], 4), 4, (shape[-1], 4))
+        mt.testing.assert_close((U * S[..., None, :]) @ V.mT, A if M is None else A - M)
+        mt.testing.assert_close(V.mT @ V, mt.eye(4, dtype=mt.float64).expand(*shape[:-2], 4, 4))
+    with pytest.raises(ValueError, match="svd_lowrank"):
+        mt.svd_lowrank(A, q=10)
+
+
+def test_pca_lowrank_centres_the_rows():
+    mt.manual_seed(0)
+    x = mt.randn(20, 4, dtype=mt.float64) * mt.tensor([5.0, 2.0, 1.0, 0.5]) + 100
+    _, S, V = mt.pca_lowrank(x)
+    expected = mt.linalg.svdvals(x - x.mean(0))
+    mt.testing.assert_close(S, expected)
+    assert V.shape == (4, 4)
+    assert mt.pca_lowrank(x, center=False, q=1)[1] > 400
