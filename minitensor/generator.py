@@ -36,6 +36,7 @@ Shape = int | Iterable[int]
 
 _DEFAULT_SEED: Final = 67280421310721
 _CHUNK: Final = 2**15  # elements made at once: they stay in the cache; a multiple of 16
+_FEW: Final = 16  # of which Python's arithmetic makes numbers faster than NumPy's
 _ROUNDS: Final = 20000  # of rejection, before a truncated normal is given up
 
 # The largest integer up to which a dtype holds every one.
@@ -332,19 +333,22 @@ class Generator:
         work = _work(dtype)
         mean, std = float(work(mean)), float(work(std))
 
-        def blocks(part: Array) -> None:
-            made = part if work is dtype.type else np.empty(part.shape, work)
-            _core.random_normal(made, self._state, mean, std)
-            if made is not part:
-                part[...] = made
-
-        flat, rest = out.reshape(-1), n % 16
-        with self._lock, np.errstate(all="ignore"):
-            blocks(flat[: n - rest])
+        rest = n % 16
+        with self._lock:
+            if work is dtype.type:
+                state = self._state
+                flat = out if out.ndim == 1 else out.reshape(-1)
+                _core.random_normal(flat[: n - rest] if rest else flat, state, mean, std)
+                if rest:
+                    _core.random_words(state, rest * out.itemsize // 4)  # PyTorch draws these too, and writes over them
+                    _core.random_normal(flat[-16:], state, mean, std)
+                return out
+            made = np.empty(n, work)
+            _core.random_normal(made[: n - rest], self._state, mean, std)
             if rest:
-                if work is dtype.type:
-                    self._unit(rest, work)  # PyTorch draws these too, and writes over them
-                blocks(flat[-16:])
+                _core.random_normal(made[-16:], self._state, mean, std)
+        with np.errstate(all="ignore"):
+            out.reshape(-1)[...] = made
         return out
 
     def log_normal(self, shape: Shape, dtype: npt.DTypeLike = np.float32, mean: float = 1.0, std: float = 2.0) -> Array:
@@ -625,6 +629,14 @@ class Generator:
 
     def _pairs(self, n: int) -> Array:
         """n standard normals in float64, one by one: the one kept, then pair by pair."""
+        if n < _FEW:
+            few = [] if self._spare is None else [self._spare]
+            u = self._unit((n - len(few) + 1) // 2 * 2, np.float64).tolist()
+            for i in range(0, len(u), 2):
+                r, t = math.sqrt(-2 * math.log1p(-u[i + 1])), 2 * math.pi * u[i]
+                few += (r * math.cos(t), r * math.sin(t))
+            self._spare = few.pop() if len(few) > n else None
+            return np.array(few)
         z = np.empty(n + 2)
         kept = 0
         if self._spare is not None:
@@ -725,8 +737,9 @@ def _work(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
 
 
 def _sizes(name: str, shape: Shape) -> tuple[int, ...]:
-    sizes = tuple(map(operator.index, shape if isinstance(shape, Iterable) else (shape,)))
-    if any(size < 0 for size in sizes):
+    several = isinstance(shape, (tuple, list)) or isinstance(shape, Iterable)  # the latter is slow to find out
+    sizes = tuple(map(operator.index, shape if several else (shape,)))  # type: ignore[arg-type]
+    if sizes and min(sizes) < 0:
         raise ShapeError(f"{name}: the shape {sizes} has a negative size")
     return sizes
 

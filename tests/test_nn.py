@@ -673,3 +673,61 @@ def test_the_hooks_of_a_module_can_be_listed():
     assert list(layer._forward_hooks.values()) == [print]
     handle.remove()
     assert not layer._forward_hooks
+
+
+class Frozen(nn.Module):
+    """Stays in evaluation, whatever the module around it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Dropout()
+        self.eval()
+
+    def train(self, mode=True):
+        return super().train(False)
+
+
+def test_train_goes_through_the_train_of_each_module():
+    net = nn.Sequential(nn.Dropout(), Frozen())
+    assert net.train() is net
+    assert [m.training for m in net.modules()] == [True, True, False, False]
+    assert [m.training for m in net.eval().modules()] == [False] * 4
+
+
+class Renamed(nn.Module):
+    """Shows its parameters under names of its own, and one of them not at all."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept, self.hidden = nn.Parameter(mt.zeros(1)), nn.Parameter(mt.ones(1))
+
+    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+        yield "own", self.kept
+
+
+def test_parameters_are_those_that_named_parameters_gives():
+    net = Renamed()
+    assert [p is net.kept for p in net.parameters()] == [True]
+    shared = nn.Linear(2, 2)
+    twice = nn.Sequential(shared, nn.Sequential(shared, nn.ReLU()))
+    assert [p is q for p, q in zip(twice.parameters(), (shared.weight, shared.bias), strict=True)] == [True, True]
+    assert list(twice.modules()) == [m for _, m in twice.named_modules()]
+    twice.inner = twice[1]  # in two places
+    assert len(list(twice.modules())) == 4
+    assert next(nn.Sequential(nn.ReLU(), shared).parameters()) is shared.weight
+    assert list(nn.Sequential(shared).parameters(recurse=False)) == []
+
+
+def test_a_plain_attribute_may_change_its_value_and_a_module_gives_its_name_up():
+    net = nn.Module()
+    net.size = 3
+    net.size = mt.ones(2)
+    assert net.size.tolist() == [1, 1]
+    net.size = nn.Linear(1, 1)
+    assert [name for name, _ in net.named_children()] == ["size"]
+    with pytest.raises(TypeError, match="is a module"):
+        net.size = 3
+    del net.size
+    net.size = 4
+    assert net.size == 4
+    assert list(net.children()) == []

@@ -381,17 +381,30 @@ def _apply(op: Any, args: tuple, params: dict) -> Any:
             arrays.append(t if custom else t.array)
         else:
             arrays.append(a)
-    if not found:
-        return run(op, arrays, params)[0]
     if layered:
         return _evaluate(op, args, params)[0]
-    out, saved = run(op, arrays, params)
+    saved: Any = None
+    out: Any = None if custom else _short(row_of(op), arrays, params)
+    if out is None:
+        out, saved = run(op, arrays, params)
+    if not found:
+        return out
     return wrap_outputs(op, args, params, out, saved, wants and recording())
 
 
 @cython.cfunc
-def wrap_outputs(op: Any, args: tuple, params: dict, out: Any, saved: tuple, wants: cython.bint) -> Any:
-    """Tensors over the output arrays; recorded if a gradient is wanted."""
+def _short(row: Row, arrays: list, params: dict) -> Any:
+    """What the operator's kernel makes of the arrays, if it has one that takes them, else None."""
+    if row.kernel is None or row.variadic or switches.reference or len(params) != len(row.names):
+        return None
+    if len(params) == 0:
+        return row.kernel(*arrays)
+    return row.kernel(*arrays, *[params[name] for name in row.names])
+
+
+@cython.cfunc
+def wrap_outputs(op: Any, args: tuple, params: dict, out: Any, saved: Any, wants: cython.bint) -> Any:
+    """Tensors over the output arrays; recorded if a gradient is wanted, with `saved` as for `record_node`."""
     t: Tensor
     j: cython.Py_ssize_t
     if type(out) is not tuple:

@@ -256,7 +256,7 @@ class Module(_Places):
 
     def _set_plain(self, name: str, value: Any) -> None:
         """An attribute that is no parameter and no module; a buffer's name takes any tensor."""
-        place = self._place_of(name)
+        place = None if name in self.__dict__ else self._place_of(name)
         if place is None:
             object.__setattr__(self, name, value)
         elif value is None or (place == "_buffers" and isinstance(value, Core)):
@@ -363,7 +363,10 @@ class Module(_Places):
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all modules in it, each once unless `remove_duplicate=False`."""
-        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
+        if remove_duplicate:
+            yield from _inside(self, set(), [])
+            return
+        for _, module in self.named_modules(remove_duplicate=False):
             yield module
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -398,8 +401,16 @@ class Module(_Places):
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """All parameters, each once; those of this module alone with `recurse=False`."""
-        for _, p in self.named_parameters(recurse=recurse):
-            yield p
+        if type(self).named_parameters is not Module.named_parameters:  # which a subclass may define
+            for _, p in self.named_parameters(recurse=recurse):
+                yield p
+            return
+        seen = set()
+        for module in _inside(self, set(), []) if recurse else [self]:
+            for held in module._parameters.values():
+                if held is not None and id(held) not in seen:
+                    seen.add(id(held))
+                    yield held
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
@@ -612,8 +623,10 @@ class Module(_Places):
         """Switches this module and all in it to training (dropout and batch statistics are on)."""
         if not isinstance(mode, bool):
             raise TypeError(f"train: mode is True or False, not {mode!r}")
-        for module in self.modules():
-            module.training = mode
+        self.training = mode
+        for module in self._modules.values():
+            if module is not None:
+                module.train(mode)  # which a subclass may define: one that stays as it is
         return self
 
     def eval(self: M) -> M:
@@ -738,8 +751,26 @@ class Module(_Places):
         return f"{self._get_name()}(\n" + "".join(f"  {line}\n" for line in lines) + ")"
 
 
+def _inside(module: Module, seen: set[Any], found: list[Module]) -> list[Module]:
+    """A module and all modules in it, each once, in the order of `named_modules`, which makes names, too."""
+    if type(module).named_modules is not Module.named_modules:  # which a subclass may define
+        found.extend([m for _, m in module.named_modules(seen)])
+    elif module not in seen:
+        seen.add(module)
+        found.append(module)
+        for inner in module._modules.values():
+            if inner is not None:
+                _inside(inner, seen, found)
+    return found
+
+
+_PLAIN = frozenset([bool, int, float, str, tuple, type(None)])
+
+
 def _place_for(value: Any) -> str | None:
     """Which of a module's dicts takes a value by its type."""
+    if type(value) in _PLAIN:
+        return None
     if isinstance(value, Parameter):
         return "_parameters"
     if isinstance(value, Module):

@@ -130,6 +130,12 @@ def each(name: str, what: str, value: Any, least: int, n: int) -> tuple[int, ...
     """One number for all of n axes, or one for each."""
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     given = given * n if len(given) == 1 else given
+    if len(given) == n:
+        for k in given:
+            if type(k) is not int or not least <= k < 2**31:
+                break
+        else:
+            return given
     if len(given) != n or not all(isinstance(k, (int, np.integer)) for k in given):
         raise ShapeError(f"{name}: {what} must be one integer{('', ' or two', ' or three')[n - 1]}, not {value!r}")
     if not all(least <= k < 2**31 for k in given):
@@ -235,6 +241,8 @@ def filled(shape: Sequence[int], value: Any, dtype: np.dtype[Any]) -> Array:
     """An array of one value."""
     if 1 << 14 <= math.prod(shape) <= 1 << 30 and dtype.itemsize >= 4:
         return _core.copy(np.broadcast_to(np.asarray(value, dtype), shape))
+    if type(value) is int and value == 0:
+        return np.zeros(shape, dtype)
     array = np.empty(shape, dtype)  # np.full takes three times as long for a few
     array.fill(value)
     return array

@@ -97,7 +97,11 @@ def equal(input: Any, other: Any) -> bool:
     x, y = raw(input), raw(other)
     if not (isinstance(x, np.ndarray) and isinstance(y, np.ndarray)):
         raise DtypeError(f"equal: expected two tensors, got {type(input).__name__} and {type(other).__name__}")
-    return x.shape == y.shape and bool(np.array_equal(*map(raw, promote("equal", input, other))))
+    if x.shape != y.shape:
+        return False
+    if x.dtype is not y.dtype:
+        x, y = map(raw, promote("equal", input, other))
+    return bool((x == y).all())
 
 
 def _near(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool) -> Any:

@@ -28,8 +28,10 @@ def _masked(name: str, input: Any, shape: tuple[int, ...], p: float, train: bool
 
 def random_mask(input: Any, shape: tuple[int, ...], p: float, alpha: bool) -> Any:
     x = raw(input)
-    like = np.empty_like(x, shape=shape) if type(x) is np.ndarray else np.empty(shape)  # inside vmap x has no order
-    mask: Any = dropout_mask(shape, x.dtype, memory_axes(like), p, alpha)  # drawn in the order of the input's memory
+    order = None  # inside vmap x has none
+    if type(x) is np.ndarray and not x.flags.c_contiguous:
+        order = memory_axes(np.empty_like(x, shape=shape))
+    mask: Any = dropout_mask(shape, x.dtype, order, p, alpha)  # drawn in the order of the input's memory
     if not isinstance(input, Tensor):
         mask = raw(mask)
     if not alpha:
@@ -43,6 +45,8 @@ def random_mask(input: Any, shape: tuple[int, ...], p: float, alpha: bool) -> An
 def dropout_mask(shape: tuple[int, ...], dtype: Any, order: Any, p: float, alpha: bool) -> Any:
     """1 with probability 1 - p, else 0, as a tensor; divided by 1 - p but for alpha dropout."""
     one = 1.0 if alpha else float(dtype.type(1) / dtype.type(1 - p))
+    if order is None:
+        return wrap(default_generator.bernoulli(shape, dtype, 1 - p, one))
     ordered: Array = default_generator.bernoulli(tuple([shape[k] for k in order]), dtype, 1 - p, one)
     return wrap(ordered.transpose(np.argsort(order)))
 

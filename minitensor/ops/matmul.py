@@ -36,7 +36,7 @@ from .common import (
 )
 from .comparison import where
 from .reduce import sum_to
-from .shape import expand, reshape, transpose
+from .shape import RESHAPE, expand, reshape, transpose
 
 Shape = tuple[int, ...]
 
@@ -121,11 +121,15 @@ MATMUL = Op(
 )
 
 
+def _check_dtypes(name: str, x: Any, y: Any) -> None:
+    if x.dtype is not y.dtype and x.dtype != y.dtype:
+        raise DtypeError(f"{name}: the dtypes {x.dtype} and {y.dtype} differ")
+
+
 def _check(name: str, a: Any, b: Any) -> None:
     """Raises unless the last two axes multiply and the others broadcast."""
     x, y = raw(a), raw(b)
-    if x.dtype != y.dtype:
-        raise DtypeError(f"{name}: the dtypes {x.dtype} and {y.dtype} differ")
+    _check_dtypes(name, x, y)
     if x.shape[-1] != y.shape[-2]:
         raise ShapeError(f"{name}: {x.shape} @ {y.shape}: the inner sizes {x.shape[-1]} and {y.shape[-2]} differ")
     if x.ndim > 2 and y.ndim > 2:
@@ -177,12 +181,12 @@ def _product(name: str, input: Any, other: Any) -> Any:
             f"{name}: {a_shape} @ {b_shape}: the inner sizes {a_shape[-1]} and "
             f"{b_shape[-2 if len(b_shape) > 1 else 0]} differ"
         )
-    a = reshape(input, (1, *a_shape)) if len(a_shape) == 1 else input
-    b = reshape(other, (*b_shape, 1)) if len(b_shape) == 1 else other
-    _check(name, a, b)
+    _check_dtypes(name, raw(input), raw(other))
+    a = apply_flat(RESHAPE, input, (1, *a_shape)) if len(a_shape) == 1 else input
+    b = apply_flat(RESHAPE, other, (*b_shape, 1)) if len(b_shape) == 1 else other
     rows = a_shape[:-1] if len(b_shape) == 1 else b_shape[:-2]
     columns = () if len(b_shape) == 1 else b_shape[-1:]
-    return reshape(apply(MATMUL, a, b), (*rows, *columns))
+    return apply_flat(RESHAPE, apply_flat(MATMUL, a, b), (*rows, *columns))
 
 
 def _any_sparse(*tensors: Any) -> bool:
@@ -200,8 +204,9 @@ def _sparse_product(name: str, a: Any, b: Any) -> Any:
 def need_axes(name: str, *wanted: tuple[Any, int]) -> None:
     """Raises unless each tensor has that many axes."""
     for x, n in wanted:
-        if len(shape_of(x)) != n:
-            raise ShapeError(f"{name}: expected {n} axes, got a tensor of shape {shape_of(x)}")
+        shape = shape_of(x)
+        if len(shape) != n:
+            raise ShapeError(f"{name}: expected {n} axes, got a tensor of shape {shape}")
 
 
 def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
@@ -230,11 +235,11 @@ def bmm(input: Any, mat2: Any, *, out: Any = None) -> Any:
 
 def _batches(name: str, a: Any, b: Any) -> Any:
     """The products of two batches of the same size."""
-    need_axes(name, (a, 3), (b, 3))
-    if shape_of(a)[0] != shape_of(b)[0]:
-        raise ShapeError(
-            f"{name}: {shape_of(a)} @ {shape_of(b)}: the batch sizes {shape_of(a)[0]} and {shape_of(b)[0]} differ"
-        )
+    x, y = shape_of(a), shape_of(b)
+    if len(x) != 3 or len(y) != 3:
+        need_axes(name, (a, 3), (b, 3))
+    if x[0] != y[0]:
+        raise ShapeError(f"{name}: {x} @ {y}: the batch sizes {x[0]} and {y[0]} differ")
     return _product(name, a, b)
 
 

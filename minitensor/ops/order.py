@@ -60,7 +60,7 @@ def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, 
     d = axis(name, dim, len(shape))
     x = input if shape else shapes.reshape(input, (1,))
     index = apply(op, x, dim=d, **params)
-    values = scatter.gather(x, d, index)
+    values = apply(scatter.GATHER, x, index, dim=d)
     if not shape:
         values, index = shapes.reshape(values, ()), shapes.reshape(index, ())
     elif not keepdim:
@@ -76,9 +76,12 @@ def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, 
 def _order(x: Array, dim: int, *, descending: bool) -> Array:
     """The places of the elements in their order; equal ones keep theirs."""
     if not descending:
-        return np.argsort(x, dim, kind="stable")
-    back: Array = x.shape[dim] - 1 - np.argsort(np.flip(x, dim), dim, kind="stable")
-    return np.flip(back, dim)
+        return x.argsort(dim, kind="stable")
+    turned = (slice(None),) * (dim % x.ndim) + (
+        slice(None, None, -1),
+    )  # as np.flip, which takes longer than a few sort
+    back: Array = x.shape[dim] - 1 - x[turned].argsort(dim, kind="stable")
+    return back[turned]
 
 
 def _order_forward(x: Array, *, dim: int, descending: bool) -> Result:
@@ -136,7 +139,7 @@ def msort(input: Any, *, out: Any = None) -> Any:
 
 def _top(x: Array, dim: int, *, k: int, largest: bool) -> Array:
     n = x.shape[dim]
-    if k in (0, n):
+    if k in (0, n) or x.size < 1000:
         return _order(x, dim, descending=largest)[(slice(None),) * dim + (slice(k),)]
     parted = np.argpartition(x, n - k if largest else k - 1, dim)
     chosen = np.split(parted, [n - k if largest else k], dim)[1 if largest else 0]

@@ -506,6 +506,15 @@ def _single(n: int) -> Array:
     return adaptive_windows(n, n)
 
 
+@lru_cache(maxsize=1024, typed=True)
+def _tables(name: str, inner: Any, kernel_size: Any, stride: Any, padding: Any, ceil: Any, padded: Any) -> list[Array]:
+    """The tables of all axes."""
+    axes = len(inner)
+    kernel = each(name, "kernel_size", kernel_size, 1, axes)
+    sizes = zip(inner, kernel, _stride(name, stride, kernel), each(name, "padding", padding, 0, axes), strict=True)
+    return [_windows(name, *axis, bool(ceil), bool(padded)) for axis in sizes]
+
+
 def avg_pool(
     name: str,
     axes: int,
@@ -520,9 +529,11 @@ def avg_pool(
     """avg_pool1d, avg_pool2d, avg_pool3d."""
     need_float(name, input)
     inner = inner_sizes(name, axes, input)
-    kernel = each(name, "kernel_size", kernel_size, 1, axes)
-    sizes = zip(inner, kernel, _stride(name, stride, kernel), each(name, "padding", padding, 0, axes), strict=True)
-    tables = [_windows(name, *axis, bool(ceil_mode), bool(count_include_pad)) for axis in sizes]
+    told = (name, inner, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    try:
+        tables = _tables(*told)
+    except TypeError:  # a list
+        tables = _tables.__wrapped__(*told)
     if divisor_override is not None:
         if divisor_override == 0:
             raise ShapeError(f"{name}: divisor_override must not be 0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,10 +9,11 @@ import numpy as np
 
 from ...autograd import no_grad
 from ...errors import ShapeError
+from ...graph.record import apply
 from ...graph.tensors import Tensor as Core
 from ...graph.tensors import wrap
 from ...graph.views import written
-from ...ops.matmul import matmul
+from ...ops.moments import NORM
 from ...ops.shape import cat, reshape
 
 
@@ -23,13 +23,13 @@ def _grads(parameters: Any) -> list[Any]:
 
 
 def _norm(a: Any, order: float) -> Any:
-    """The norm of a vector: for the usual order a product, with our threads and not those of NumPy's BLAS.
+    """The norm of all elements: for the usual order by our kernel and threads, not those of NumPy's BLAS.
 
     Those spin for a while after they have worked, and the next kernel's threads find their cores taken.
     """
     if order != 2 or a.dtype.kind != "f":
-        return np.linalg.norm(a, order)
-    return math.sqrt(matmul(a, a))
+        return np.linalg.norm(a.reshape(-1), order)
+    return apply(NORM, a, axes=tuple(range(a.ndim)), keepdim=False, p=2.0)
 
 
 def get_total_norm(
@@ -42,7 +42,7 @@ def get_total_norm(
     arrays = [x.array for x in ([tensors] if isinstance(tensors, Core) else tensors)]
     if not arrays:
         return wrap(np.zeros((), np.float32))
-    norms = np.array([_norm(a.reshape(-1), float(norm_type)) if a.size else 0.0 for a in arrays])
+    norms = np.array([_norm(a, float(norm_type)) if a.size else 0.0 for a in arrays])
     norm = np.asarray(np.linalg.norm(norms, float(norm_type)), np.result_type(*arrays))
     if error_if_nonfinite and not np.isfinite(norm):
         raise ShapeError(f"the norm of order {norm_type} of the gradients is {norm}")
@@ -56,7 +56,8 @@ def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, for
     if not share >= 1:  # also for NaN, which then shows in the parameters
         grads = _grads(parameters)
         for g in grads:
-            np.multiply(g.array, share.astype(g.array.dtype), out=g.array)
+            array = g.array
+            np.multiply(array, share if share.dtype is array.dtype else share.astype(array.dtype), out=array)
         written(grads)
 
 
