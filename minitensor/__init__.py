@@ -273,6 +273,8 @@ from .ops.functions import (
 )
 from .ops.gamma import (
     digamma,
+    igamma,
+    igammac,
     lgamma,
     mvlgamma,
     polygamma,
@@ -749,6 +751,8 @@ __all__ = [
     "hstack",
     "hypot",
     "i0",
+    "igamma",
+    "igammac",
     "iinfo",
     "imag",
     "implicit",

@@ -251,6 +251,8 @@ class Methods(tensors.Tensor):
     i0 = special.i0
     lgamma = gamma.lgamma
     digamma = gamma.digamma
+    igamma = gamma.igamma
+    igammac = gamma.igammac
     mvlgamma = gamma.mvlgamma
     prelu = activation.prelu
     hardshrink = activation.hardshrink
@@ -469,6 +471,8 @@ class Methods(tensors.Tensor):
     i0_ = in_place(special.i0)
     lgamma_ = in_place(gamma.lgamma)
     digamma_ = in_place(gamma.digamma)
+    igamma_ = in_place(gamma.igamma)
+    igammac_ = in_place(gamma.igammac)
     mvlgamma_ = in_place(gamma.mvlgamma)
     bitwise_and_ = __iand__ = in_place(bitwise.bitwise_and)
     bitwise_or_ = __ior__ = in_place(bitwise.bitwise_or)

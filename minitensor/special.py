@@ -12,6 +12,8 @@ from .ops import softmax as softmaxes
 from .ops.functions import exp2, expm1, log1p
 from .ops.functions import sigmoid as expit
 from .ops.gamma import digamma, polygamma, psi, zeta
+from .ops.gamma import igamma as gammainc
+from .ops.gamma import igammac as gammaincc
 from .ops.gamma import lgamma as gammaln
 from .ops.gamma import mvlgamma as multigammaln
 from .ops.moments import logsumexp
@@ -45,6 +47,8 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "gammainc",
+    "gammaincc",
     "gammaln",
     "i0",
     "i0e",

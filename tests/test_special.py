@@ -355,7 +355,8 @@ def test_bad_arguments():
 def test_out_and_in_place():
     x, out = mt.tensor([0.25, 0.5]), mt.zeros(2)
     for name in special.__all__:
-        if name in ("xlogy", "xlog1py", "zeta", "polygamma", "multigammaln", "softmax", "log_softmax", "logsumexp"):
+        two = ("xlogy", "xlog1py", "zeta", "polygamma", "multigammaln", "gammainc", "gammaincc")
+        if name in (*two, "softmax", "log_softmax", "logsumexp"):
             continue
         want = getattr(special, name)(x).tolist()
         assert getattr(special, name)(x, out=out) is out
@@ -365,3 +366,31 @@ def test_out_and_in_place():
             assert getattr(x.clone(), method)().tolist() == pytest.approx(want, nan_ok=True)
     assert special.softmax(x, 0).tolist() == mt.softmax(x, 0).tolist()
     assert special.log_softmax(x, dim=0, dtype=mt.float64).dtype == mt.float64
+
+
+def test_the_incomplete_gamma_functions_of_whole_numbers_and_halves():
+    import math
+
+    x = mt.tensor([0.1, 1.0, 4.0, 30.0], dtype=mt.float64)
+    for n in (1, 3, 8):  # the chance of fewer than n Poisson events
+        fewer = [sum(math.exp(-v) * v**k / math.factorial(k) for k in range(n)) for v in x.tolist()]
+        a = mt.tensor(float(n), dtype=mt.float64)
+        mt.testing.assert_close(mt.igammac(a, x), mt.tensor(fewer, dtype=mt.float64), rtol=1e-12, atol=0)
+        mt.testing.assert_close(mt.igamma(a, x), 1 - mt.tensor(fewer, dtype=mt.float64), rtol=1e-9, atol=1e-15)
+    half = [math.erf(math.sqrt(v)) for v in x.tolist()]
+    mt.testing.assert_close(mt.special.gammainc(mt.tensor(0.5, dtype=mt.float64), x), mt.tensor(half, dtype=mt.float64))
+
+
+def test_the_incomplete_gamma_functions_at_their_ends():
+    inf, nan = float("inf"), float("nan")
+    a = mt.tensor([0.0, 0.0, 2.0, 2.0, inf, -1.0, 2.0, nan])
+    x = mt.tensor([1.0, 0.0, 0.0, inf, 5.0, 1.0, -1.0, 1.0])
+    below = mt.tensor([1.0, nan, 0.0, 1.0, 0.0, nan, nan, nan])
+    mt.testing.assert_close(mt.igamma(a, x), below, equal_nan=True)
+    mt.testing.assert_close(mt.igammac(a, x), 1 - below, equal_nan=True)
+    assert mt.igamma(mt.tensor(1), 2).dtype == mt.float32
+    with pytest.raises(RuntimeError, match="igamma"):
+        mt.igamma(mt.ones(1, requires_grad=True), mt.ones(1))
+    out = mt.zeros(1)
+    assert mt.igamma(mt.ones(1), mt.ones(1), out=out) is out
+    assert mt.ones(1).igamma_(mt.ones(1)).tolist() == out.tolist() == pytest.approx([0.6321206])

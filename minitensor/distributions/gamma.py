@@ -14,46 +14,12 @@ from ..autograd import is_grad_enabled
 from ..graph.tensors import wrap
 from ..ops.common import array_of
 from ..ops.comparison import where
-from ..ops.gamma import lgamma
+from ..ops.gamma import incomplete_gamma, lgamma
 from ..ops.shape import stack
 from ..random import standard_gamma
 from . import constraints
 from .continuous import standard_normal
 from .distribution import Distribution, ExponentialFamily, broadcast_all, eps_of, floating, tiny_of
-
-
-def incomplete_gamma(a: Any, x: Any) -> tuple[Any, Any]:
-    """(P, 1 - P): the share of Gamma(a) below x and above it, each to relative precision, in float64.
-
-    A series below a + 1, a continued fraction above it (NIST Digital Library of Mathematical Functions, 8.11 and 8.9).
-    """
-    a, x = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(x, np.float64))
-    low = x < a + 1
-    with np.errstate(all="ignore"):
-        front = np.exp(a * np.log(x) - x - array_of(lgamma(wrap(np.ascontiguousarray(a)))))
-        term = total = 1 / a
-        k = a
-        for _ in range(10_000):
-            k = k + 1
-            term = np.where(low, term * x / k, 0.0)
-            total = total + term
-            if not (term > 1e-17 * total).any():
-                break
-        below = front * total
-        b = x + 1 - a
-        c, d = np.full_like(b, 1e300), 1 / b
-        h = d
-        for n in range(1, 10_000):
-            step = -n * (n - a)
-            b = b + 2
-            d, c = 1 / (step * d + b), b + step / c
-            change = np.where(low, 1.0, c * d)
-            h = h * change
-            if not (np.abs(change - 1) > 1e-16).any():
-                break
-        above = front * h
-    below, above = np.where(low, below, 1 - above), np.where(low, 1 - below, above)
-    return np.where(x <= 0, 0.0, below), np.where(x <= 0, 1.0, above)
 
 
 def gamma_draws(a: Any) -> Any:
