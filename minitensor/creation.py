@@ -19,7 +19,7 @@ from .device import check, without_memory
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph.record import quietly
 from .graph.tensors import vmap_layer, wrap
-from .ops.common import array_of, filled, raw, write_out
+from .ops.common import array_of, filled, order_of_copy, raw, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor
 
@@ -412,7 +412,7 @@ def _like(name: str, value: Any, input: Any, dtype: Any, device: Any, requires_g
     def make(t: Any) -> Any:
         v = _value(name, value, t)
         if not x.flags.c_contiguous:
-            return np.full_like(x, v, t)
+            return np.full_like(x, v, t, order_of_copy(x))
         return filled(x.shape, v, t)
 
     return made(name, make, d, device, None, requires_grad)

@@ -137,7 +137,7 @@ class layout(_Named):
 
 
 class memory_format(_Named):
-    """The order of axes in memory: PyTorch's names are taken wherever a program says one, and none is followed."""
+    """The order of axes in memory: `contiguous`, `clone` and `to` follow `channels_last`."""
 
 
 strided = layout("strided")

@@ -399,8 +399,9 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> A
     >>> mt.bernoulli(mt.tensor([0.0, 1.0]))
     tensor([0., 1.])
     """
-    out = _like(input, None)
-    _fill(out, generator, _bernoulli(out, raw(input) if p is None else p))
+    probabilities = array_of(input)
+    out = np.empty(probabilities.shape, probabilities.dtype)  # whatever the order of the input's memory
+    _fill(out, generator, _bernoulli(out, probabilities if p is None else p))
     return wrap(out)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, formatting, naming, sharing
-from .device import CPU, META, check, is_meta, strided, without_memory
+from .device import CPU, META, channels_last, check, is_meta, preserve_format, strided, without_memory
 from .device import device as Device
 from .device import layout as Layout
 from .errors import DeviceError, DtypeError, GraphError, ShapeError
@@ -168,8 +168,10 @@ class Tensor(Methods, metaclass=TensorType):
         return strides if dim is None else strides[dim]
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
-        """Whether the elements lie in row-major order in memory, the only one that this library has."""
-        return bool(self.array.flags.c_contiguous)
+        """Whether the elements lie in row-major order in memory, or images' with the channels last."""
+        if memory_format is not channels_last:
+            return bool(self.array.flags.c_contiguous)
+        return self.array.ndim == 4 and bool(self.array.transpose(0, 2, 3, 1).flags.c_contiguous)
 
     def storage_offset(self) -> int:
         """The place of the first element in the memory that this tensor is a view of, in elements."""
@@ -554,8 +556,11 @@ class Tensor(Methods, metaclass=TensorType):
     ) -> Tensor:
         """This tensor in another dtype, or in that of another tensor; itself if it has it already, unless `copy`.
 
-        On "meta" it has no elements. Other devices raise; every memory format means the one that there is.
+        On "meta" it has no elements. Others raise. With `memory_format=mt.channels_last` images lie so in memory.
         """
+        if memory_format is not None:
+            moved = self.to(*args, dtype=dtype, device=device, copy=copy)
+            return moved if memory_format is preserve_format else moved.contiguous(memory_format=memory_format)
         if len(args) == 1 and type(args[0]) is dtypes.dtype and dtype is device is None and not copy:
             return to_dtype(self, args[0])  # type: ignore[no-any-return]
         flags = [value for value in args if isinstance(value, bool)]  # non_blocking, copy

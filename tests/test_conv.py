@@ -291,3 +291,39 @@ def test_more_bad_input():
         fold(mt.ones(1, 4, 8), (3, 3), 2)
     with pytest.raises(MemoryError):
         conv2d(x, w, padding=2**30)
+
+
+def test_channels_last():
+    x = mt.arange(2 * 3 * 4 * 5, dtype=mt.float32).reshape(2, 3, 4, 5)
+    y = x.contiguous(memory_format=mt.channels_last)
+    assert y.stride() == (60, 1, 15, 3)
+    assert (y == x).all()
+    assert y.is_contiguous(memory_format=mt.channels_last)
+    assert not y.is_contiguous()
+    assert not x.is_contiguous(memory_format=mt.channels_last)
+    assert y.contiguous(memory_format=mt.channels_last) is y
+    assert x.to(memory_format=mt.channels_last).stride() == y.stride()
+    assert x.clone(memory_format=mt.channels_last).stride() == y.stride() == y.clone().stride()
+    with pytest.raises(ShapeError, match="4 axes"):
+        x[0].contiguous(memory_format=mt.channels_last)
+    layers = mt.nn.Sequential(mt.nn.Conv2d(3, 4, 1), mt.nn.BatchNorm2d(4), mt.nn.ReLU(), mt.nn.MaxPool2d(2)).eval()
+    for layer in layers:
+        x, y = layer(x), layer(y)
+        _n, c, h, w = y.shape
+        assert y.stride() == (c * h * w, 1, w * c, c)
+        assert x.is_contiguous()
+        assert mt.equal(x, y)
+    assert layers.to(memory_format=mt.channels_last)[0].weight.is_contiguous(memory_format=mt.channels_last)
+
+
+def test_results_of_permuted_images_are_permuted():
+    # tokens (N, H * W, C) seen as images, as vision transformers see them: a dropout after the convolution
+    # draws in the order of memory, token after token
+    tokens = mt.ones(2, 4, 3)
+    images = tokens.transpose(1, 2).unflatten(2, (2, 2))
+    y = mt.nn.functional.conv2d(images, mt.ones(3, 1, 1, 1), groups=3)
+    assert y.stride() == (12, 1, 6, 3)
+    mt.manual_seed(0)
+    drawn = mt.nn.functional.dropout(y.flatten(2).transpose(1, 2))
+    mt.manual_seed(0)
+    assert mt.equal(drawn, mt.nn.functional.dropout(tokens))

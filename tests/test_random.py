@@ -208,3 +208,21 @@ def test_numbers_within_fork_rng_do_not_count():
     with mt.random.fork_rng():
         assert mt.rand(2).tolist() == wanted
     assert mt.rand(2).tolist() == wanted
+
+
+def test_broadcast_arguments_draw_in_the_order_of_their_axes():
+    x = mt.ones(2, 1, 3).expand(2, 4, 3)
+    mt.manual_seed(3)
+    drawn = mt.dropout(x, 0.5, True)
+    mt.manual_seed(3)
+    assert mt.equal(drawn, mt.dropout(mt.ones(2, 4, 3), 0.5, True))
+    assert x.clone().is_contiguous()
+    assert mt.zeros_like(x).is_contiguous()
+
+
+def test_bernoulli_draws_in_the_order_of_the_axes():
+    p = mt.full((3, 4), 0.5)
+    mt.manual_seed(3)
+    drawn = mt.bernoulli(p)
+    mt.manual_seed(3)
+    assert mt.equal(drawn, mt.bernoulli(mt.full((4, 3), 0.5).t()))

@@ -195,6 +195,27 @@ def test_dropout_is_between_the_layers_and_off_in_evaluation():
         nn.LSTM(3, 4, dropout=0.5)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_dropout_is_drawn_step_after_step(kind, bidirectional):
+    x = mt.randn(3, 7, 4)
+    layers = [
+        getattr(mt.nn, kind)(4, 5, num_layers=3, dropout=0.5, bidirectional=bidirectional, batch_first=first)
+        for first in (False, True)
+    ]
+    layers[1].load_state_dict(layers[0].state_dict())
+    mt.manual_seed(1)
+    steps = layers[0](x.transpose(0, 1))[0]
+    mt.manual_seed(1)
+    out = layers[1](x)[0]
+    assert mt.allclose(out, steps.transpose(0, 1), atol=1e-6)
+    assert out.stride() == steps.transpose(0, 1).stride()  # and so is what follows
+    out.sum().backward()
+    steps.sum().backward()
+    for a, b in zip(layers[0].parameters(), layers[1].parameters(), strict=True):
+        assert mt.allclose(a.grad, b.grad, atol=1e-5)
+
+
 def test_printing():
     assert repr(nn.RNN(3, 4)) == "RNN(3, 4)"
     assert repr(nn.LSTM(3, 4, 2, batch_first=True, bias=False)) == (

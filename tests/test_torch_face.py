@@ -495,7 +495,7 @@ print(torch.distributions.normal.Normal is torch.distributions.Normal, Categoric
 def test_arguments_that_programs_pass_by_name():
     x = mt.randn(2, 6, 3, 4, layout=mt.strided, pin_memory=False)
     assert [part.shape[1] for part in x.split(split_size=[2, 4], dim=1)] == [2, 4]
-    assert x.to(memory_format=mt.channels_last) is x
+    assert x.to(memory_format=mt.contiguous_format) is x is x.to(memory_format=mt.preserve_format)
     assert x.is_contiguous(memory_format=mt.contiguous_format)
     assert x.to(mt.float32, True) is x
     assert x.to(mt.float32, False, True) is not x

@@ -66,28 +66,71 @@ bool plan_row(const View* in, int n, Walk& walk, Sizes& shape) {
   return true;
 }
 
-// The walk over the n operands, 1 to n, broadcast together, and the common shape.
-void plan(const char* name, const View* in, int n, Walk& walk, Sizes& shape) {
+// The common shape of n operands.
+void broadcast(const char* name, const View* in, int n, Sizes& shape) {
+  shape.ndim = 0;
   for (int k = 0; k < n; ++k) shape.ndim = std::max(shape.ndim, in[k].ndim);
+  for (int d = 0; d < shape.ndim; ++d) {
+    shape.n[d] = 1;
+    for (int k = 0; k < n; ++k) {
+      const int axis = d - (shape.ndim - in[k].ndim);
+      const py::ssize_t size = axis < 0 ? 1 : in[k].shape[axis];
+      if (size != 1 && shape.n[d] != 1 && size != shape.n[d])
+        fail(std::string(name) + ": shapes " + shapes(in, n) + " do not broadcast");
+      if (size != 1) shape.n[d] = size;
+    }
+  }
+}
+
+// How far an operand steps along an axis of the common shape, in elements.
+int64_t step(const View& x, const Sizes& shape, int d) {
+  const int axis = d - (shape.ndim - x.ndim);
+  return axis < 0 || (x.shape[axis] == 1 && shape.n[d] != 1) ? 0 : x.strides[axis] / x.item;
+}
+
+// Whether axis a is to lie inside axis b: the first operand that steps along both says so.
+int inside(const View* in, int n, const Sizes& shape, int a, int b) {
+  for (int k = 0; k < n; ++k) {
+    const int64_t one = step(in[k], shape, a), other = step(in[k], shape, b);
+    if (one == 0 || other == 0) continue;
+    if (one != other) return one < other ? 1 : -1;
+    if (shape.n[a] > shape.n[b]) return -1;
+  }
+  return 0;
+}
+
+// The axes of a result from the outermost to the innermost: it lies in memory as its first operand
+// does, and where that is broadcast, as the next. False if this is their own order.
+bool order_of(const View* in, int n, const Sizes& shape, int* order) {
+  bool straight = true;
+  for (int k = 0; k < n; ++k) straight = straight && in[k].contiguous;
+  for (int d = 0; d < shape.ndim; ++d) order[d] = d;
+  if (straight) return false;
+  for (int d = shape.ndim - 2; d >= 0; --d)
+    for (int at = d, next = d + 1; next < shape.ndim; ++next) {
+      const int found = inside(in, n, shape, order[next], order[at]);
+      if (found > 0) break;
+      if (found == 0) continue;
+      std::swap(order[at], order[next]);
+      at = next;
+    }
+  return !std::is_sorted(order, order + shape.ndim);
+}
+
+// The walk over the n operands, 1 to n, through a common shape whose axes are taken in this order.
+void plan(const char* name, const View* in, int n, const Sizes& shape, const int* order,
+          Walk& walk) {
   walk.ndim = 0;
   walk.count = 1;
-  for (int d = 0; d < shape.ndim; ++d) {
-    py::ssize_t common = 1;
-    int64_t stride[4];
-    for (int k = 1; k <= n; ++k) {
-      const View& x = in[k - 1];
-      const int axis = d - (shape.ndim - x.ndim);
-      const py::ssize_t size = axis < 0 ? 1 : x.shape[axis];
-      if (size != 1 && common != 1 && size != common)
-        fail(std::string(name) + ": shapes " + shapes(in, n) + " do not broadcast");
-      if (size != 1) common = size;
-      stride[k] = size == 1 ? 0 : x.strides[axis] / x.item;
-    }
-    shape.n[d] = common;
+  for (int i = 0; i < shape.ndim; ++i) {
+    const int d = order[i];
+    const py::ssize_t common = shape.n[d];
     if (__builtin_mul_overflow(walk.count, common, &walk.count))
       fail(std::string(name) + ": shapes " + shapes(in, n) +
            " broadcast to more elements than can be counted");
     if (common == 1) continue;
+    int64_t stride[4];
+    for (int k = 1; k <= n; ++k) stride[k] = step(in[k - 1], shape, d);
     // This axis and the one before it are one if every array steps from row to row as it would
     // within a row.
     bool merges = walk.ndim > 0;
@@ -106,38 +149,12 @@ void plan(const char* name, const View* in, int n, Walk& walk, Sizes& shape) {
     walk.stride[0][d] = step;
 }
 
-// Where the n operands lie alike and without gaps, only not in the order of their axes (transposed
-// ones do), the walk is one row of their memory, and the result lies as they do: `order` has its
-// axes from the largest stride to the least.
-bool plan_alike(const View* in, int n, Walk& walk, Sizes& shape, int* order) {
-  const View* first = nullptr;
-  for (int k = 0; k < n; ++k) {
-    walk.stride[k + 1][0] = in[k].number ? 0 : 1;
-    if (in[k].number) continue;
-    if (first == nullptr) first = &in[k];
-    if (in[k].ndim != first->ndim) return false;
-    for (int d = 0; d < first->ndim; ++d)
-      if (in[k].shape[d] != first->shape[d] ||
-          in[k].strides[d] / in[k].item != first->strides[d] / first->item)
-        return false;
-  }
-  const int ndim = shape.ndim = first->ndim;
-  for (int d = 0; d < ndim; ++d) {
-    order[d] = d;
-    shape.n[d] = first->shape[d];
-  }
-  std::stable_sort(order, order + ndim,
-                   [first](int a, int b) { return first->strides[a] > first->strides[b]; });
-  py::ssize_t step = 1;
-  for (int d = ndim - 1; d >= 0; --d) {
-    const py::ssize_t size = first->shape[order[d]];
-    if (size < 2 || first->strides[order[d]] != step * first->item) return false;
-    step *= size;
-  }
-  walk.ndim = 1;
-  walk.stride[0][0] = 1;
-  walk.count = walk.size[0] = step;
-  return true;
+// The same through the axes in their own order.
+void plan(const char* name, const View* in, int n, Walk& walk, Sizes& shape) {
+  int order[kMaxDims];
+  broadcast(name, in, n, shape);
+  order_of(in, 0, shape, order);
+  plan(name, in, n, shape, order, walk);
 }
 
 Array empty_in_order(PyObject* dtype, size_t item, const Sizes& shape, const int* order) {
@@ -210,18 +227,18 @@ Array run_views(const char* name, const Loop& loop, bool wide, const View* in, i
   Walk walk;
   Sizes shape;
   int order[kMaxDims];
-  const bool row = plan_row(in, n, walk, shape);
-  const bool alike = !row && into == nullptr && plan_alike(in, n, walk, shape, order);
-  if (!row && !alike) {
-    shape.ndim = 0;
-    plan(name, in, n, walk, shape);
+  bool moved = false;
+  if (!plan_row(in, n, walk, shape)) {
+    broadcast(name, in, n, shape);
+    moved = order_of(in, into == nullptr ? n : 0, shape, order);
+    plan(name, in, n, shape, order, walk);
   }
   PyObject* const dtype = loop.gives_bools ? descriptor<bool>()
                           : wide           ? descriptor<double>()
                                            : descriptor<float>();
   const size_t item = loop.gives_bools ? 1 : wide ? sizeof(double) : sizeof(float);
   Array out = into != nullptr ? destination(into, dtype, in, n, shape)
-              : alike         ? empty_in_order(dtype, item, shape, order)
+              : moved         ? empty_in_order(dtype, item, shape, order)
                               : empty(dtype, item, shape.ndim, shape.n);
   if (!out) return out;
   void* to = const_cast<void*>(static_cast<const void*>(out.data()));

@@ -661,6 +661,8 @@ class Module(_Places):
     def to(self: M, *args: Any, **kwargs: Any) -> M:
         """Casts the floating parameters and buffers to a dtype, in place; on "meta" they have no elements.
 
+        With `memory_format=mt.channels_last`, those with 4 axes lie so in memory.
+
         Raises DtypeError for a dtype that is not floating, ShapeError for another device.
 
         >>> mt.nn.Linear(2, 3).to(mt.float64).weight.dtype
@@ -668,6 +670,9 @@ class Module(_Places):
         """
         dtype = kwargs.pop("dtype", None)
         place = kwargs.pop("device", None)
+        layout = kwargs.pop("memory_format", None)
+        if layout is not None:
+            self._apply(lambda x: x.to(memory_format=layout) if x.dim() == 4 else x)
         for value in args:
             if isinstance(value, Tensor):
                 dtype = value.dtype

@@ -14,14 +14,14 @@ from ..errors import DtypeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply
 from ..ops import rnn as cells
-from ..ops.arithmetic import add
+from ..ops.arithmetic import add, mul
 from ..ops.common import array_of, shape_of
 from ..ops.dropout import dropout
 from ..ops.matmul import linear
 from ..ops.recurrent import GRU_LAYER, LSTM_LAYER, RNN_LAYER, step_by_step
 from ..ops.rnn import LSTM_CELL
 from ..ops.scatter import index_select
-from ..ops.shape import cat, reshape, squeeze, stack, unbind, unsqueeze
+from ..ops.shape import cat, contiguous, reshape, squeeze, stack, transpose, unbind, unsqueeze
 from . import init
 from .linear import whole
 from .module import Module
@@ -35,6 +35,15 @@ def _start_uniform(module: Module, hidden_size: int) -> None:
     bound = 1.0 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
     for p in module.parameters():
         init.uniform_(p, -bound, bound)
+
+
+def _dropped(x: Any, p: float, steps: int) -> Any:
+    """Dropout between two layers, drawn step after step: the rows of x are so, or are those of examples of `steps`."""
+    if steps == 0:
+        return dropout(x, p)
+    rows, width = shape_of(x)
+    kept = dropout(creation.ones((steps, rows // steps, width), dtype=array_of(x).dtype), p)
+    return mul(x, reshape(transpose(kept, 0, 1), (rows, width)))
 
 
 class RNNBase(Module):
@@ -168,7 +177,7 @@ class RNNBase(Module):
         """(output, last state): see the class."""
         name, packed = self._get_name(), isinstance(input, PackedSequence)
         sizes, order, back, unbatched = None, None, None, False
-        x, first = input, False
+        x, first, steps = input, False, 0
         if packed:
             x, counts, order, back = input
             sizes = tuple([int(n) for n in counts.array])
@@ -190,8 +199,8 @@ class RNNBase(Module):
         states = [unbind(s, 0) for s in self._start(hx, batch, unbatched, order, x)]
         last: list[State] = []
         for layer in range(self.num_layers):
-            if layer and self.dropout:
-                x = dropout(x, self.dropout, self.training)
+            if layer and self.dropout and self.training:
+                x = _dropped(x, self.dropout, steps if first else 0)
             outputs = []
             for suffix in self._directions():
                 k = self._index(layer, suffix)
@@ -206,7 +215,10 @@ class RNNBase(Module):
         elif unbatched:
             finals = [squeeze(s, 1) for s in finals]
         else:
-            x = called(reshape(x, (*lead, shape_of(x)[-1])), self._node_name(first, x.dtype))
+            x = reshape(x, (*lead, shape_of(x)[-1]))
+            if first:  # it lies in memory step after step, as PyTorch's does
+                x = transpose(contiguous(transpose(x, 0, 1)), 0, 1)
+            x = called(x, self._node_name(first, x.dtype))
         return x, finals[0] if self._states == 1 else tuple(finals)
 
     def _node_name(self, first: bool, dtype: Any) -> str:

@@ -46,6 +46,40 @@ def wrap_as(x: Any, array: Array) -> Any:
     return wrap(array) if isinstance(x, Tensor) else array
 
 
+def order_of_copy(x: Array) -> Any:
+    """NumPy's name for the order in memory of a copy of x: that of x, but that of the axes if x is broadcast."""
+    return "C" if 0 in x.strides else "K"
+
+
+def is_channels_last(x: Array) -> bool:
+    """Whether the channels of images (N, C, H, W) lie next to each other in memory, by PyTorch's rule for strides."""
+    if x.ndim != 4 or x.flags.c_contiguous:
+        return False
+    least = 0
+    for axis in (1, 3, 2, 0):
+        size, stride = x.shape[axis], x.strides[axis]
+        if size == 0 or stride < max(least, 1) or (axis == 0 and least == x.strides[1]):
+            return False
+        least = stride * max(size, 1)
+    return True
+
+
+def channels_last(x: Array) -> Array:
+    """A copy of images whose channels lie next to each other in memory."""
+    return _core.copy(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def laid_as(y: Array, *inputs: Array) -> Array:
+    """Images in the order of memory of those that they were computed from, as PyTorch lays them.
+
+    The order shows in strides, and in which number is drawn for which element by what draws in the order of memory.
+    """
+    for x in inputs:
+        if not x.flags.c_contiguous and is_channels_last(x):
+            return channels_last(y)
+    return y
+
+
 def shape_of(x: Any) -> tuple[int, ...]:
     """The sizes of a tensor or ndarray."""
     shape: tuple[int, ...] = array_of(x).shape

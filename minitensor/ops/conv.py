@@ -40,6 +40,7 @@ from .common import (
     array_of,
     each,
     folded,
+    laid_as,
     lowered,
     named,
     need_float,
@@ -79,7 +80,7 @@ def _conv2d_reference(
 
 
 def _conv2d_forward(x: Array, w: Array, bias: Array | None, **params: Any) -> Result:
-    return _core.conv2d(x, w, bias, **params), (x, w, x.shape, w.shape)
+    return laid_as(_core.conv2d(x, w, bias, **params), x, w), (x, w, x.shape, w.shape)
 
 
 def _conv2d_dx(g: Any, _x: Any, w: Any, x_shape: Shape, _w_shape: Shape, **params: Any) -> Any:
@@ -409,7 +410,7 @@ def _convolution(
         if any(extra):
             image = padded(name, image, [(0, more) for more in extra])
         if axes == 1:
-            y = apply(CONV2D, _plane(image), _plane(weight), bias, **params)
+            y = apply(CONV2D, _plane(contiguous(image)), _plane(weight), bias, **params)
             return reshape(y, (shape_of(y)[0], w[0], shape_of(y)[3]))
         if axes == 2:
             return apply(CONV2D, image, weight, bias, **params)

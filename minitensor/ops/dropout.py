@@ -29,8 +29,8 @@ def _masked(name: str, input: Any, shape: tuple[int, ...], p: float, train: bool
 def random_mask(input: Any, shape: tuple[int, ...], p: float, alpha: bool) -> Any:
     x = raw(input)
     order = None  # inside vmap x has none
-    if type(x) is np.ndarray and not x.flags.c_contiguous:
-        order = memory_axes(np.empty_like(x, shape=shape))
+    if type(x) is np.ndarray and shape == x.shape and not x.flags.c_contiguous:
+        order = memory_axes(x)
     mask: Any = dropout_mask(shape, x.dtype, order, p, alpha)  # drawn in the order of the input's memory
     if not isinstance(input, Tensor):
         mask = raw(mask)

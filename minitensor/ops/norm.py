@@ -28,7 +28,20 @@ from ..graph.record import apply
 from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square
-from .common import Array, array_of, few, folded, named, need_float, raw, shape_of, to_dtype, together, with_batch
+from .common import (
+    Array,
+    array_of,
+    few,
+    folded,
+    laid_as,
+    named,
+    need_float,
+    raw,
+    shape_of,
+    to_dtype,
+    together,
+    with_batch,
+)
 from .functions import pow, rsqrt
 from .moments import var
 from .reduce import mean, sum_to
@@ -244,7 +257,7 @@ def _batch_norm_forward(
     for running, now, scale in ((running_mean, m, momentum), (running_var, v, momentum * n / max(n - 1, 1))):
         if running is not None:  # in a third of NumPy's time
             running[...] = _core.add(_core.mul(running, 1 - momentum), _core.mul(now, scale))
-    return y, (x, weight, m, rstd)
+    return laid_as(y, x), (x, weight, m, rstd)
 
 
 def _batch_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -309,7 +322,7 @@ def _fixed_reference(x: Array, m: Array, v: Array, weight: Array | None, bias: A
 
 
 def _fixed_forward(x: Array, m: Array, v: Array, weight: Array | None, bias: Array | None, *, eps: float) -> Result:
-    return _core.batch_norm_fixed(x, m, v, weight, bias, eps), (x, m, v, weight)
+    return laid_as(_core.batch_norm_fixed(x, m, v, weight, bias, eps), x), (x, m, v, weight)
 
 
 def _fixed_scale(v: Any, weight: Any, eps: float) -> Any:

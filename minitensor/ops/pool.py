@@ -26,7 +26,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from ..op import Op, Result, Sample
 from .arithmetic import add, floor_divide, mul
-from .common import Array, Pair, array_of, each, folded, named, need_float, shape_of
+from .common import Array, Pair, array_of, each, folded, laid_as, named, need_float, shape_of
 from .scatter import gather
 from .shape import reshape
 
@@ -111,7 +111,7 @@ def _max_pool2d_reference(x: Array, *, kernel: Pair, stride: Pair, padding: Pair
 
 def _max_pool2d_forward(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair) -> Result:
     y, indices = _core.max_pool2d(x, kernel, stride, padding, dilation, out)
-    return y, (indices, x.shape[-2:])
+    return laid_as(y, x), (indices, x.shape[-2:])
 
 
 def _max_pool2d_dx(g: Any, indices: Any, size: Pair, **_: Any) -> Any:
@@ -398,7 +398,7 @@ def _avg_pool2d_reference(x: Array, *, rows: Array, cols: Array) -> Result:
 
 
 def _avg_pool2d_forward(x: Array, *, rows: Array, cols: Array) -> Result:
-    return _core.avg_pool2d(x, rows, cols), (x.shape[-2:],)
+    return laid_as(_core.avg_pool2d(x, rows, cols), x), (x.shape[-2:],)
 
 
 def _avg_pool2d_dx(g: Any, size: Pair, *, rows: Array, cols: Array) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core, dtypes
+from ..device import channels_last, preserve_format
 from ..errors import OutOfMemoryError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt, attempt_all, replay
@@ -22,6 +23,7 @@ from .common import (
     axis,
     named,
     numpy_names,
+    order_of_copy,
     promote,
     raw,
     shape_of,
@@ -766,11 +768,11 @@ def copy_of(x: Array) -> Array:
 
 
 def _clone_reference(x: Array) -> Result:
-    return x.copy("K"), ()
+    return x.copy(order_of_copy(x)), ()
 
 
 def _clone_forward(x: Array) -> Result:
-    return (_core.copy(x) if x.flags.c_contiguous else x.copy("K")), ()
+    return (_core.copy(x) if x.flags.c_contiguous else x.copy(order_of_copy(x))), ()
 
 
 def _clone_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -791,12 +793,18 @@ CLONE = Op(
 
 
 def clone(input: Any, *, memory_format: Any = None) -> Any:
-    """A copy in memory of its own, in the graph: the gradient passes through. Memory formats are taken and ignored.
+    """A copy in memory of its own, in the graph: the gradient passes through.
+
+    Its elements lie in memory as the input's do, or in row-major order, or with the channels of images last.
 
     >>> mt.clone(mt.ones(2))
     tensor([1., 1.])
     """
     array_of(input)
+    if memory_format is not None and memory_format is not preserve_format:
+        laid = contiguous(input, memory_format=memory_format)
+        if laid is not input:
+            return laid
     return apply(CLONE, input)
 
 
@@ -821,10 +829,19 @@ CONTIGUOUS = Op(
 
 
 def contiguous(input: Any, *, memory_format: Any = None) -> Any:
-    """The tensor itself if its elements lie in row-major order in memory, else a copy that does.
+    """The tensor itself if its elements lie in row-major order in memory, else a copy whose elements do.
 
-    Memory formats are taken and ignored.
+    With `memory_format=mt.channels_last` the order is that of images (N, C, H, W) whose channels lie next to each
+    other; results of convolutions, poolings and batch norms of such images lie so too.
+
+    >>> mt.ones(2, 3, 4, 5).contiguous(memory_format=mt.channels_last).stride()
+    (60, 1, 15, 3)
     """
+    if memory_format is channels_last:
+        if array_of(input).ndim != 4:
+            raise ShapeError(f"contiguous: channels_last is for 4 axes, not for {shape_of(input)}")
+        last = permute(input, (0, 2, 3, 1))
+        return input if raw(last).flags.c_contiguous else permute(apply(CONTIGUOUS, last), (0, 3, 1, 2))
     return input if raw(input).flags.c_contiguous else apply(CONTIGUOUS, input)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator
 from itertools import accumulate
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ... import amp, distributions, func, nn, pytree
@@ -121,6 +121,27 @@ NN_UTILS = {
     "spectral_norm": "remove_spectral_norm spectral_norm",
     "weight_norm": "remove_weight_norm weight_norm",
 }
+# settings of PyTorch's compilers, with its defaults: programs set them, nothing reads them
+SETTINGS: dict[str, dict[str, Any]] = {
+    "torch._dynamo.config": {
+        **dict.fromkeys(
+            "suppress_errors verbose capture_scalar_outputs specialize_int compiled_autograd".split(), False
+        ),
+        **dict.fromkeys("automatic_dynamic_shapes assume_static_by_default dynamic_shapes optimize_ddp".split(), True),
+        **{"cache_size_limit": 8, "recompile_limit": 8, "accumulated_cache_size_limit": 256},
+    },
+    "torch._functorch.config": {
+        "donated_buffer": True,
+        "functionalize_rng_ops": False,
+        "activation_memory_budget": 1.0,
+    },
+    "torch._inductor.config": {
+        **dict.fromkeys("coordinate_descent_tuning max_autotune max_autotune_gemm freezing cpp_wrapper".split(), False),
+        **dict.fromkeys("force_fuse_int_mm_with_mul conv_1x1_as_mm debug".split(), False),
+        **dict.fromkeys("epilogue_fusion fx_graph_cache shape_padding use_mixed_mm".split(), True),
+        "triton": SimpleNamespace(unique_kernel_names=True, cudagraphs=False),
+    },
+}
 
 
 class SDPBackend(enum.IntEnum):
@@ -211,6 +232,13 @@ def _files() -> Iterator[ModuleType]:
     yield _file("torch.nn.utils.stateless", functional_call=func.functional_call)
     yield _file("torch.utils.hooks", RemovableHandle=RemovableHandle)
     yield _file("torch.utils.model_zoo", load_url=hub.load_state_dict_from_url)
+    for name in ("torch._inductor", "torch._functorch"):
+        yield _file(name)
+    for name, settings in SETTINGS.items():
+        yield _file(name, **settings)
+    one_rank = dict.fromkeys(("all_reduce", "broadcast", "reduce"), lambda tensor, *_, **__: tensor)
+    for name in ("torch.distributed.nn", "torch.distributed.nn.functional"):
+        yield _file(name, all_gather=lambda tensor, *_, **__: (tensor,), **one_rank)
     data = _file("torch.utils.data._utils", collate=collate)
     yield data
     yield _file(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 from ._helpers import no, nothing
 
-__all__ = ["compile", "config", "disable", "is_compiling", "is_dynamo_compiling", "reset"]
+__all__ = ["compile", "disable", "is_compiling", "is_dynamo_compiling", "reset"]
 
-config = SimpleNamespace(suppress_errors=False, cache_size_limit=8, recompile_limit=8)
 is_compiling = is_dynamo_compiling = is_exporting = no
 reset = cudagraph_mark_step_begin = nothing
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from typing import Any
 
 __all__ = ["get_dir", "load", "load_state_dict_from_url", "set_dir"]
@@ -28,3 +30,10 @@ def load(repo_or_dir: str, model: str, *_: Any, **__: Any) -> Any:
 def load_state_dict_from_url(url: str, *_: Any, **__: Any) -> Any:
     """Raises RuntimeError: nothing is downloaded."""
     raise RuntimeError(f"hub.load_state_dict_from_url: {url} is not fetched; download it, and torch.load the file")
+
+
+def __getattr__(name: str) -> Any:
+    """tqdm, which programs take from here: loaded when one asks for it."""
+    if name == "tqdm":
+        return importlib.import_module("tqdm.auto").tqdm
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])

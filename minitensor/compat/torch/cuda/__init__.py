@@ -10,6 +10,7 @@ __all__ = ["Event", "OutOfMemoryError", "Stream", "amp", "device", "device_count
 
 is_available = is_initialized = is_bf16_supported = is_current_stream_capturing = no
 device_count = memory_allocated = max_memory_allocated = memory_reserved = max_memory_reserved = zero
+_initialized = False  # what some programs look at instead of is_initialized()
 memory_cached = max_memory_cached = initial_seed = utilization = zero
 manual_seed = manual_seed_all = seed = seed_all = synchronize = set_device = empty_cache = ipc_collect = nothing
 init = reset_peak_memory_stats = reset_max_memory_allocated = set_per_process_memory_fraction = nothing
