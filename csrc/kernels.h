@@ -49,8 +49,20 @@ struct MethodStep {
   double number[8];
 };
 
-// What the elements of a cast's other side are.
-enum Element : int { kByte, kInt32, kInt64, kFloat, kDouble };
+// What the elements of a cast's two sides are.
+enum Element : int {
+  kBool,
+  kByte,
+  kInt8,
+  kInt16,
+  kInt32,
+  kInt64,
+  kHalf,
+  kBfloat16,
+  kFloat,
+  kDouble,
+  kElements
+};
 
 #define MT_UNARY_ARGS (T * out, const T* x, const Walk& walk)
 #define MT_BINARY_ARGS (T * out, const T* x, const T* y, const Walk& walk)
@@ -118,8 +130,7 @@ struct AttentionSizes {
   ROW(put, MT_UNARY_ARGS)                                                                          \
   ROW(triangle, (T * out, const T* x, int64_t count, int64_t rows, int64_t cols, int64_t diagonal, \
                  bool upper))                                                                      \
-  ROW(cast_from, (T * out, const void* x, Element type, int64_t n))                                \
-  ROW(cast_to, (void* out, const T* x, Element type, int64_t n))                                   \
+  ROW(cast, (void* out, Element to, const void* x, Element from, int64_t n))                       \
   /* scatter.cpp: along the middle axis of x (outer, n, inner), by index (count) or, the last two, \
    * (outer, count, inner) */                                                                      \
   ROW(index_select, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n,            \

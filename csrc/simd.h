@@ -204,13 +204,32 @@ inline double scalar_log(double x) { return __builtin_log(x); }
 inline float scalar_sqrt(float x) { return __builtin_sqrtf(x); }
 inline double scalar_sqrt(double x) { return __builtin_sqrt(x); }
 
+// Exact. The instruction takes four times as long as an approximation, a step of Goldschmidt's for
+// it (two in double precision) and a last one for the rounding, which they need no luck for between
+// the denormals and infinity.
 template <class T>
 inline Vec<T> sqrt(Vec<T> x) {
 #if defined(__AVX512F__)
+  constexpr T low = sizeof(T) == 4 ? T(0x1p-100) : T(0x1p-900);
+  const auto root = [](Vec<T> x) {
+    if constexpr (sizeof(T) == 4)
+      return (Vec<T>)_mm512_maskz_sqrt_ps(-1, (__m512)x);
+    else
+      return (Vec<T>)_mm512_maskz_sqrt_pd(-1, (__m512d)x);
+  };
+  if (__builtin_expect(any<T>(~((x >= low) & (x < T(__builtin_inf())))), 0)) return root(x);
+  Vec<T> r;
   if constexpr (sizeof(T) == 4)
-    return (Vec<T>)_mm512_maskz_sqrt_ps(-1, (__m512)x);
+    r = (Vec<T>)_mm512_maskz_rsqrt14_ps(-1, (__m512)x);
   else
-    return (Vec<T>)_mm512_maskz_sqrt_pd(-1, (__m512d)x);
+    r = (Vec<T>)_mm512_maskz_rsqrt14_pd(-1, (__m512d)x);
+  Vec<T> y = x * r, half = r * T(0.5);
+  for (int step = 0; step < (sizeof(T) == 4 ? 1 : 2); ++step) {
+    const Vec<T> e = T(0.5) - y * half;
+    y += y * e;
+    half += half * e;
+  }
+  return y + half * (x - y * y);
 #endif
   return per_lane<T>([](T s) { return scalar_sqrt(s); }, x);
 }
@@ -306,6 +325,17 @@ inline Vec<T> polynomial(const T (&c)[n], Vec<T> x) {
   return p;
 }
 
+// 1 / d, all but rounded, for d from 2^-100 to 2^100
+inline Vec<double> inverse_of(Vec<double> d) {
+#if defined(__AVX512F__)
+  Vec<double> r = (Vec<double>)_mm512_maskz_rcp14_pd(-1, (__m512d)d);
+  for (int step = 0; step < 2; ++step) r += r * (1 - d * r);
+  return r;
+#else
+  return 1 / d;
+#endif
+}
+
 // a / (b + c) for b = 1 or 2 and 0 <= c <= b, or -1 <= c < 0 with b = 2: the quotient, and a Newton
 // step by which the rounding of b + c is not lost. A division of the widest vectors takes as long
 // as 30 products; it begins with an approximate reciprocal there.
@@ -315,6 +345,9 @@ inline Vec<T> ratio(Vec<T> a, T b, Vec<T> c) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {
     const Vec<T> r = (Vec<T>)_mm512_maskz_rcp14_ps(-1, (__m512)d), q = a * r;
+    return q + r * ((a - q * b) - q * c);
+  } else {
+    const Vec<T> r = inverse_of(d), q = a * r;
     return q + r * ((a - q * b) - q * c);
   }
 #endif
@@ -877,18 +910,38 @@ inline Vec<T> trunc(Vec<T> x) {
 
 // --- powers: in double precision, half a vector at a time
 
-// e^(y ln a) for a >= 0; called, for it is long
+// e^(y ln a) for a >= 0, both functions to 2^-34: no a is a denormal, no power either
+inline Vec<double> short_power(Vec<double> a, Vec<double> y) {
+  using F = Format<double>;
+  static constexpr double log_p[] = {2., 2. / 3, 2. / 5, 2. / 7, 2. / 9, 2. / 11};
+  static constexpr double exp_p[] = {1.,       1.,       1. / 2,    1. / 6,    1. / 24,
+                                     1. / 120, 1. / 720, 1. / 5040, 1. / 40320};
+  // a = 2^n m with m from sqrt(1/2) to sqrt(2), ln m = 2 artanh s, s = (m - 1)/(m + 1)
+  const Mask<double> root = bits<double>(splat(0.70710678118654752)),
+                     k = (bits<double>(a) - root) >> F::mantissa;
+  const Vec<double> n = from_bits<double>(k + bits<double>(splat(F::round))) - F::round;
+  const Vec<double> f = from_bits<double>(bits<double>(a) - (k << F::mantissa)) - 1;
+  const Vec<double> s = f * inverse_of(f + 2);
+  const Vec<double> l = n * 0.69314718055994531 + s * polynomial(log_p, s * s);
+  const Vec<double> p = y * Logarithm<double>::checked(l, a);
+  const Vec<double> x = at_most<double>(at_least<double>(p, -110), 90);
+  const Vec<double> shifted = x * 1.4426950408889634 + F::round, whole = shifted - F::round;
+  const Vec<double> e = polynomial(exp_p, x - whole * 0.69314718055994531);
+  const Mask<double> integer = bits<double>(shifted) - bits<double>(splat(F::round));
+  return e * power_of_two<double>(integer);
+}
+
+// The same for floats; called, for it is long.
 __attribute__((noinline)) inline Vec<float> power_of(Vec<float> a, Vec<float> y) {
   typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
   Half a_half[2], y_half[2];
   std::memcpy(a_half, &a, sizeof a);
   std::memcpy(y_half, &y, sizeof y);
-  for (int k = 0; k < 2; ++k) {
-    const Vec<double> l = log<double>(__builtin_convertvector(a_half[k], Vec<double>));
-    const Vec<double> p = __builtin_convertvector(y_half[k], Vec<double>) * l;
-    const Vec<double> in_range = at_most<double>(at_least<double>(p, -110), 90);
-    a_half[k] = __builtin_convertvector(exp<double>(in_range), Half);
-  }
+  for (int k = 0; k < 2; ++k)
+    a_half[k] =
+        __builtin_convertvector(short_power(__builtin_convertvector(a_half[k], Vec<double>),
+                                            __builtin_convertvector(y_half[k], Vec<double>)),
+                                Half);
   std::memcpy(&a, a_half, sizeof a);
   return a;
 }

@@ -81,6 +81,7 @@ class Op:
     custom: bool = False  # a user's Function: it runs on tensors, and a gradient that its rule gets may be None
     view: bool = False  # the output may share the first argument's memory
     moves: bool = False  # elements are moved or cast: those of half precision stay as they are
+    anything: bool = False  # such an operator, whose `forward` takes elements of any dtype
     complex: bool = False  # takes complex numbers, and is holomorphic; linear and multilinear operators take them, too
     flat: bool = (
         False  # a gradient that does not depend on the arguments counts as depending on them, with derivative 0
@@ -99,7 +100,7 @@ class Op:
     def __post_init__(self) -> None:
         """Reads off the rules which saved values each of them uses, and enters the library's own into the table."""
         object.__setattr__(self, "uses", tuple(map(_used, self.rules)))
-        object.__setattr__(self, "moves", self.moves or self.view or self.custom)
+        object.__setattr__(self, "moves", self.moves or self.view or self.custom or self.anything)
         object.__setattr__(self, "turns", not self.moves and (self.complex or self.jvp == "multilinear"))
         object.__setattr__(self, "complex", self.complex or self.jvp in ("linear", "multilinear"))
         if self.custom:

@@ -29,7 +29,7 @@ from .ops import (
 )
 from .ops import complex as complex_
 from .ops import shape as shapes
-from .ops.common import array_of, axis, promote, promote_float, shape_of, to_dtype
+from .ops.common import array_of, axis, cast_array, promote, promote_float, shape_of, to_dtype
 from .storage import TypedStorage, UntypedStorage, owner
 
 
@@ -885,7 +885,8 @@ def _rebuild(cls: Any, array: Any, requires_grad: bool, attributes: dict[str, An
 
 
 def _cast(x: Any, dtype: Any) -> Any:
-    return to_dtype(x, dtypes.of(dtype))
+    made = cast_array(x, dtype) if isinstance(x, np.ndarray) else None
+    return to_dtype(x, dtypes.of(dtype)) if made is None else made
 
 
 tensors.set_classes(Tensor, Size)
@@ -894,6 +895,7 @@ algebra.set_algebra(
     arithmetic.add,
     arithmetic.add_into,
     shapes.copy_of,
+    shapes.put,
     reduce.sum_to,
     shapes.expand,
     shapes.VIEW_WRITE,

@@ -34,7 +34,7 @@ struct Prototype {
   Py_hash_t hash;
   void* reserved[2];
 };
-enum { kBool, kInt8, kUInt8, kInt16, kUInt16, kNpyInt32, kUInt32, kLong, kULong };
+enum { kNpyBool, kNpyInt8, kUInt8, kNpyInt16, kUInt16, kNpyInt32, kUInt32, kLong, kULong };
 enum { kLongLong = 9, kULongLong, kFloat32, kFloat64, kComplex64 = 14, kComplex128 };
 enum { kGeneric = 10, kDescriptor = 45, kRegister = 192, kRegisterCast, kRegisterSafe, kInit };
 
@@ -186,10 +186,10 @@ void bind_bfloat16(py::module_& m) {
   if (ours < 0) throw py::error_already_set();
   PyObject* const descriptor = reinterpret_cast<PyObject* (*)(int)>(table[kDescriptor])(ours);
 
-  both_ways<bool>(table, descriptor, ours, kBool);
-  both_ways<int8_t>(table, descriptor, ours, kInt8);
+  both_ways<bool>(table, descriptor, ours, kNpyBool);
+  both_ways<int8_t>(table, descriptor, ours, kNpyInt8);
   both_ways<uint8_t>(table, descriptor, ours, kUInt8);
-  both_ways<int16_t>(table, descriptor, ours, kInt16);
+  both_ways<int16_t>(table, descriptor, ours, kNpyInt16);
   both_ways<uint16_t>(table, descriptor, ours, kUInt16);
   both_ways<int32_t>(table, descriptor, ours, kNpyInt32);
   both_ways<uint32_t>(table, descriptor, ours, kUInt32);

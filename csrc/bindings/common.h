@@ -117,6 +117,7 @@ void bind_bfloat16(py::module_& m);
 
 void bind_runtime(py::module_& m);
 void bind_elementwise(py::module_& m);
+void bind_loops(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_embedding(py::module_& m);
 void bind_scatter(py::module_& m);

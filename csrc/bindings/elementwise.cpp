@@ -1,187 +1,12 @@
 // Elementwise kernels: the arrays are broadcast together into a Walk.
-#include <algorithm>
+#include <cmath>
+#include <cstring>
 
-#include "common.h"
+#include "../runtime/parallel.h"
+#include "loops.h"
 
 namespace mt {
 namespace {
-
-// An operand: an array's place and steps in bytes, or a number that has no axes.
-struct View {
-  const void* data = nullptr;
-  int ndim = 0;
-  const py::ssize_t *shape = nullptr, *strides = nullptr;
-  py::ssize_t item = 1;
-  bool contiguous = true, number = true;
-};
-
-std::string shapes(const View* in, int n) {
-  std::string s;
-  for (int k = 0; k < n; ++k)
-    s += (k ? " and " : "") + describe(Shape(in[k].shape, in[k].shape + in[k].ndim));
-  return s;
-}
-
-// x as it lies if its strides are whole elements and it is aligned, else a copy that `held` keeps.
-View view(const Array& x, py::object& held) {
-  const auto* a = py::detail::array_proxy(x.ptr());
-  const py::ssize_t size = x.itemsize();
-  bool whole = a->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  const bool contiguous = a->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_;
-  for (int d = 0; d < a->nd && !contiguous; ++d) whole = whole && a->strides[d] % size == 0;
-  if (!whole) {
-    held = mt::contiguous(x);
-    a = py::detail::array_proxy(held.ptr());
-  }
-  return {a->data, a->nd, a->dimensions, a->strides, size, contiguous || !whole, false};
-}
-
-// The sizes of a result.
-struct Sizes {
-  int ndim = 0;
-  py::ssize_t n[kMaxDims];
-};
-
-// Where the n operands are contiguous and of one shape, or numbers, the walk is one row.
-bool plan_row(const View* in, int n, Walk& walk, Sizes& shape) {
-  const View* first = nullptr;
-  for (int k = 0; k < n; ++k) {
-    walk.stride[k + 1][0] = in[k].number ? 0 : 1;
-    if (in[k].number) continue;
-    if (!in[k].contiguous) return false;
-    if (first == nullptr) {
-      first = &in[k];
-      continue;
-    }
-    if (in[k].ndim != first->ndim) return false;
-    for (int d = 0; d < first->ndim; ++d)
-      if (in[k].shape[d] != first->shape[d]) return false;
-  }
-  shape.ndim = first->ndim;
-  walk.ndim = 1;
-  walk.count = 1;
-  walk.stride[0][0] = 1;
-  for (int d = 0; d < first->ndim; ++d) walk.count *= shape.n[d] = first->shape[d];
-  walk.size[0] = walk.count;
-  return true;
-}
-
-// The common shape of n operands.
-void broadcast(const char* name, const View* in, int n, Sizes& shape) {
-  shape.ndim = 0;
-  for (int k = 0; k < n; ++k) shape.ndim = std::max(shape.ndim, in[k].ndim);
-  for (int d = 0; d < shape.ndim; ++d) {
-    shape.n[d] = 1;
-    for (int k = 0; k < n; ++k) {
-      const int axis = d - (shape.ndim - in[k].ndim);
-      const py::ssize_t size = axis < 0 ? 1 : in[k].shape[axis];
-      if (size != 1 && shape.n[d] != 1 && size != shape.n[d])
-        fail(std::string(name) + ": shapes " + shapes(in, n) + " do not broadcast");
-      if (size != 1) shape.n[d] = size;
-    }
-  }
-}
-
-// How far an operand steps along an axis of the common shape, in elements.
-int64_t step(const View& x, const Sizes& shape, int d) {
-  const int axis = d - (shape.ndim - x.ndim);
-  return axis < 0 || (x.shape[axis] == 1 && shape.n[d] != 1) ? 0 : x.strides[axis] / x.item;
-}
-
-// Whether axis a is to lie inside axis b: the first operand that steps along both says so.
-int inside(const View* in, int n, const Sizes& shape, int a, int b) {
-  for (int k = 0; k < n; ++k) {
-    const int64_t one = step(in[k], shape, a), other = step(in[k], shape, b);
-    if (one == 0 || other == 0) continue;
-    if (one != other) return one < other ? 1 : -1;
-    if (shape.n[a] > shape.n[b]) return -1;
-  }
-  return 0;
-}
-
-// The axes of a result from the outermost to the innermost: it lies in memory as its first operand
-// does, and where that is broadcast, as the next. False if this is their own order.
-bool order_of(const View* in, int n, const Sizes& shape, int* order) {
-  bool straight = true;
-  for (int k = 0; k < n; ++k) straight = straight && in[k].contiguous;
-  for (int d = 0; d < shape.ndim; ++d) order[d] = d;
-  if (straight) return false;
-  for (int d = shape.ndim - 2; d >= 0; --d)
-    for (int at = d, next = d + 1; next < shape.ndim; ++next) {
-      const int found = inside(in, n, shape, order[next], order[at]);
-      if (found > 0) break;
-      if (found == 0) continue;
-      std::swap(order[at], order[next]);
-      at = next;
-    }
-  return !std::is_sorted(order, order + shape.ndim);
-}
-
-// The walk over the n operands, 1 to n, through a common shape whose axes are taken in this order.
-void plan(const char* name, const View* in, int n, const Sizes& shape, const int* order,
-          Walk& walk) {
-  walk.ndim = 0;
-  walk.count = 1;
-  for (int i = 0; i < shape.ndim; ++i) {
-    const int d = order[i];
-    const py::ssize_t common = shape.n[d];
-    if (__builtin_mul_overflow(walk.count, common, &walk.count))
-      fail(std::string(name) + ": shapes " + shapes(in, n) +
-           " broadcast to more elements than can be counted");
-    if (common == 1) continue;
-    int64_t stride[4];
-    for (int k = 1; k <= n; ++k) stride[k] = step(in[k - 1], shape, d);
-    // This axis and the one before it are one if every array steps from row to row as it would
-    // within a row.
-    bool merges = walk.ndim > 0;
-    for (int k = 1; k <= n; ++k)
-      merges = merges && walk.stride[k][walk.ndim - 1] == stride[k] * common;
-    if (!merges) walk.size[walk.ndim++] = 1;
-    walk.size[walk.ndim - 1] *= common;
-    for (int k = 1; k <= n; ++k) walk.stride[k][walk.ndim - 1] = stride[k];
-  }
-  if (walk.ndim == 0) {
-    walk.ndim = 1;
-    walk.size[0] = 1;
-    for (int k = 1; k <= n; ++k) walk.stride[k][0] = 0;
-  }
-  for (int64_t d = walk.ndim - 1, step = 1; d >= 0; step *= walk.size[d--])
-    walk.stride[0][d] = step;
-}
-
-// The same through the axes in their own order.
-void plan(const char* name, const View* in, int n, Walk& walk, Sizes& shape) {
-  int order[kMaxDims];
-  broadcast(name, in, n, shape);
-  order_of(in, 0, shape, order);
-  plan(name, in, n, shape, order, walk);
-}
-
-Array empty_in_order(PyObject* dtype, size_t item, const Sizes& shape, const int* order) {
-  py::ssize_t sizes[kMaxDims];
-  for (int d = 0; d < shape.ndim; ++d) sizes[d] = shape.n[order[d]];
-  Array whole = empty(dtype, item, shape.ndim, sizes);
-  Shape strides(shape.ndim);
-  py::ssize_t step = static_cast<py::ssize_t>(item);
-  for (int d = shape.ndim - 1; d >= 0; step *= sizes[d--]) strides[order[d]] = step;
-  return Array(py::reinterpret_borrow<py::dtype>(dtype), Shape(shape.n, shape.n + shape.ndim),
-               strides, whole.data(), whole);
-}
-
-// Whether an output over `bytes` at `out` can be written while x is read: x is that very memory, in
-// order, or none of it.
-bool apart(const View& x, const View& out, py::ssize_t bytes) {
-  if (x.number || (x.data == out.data && x.contiguous && x.ndim == out.ndim &&
-                   std::equal(x.shape, x.shape + x.ndim, out.shape)))
-    return true;
-  const char *low = static_cast<const char*>(x.data), *high = low + x.item;
-  for (int d = 0; d < x.ndim; ++d) {
-    if (x.shape[d] == 0) return true;
-    (x.strides[d] < 0 ? low : high) += x.strides[d] * (x.shape[d] - 1);
-  }
-  const char* const begin = static_cast<const char*>(out.data);
-  return high <= begin || low >= begin + bytes;
-}
 
 // What an operator does to a Walk, for either type and behind one pointer, so that all around it
 // exists once: f(table, out, inputs, walk). Its results are of the inputs' type, or bools.
@@ -207,39 +32,16 @@ Loop loop_of_bools(const F& f) {
   return {&f, run_loop<float, bool, F>, run_loop<double, bool, F>, true};
 }
 
-// The array `into` if the result of these operands can be written there, else null.
-Array destination(PyObject* into, PyObject* dtype, const View* in, int n, const Sizes& shape) {
-  if (!py::isinstance<Array>(into))
-    return py::reinterpret_steal<Array>(static_cast<PyObject*>(nullptr));
-  const auto out = py::reinterpret_borrow<Array>(into);
-  py::object held;
-  const View to = view(out, held);
-  bool fits = out.dtype().is(py::handle(dtype)) && out.writeable() && to.contiguous && !held &&
-              to.ndim == shape.ndim && std::equal(shape.n, shape.n + shape.ndim, to.shape);
-  for (int k = 0; k < n && fits; ++k) fits = apart(in[k], to, out.nbytes());
-  return fits ? out : py::reinterpret_steal<Array>(static_cast<PyObject*>(nullptr));
-}
-
 // The loop on n operands, which hold doubles (`wide`) or floats. Into the array `into`, if one is
 // given; null if that cannot be.
 Array run_views(const char* name, const Loop& loop, bool wide, const View* in, int n,
                 PyObject* into = nullptr) {
   Walk walk;
-  Sizes shape;
-  int order[kMaxDims];
-  bool moved = false;
-  if (!plan_row(in, n, walk, shape)) {
-    broadcast(name, in, n, shape);
-    moved = order_of(in, into == nullptr ? n : 0, shape, order);
-    plan(name, in, n, shape, order, walk);
-  }
   PyObject* const dtype = loop.gives_bools ? descriptor<bool>()
                           : wide           ? descriptor<double>()
                                            : descriptor<float>();
   const size_t item = loop.gives_bools ? 1 : wide ? sizeof(double) : sizeof(float);
-  Array out = into != nullptr ? destination(into, dtype, in, n, shape)
-              : moved         ? empty_in_order(dtype, item, shape, order)
-                              : empty(dtype, item, shape.ndim, shape.n);
+  Array out = planned(name, in, n, into, dtype, item, walk);
   if (!out) return out;
   void* to = const_cast<void*>(static_cast<const void*>(out.data()));
   const void* from[kMaxOperands] = {};
@@ -291,9 +93,10 @@ PyObject* run_arguments(const char* name, const Loop& loop, bool wide, PyObject*
 }
 
 // The function that Python calls for an operator of n operands, of which the first `typed` have its
-// dtype, and an array for the result if one is given.
+// dtype, and an array for the result if one is given. Of integers, and of doubles where it is
+// `better` for them, NumPy's ufunc has the loop.
 PyObject* run_call(const char* name, const Loop& loop, int n, int typed, PyObject* const* arguments,
-                   Py_ssize_t given) {
+                   Py_ssize_t given, PyObject* ufunc = nullptr, bool better = false) {
   try {
     if (given != n && given != n + 1)
       throw py::type_error(std::string(name) + ": takes " + std::to_string(n) + " arrays");
@@ -308,6 +111,9 @@ PyObject* run_call(const char* name, const Loop& loop, int n, int typed, PyObjec
       dtype = d;
     }
     const bool wide = dtype == descriptor<double>();
+    if (ufunc != nullptr && dtype != nullptr && dtype != descriptor<float>() &&
+        (wide ? better : !better && (n > 1 || dtype != descriptor<bool>())))
+      return numpy_loop(ufunc, arguments, n, into);
     if (!wide && dtype != descriptor<float>()) Py_RETURN_NONE;
     return run_arguments(name, loop, wide, arguments, n, into);
   } catch (...) {
@@ -342,34 +148,45 @@ PyObject* run_numbers(const char* name, const Loop& loop, int n, PyObject* const
 
 // These take arrays and Python numbers, and give None where the arrays are not all float32 or all
 // float64, or something else is given. What is given last, if there is one more, gets the result.
-#define MT_UNARY(name)                                                                 \
+#define MT_UNARY_AS(name, ufunc, better)                                               \
   into.append(#name);                                                                  \
   def_fast(m, #name, #name "(x: numpy.ndarray, *out: numpy.ndarray) -> numpy.ndarray", \
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {               \
+             static PyObject* const numpy = ufunc;                                     \
              const auto f = [](auto& k, auto* out, auto** in, auto& walk) {            \
                k.name(out, in[0], walk);                                               \
              };                                                                        \
-             return run_call(#name, loop(f), 1, 1, arguments, given);                  \
+             return run_call(#name, loop(f), 1, 1, arguments, given, numpy, better);   \
            })
-#define MT_BINARY(name, x, y)                                                      \
-  into.append(#name);                                                              \
-  def_fast(m, #name,                                                               \
-           #name "(" x ": numpy.ndarray | float, " y                               \
-                 ": numpy.ndarray | float, *out: numpy.ndarray) -> numpy.ndarray", \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {           \
-             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {        \
-               k.name(out, in[0], in[1], walk);                                    \
-             };                                                                    \
-             return run_call(#name, loop(f), 2, 2, arguments, given);              \
+#define MT_UNARY(name) MT_UNARY_AS(name, nullptr, false)
+#define MT_UNARY_OR(name, ufunc) MT_UNARY_AS(name, numpy_function(ufunc), false)
+#define MT_UNARY_OF_FLOAT(name, ufunc) MT_UNARY_AS(name, numpy_function(ufunc), true)
+#define MT_BINARY_AS(name, x, y, ufunc, better)                                      \
+  into.append(#name);                                                                \
+  def_fast(m, #name,                                                                 \
+           #name "(" x ": numpy.ndarray | float, " y                                 \
+                 ": numpy.ndarray | float, *out: numpy.ndarray) -> numpy.ndarray",   \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {             \
+             static PyObject* const numpy = ufunc;                                   \
+             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {          \
+               k.name(out, in[0], in[1], walk);                                      \
+             };                                                                      \
+             return run_call(#name, loop(f), 2, 2, arguments, given, numpy, better); \
            })
+#define MT_BINARY(name, x, y) MT_BINARY_AS(name, x, y, nullptr, false)
+#define MT_BINARY_OR(name, x, y, ufunc) MT_BINARY_AS(name, x, y, numpy_function(ufunc), false)
 
-#define MT_COMPARE(name, how)                                                       \
-  def_fast(m, #name, #name "(x: numpy.ndarray, y: numpy.ndarray) -> numpy.ndarray", \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {            \
-             const auto f = [](auto& k, bool* out, auto** in, auto& walk) {         \
-               k.compare(reinterpret_cast<uint8_t*>(out), in[0], in[1], how, walk); \
-             };                                                                     \
-             return run_call(#name, loop_of_bools(f), 2, 2, arguments, given);      \
+#define MT_COMPARE(name, how, turned, ufunc)                                                \
+  def_fast(m, #name, #name "(x: numpy.ndarray, y: numpy.ndarray | float) -> numpy.ndarray", \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) {                    \
+             static PyObject* const numpy = numpy_function(ufunc);                          \
+             const auto f = [](auto& k, bool* out, auto** in, auto& walk) {                 \
+               k.compare(reinterpret_cast<uint8_t*>(out), in[0], in[1], how, walk);         \
+             };                                                                             \
+             PyObject* const operands[3] = {arguments[given > 1 && turned],                 \
+                                            arguments[given > 1 && !turned],                \
+                                            given > 2 ? arguments[2] : nullptr};            \
+             return run_call(#name, loop_of_bools(f), 2, 2, operands, given, numpy);        \
            })
 
 // These take arrays of one dtype, and after them numbers: v[0], v[1], ... in the kernel's operands.
@@ -383,94 +200,166 @@ PyObject* run_numbers(const char* name, const Loop& loop, int n, PyObject* const
              return run_numbers(#name, loop(f), n, arguments, given, v, count); \
            })
 
-// Elements of 4 or 8 bytes are copied as floats or doubles, whatever they are.
+// out = x, where both have strides, of elements that no kernel takes; false if x is a transposed
+// matrix, of which NumPy knows more.
 template <class T>
-void copy_as(const View& x, Array& y) {
-  Walk walk;
-  Sizes shape;
-  if (!plan_row(&x, 1, walk, shape)) plan("copy", &x, 1, walk, shape);
-  T* to = static_cast<T*>(y.mutable_data());
-  const T* from = static_cast<const T*>(x.data);
-  const auto call = [&] { active<T>().copy(to, from, walk); };
-  if (walk.count < kWithGil)
-    call();
-  else
-    without_gil(call);
-}
-
-// to = from, broadcast, in the memory of `to`: whether the kernel could.
-template <class T>
-bool put_as(const View& to, const View& from) {
-  Walk walk;
-  Sizes shape;
-  const View both[2] = {from, to};
-  plan("put", both, 2, walk, shape);
-  if (shape.ndim != to.ndim || !std::equal(shape.n, shape.n + shape.ndim, to.shape)) return false;
-  T* out = static_cast<T*>(const_cast<void*>(to.data));
-  const T* x = static_cast<const T*>(from.data);
-  without_gil(walk.count, [&] { active<T>().put(out, x, walk); });
+bool move_elements(T* out, const T* x, const Walk& walk) {
+  const int last = walk.ndim - 1;
+  const int64_t to = walk.stride[0][last], from = walk.stride[1][last];
+  if (last > 0 && from > 1 && walk.stride[1][last - 1] < from) return false;
+  for_ranges(walk.count, even_grain(walk.count), [&](int64_t begin, int64_t end) {
+    Place place(walk, 1, begin);
+    while (begin < end) {
+      const int64_t n = std::min(place.left_in_row(), end - begin);
+      T* const y = out + place.offset[0];
+      const T* const at = x + place.offset[1];
+      if (to == 1 && from == 1)
+        std::memcpy(y, at, n * sizeof(T));
+      else if (to == 1 && from == 0)
+        std::fill(y, y + n, *at);
+      else if (to == 1 && from == -1)
+        for (int64_t i = 0; i < n; ++i) y[i] = at[-i];
+      else
+        for (int64_t i = 0; i < n; ++i) y[i * to] = at[i * from];
+      place.advance(n);
+      begin += n;
+    }
+  });
   return true;
 }
-bool put(const Array& to, const Array& from) {
-  const py::ssize_t item = to.itemsize();
-  if (!to.dtype().is(from.dtype()) || to.dtype().flags() || !to.writeable()) return false;
-  if (item != 4 && item != 8) return false;
-  py::object held[2];
-  const View in[2] = {view(to, held[0]), view(from, held[1])};
-  if (held[0] || held[1] || to.size() == 0) return false;
-  for (int d = 0; d < in[0].ndim; ++d)
-    if (in[0].strides[d] == 0 && in[0].shape[d] > 1) return false;
-  // What they cover, from the least address to the last, must not meet.
-  const char* low[2];
-  const char* high[2];
-  for (int k = 0; k < 2; ++k) {
-    low[k] = static_cast<const char*>(in[k].data);
-    high[k] = low[k] + item;
-    for (int d = 0; d < in[k].ndim; ++d)
-      (in[k].strides[d] < 0 ? low[k] : high[k]) += in[k].strides[d] * (in[k].shape[d] - 1);
-  }
-  if (low[0] < high[1] && low[1] < high[0]) return false;
-  return item == 4 ? put_as<float>(in[0], in[1]) : put_as<double>(in[0], in[1]);
-}
 
-// What the elements of an array of this dtype are, if the kernels cast them.
-bool element_of(const Array& x, Element& type) {
-  if (is<float>(x))
-    type = kFloat;
-  else if (is<double>(x))
-    type = kDouble;
-  else if (is<int64_t>(x))
-    type = kInt64;
-  else if (is<int32_t>(x))
-    type = kInt32;
-  else if (is<bool>(x) || is<uint8_t>(x))
-    type = kByte;
+// f(T{}) for a T as wide as an element, which is copied as one whatever it is; whether there is
+// one.
+template <class F>
+bool by_width(py::ssize_t item, const F& f) {
+  if (item == 1)
+    f(uint8_t{});
+  else if (item == 2)
+    f(uint16_t{});
+  else if (item == 4)
+    f(float{});
+  else if (item == 8)
+    f(double{});
   else
     return false;
   return true;
 }
 
-// x in another dtype, or None where there is no kernel for that.
+template <class T>
+bool copy_as(const View& x, Array& y) {
+  Walk walk;
+  Sizes shape;
+  if (!plan_row(&x, 1, walk, shape)) plan("copy", &x, 1, walk, shape);
+  T* to = static_cast<T*>(y.mutable_data());
+  const T* from = static_cast<const T*>(x.data);
+  bool done = true;
+  without_gil(walk.count, [&] {
+    if constexpr (sizeof(T) < 4)
+      done = move_elements(to, from, walk);
+    else
+      active<T>().copy(to, from, walk);
+  });
+  return done;
+}
+
+// to = from, broadcast, in the memory of `to`: whether the kernel could. A number is converted.
+bool put(const Array& to, const py::object& value) {
+  if (to.dtype().flags() || !to.writeable() || to.size() == 0) return false;
+  py::object held[2];
+  double number;
+  const View out = view(to, held[0]);
+  View in;
+  if (PyFloat_CheckExact(value.ptr()) && (is<float>(to) || is<double>(to))) {
+    number = PyFloat_AS_DOUBLE(value.ptr());
+    if (is<float>(to)) {
+      const auto single = static_cast<float>(number);
+      std::memcpy(&number, &single, sizeof single);
+    }
+    in.data = &number;
+    in.item = out.item;
+  } else {
+    if (!py::isinstance<Array>(value)) return false;
+    const auto from = py::reinterpret_borrow<Array>(value);
+    if (!to.dtype().is(from.dtype())) return false;
+    in = view(from, held[1]);
+  }
+  if (held[0] || held[1]) return false;
+  for (int d = 0; d < out.ndim; ++d)
+    if (out.strides[d] == 0 && out.shape[d] > 1) return false;
+  // What they cover, from the least address to the last, must not meet.
+  const char *low[2], *high[2];
+  bounds(out, low[0], high[0]);
+  bounds(in, low[1], high[1]);
+  if (low[0] < high[1] && low[1] < high[0]) return false;
+  Walk walk;
+  Sizes shape;
+  int order[kMaxDims];
+  const View both[2] = {in, out};
+  if (!plan_row(both, 2, walk, shape)) {
+    broadcast("put", both, 2, shape);
+    if (shape.ndim != out.ndim || !std::equal(shape.n, shape.n + shape.ndim, out.shape))
+      return false;
+    order_of(&out, 1, shape, order);
+    plan("put", &in, 1, shape, order, walk, &out);
+  }
+  bool done = true;
+  return by_width(out.item,
+                  [&](auto t) {
+                    using T = decltype(t);
+                    T* y = static_cast<T*>(const_cast<void*>(out.data));
+                    const T* x = static_cast<const T*>(in.data);
+                    without_gil(walk.count, [&] {
+                      if constexpr (sizeof(T) < 4)
+                        done = move_elements(y, x, walk);
+                      else
+                        active<T>().put(y, x, walk);
+                    });
+                  }) &&
+         done;
+}
+
+// What the elements of a dtype are; kElements if the kernels do not cast them.
+Element element_of(const py::dtype& dtype) {
+  static const std::pair<PyObject*, Element> known[] = {
+      {descriptor<bool>(), kBool},     {descriptor<uint8_t>(), kByte},
+      {descriptor<int8_t>(), kInt8},   {descriptor<int16_t>(), kInt16},
+      {descriptor<int32_t>(), kInt32}, {descriptor<int64_t>(), kInt64},
+      {descriptor<float>(), kFloat},   {descriptor<double>(), kDouble}};
+  for (const auto& [d, element] : known)
+    if (d == dtype.ptr()) return element;
+  if (dtype.itemsize() == 2 && dtype.byteorder() == '=' && dtype.char_() == 'e') return kHalf;
+  return dtype.itemsize() == 2 && dtype.char_() == 'E' ? kBfloat16 : kElements;
+}
+
+// x in another dtype, or None where there is no kernel for that. It lies as x does if that is
+// without gaps.
 py::object cast(const Array& x, const py::dtype& dtype) {
-  if (!(py::detail::array_proxy(x.ptr())->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_))
-    return py::none();
-  Array y = empty(dtype, shape_of(x));
-  Element from, to;
-  if (!element_of(x, from) || !element_of(y, to) || is<uint8_t>(y)) return py::none();
-  void* out = y.mutable_data();
-  const void* in = x.data();
+  const Element from = element_of(x.dtype()), to = element_of(dtype);
+  if (from == kElements || to == kElements) return py::none();
+  if (from == to) return copied(x);
+  py::object held;
+  const View in = view(x, held);
+  Walk walk;
+  Sizes shape;
+  int order[kMaxDims];
+  Array dense = x, y;
+  bool gaps = true;
+  if (!in.contiguous && !held) {
+    broadcast("cast", &in, 1, shape);
+    order_of(&in, 1, shape, order);
+    plan("cast", &in, 1, shape, order, walk);
+    gaps = walk.ndim > 1 || walk.stride[1][0] != 1;
+  }
+  if (!gaps) {
+    y = empty_in_order(dtype.ptr(), dtype.itemsize(), shape, order);
+  } else {
+    dense = contiguous(x);
+    y = empty(dtype, shape_of(x));
+  }
+  void* out = const_cast<void*>(y.data());
+  const void* data = dense.data();
   const int64_t n = x.size();
-  const auto run = [&](auto f) { without_gil(n, f); };
-  if (to == kFloat)
-    run([&] { active<float>().cast_from(static_cast<float*>(out), in, from, n); });
-  else if (to == kDouble)
-    run([&] { active<double>().cast_from(static_cast<double*>(out), in, from, n); });
-  else if (from == kFloat)
-    run([&] { active<float>().cast_to(out, static_cast<const float*>(in), to, n); });
-  else if (from == kDouble)
-    run([&] { active<double>().cast_to(out, static_cast<const double*>(in), to, n); });
-  else
-    return py::none();
+  without_gil(n, [&] { active<float>().cast(out, to, data, from, n); });
   return y;
 }
 
@@ -504,17 +393,17 @@ Array copied(const Array& x) {
   Array y = empty(x.dtype(), shape_of(x));
   py::object held;
   const py::ssize_t size = x.itemsize();
-  bool whole = size == 4 || size == 8;
+  bool whole = true;
   const auto* a = py::detail::array_proxy(x.ptr());
   whole = whole && a->flags & py::detail::npy_api::NPY_ARRAY_ALIGNED_;
   for (int d = 0; d < a->nd; ++d) whole = whole && a->strides[d] % size == 0;
-  if (!whole) {
-    if (py::detail::npy_api::get().PyArray_CopyInto_(y.ptr(), x.ptr()) < 0)
-      throw py::error_already_set();
-  } else if (y.size() > 0) {
-    const View v = view(x, held);
-    size == 4 ? copy_as<float>(v, y) : copy_as<double>(v, y);
-  }
+  bool done = true;
+  const auto copy = [&](auto t) {
+    if (y.size() > 0) done = copy_as<decltype(t)>(view(x, held), y);
+  };
+  const bool copied = whole && by_width(size, copy) && done;
+  if (!copied && py::detail::npy_api::get().PyArray_CopyInto_(y.ptr(), x.ptr()) < 0)
+    throw py::error_already_set();
   return y;
 }
 
@@ -562,26 +451,26 @@ void bind_elementwise(py::module_& m) {
                                    : py::none();
       },
       py::arg("x"), py::arg("diagonal"), py::arg("upper"));
-  MT_BINARY(add, "x", "y");
-  MT_BINARY(sub, "x", "y");
-  MT_BINARY(mul, "x", "y");
+  MT_BINARY_OR(add, "x", "y", "add");
+  MT_BINARY_OR(sub, "x", "y", "subtract");
+  MT_BINARY_OR(mul, "x", "y", "multiply");
   MT_BINARY(div, "x", "y");
-  MT_UNARY(neg);
-  MT_UNARY(square);
+  MT_UNARY_OR(neg, "negative");
+  MT_UNARY_OR(square, "square");
   MT_UNARY(reciprocal);
-  MT_BINARY(pow, "x", "y");
+  MT_BINARY_AS(pow, "x", "y", numpy_function("power"), true);
   MT_BINARY(hypot, "x", "y");
-  MT_BINARY(fmod, "x", "y");
-  MT_BINARY(remainder, "x", "y");
+  MT_BINARY_OR(fmod, "x", "y", "fmod");
+  MT_BINARY_OR(remainder, "x", "y", "remainder");
   MT_BINARY(prelu, "x", "slope");
   MT_UNARY(frac);
-  MT_UNARY(log2);
-  MT_UNARY(log10);
-  MT_UNARY(tan);
-  MT_UNARY(atan);
-  MT_UNARY(asin);
-  MT_UNARY(acos);
-  MT_UNARY(sinh);
+  MT_UNARY_OF_FLOAT(log2, "log2");
+  MT_UNARY_OF_FLOAT(log10, "log10");
+  MT_UNARY_OF_FLOAT(tan, "tan");
+  MT_UNARY_OF_FLOAT(atan, "arctan");
+  MT_UNARY_OF_FLOAT(asin, "arcsin");
+  MT_UNARY_OF_FLOAT(acos, "arccos");
+  MT_UNARY_OF_FLOAT(sinh, "sinh");
   MT_UNARY(cosh);
   def_fast(m, "lerp",
            "lerp(x: numpy.ndarray, y: numpy.ndarray | float, weight: numpy.ndarray | float, "
@@ -618,16 +507,22 @@ void bind_elementwise(py::module_& m) {
                Py_RETURN_NONE;
              const double y = PyFloat_AsDouble(arguments[1]);
              if (y == -1 && PyErr_Occurred()) return nullptr;
+             static PyObject* const numpy = numpy_function("power");
+             const bool plain =
+                 y == 1 || y == 2 || y == 3 || std::abs(y) == 0.5 || y == -1 || y == -2;
+             if (!plain && py::isinstance<Array>(arguments[0]) &&
+                 is<double>(py::reinterpret_borrow<Array>(arguments[0])))
+               return numpy_loop(numpy, arguments, 2, nullptr);
              const auto f = [y](auto& k, auto* out, auto** in, auto& walk) {
                k.pow_scalar(out, in[0], y, walk);
              };
              return run_call("pow", loop(f), 1, 1, arguments, 1);
            });
 
-  MT_UNARY(abs);
-  MT_UNARY(sign);
+  MT_UNARY_OR(abs, "absolute");
+  MT_UNARY_OR(sign, "sign");
   MT_UNARY(exp);
-  MT_UNARY(log);
+  MT_UNARY_AS(log, numpy_function("log"), std::strcmp(isa(), "avx512") == 0);
   MT_UNARY(sqrt);
   MT_UNARY(rsqrt);
   MT_UNARY(expm1);
@@ -638,12 +533,12 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(trunc);
   MT_UNARY(round);
   MT_UNARY(log_sigmoid);
-  MT_COMPARE(eq, kEqual);
-  MT_COMPARE(ne, kNotEqual);
-  MT_COMPARE(lt, kLess);
-  MT_COMPARE(le, kLessEqual);
-  MT_COMPARE(gt, kGreater);
-  MT_COMPARE(ge, kGreaterEqual);
+  MT_COMPARE(eq, kEqual, false, "equal");
+  MT_COMPARE(ne, kNotEqual, false, "not_equal");
+  MT_COMPARE(lt, kLess, false, "less");
+  MT_COMPARE(le, kLessEqual, false, "less_equal");
+  MT_COMPARE(gt, kLess, true, "less");
+  MT_COMPARE(ge, kLessEqual, true, "less_equal");
   MT_UNARY(sin);
   MT_UNARY(cos);
   MT_UNARY(erf);
@@ -682,26 +577,39 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(hardswish);
   MT_BINARY(hardswish_vjp, "g", "x");
 
-  MT_NUMBERS(clamp, 1, 2, "x: numpy.ndarray, low: float, high: float", in[0], v[0], v[1]);
+  def_fast(m, "clamp",
+           "clamp(x: numpy.ndarray, low: float, high: float, *out: numpy.ndarray) -> numpy.ndarray",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             if (given != 3 && given != 4) Py_RETURN_NONE;
+             const double low = PyFloat_AsDouble(arguments[1]);
+             const double high = PyFloat_AsDouble(arguments[2]);
+             if (PyErr_Occurred()) return nullptr;
+             const auto f = [=](auto& k, auto* out, auto** in, auto& walk) {
+               k.clamp(out, in[0], low, high, walk);
+             };
+             PyObject* const operands[2] = {arguments[0], given == 4 ? arguments[3] : nullptr};
+             return run_call("clamp", loop(f), 1, 1, operands, given - 2);
+           });
   MT_NUMBERS(clamp_vjp, 2, 2, "g: numpy.ndarray, x: numpy.ndarray, low: float, high: float", in[0],
              in[1], v[0], v[1]);
-  MT_BINARY(maximum, "x", "y");
-  MT_BINARY(minimum, "x", "y");
+  MT_BINARY_OR(maximum, "x", "y", "maximum");
+  MT_BINARY_OR(minimum, "x", "y", "minimum");
   MT_NUMBERS(maximum_vjp, 3, 0, "g: numpy.ndarray, x: numpy.ndarray, y: numpy.ndarray", in[0],
              in[1], in[2]);
-  def_fast(m, "where",
-           "where(x: numpy.ndarray | float, y: numpy.ndarray | float, condition: numpy.ndarray) -> "
-           "numpy.ndarray",
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
-             // The inputs' pointers are typed alike; the condition's is its own.
-             const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
-               k.where(out, in[0], in[1], reinterpret_cast<const uint8_t*>(in[2]), walk);
-             };
-             if (given >= 3 && (!py::isinstance<Array>(arguments[2]) ||
-                                !is<bool>(py::reinterpret_borrow<Array>(arguments[2]))))
-               Py_RETURN_NONE;
-             return run_call("where", loop(f), 3, 2, arguments, given);
-           });
+  def_fast(
+      m, "where",
+      "where(x: numpy.ndarray | float, y: numpy.ndarray | float, condition: numpy.ndarray, *out: "
+      "numpy.ndarray) -> numpy.ndarray",
+      [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+        // The inputs' pointers are typed alike; the condition's is its own.
+        const auto f = [](auto& k, auto* out, auto** in, auto& walk) {
+          k.where(out, in[0], in[1], reinterpret_cast<const uint8_t*>(in[2]), walk);
+        };
+        if (given >= 3 && (!py::isinstance<Array>(arguments[2]) ||
+                           !is<bool>(py::reinterpret_borrow<Array>(arguments[2]))))
+          Py_RETURN_NONE;
+        return run_call("where", loop(f), 3, 2, arguments, given);
+      });
   m.attr("into") = into;
 }
 

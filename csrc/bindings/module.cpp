@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_bfloat16(m);
   mt::bind_runtime(m);
   mt::bind_elementwise(m);
+  mt::bind_loops(m);
   mt::bind_reduce(m);
   mt::bind_embedding(m);
   mt::bind_scatter(m);

@@ -57,6 +57,10 @@ inline void short_rows(T* out, const T* x, int64_t rows, int64_t next, int64_t c
     }
     return;
   }
+  if (step == 0) {  // a vector over the rows that come next, but not over the end
+    for (; rows * cols >= kLanes<T> + cols; --rows, x += next, out += cols)
+      for (int64_t i = 0; i < cols; i += kLanes<T>) store(out + i, splat(*x));
+  }
   const auto copy = [&](auto count) {
     for (int64_t r = 0; r < rows; ++r, x += next, out += cols)
       for (int64_t i = 0; i < count; ++i) out[i] = x[i * step];
@@ -92,6 +96,12 @@ void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t fir
   }
 }
 
+// out = x, where the output has strides too
+template <class T>
+void put(T* out, const T* x, const Walk& walk) {
+  elementwise<T>(walk, [](Vec<T> v) { return v; }, out, x);
+}
+
 // out = x. Where the last two axes are a transposed matrix, each such matrix is copied by tiles.
 template <class T>
 void copy(T* out, const T* x, const Walk& walk) {
@@ -99,22 +109,23 @@ void copy(T* out, const T* x, const Walk& walk) {
   const bool transposed =
       walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 && walk.stride[1][last] != 1;
   if (!transposed && last > 0 && walk.size[last] < kLongRow && walk.count > 0) {
-    const int64_t cols = walk.size[last], rows = walk.size[last - 1];
+    const int64_t cols = walk.size[last];
     const int64_t next = walk.stride[1][last - 1], step = walk.stride[1][last];
     for_ranges(walk.count / cols, even_grain(walk.count) / cols + 1,
                [&](int64_t begin, int64_t end) {
+                 Place place(walk, 1, begin * cols);
                  while (begin < end) {
-                   const Place<1> place(walk, begin * cols);
-                   const int64_t left = rows - place.index[last - 1];
+                   const int64_t left = place.left(last - 1);
                    const int64_t n = left < end - begin ? left : end - begin;
                    short_rows(out + begin * cols, x + place.offset[1], n, next, cols, step);
+                   place.advance(last - 1, n);
                    begin += n;
                  }
                });
     return;
   }
   if (!transposed) {
-    elementwise<T>(walk, [](Vec<T> v) { return v; }, out, x);
+    put(out, x, walk);
     return;
   }
   const int64_t rows = walk.size[last - 1], cols = walk.size[last], stride = walk.stride[1][last];
@@ -167,28 +178,6 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   });
 }
 
-// out = x, where the output has strides too: operand 2 of the walk; x is operand 1
-template <class T>
-void put(T* out, const T* x, const Walk& walk) {
-  const int last = walk.ndim - 1;
-  const int64_t from = walk.stride[1][last], to = walk.stride[2][last];
-  for_ranges(walk.count, even_grain(walk.count), [&](int64_t begin, int64_t end) {
-    Place<2> place(walk, begin);
-    while (begin < end) {
-      int64_t n = place.left_in_row();
-      if (n > end - begin) n = end - begin;
-      T* y = out + place.offset[2];
-      const T* at = x + place.offset[1];
-      if (to == 1)
-        copy_row(y, at, from, n);
-      else
-        for (int64_t i = 0; i < n; ++i) y[i * to] = at[i * from];
-      place.advance(n);
-      begin += n;
-    }
-  });
-}
-
 // out = x of `count` matrices (rows, cols), but 0 above the diagonal or, if `upper`, below it
 template <class T>
 void triangle(T* out, const T* x, int64_t count, int64_t rows, int64_t cols, int64_t diagonal,
@@ -210,43 +199,181 @@ void triangle(T* out, const T* x, int64_t count, int64_t rows, int64_t cols, int
   });
 }
 
-// f(Element{}, its numbers) for what an array holds
-template <class F>
-inline void by_element(Element type, const F& f) {
-  if (type == kByte)
-    f(uint8_t{});
-  else if (type == kInt32)
-    f(int32_t{});
-  else if (type == kInt64)
-    f(int64_t{});
-  else if (type == kFloat)
-    f(float{});
-  else
-    f(double{});
+// --- casts: block by block, on the way from one kind of number to another in at most three steps
+
+using Step = void(void* out, const void* x, int64_t n);
+
+template <class To, class From>
+void convert(void* out, const void* x, int64_t n) {
+  auto* to = static_cast<To*>(out);
+  const auto* from = static_cast<const From*>(x);
+  for (int64_t i = 0; i < n; ++i) to[i] = static_cast<To>(from[i]);
+}
+template <class From>
+void is_not_zero(void* out, const void* x, int64_t n) {
+  auto* to = static_cast<uint8_t*>(out);
+  const auto* from = static_cast<const From*>(x);
+  for (int64_t i = 0; i < n; ++i) to[i] = from[i] != 0;
 }
 
-// out = x in another type; of bytes, which are 0 or 1, whether it is 0
-template <class T>
-void cast_from(T* out, const void* x, Element type, int64_t n) {
-  by_element(type, [&](auto element) {
-    const auto* from = static_cast<const decltype(element)*>(x);
-    for_ranges(n, even_grain(n), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(from[i]);
-    });
+void from_bfloat16(void* out, const void* x, int64_t n) {
+  auto* to = static_cast<uint32_t*>(out);
+  const auto* from = static_cast<const uint16_t*>(x);
+  for (int64_t i = 0; i < n; ++i) to[i] = uint32_t(from[i]) << 16;
+}
+void to_bfloat16(void* out, const void* x, int64_t n) {  // to nearest, of two the even one
+  auto* to = static_cast<uint16_t*>(out);
+  const auto* from = static_cast<const uint32_t*>(x);
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t b = from[i], rounded = (b + 0x7fff + (b >> 16 & 1)) >> 16;
+    to[i] = static_cast<uint16_t>((b & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
+  }
+}
+
+#if defined(__F16C__) || defined(__AVX512F__)
+// Of float16 eight at a time, the last ones from and to a place of their own.
+void from_half(void* out, const void* x, int64_t n) {
+  auto* to = static_cast<float*>(out);
+  const auto* from = static_cast<const uint16_t*>(x);
+  const auto eight = [](float* y, const uint16_t* h) {
+    _mm256_storeu_ps(y, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(h))));
+  };
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) eight(to + i, from + i);
+  uint16_t last[8] = {};
+  float wide[8];
+  std::memcpy(last, from + i, (n - i) * sizeof *from);
+  eight(wide, last);
+  std::memcpy(to + i, wide, (n - i) * sizeof *to);
+}
+void to_half(void* out, const void* x, int64_t n) {
+  auto* to = static_cast<uint16_t*>(out);
+  const auto* from = static_cast<const float*>(x);
+  const auto eight = [](uint16_t* h, const float* y) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(h), _mm256_cvtps_ph(_mm256_loadu_ps(y), 0));
+  };
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) eight(to + i, from + i);
+  float last[8] = {};
+  uint16_t narrow[8];
+  std::memcpy(last, from + i, (n - i) * sizeof *from);
+  eight(narrow, last);
+  std::memcpy(to + i, narrow, (n - i) * sizeof *to);
+}
+#else
+inline uint32_t bits_of(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof x);
+  return bits;
+}
+inline float float_of(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+void from_half(void* out, const void* x, int64_t n) {
+  auto* to = static_cast<float*>(out);
+  const auto* from = static_cast<const uint16_t*>(x);
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t h = from[i], sign = (h & 0x8000) << 16;
+    const float value = float_of((h & 0x7fff) << 13) * 0x1p112f;
+    const uint32_t open = (h & 0x7c00) == 0x7c00 ? 0x7f800000 : 0;  // infinity or NaN
+    to[i] = float_of(bits_of(value) | open | sign);
+  }
+}
+void to_half(void* out, const void* x, int64_t n) {
+  auto* to = static_cast<uint16_t*>(out);
+  const auto* from = static_cast<const float*>(x);
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t b = bits_of(from[i]), a = b & 0x7fffffff, sign = b >> 16 & 0x8000;
+    uint32_t h;
+    if (a > 0x7f800000)
+      h = 0x7e00 | (a >> 13 & 0x3ff);
+    else if (a >= 0x477ff000)
+      h = 0x7c00;
+    else if (a < 0x38800000)  // a denormal: the last bits of its sum with 1/2
+      h = bits_of(float_of(a) + 0.5f) - 0x3f000000;
+    else
+      h = (a - 0x38000000 + 0xfff + (a >> 13 & 1)) >> 13;
+    to[i] = static_cast<uint16_t>(h | sign);
+  }
+}
+#endif
+
+constexpr int kSizes[] = {1, 1, 1, 2, 4, 8, 2, 2, 4, 8};  // bytes of each Element
+
+// Between int32, int64, float and double.
+Step* between(Element to, Element from) {
+  static constexpr Step* const table[4][4] = {
+      {nullptr, convert<int32_t, int64_t>, convert<int32_t, float>, convert<int32_t, double>},
+      {convert<int64_t, int32_t>, nullptr, convert<int64_t, float>, convert<int64_t, double>},
+      {convert<float, int32_t>, convert<float, int64_t>, nullptr, convert<float, double>},
+      {convert<double, int32_t>, convert<double, int64_t>, convert<double, float>, nullptr}};
+  const auto place = [](Element e) {
+    return e == kInt32 ? 0 : e == kInt64 ? 1 : e == kFloat ? 2 : 3;
+  };
+  return table[place(to)][place(from)];
+}
+
+// out = x in another type: of small numbers in int32, of those of half precision in float; a bool
+// is whether a number is not 0.
+__attribute__((noinline)) void cast_elements(void* out, Element to, const void* x, Element from,
+                                             int64_t n) {
+  struct {
+    Step* step;
+    Element to;
+  } steps[3];
+  int count = 0;
+  Element at = from;
+  const auto take = [&](Step* step, Element next) {
+    if (step != nullptr) steps[count++] = {step, next};
+    at = next;
+  };
+  if (from == kBool || from == kByte)
+    take(convert<int32_t, uint8_t>, kInt32);
+  else if (from == kInt8)
+    take(convert<int32_t, int8_t>, kInt32);
+  else if (from == kInt16)
+    take(convert<int32_t, int16_t>, kInt32);
+  else if (from == kHalf)
+    take(from_half, kFloat);
+  else if (from == kBfloat16)
+    take(from_bfloat16, kFloat);
+  if (to == kHalf || to == kBfloat16) {
+    take(between(kFloat, at), kFloat);
+    take(to == kHalf ? to_half : to_bfloat16, to);
+  } else if (to == kBool) {
+    take(at == kInt32   ? is_not_zero<int32_t>
+         : at == kInt64 ? is_not_zero<int64_t>
+         : at == kFloat ? is_not_zero<float>
+                        : is_not_zero<double>,
+         to);
+  } else if (to < kInt32) {
+    take(between(kInt32, at), kInt32);
+    take(to == kByte   ? convert<uint8_t, int32_t>
+         : to == kInt8 ? convert<int8_t, int32_t>
+                       : convert<int16_t, int32_t>,
+         to);
+  } else {
+    take(between(to, at), to);
+  }
+  for_ranges(n, even_grain(n), [&](int64_t begin, int64_t end) {
+    alignas(64) char block[2][kBlock * 8];
+    for (; begin < end; begin += kBlock) {
+      const int64_t m = end - begin < kBlock ? end - begin : kBlock;
+      const void* from_here = static_cast<const char*>(x) + begin * kSizes[from];
+      for (int k = 0; k < count; ++k) {
+        void* const next = k + 1 < count ? static_cast<void*>(block[k])
+                                         : static_cast<char*>(out) + begin * kSizes[to];
+        steps[k].step(next, from_here, m);
+        from_here = next;
+      }
+    }
   });
 }
 template <class T>
-void cast_to(void* out, const T* x, Element type, int64_t n) {
-  by_element(type, [&](auto element) {
-    using To = decltype(element);
-    auto* to = static_cast<To*>(out);
-    for_ranges(n, even_grain(n), [&](int64_t begin, int64_t end) {
-      if (sizeof(To) == 1)
-        for (int64_t i = begin; i < end; ++i) to[i] = x[i] != 0;
-      else
-        for (int64_t i = begin; i < end; ++i) to[i] = static_cast<To>(x[i]);
-    });
-  });
+void cast(void* out, Element to, const void* x, Element from, int64_t n) {
+  cast_elements(out, to, x, from, n);
 }
 
 }  // namespace
@@ -255,7 +382,6 @@ MT_KERNEL(copy, copy)
 MT_KERNEL(cat, cat)
 MT_KERNEL(put, put)
 MT_KERNEL(triangle, triangle)
-MT_KERNEL(cast_from, cast_from)
-MT_KERNEL(cast_to, cast_to)
+MT_KERNEL(cast, cast)
 
 }  // namespace mt::MT_ISA

@@ -1,69 +1,86 @@
 // The loop under every elementwise kernel: out = f(x, y, ...) over a Walk, whole vectors at a time.
 //
-// The output is contiguous. An input is, along the innermost axis, contiguous, one value, or
-// anything else; the last kind, and rows too short to be worth a loop, are gathered into a small
-// block first. So f sees contiguous memory or a repeated value, and there is one inner loop, whose
-// tail goes through the same f.
+// An operand is, along the innermost axis, contiguous, one value, or anything else; the last kind
+// is gathered into a small block first, and an output of that kind spread out of one. Of rows too
+// short to be worth a loop several are one: as they lie, if that is without gaps, or gathered. So f
+// sees contiguous memory or a repeated value, and there is one inner loop, whose tail goes through
+// the same f.
 #pragma once
 
 #include "../kernels.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
 #include "ahead.h"
+#include "place.h"
 
 namespace mt::MT_ISA {
 namespace {
 
-// Elements that a thread takes at a time. The second one costs a microsecond; it pays from about
-// 3 us of work on, and gains 1.1 to 1.4 times at 2^15 (bench/scaling.py --crossover).
-constexpr int64_t kGrain = 1 << 14;
-
-// kGrain or a little less, so that an even number of chunks is of one size: two threads finish
-// together.
-inline int64_t even_grain(int64_t count) {
-  if (count <= kGrain || count >= 32 * kGrain) return kGrain;
-  const int64_t pairs = (count + 2 * kGrain - 1) / (2 * kGrain);
-  return ((count + 2 * pairs - 1) / (2 * pairs) + 63) / 64 * 64;
-}
-
 constexpr int64_t kBlock = 512;   // elements that are gathered at a time
 constexpr int64_t kLongRow = 64;  // shorter rows are gathered
 
-// A place in the walk: the index along each axis, and each input's offset.
-template <int kInputs>
-struct Place {
-  const Walk& walk;
-  int64_t index[kMaxDims];
-  int64_t offset[1 + kInputs] = {};
-
-  Place(const Walk& w, int64_t begin) : walk(w) {
-    for (int d = w.ndim - 1; d >= 0; --d) {
-      index[d] = begin % w.size[d];
-      begin /= w.size[d];
-      for (int k = 1; k <= kInputs; ++k) offset[k] += index[d] * w.stride[k][d];
-    }
-  }
-  int64_t left_in_row() const { return walk.size[walk.ndim - 1] - index[walk.ndim - 1]; }
-
-  void advance(int64_t n) {  // by at most left_in_row()
-    int d = walk.ndim - 1;
-    index[d] += n;
-    for (int k = 1; k <= kInputs; ++k) offset[k] += n * walk.stride[k][d];
-    for (; d > 0 && index[d] == walk.size[d]; --d) {
-      index[d] = 0;
-      ++index[d - 1];
-      for (int k = 1; k <= kInputs; ++k)
-        offset[k] += walk.stride[k][d - 1] - walk.size[d] * walk.stride[k][d];
-    }
-  }
-};
+// Of the numbers from p on every second one, or those from p down to p - kLanes + 1.
+template <class T, bool down>
+inline Vec<T> picked(const T* p) {
+#if defined(__clang__)
+  Vec<T> v;
+  for (int i = 0; i < kLanes<T>; ++i) v[i] = down ? p[-i] : p[2 * i];
+  return v;
+#else
+  Mask<T> at;
+  for (int i = 0; i < kLanes<T>; ++i) at[i] = down ? kLanes<T> - 1 - i : 2 * i;
+  const T* const first = down ? p - kLanes<T> + 1 : p;
+  return __builtin_shuffle(load(first), load(down ? first : first + kLanes<T>), at);
+#endif
+}
 
 template <class T>
 inline void copy_row(T* out, const T* x, int64_t stride, int64_t n) {
-  if (stride == 1)
+  if (stride == 1) {
     std::memcpy(out, x, n * sizeof(T));
-  else
-    for (int64_t i = 0; i < n; ++i) out[i] = x[i * stride];
+    return;
+  }
+  int64_t i = 0;
+  if constexpr (sizeof(T) >= 4) {
+    if (stride == 0)
+      for (const Vec<T> v = splat(*x); i + kLanes<T> <= n; i += kLanes<T>) store(out + i, v);
+    if (stride == 2)  // a vector reads one number more than it takes: not at the end
+      for (; i + kLanes<T> < n; i += kLanes<T>) store(out + i, picked<T, false>(x + 2 * i));
+    if (stride == -1)
+      for (; i + kLanes<T> <= n; i += kLanes<T>) store(out + i, picked<T, true>(x - i));
+  }
+  for (; i < n; ++i) out[i] = x[i * stride];
+}
+
+// `rows` rows of `cols` numbers, `step` apart, the rows `next` apart, one after the other. After
+// the last there must be room for a vector.
+template <class T>
+inline void gather(T* out, const T* x, int64_t next, int64_t step, int64_t rows, int64_t cols) {
+  if (rows == 1) return copy_row(out, x, step, cols);
+  for (; rows > 0; --rows, x += next, out += cols) {
+    if constexpr (sizeof(T) >= 4) {
+      if (step == 0 || step == 1) {
+        for (int64_t i = 0; i < cols; i += kLanes<T>) {
+          const int n = cols - i < kLanes<T> ? static_cast<int>(cols - i) : kLanes<T>;
+          store(out + i, step == 0 ? splat(*x) : n == kLanes<T> ? load(x + i) : load_n(x + i, n));
+        }
+        continue;
+      }
+    }
+    for (int64_t i = 0; i < cols; ++i) out[i] = x[i * step];
+  }
+}
+
+// The inverse.
+template <class T>
+__attribute__((noinline)) void scatter(T* out, const T* x, int64_t next, int64_t step, int64_t rows,
+                                       int64_t cols) {
+  for (; rows > 0; --rows, x += cols, out += next) {
+    if (step == 1)
+      std::memcpy(out, x, cols * sizeof(T));
+    else
+      for (int64_t i = 0; i < cols; ++i) out[i * step] = x[i];
+  }
 }
 
 // What the inner loop reads of one operand: n values at `at` if step is 1, or if it is 0 one value,
@@ -79,13 +96,28 @@ template <class T, int kLanesUsed>
 struct Operand {
   const T* x;
   Reading<T> reading{nullptr, 1};
-  T block[kBlock];
+  const T* repeated = nullptr;  // the row that the block holds, `times` times
+  int64_t times = 0;
+  T block[kBlock + kLanesUsed];
 
   explicit Operand(const T* base) : x(base) {}
 
-  void row(int64_t offset, int64_t stride, int64_t n) {
-    reading = {stride == 1 ? x + offset : block, stride != 0};
-    if (stride != 1) copy_row(block, x + offset, stride, stride == 0 ? kLanesUsed : n);
+  __attribute__((noinline)) void rows(int64_t offset, int64_t next, int64_t step, int64_t rows,
+                                      int64_t cols) {
+    const T* const from = x + offset;
+    const bool one = rows == 1;
+    reading = {from, 1};
+    if (step == 1 && (one || next == cols)) return;
+    reading = {block, 1};
+    if (step == 0 && (one || next == 0)) {
+      reading.step = 0;
+      repeated = nullptr;
+      for (int i = 0; i < kLanesUsed; ++i) block[i] = *from;
+    } else if (one || next != 0 || from != repeated || rows > times) {
+      gather(block, from, next, step, rows, cols);
+      repeated = one || next != 0 ? nullptr : from;
+      times = rows;
+    }
   }
 };
 
@@ -154,36 +186,42 @@ template <class T, class Out, class... In>
 __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line, const void* f,
                                          Out* out, const In*... in) {
   constexpr int kInputs = sizeof...(In);
-  const int last = walk.ndim - 1;
-  const bool long_rows = walk.ndim == 1 || walk.size[last] >= kLongRow;
-  bool gathers = false;
+  const int last = walk.ndim - 1, before = last > 0 ? last - 1 : 0;
+  const int64_t width = walk.size[last];
+  if (walk.count == 0) return;
+  bool gathers = walk.stride[0][last] != 1;
   for (int k = 1; k <= kInputs; ++k)
     gathers |= walk.stride[k][last] != 0 && walk.stride[k][last] != 1;
+  const bool long_rows = walk.ndim == 1 || width >= kLongRow;
+  const int64_t unit = long_rows ? 1 : width, group = kBlock / unit;
 
-  for_ranges(walk.count, even_grain(walk.count), [&](int64_t begin, int64_t end) {
-    Place<kInputs> place(walk, begin);
+  for_ranges(walk.count / unit, even_grain(walk.count) / unit, [&](int64_t begin, int64_t end) {
+    Place place(walk, kInputs, begin * unit);
+    Out spread[kBlock];
     auto run = [&](auto&&... x) {
       while (begin < end) {
-        int64_t n = end - begin;
-        if ((gathers || !long_rows) && n > kBlock) n = kBlock;
+        int64_t rows = 1, cols = width, n = end - begin;
         if (long_rows) {
+          if (gathers && n > kBlock) n = kBlock;
           if (n > place.left_in_row()) n = place.left_in_row();
-          int k = 1;
-          (..., (x.row(place.offset[k], walk.stride[k][last], n), ++k));
-          place.advance(n);
+          cols = n;
         } else {
-          for (int64_t filled = 0; filled < n;) {
-            int64_t part = n - filled;
-            if (part > place.left_in_row()) part = place.left_in_row();
-            int k = 1;
-            (...,
-             (copy_row(x.block + filled, x.x + place.offset[k], walk.stride[k][last], part), ++k));
-            place.advance(part);
-            filled += part;
-          }
-          (..., (x.reading.at = x.block));
+          if (n > group) n = group;
+          if (n > place.left(before)) n = place.left(before);
+          rows = n;
         }
-        line(f, out + begin, n, x.reading...);
+        int k = 1;
+        (...,
+         (x.rows(place.offset[k], walk.stride[k][before], walk.stride[k][last], rows, cols), ++k));
+        Out* const to = out + place.offset[0];
+        const int64_t next = walk.stride[0][before], step = walk.stride[0][last];
+        if (step == 1 && (rows == 1 || next == cols)) {
+          line(f, to, rows * cols, x.reading...);
+        } else {
+          line(f, spread, rows * cols, x.reading...);
+          scatter(to, spread, next, step, rows, cols);
+        }
+        place.advance(long_rows ? last : before, n);
         begin += n;
       }
     };

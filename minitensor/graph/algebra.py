@@ -20,6 +20,7 @@ class Algebra:
     add: Any  # add(a, b)
     add_into: Any  # add_into(have, more): have += more, of arrays
     copy: Any  # copy(array)
+    put: Any  # put(to, value): writes an array or a float into an array, or gives False where it cannot
     sum_to: Any  # sum_to(g, shape): sums over broadcast axes
     expand: Any  # expand(x, shape)
     view_write: Any  # the operator view_write(base, value, *, chain): base with the view's values replaced
@@ -39,6 +40,7 @@ def set_algebra(
     add: Any,
     add_into: Any,
     copy: Any,
+    put: Any,
     sum_to: Any,
     expand: Any,
     view_write: Op,
@@ -52,6 +54,7 @@ def set_algebra(
 ) -> None:
     """Hands the graph what it needs of the operators."""
     algebra.add, algebra.add_into, algebra.copy, algebra.sum_to = add, add_into, copy, sum_to
+    algebra.put = put
     algebra.expand, algebra.view_write, algebra.cast, algebra.same = expand, view_write, cast, same
     algebra.promote, algebra.promote_float = promote, promote_float
     algebra.place, algebra.constant_in, algebra.conj = place, constant_in, conj

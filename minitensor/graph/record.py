@@ -109,7 +109,7 @@ def widened(a: Any, half: Any) -> Any:
     """An array (of a tuple: each) in float32 if it has that dtype of half precision; anything else as it is."""
     if type(a) is tuple:
         return tuple([widened(part, half) for part in a])
-    return a.astype(_F32) if type(a) is _ndarray and a.dtype == half else a
+    return algebra.cast(a, _F32) if type(a) is _ndarray and a.dtype == half else a
 
 
 @cython.cfunc
@@ -119,8 +119,7 @@ def narrowed(a: Any, half: Any) -> Any:
         return tuple([narrowed(part, half) for part in a])
     if not isinstance(a, (_ndarray, np.generic)) or a.dtype is not _F32:
         return a
-    with np.errstate(over="ignore"):
-        return a.astype(half)
+    return algebra.cast(np.asarray(a), half)
 
 
 @cython.cfunc
@@ -144,6 +143,12 @@ def run(op: Any, arrays: list, params: dict) -> tuple:
         d = arrays[0].dtype
         if (d is _F32 or d is _F64) and (len(arrays) == 1 or op.moves or odd_of(arrays) is None):
             return forward(*arrays, **params) if params else forward(*arrays)
+        if op.anything and d.kind != "V":
+            return forward(*arrays, **params) if params else forward(*arrays)
+        if op.jvp == "elementwise" and d.kind in "biu" and not params and op.kernel is not None:
+            out = op.kernel(*arrays)  # of integers, and of nothing that has a gradient
+            if out is not None:
+                return out, ()
     if not op.moves:
         odd = odd_of(arrays)
         if odd is not None:

@@ -217,11 +217,23 @@ def put(x: Any, index: Any, value: Any) -> cython.bint:
         return False
     check_writable("assignment", x, True)
     try:
-        array[index] = given
+        if array.size < _FEW or not _put_large(array[index], given):
+            array[index] = given
     except (IndexError, OverflowError, ValueError):
         return False
     bump(t)
     return True
+
+
+_FEW = 4096  # elements that NumPy writes itself
+
+
+@cython.cfunc
+def _put_large(to: Any, given: Any) -> cython.bint:
+    """Whether a kernel has written `given` over an array."""
+    if type(given) is int:
+        given = float(given)
+    return type(to) is _ndarray and bool(algebra.put(to, given))
 
 
 @cython.cfunc
@@ -256,7 +268,8 @@ def assign(name: str, x: Any, value: Any) -> Any:
         v = algebra.cast(v, array.dtype)
     if recorded or layered or (base is not None and base.layer is not None):
         _rebase(name, t, v, layered)
-    array[...] = v.array
+    if array.size < _FEW or not _put_large(array, v.array):
+        array[...] = v.array
     bump(t)
     if base is not None:
         t._seen = t.version.value

@@ -204,6 +204,14 @@ def _floor_reference(x: Array, y: Array) -> Array:
     return np.where(y == 0, np.divide(x, y), q) if x.dtype.kind == "f" else q
 
 
+def _floor_kernel(x: Array, y: Array) -> Array:
+    rest = _core.fmod(x, y)
+    q = _core.div(_core.sub(x, rest), y)  # a whole number but for rounding: the truncated quotient
+    below = _core.mul(_core.ne(rest, 0.0), _core.ne(_core.lt(rest, 0.0), _core.lt(y, 0.0)))
+    q = _core.round(_core.where(_core.sub(q, 1.0), q, below))
+    return _core.where(_core.div(x, y), q, _core.eq(y, 0.0))
+
+
 def _trunc_reference(x: Array, y: Array) -> Array:
     if x.dtype.kind == "f":
         return np.trunc(np.divide(x, y))
@@ -215,12 +223,15 @@ FLOOR_DIVIDE, TRUNC_DIVIDE = [
     elementwise(
         name,
         reference=reference,
-        kernel=None,
+        kernel=kernel,
         rules=(lambda g: zero(g), lambda g: zero(g)),
         saves="",
         samples=draws(*TWO, away=0.5),
     )
-    for name, reference in (("floor_divide", _floor_reference), ("trunc_divide", _trunc_reference))
+    for name, reference, kernel in (
+        ("floor_divide", _floor_reference, _floor_kernel),
+        ("trunc_divide", _trunc_reference, lambda x, y: _core.trunc(_core.div(x, y))),
+    )
 ]
 
 

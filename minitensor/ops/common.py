@@ -17,7 +17,7 @@ from .. import _core, dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
 from ..graph.modes import autocast_dtype, batch_levels, uses_reference
 from ..graph.nodes import called
-from ..graph.record import apply, apply_one, apply_two, attempt, records
+from ..graph.record import apply, apply_one, apply_two, attempt, quietly, records
 from ..graph.tensors import Tensor, vmap_layer, wrap
 from ..graph.views import assign, check_writable
 from ..op import OPS, Op, Result, Sample
@@ -264,11 +264,15 @@ def writes(name: str) -> Callable[[F], F]:
 
 def writer(name: str) -> tuple[Callable[..., Any], int] | None:
     """What writes the result of the function `name` into an array, as `writes` has it, and of how many operands."""
-    if name not in OPS:
+    if name not in OPS and name not in _WRITERS:
         return None
-    kernel = _WRITERS.get(name, OPS[name].kernel)
+    kernel = _WRITERS[name] if name in _WRITERS else OPS[name].kernel
     known = name in _WRITERS or (name in _WRITE_ANYWHERE and kernel is getattr(_core, name))
-    return (kernel, len(OPS[name].rules)) if known and kernel is not None else None
+    if not known or kernel is None:
+        return None
+    if name not in _WRITERS:
+        return kernel, len(OPS[name].rules)
+    return kernel, kernel.__code__.co_argcount - 1 - len(kernel.__defaults__ or ())  # (*operands, into, alpha=1)
 
 
 def filled(shape: Sequence[int], value: Any, dtype: np.dtype[Any]) -> Array:
@@ -452,6 +456,11 @@ def _cast_reference(x: Array, *, dtype: Any) -> Result:
     return x.astype(dtype), (before,)
 
 
+def _cast_forward(x: Array, *, dtype: Any) -> Result:
+    out = _core.cast(x, dtype) if x.size >= _FEW else None
+    return quietly(_cast_reference, (x,), {"dtype": dtype}) if out is None else (out, (x.dtype,))
+
+
 def _cast_dx(g: Any, before: Any, *, dtype: Any) -> Any:
     return to_dtype(g, dtypes.of(before))
 
@@ -460,16 +469,16 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dtype": np.dtype("float64")})
 
 
-_FEW = 2048  # elements that NumPy has cast before a kernel is called
+_FEW = 256  # elements that NumPy casts itself
 
 CAST = Op(
     "cast",
     _cast_reference,
-    None,
+    _cast_forward,
     (_cast_dx,),
     "linear",
     _cast_samples,
-    moves=True,
+    anything=True,
     batch=shifted("cast"),
 )
 
@@ -480,12 +489,17 @@ def to_dtype(x: Any, d: dtypes.dtype) -> Any:
     if isinstance(a, np.ndarray):
         if a.dtype is d.numpy:
             return x
-        if a.size >= _FEW and d.numpy.kind != "b" and not (uses_reference() or records(x)):
+        if a.size >= _FEW and not (uses_reference() or records(x)):
             out = _core.cast(a, d.numpy)
             if out is not None:
                 return wrap_as(x, out)
         return apply(CAST, x, dtype=d.numpy)
     return _number(a, d.numpy)
+
+
+def cast_array(x: Array, dtype: np.dtype[Any]) -> Array | None:
+    """An array in another dtype by the kernel, or None where that is not for it."""
+    return None if uses_reference() or x.dtype is dtype else _core.cast(x, dtype)
 
 
 def copied(x: Any) -> Any:
@@ -536,6 +550,8 @@ def elementwise(
 ) -> Op:
     """The row of an operator that works element by element on arguments that broadcast.
 
+    A ufunc of NumPy is its own kernel where none is given: its loops run by several threads.
+
     `saves` names what its rules get, in order: "x", "y" ... for the arguments as they come, "out" for the output.
     `names` are the parameters', where the kernel takes them by position too.
     """
@@ -563,10 +579,18 @@ def elementwise(
     def numpy(*arrays: Array, **params: Any) -> Any:
         return np.asarray(reference(*arrays, **params))
 
+    run = kernel
+    if kernel is None and isinstance(reference, np.ufunc) and reference.nout == 1:
+        kernel = _core.loop(reference)
+
+        def run(*arrays: Array) -> Any:
+            out = kernel(*arrays)
+            return numpy(*arrays) if out is None else out
+
     return Op(
         name,
         with_saved(numpy),
-        None if kernel is None else with_saved(kernel),
+        None if run is None else with_saved(run),
         rules,
         "elementwise",
         samples,

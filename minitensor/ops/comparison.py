@@ -30,6 +30,7 @@ from .common import (
     raw,
     to_dtype,
     write_out,
+    writes,
 )
 
 # --- comparisons ------------------------------------------------------------------------------------------------------
@@ -496,9 +497,19 @@ def clamped(x: Array, low: float, high: float) -> Array:
 
 
 def _clamp_kernel(x: Array, low: Any, high: Any) -> Array | None:
-    if not isinstance(x, np.ndarray) or x.dtype.char not in "fd":
+    if not isinstance(x, np.ndarray):
         return None
-    return clamped(x, -math.inf if low is None else low, math.inf if high is None else high)
+    if x.dtype.char in "fd":
+        return clamped(x, -math.inf if low is None else low, math.inf if high is None else high)
+    if type(low) is float or type(high) is float:
+        return None
+    bound = x if low is None else _core.maximum(x, low)  # of integers
+    return bound if high is None or bound is None else _core.minimum(bound, high)
+
+
+@writes("clamp")
+def _clamp_into(x: Array, low: Any, high: Any, into: Array) -> Array | None:
+    return _core.clamp(x, low, high, into) if x.dtype.char in "fd" and low == low and high == high else None
 
 
 CLAMP_VJP: Op = elementwise(

@@ -186,18 +186,6 @@ def plain(
     )
 
 
-def of_float32(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel for float32; in double precision NumPy's vectors are sooner done than the C library."""
-
-    def either(x: Array) -> Any:
-        if x.dtype.char != "d":
-            return kernel(x)
-        with np.errstate(all="ignore"):
-            return np.asarray(reference(x))
-
-    return either
-
-
 def _in_double(function: Callable[..., Any]) -> Callable[..., Any]:
     def wide(x: Array) -> Any:
         return function(x.astype(np.result_type(x.dtype, np.float64), copy=False)).astype(x.dtype, copy=False)
@@ -237,12 +225,12 @@ def log10(input: Any, *, out: Any = None) -> Any:
     return unary(LOG10, input, out)
 
 
-def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float) -> Op:
+def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float, kernel: Any = None) -> Op:
     """The row of logaddexp and logaddexp2: each argument's share of the gradient is a sigmoid of the difference."""
     return elementwise(
         name,
         reference=reference,
-        kernel=None,
+        kernel=kernel,
         rules=(
             lambda g, x, y: mul(g, sigmoid(mul(sub(x, y), scale))),
             lambda g, x, y: mul(g, sigmoid(mul(sub(y, x), scale))),
@@ -252,7 +240,14 @@ def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float) ->
     )
 
 
-LOGADDEXP = _logarithm_of_sum("logaddexp", np.logaddexp, 1.0)
+def _logaddexp_kernel(x: Array, y: Array) -> Array:
+    most = _core.maximum(x, y)
+    apart = _core.abs(_core.sub(x, y))
+    total = _core.add(most, _core.log1p(_core.exp(_core.neg(apart))))
+    return _core.where(total, most, _core.lt(_core.abs(most), math.inf))  # of infinities and NaN the larger itself
+
+
+LOGADDEXP = _logarithm_of_sum("logaddexp", np.logaddexp, 1.0, _logaddexp_kernel)
 LOGADDEXP2 = _logarithm_of_sum("logaddexp2", np.logaddexp2, math.log(2))
 
 

@@ -431,7 +431,8 @@ def setitem(input: Any, index: Any, value: Any) -> None:
             assign("assignment", place, apply(SETITEM, before, _fitted(given, picked), index=fixed))
         else:
             a, v = raw(place), raw(given)
-            a[arrays] = v.copy() if np.may_share_memory(a, v) else v
+            if not _fills(a, arrays, v):
+                a[arrays] = v.copy() if np.may_share_memory(a, v) else v
             input.version.bump()
     except (ValueError, IndexError) as error:
         if str(error).startswith("assignment"):
@@ -444,6 +445,13 @@ def setitem(input: Any, index: Any, value: Any) -> None:
                 "make it from an input, as by zeros_like(x)"
             ) from None
         batch.level.each(setitem, (input, index, value), {})
+
+
+def _fills(a: Array, index: Parts, value: Array) -> bool:
+    """Whether a kernel has written one number where a mask of a's shape says so."""
+    if len(index) != 1 or value.ndim or index[0].shape != a.shape or a.dtype.char not in "fd":
+        return False
+    return index[0].dtype.kind == "b" and _core.where(value.item(), a, index[0], a) is not None
 
 
 def _picked(shape: Shape, index: Parts) -> Shape:

@@ -282,7 +282,8 @@ def smooth_l1_loss(
         raise ShapeError(f"{name}: beta must not be negative, but it is {beta}")
     x, y = _pair(name, input, target)
     d = sub(x, y)
-    loss = abs(d) if beta == 0 else div(apply(HUBER, d, delta=float(beta)), beta)
+    loss = abs(d) if beta == 0 else apply(HUBER, d, delta=float(beta))
+    loss = loss if beta in (0, 1) else div(loss, beta)
     return reduced(loss, reduction)
 
 
@@ -416,7 +417,7 @@ def _xlogx(x: Array) -> Array:
 XLOGX = elementwise(
     "xlogx",
     reference=_xlogx,
-    kernel=None,
+    kernel=lambda x: _core.where(0.0, _core.mul(x, _core.log(x)), _core.eq(x, 0.0)),
     rules=(lambda g, x: mul(g, add(log(x), 1)),),
     saves="x",
     samples=draws(*ONE, low=0.1),

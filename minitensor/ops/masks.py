@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph.record import apply
 from ..graph.tensors import vmap_layer, wrap
 from . import comparison, indexing
 from . import shape as shapes
-from .common import Array, array_of, named, raw, reads, shape_of, write_out
+from .common import Array, array_of, named, raw, reads, shape_of, write_out, writes
 from .scatter import same_dtype, scalar_of
 from .shape import Shape
 
@@ -31,6 +32,12 @@ def _common(name: str, input: Any, mask: Array) -> Shape:
         return tuple(np.broadcast_shapes(shape, mask.shape))
     except ValueError:
         raise ShapeError(f"{name}: {shape_of(input)} and a mask of {mask.shape} do not broadcast") from None
+
+
+@writes("masked_fill")
+def _fill_into(x: Array, mask: Any, value: Any, into: Array) -> Array | None:
+    fits = isinstance(mask, np.ndarray) and mask.shape == x.shape and not isinstance(value, np.ndarray)
+    return _core.where(value, x, mask, into) if fits else None
 
 
 @named("MaskedFillBackward0")

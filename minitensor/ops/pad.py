@@ -75,6 +75,7 @@ PAD = Op(
     _pad_jvp,
     _pad_samples,
     exact=True,
+    anything=True,
     batch=_pad_batch,
 )
 

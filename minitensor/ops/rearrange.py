@@ -392,6 +392,7 @@ ROLL: Op = Op(
     "linear",
     _roll_samples,
     exact=True,
+    anything=True,
     batch=shifted("roll", "dims"),
 )
 
@@ -547,9 +548,14 @@ def _repeated(x: Any, counts: Array, d: int, output_size: Any) -> Any:
     total = sum(counts.tolist()) if len(counts) == n else n * int(counts[0])
     if total >= 2**60:  # NumPy does not look whether it can count them
         raise OutOfMemoryError(f"repeat_interleave: no memory for {total} slices")
-    places = np.repeat(np.arange(n), counts if len(counts) == n else int(counts[0]))
-    if output_size is not None and int(output_size) != len(places):
-        raise ShapeError(f"repeat_interleave: output_size {output_size} is not the sum of the repeats, {len(places)}")
+    if output_size is not None and int(output_size) != total:
+        raise ShapeError(f"repeat_interleave: output_size {output_size} is not the sum of the repeats, {total}")
+    if len(counts) == 1:
+        before, after = shape_of(x)[:d], shape_of(x)[d + 1 :]
+        wide = expand(reshape(x, (*before, n, 1, *after)), (*before, n, int(counts[0]), *after))
+        result = reshape(wide, (*before, total, *after))
+        return clone(result) if np.may_share_memory(elements(result), elements(x)) else result
+    places = np.repeat(np.arange(n), counts)
     return apply(scatter.INDEX_SELECT, x, places, dim=d)
 
 

@@ -31,7 +31,7 @@ from .common import (
     shifted,
     write_out,
 )
-from .comparison import eq, gt, isfinite, isnan, where
+from .comparison import clamp, eq, gt, isfinite, isnan, where
 from .functions import exp2, sign
 
 # --- rounding: constant in steps --------------------------------------------------------------------------------------
@@ -267,5 +267,8 @@ def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = No
         given = (nan, 0), (posinf, ends.max), (neginf, ends.min)
         with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
             none, high, low = [np.asarray(default if v is None else v, array_of(x).dtype) for v, default in given]
-        result = where(isfinite(x), x, where(isnan(x), none, where(gt(x, 0), high, low)))
+        if posinf is None and neginf is None:
+            result = where(isnan(x), none, clamp(x, float(ends.min), float(ends.max)))
+        else:
+            result = where(isfinite(x), x, where(isnan(x), none, where(gt(x, 0), high, low)))
     return result if out is None else write_out("nan_to_num", result, out)

@@ -34,7 +34,7 @@ from .common import (
 )
 
 Shape = tuple[int, ...]
-place = _core.place  # what algebra.set_algebra gets of the machine
+place, put = _core.place, _core.put  # what algebra.set_algebra gets of the machine
 
 
 def sizes(name: str, shape: Any) -> Shape:
@@ -788,6 +788,7 @@ CLONE = Op(
     "linear",
     _clone_samples,
     exact=True,
+    anything=True,
     batch=shifted("clone"),
 )
 
@@ -824,6 +825,7 @@ CONTIGUOUS = Op(
     "linear",
     _clone_samples,
     exact=True,
+    anything=True,
     batch=shifted("contiguous"),
 )
 
@@ -881,6 +883,7 @@ FLIP = Op(
     "linear",
     _flip_samples,
     exact=True,
+    anything=True,
     batch=shifted("flip", "dims"),
 )
 

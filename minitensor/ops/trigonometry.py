@@ -30,7 +30,7 @@ from .common import (
     write_out,
 )
 from .comparison import eq, where
-from .functions import of_float32, plain, rsqrt, sign
+from .functions import plain, rsqrt, sign
 
 # --- sines and their kin ----------------------------------------------------------------------------------------------
 
@@ -79,10 +79,8 @@ def cos(input: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("cos", result, out)
 
 
-TAN = plain("tan", np.tan, lambda g, out: mul(g, add(square(out), 1)), "out", -1, 1, of_float32(_core.tan, np.tan))
-ASIN = plain(
-    "asin", np.arcsin, lambda g, x: mul(g, rsqrt(sub(1, square(x)))), "x", -0.7, 0.7, of_float32(_core.asin, np.arcsin)
-)
+TAN = plain("tan", np.tan, lambda g, out: mul(g, add(square(out), 1)), "out", -1, 1, _core.tan)
+ASIN = plain("asin", np.arcsin, lambda g, x: mul(g, rsqrt(sub(1, square(x)))), "x", -0.7, 0.7, _core.asin)
 ACOS = plain(
     "acos",
     np.arccos,
@@ -90,10 +88,10 @@ ACOS = plain(
     "x",
     -0.7,
     0.7,
-    of_float32(_core.acos, np.arccos),
+    _core.acos,
 )
-ATAN = plain("atan", np.arctan, lambda g, x: div(g, add(square(x), 1)), "x", kernel=of_float32(_core.atan, np.arctan))
-SINH = plain("sinh", np.sinh, lambda g, x: mul(g, cosh(x)), "x", kernel=of_float32(_core.sinh, np.sinh))
+ATAN = plain("atan", np.arctan, lambda g, x: div(g, add(square(x), 1)), "x", kernel=_core.atan)
+SINH = plain("sinh", np.sinh, lambda g, x: mul(g, cosh(x)), "x", kernel=_core.sinh)
 COSH = plain("cosh", np.cosh, lambda g, x: mul(g, sinh(x)), "x", kernel=_core.cosh)
 ASINH = plain("asinh", np.arcsinh, lambda g, x: mul(g, rsqrt(add(square(x), 1))), "x")
 ACOSH = plain("acosh", np.arccosh, lambda g, x: mul(g, rsqrt(sub(square(x), 1))), "x", 1.3, 3)
