@@ -113,7 +113,7 @@ PyObject* run_call(const char* name, const Loop& loop, int n, int typed, PyObjec
     const bool wide = dtype == descriptor<double>();
     if (ufunc != nullptr && dtype != nullptr && dtype != descriptor<float>() &&
         (wide ? better : !better && (n > 1 || dtype != descriptor<bool>())))
-      return numpy_loop(ufunc, arguments, n, into);
+      return numpy_loop(name, ufunc, arguments, n, into);
     if (!wide && dtype != descriptor<float>()) Py_RETURN_NONE;
     return run_arguments(name, loop, wide, arguments, n, into);
   } catch (...) {
@@ -512,7 +512,7 @@ void bind_elementwise(py::module_& m) {
                  y == 1 || y == 2 || y == 3 || std::abs(y) == 0.5 || y == -1 || y == -2;
              if (!plain && py::isinstance<Array>(arguments[0]) &&
                  is<double>(py::reinterpret_borrow<Array>(arguments[0])))
-               return numpy_loop(numpy, arguments, 2, nullptr);
+               return numpy_loop("pow", numpy, arguments, 2, nullptr);
              const auto f = [y](auto& k, auto* out, auto** in, auto& walk) {
                k.pow_scalar(out, in[0], y, walk);
              };

@@ -54,7 +54,8 @@ bool element(PyObject* number, int type, size_t item, char* to) {
 
 }  // namespace
 
-PyObject* numpy_loop(PyObject* function, PyObject* const* arguments, int n, PyObject* into) {
+PyObject* numpy_loop(const char* name, PyObject* function, PyObject* const* arguments, int n,
+                     PyObject* into) {
   const auto* u = reinterpret_cast<const Ufunc*>(function);
   PyObject* d = nullptr;
   for (int k = 0; k < n; ++k) {
@@ -98,7 +99,7 @@ PyObject* numpy_loop(PyObject* function, PyObject* const* arguments, int n, PyOb
       Py_RETURN_NONE;
   }
   Walk walk;
-  Array out = planned(u->name, in, n, into, out_dtype.ptr(), out_dtype.itemsize(), walk);
+  Array out = planned(name, in, n, into, out_dtype.ptr(), out_dtype.itemsize(), walk);
   if (!out) Py_RETURN_NONE;
   char* base[4] = {static_cast<char*>(const_cast<void*>(out.data()))};
   py::ssize_t item[4] = {out_dtype.itemsize()};
@@ -135,15 +136,19 @@ PyObject* numpy_function(const char* name) {
 }
 
 void bind_loops(py::module_& m) {
+  // What Python calls holds (ufunc, name).
   static PyMethodDef method{
       "loop",
       reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(
-          +[](PyObject* function, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+          +[](PyObject* held, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
             try {
+              PyObject* const function = PyTuple_GET_ITEM(held, 0);
+              const char* const name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(held, 1));
               const int n = reinterpret_cast<const Ufunc*>(function)->nin;
               if (given != n && given != n + 1)
-                throw py::type_error("takes " + std::to_string(n) + " arrays");
-              return numpy_loop(function, arguments, n, given == n ? nullptr : arguments[n]);
+                throw py::type_error(std::string(name) + ": takes " + std::to_string(n) +
+                                     " arrays");
+              return numpy_loop(name, function, arguments, n, given == n ? nullptr : arguments[n]);
             } catch (...) {
               return raise_pending();
             }
@@ -151,13 +156,13 @@ void bind_loops(py::module_& m) {
       METH_FASTCALL, "loop(*arrays: numpy.ndarray | float) -> numpy.ndarray | None"};
   m.def(
       "loop",
-      [](const py::object& function) {
-        const auto ufunc = py::module_::import("numpy").attr("ufunc");
-        if (!py::isinstance(function, ufunc)) throw py::type_error("loop: takes a ufunc of NumPy");
-        return py::reinterpret_steal<py::object>(
-            PyCFunction_NewEx(&method, function.ptr(), nullptr));
+      [](const py::object& ufunc, const py::str& name) {
+        if (!py::isinstance(ufunc, py::module_::import("numpy").attr("ufunc")))
+          throw py::type_error("loop: takes a ufunc of NumPy");
+        const py::tuple held = py::make_tuple(ufunc, name);
+        return py::reinterpret_steal<py::object>(PyCFunction_NewEx(&method, held.ptr(), nullptr));
       },
-      py::arg("ufunc"));
+      py::arg("ufunc"), py::arg("name"));
 }
 
 }  // namespace mt

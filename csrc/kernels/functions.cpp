@@ -14,6 +14,16 @@ inline Vec<T> sign_of(Vec<T> x) {
 inline float complement(float x) { return static_cast<float>(__builtin_erfc(x)); }
 inline double complement(double x) { return __builtin_erfc(x); }
 
+// For doubles the bindings call NumPy's loops, which are as fast: there is nothing.
+#define MT_OF_FLOAT(name, expression)                                               \
+  template <class T>                                                                \
+  void name(T* out, const T* x0, const Walk& walk) {                                \
+    if constexpr (sizeof(T) == 4)                                                   \
+      elementwise<T>(walk, [](Vec<T> x) -> Vec<T> { return expression; }, out, x0); \
+    else                                                                            \
+      static_cast<void>(out), static_cast<void>(x0), static_cast<void>(walk);       \
+  }
+
 MT_UNARY(abs, abs<T>(x))
 MT_UNARY(sign, sign_of<T>(x))
 MT_UNARY(exp, exp<T>(x))
@@ -30,13 +40,13 @@ MT_UNARY(ceil, ceil<T>(x))
 MT_UNARY(trunc, trunc<T>(x))
 MT_UNARY(round, round<T>(x))
 MT_UNARY(frac, x - trunc<T>(x))
-MT_UNARY(log2, log2<T>(x))
-MT_UNARY(log10, log10<T>(x))
-MT_UNARY(tan, tan<T>(x))
-MT_UNARY(atan, atan<T>(x))
-MT_UNARY(asin, asin<T>(x))
-MT_UNARY(acos, acos<T>(x))
-MT_UNARY(sinh, sinh<T>(x))
+MT_OF_FLOAT(log2, log2<T>(x))
+MT_OF_FLOAT(log10, log10<T>(x))
+MT_OF_FLOAT(tan, tan<T>(x))
+MT_OF_FLOAT(atan, atan<T>(x))
+MT_OF_FLOAT(asin, asin<T>(x))
+MT_OF_FLOAT(acos, acos<T>(x))
+MT_OF_FLOAT(sinh, sinh<T>(x))
 MT_UNARY(cosh, cosh<T>(x))
 MT_UNARY(erf, erf<T>(x))
 MT_UNARY(erfc, per_lane<T>([](T s) { return complement(s); }, x))
@@ -314,12 +324,6 @@ void where(T* out, const T* x0, const T* y0, const uint8_t* condition, const Wal
 
 }  // namespace
 
-// Of doubles NumPy's loops are as fast, and the bindings call those: there is no kernel.
-#define MT_OF_FLOAT(name)                                                              \
-  name##_fn<float>* const name##_f32[kRungs] = {name<float>, name<float>, name<float>, \
-                                                name<float>};                          \
-  name##_fn<double>* const name##_f64[kRungs] = {};
-
 MT_KERNEL(abs, abs)
 MT_KERNEL(sign, sign)
 MT_KERNEL(exp, exp)
@@ -327,13 +331,13 @@ MT_KERNEL(log, log)
 MT_KERNEL(sqrt, sqrt)
 MT_KERNEL(rsqrt, rsqrt)
 MT_KERNEL(frac, frac)
-MT_OF_FLOAT(log2)
-MT_OF_FLOAT(log10)
-MT_OF_FLOAT(tan)
-MT_OF_FLOAT(atan)
-MT_OF_FLOAT(asin)
-MT_OF_FLOAT(acos)
-MT_OF_FLOAT(sinh)
+MT_KERNEL(log2, log2)
+MT_KERNEL(log10, log10)
+MT_KERNEL(tan, tan)
+MT_KERNEL(atan, atan)
+MT_KERNEL(asin, asin)
+MT_KERNEL(acos, acos)
+MT_KERNEL(sinh, sinh)
 MT_KERNEL(cosh, cosh)
 MT_KERNEL(prelu, prelu)
 MT_KERNEL(shrink, shrink)
@@ -343,7 +347,7 @@ MT_KERNEL(sin, sin)
 MT_KERNEL(cos, cos)
 MT_KERNEL(erf, erf)
 MT_KERNEL(erfc, erfc)
-MT_OF_FLOAT(pow)
+MT_KERNEL(pow, pow)
 MT_KERNEL(pow_scalar, pow_scalar)
 MT_KERNEL(tanh, tanh)
 MT_KERNEL(tanh_vjp, tanh_vjp)

@@ -17,7 +17,7 @@ from .. import _core, dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
 from ..graph.modes import autocast_dtype, batch_levels, uses_reference
 from ..graph.nodes import called
-from ..graph.record import apply, apply_one, apply_two, attempt, quietly, records
+from ..graph.record import apply, apply_one, apply_two, attempt, records
 from ..graph.tensors import Tensor, vmap_layer, wrap
 from ..graph.views import assign, check_writable
 from ..op import OPS, Op, Result, Sample
@@ -456,11 +456,6 @@ def _cast_reference(x: Array, *, dtype: Any) -> Result:
     return x.astype(dtype), (before,)
 
 
-def _cast_forward(x: Array, *, dtype: Any) -> Result:
-    out = _core.cast(x, dtype) if x.size >= _FEW else None
-    return quietly(_cast_reference, (x,), {"dtype": dtype}) if out is None else (out, (x.dtype,))
-
-
 def _cast_dx(g: Any, before: Any, *, dtype: Any) -> Any:
     return to_dtype(g, dtypes.of(before))
 
@@ -474,11 +469,11 @@ _FEW = 256  # elements that NumPy casts itself
 CAST = Op(
     "cast",
     _cast_reference,
-    _cast_forward,
+    None,
     (_cast_dx,),
     "linear",
     _cast_samples,
-    anything=True,
+    moves=True,
     batch=shifted("cast"),
 )
 
@@ -581,7 +576,7 @@ def elementwise(
 
     run = kernel
     if kernel is None and isinstance(reference, np.ufunc) and reference.nout == 1:
-        kernel = _core.loop(reference)
+        kernel = _core.loop(reference, name)
 
         def run(*arrays: Array) -> Any:
             out = kernel(*arrays)
