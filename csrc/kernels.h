@@ -64,6 +64,14 @@ enum Element : int {
   kElements
 };
 
+// How a scan joins what stands at i with what came before.
+enum Scan : int { kAdded, kMultiplied };
+
+// What `order` looks for: the first k in order; the first element that equals number k; the median.
+enum Wanted : int { kTop, kNumber, kMiddle };
+constexpr int64_t kMostOrdered = 128;  // lines up to which `order` takes any k,
+constexpr int64_t kMostTop = 64;       // and k up to which it takes any line, for kTop
+
 #define MT_UNARY_ARGS (T * out, const T* x, const Walk& walk)
 #define MT_BINARY_ARGS (T * out, const T* x, const T* y, const Walk& walk)
 #define MT_REDUCE_ARGS (T * y, const T* x, int64_t outer, int64_t n, int64_t inner)
@@ -135,12 +143,15 @@ struct AttentionSizes {
    * (outer, count, inner) */                                                                      \
   ROW(index_select, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n,            \
                      int64_t count, int64_t inner))                                                \
-  ROW(index_add, (T * dx, const T* g, const int64_t* index, int64_t outer, int64_t n,              \
-                  int64_t count, int64_t inner, int64_t skip))                                     \
+  ROW(index_add, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,   \
+                  int64_t count, int64_t inner, int64_t skip, bool replace))                       \
   ROW(gather, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n, int64_t count,   \
                int64_t inner))                                                                     \
-  ROW(scatter_add, (T * dx, const T* g, const int64_t* index, int64_t outer, int64_t n,            \
-                    int64_t count, int64_t inner))                                                 \
+  ROW(scatter, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,     \
+                int64_t count, int64_t inner, bool replace))                                       \
+  /* order.cpp: likewise, index (outer, k or 1, inner) */                                          \
+  ROW(order, (int64_t * index, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t k,     \
+              Wanted wanted, bool largest))                                                        \
   /* resample.cpp: over the middle axis of x (outer, n, inner); taps start[i] to start[i+1] make   \
    * row i of y (outer, out, inner) */                                                             \
   ROW(resample, (T * y, const T* x, const int64_t* start, const int64_t* index,                    \
@@ -240,17 +251,19 @@ struct AttentionSizes {
       (T * y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))    \
   ROW(first_equal,                                                                                 \
       (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
+  ROW(sum_integers, (int64_t * y, const void* x, Element type, int64_t outer, int64_t n,           \
+                     int64_t inner))                                                               \
   /* moments.cpp, scan.cpp: likewise */                                                            \
   ROW(cum_extreme,                                                                                 \
       (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))           \
   ROW(var, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom))                \
-  ROW(cumsum, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse))          \
-  ROW(cumprod, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse))         \
+  ROW(scan, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, Scan how, bool reverse))  \
   ROW(linear_scan,                                                                                 \
       (T * s, const T* a, const T* b, int64_t outer, int64_t n, int64_t inner, bool reverse))      \
   /* softmax.cpp: x is (outer, n, inner), the axis is the middle */                                \
   ROW(softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))                       \
   ROW(softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner))      \
+  ROW(logsumexp, MT_REDUCE_ARGS)                                                                   \
   ROW(log_softmax, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner))                   \
   ROW(log_softmax_vjp, (T * dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner))  \
   /* loss.cpp: likewise; target, rows and lse are (outer, inner) */                                \

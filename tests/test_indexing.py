@@ -403,3 +403,38 @@ def test_out():
     assert mt.take(x, T([3]), out=mt.empty(1)).tolist() == [3.0]
     assert mt.index_select(x, 0, T([1]), out=mt.empty(1, 2)).tolist() == [[2.0, 3.0]]
     assert mt.where(x > 1, x, 0, out=mt.empty(2, 2)).tolist() == [[0.0, 0.0], [2.0, 3.0]]
+
+
+@pytest.mark.parametrize("dtype", [mt.float32, mt.float64, mt.int64])
+@pytest.mark.parametrize(("shape", "dim", "k"), [((4, 3), 0, 6), ((50, 7), 1, 9), ((3, 5, 2), 1, 4), ((9,), 0, 20)])
+def test_what_is_written_over_and_added(shape, dim, k, dtype):
+    """Element by element, in the order of the index: of a place written twice the last counts."""
+    rng = np.random.default_rng(0)
+    given = (*shape[:dim], k, *shape[dim + 1 :])
+    x, src = rng.integers(-9, 9, shape), rng.integers(-9, 9, given)
+    one, each = rng.integers(0, shape[dim], k), rng.integers(0, shape[dim], given)
+    over, added, slices, sums = x.copy(), x.copy(), x.copy(), x.copy()
+    for place in np.ndindex(given):
+        at = (*place[:dim], each[place], *place[dim + 1 :])
+        over[at] = src[place]
+        added[at] += src[place]
+        at = (*place[:dim], one[place[dim]], *place[dim + 1 :])
+        slices[at] = src[place]
+        sums[at] += src[place]
+    x, src = mt.tensor(x, dtype=dtype), mt.tensor(src, dtype=dtype)
+    one, each = mt.tensor(one), mt.tensor(each)
+    assert x.scatter(dim, each, src).tolist() == over.tolist()
+    assert x.scatter_add(dim, each, src).tolist() == added.tolist()
+    assert x.index_copy(dim, one, src).tolist() == slices.tolist()
+    assert x.index_add(dim, one, src).tolist() == sums.tolist()
+
+
+def test_gradients_of_what_is_written_twice():
+    x = mt.zeros(3, requires_grad=True)
+    src = mt.tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    g = mt.tensor([10.0, 20.0, 30.0])
+    for f in (mt.scatter, mt.index_copy):
+        x.grad = src.grad = None
+        f(x, 0, mt.tensor([2, 0, 2, 2]), src).backward(g)
+        assert x.grad.tolist() == [0, 20, 0]
+        assert src.grad.tolist() == [0, 10, 0, 30]

@@ -208,3 +208,43 @@ def test_quantile_errors():
         mt.arange(3).quantile(0.5)
     with pytest.raises(DtypeError, match="q has dtype float64"):
         x.quantile(mt.tensor(0.5, dtype=mt.float64))
+
+
+# --- lines of all lengths ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "inner"), [(1, 1), (3, 40), (16, 1), (17, 3), (100, 1), (128, 2), (129, 1), (700, 19)])
+def test_the_first_in_order_of_lines_of_any_length(n, inner, dtype, isa):
+    """With ties, both zeros, infinities and NaN: PyTorch's order, and of equal ones the first first."""
+    rng = np.random.default_rng(n)
+    x = rng.choice(np.array([-INF, -2.5, -1.0, -0.0, 0.0, 0.5, 3.0, INF, NAN], dtype), (5, n, inner))
+    x[1:3] = rng.standard_normal((2, n, inner))
+    with mt.cpu.use(isa):
+        found = {}
+        for largest in (False, True):
+            for k in sorted({1, min(n, 5), min(n, 64), n}):
+                found[largest, k] = mt.from_numpy(x).topk(k, 1, largest)
+        middle = mt.from_numpy(x).median(1)
+        kth = mt.from_numpy(x).kthvalue((n + 2) // 3, 1)
+    for o in range(5):
+        for i in range(inner):
+            line = x[o, :, i].tolist()
+            key = [(math.isnan(v), 0 if math.isnan(v) else v) for v in line]
+            up = sorted(range(n), key=key.__getitem__)
+            down = sorted(range(n), key=lambda j: (not key[j][0], -key[j][1]))
+            for (largest, k), result in found.items():
+                assert result.indices.numpy()[o, :, i].tolist() == (down if largest else up)[:k]
+            want = n - 1 if any(map(math.isnan, line)) else (n - 1) // 2
+            assert middle.indices.numpy()[o, i] == key.index(key[up[want]])
+            assert kth.indices.numpy()[o, i] == key.index(key[up[(n + 2) // 3 - 1]])
+
+
+def test_a_rising_line_fills_the_best_again_and_again():
+    x = np.arange(5000, dtype=np.float32)
+    assert mt.from_numpy(x).topk(3).indices.tolist() == [4999, 4998, 4997]
+    assert mt.from_numpy(x).topk(64, largest=False).indices.tolist() == list(range(64))
+    assert mt.from_numpy(-x).topk(64, largest=False).indices.tolist() == list(range(4999, 4935, -1))
+    assert mt.full((1000,), NAN).topk(3).indices.tolist() == [0, 1, 2]
+    assert mt.full((1000,), NAN).topk(3, largest=False).indices.tolist() == [0, 1, 2]

@@ -359,3 +359,50 @@ def test_a_row_among_many_has_the_bits_that_it_has_alone(f, isa):
                 assert together.tobytes() == alone.tobytes()
     finally:
         mt.cpu.use(before)
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas())
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shape", [(300, 2, 1), (40, 7, 1), (33, 15, 1), (9, 33, 1), (5, 60, 3), (1, 70000, 5), (3, 2, 37), (2, 50, 7)]
+)
+def test_short_rows_and_few_columns(shape, dtype, isa):
+    """Small integers, of which every sum and product is exact; extremes with ties and NaN."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-2, 3, shape).astype(dtype)
+    signs = rng.choice(np.array([-1, 1], dtype), shape)
+    holes = np.where(rng.random(shape) < 0.02, np.nan, x).astype(dtype)
+    with mt.cpu.use(isa):
+        t, h = mt.from_numpy(x), mt.from_numpy(holes)
+        assert t.sum(1).tolist() == x.sum(1).tolist()
+        assert mt.from_numpy(signs).prod(1).tolist() == signs.prod(1).tolist()
+        assert np.array_equal(mt.linalg.vector_norm(t, dim=1).numpy(), np.sqrt((x * x).sum(1)))
+        want = np.log(np.exp(x[:, :60].astype(np.float64)).sum(1))
+        np.testing.assert_allclose(t[:, :60].logsumexp(1).numpy(), want, rtol=1e-6, atol=1e-6)
+        for mine, numpy, place in ((h.max(1), np.max, np.argmax), (h.min(1), np.min, np.argmin)):
+            assert np.array_equal(mine.values.numpy(), numpy(holes, 1), equal_nan=True)
+            assert mine.indices.tolist() == place(holes, 1).tolist()
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2)])
+def test_permuted_tensors_are_reduced_as_they_lie(axes):
+    x = np.random.default_rng(0).integers(-3, 4, (20, 30, 40)).astype(np.float32)
+    for order in ((2, 1, 0), (0, 2, 1), (1, 2, 0)):
+        t, want = mt.from_numpy(x).permute(order), x.transpose(order)
+        for keepdim in (False, True):
+            y = t.sum(axes, keepdim)
+            assert y.tolist() == want.sum(axes, keepdims=keepdim).tolist()
+            assert y.is_contiguous()
+            assert t.amax(axes, keepdim).tolist() == want.max(axes, keepdims=keepdim).tolist()
+
+
+@pytest.mark.parametrize("shape", [(3000, 7), (7, 3000), (50, 3, 60), (2, 70000), (70000, 2)])
+def test_bools_and_integers_are_counted(shape):
+    rng = np.random.default_rng(0)
+    b, i = rng.random(shape) < 0.9, rng.integers(-(2**62), 2**62, shape)
+    for over in (*range(len(shape)), tuple(range(len(shape)))):
+        assert mt.from_numpy(b).sum(over).tolist() == b.sum(over).tolist()
+        assert mt.from_numpy(i).sum(over).tolist() == i.sum(over).tolist()  # both wrap
+        assert mt.from_numpy(b).any(over, True).tolist() == b.any(over, keepdims=True).tolist()
+        assert mt.from_numpy(b).all(over).tolist() == b.all(over).tolist()
+        assert mt.count_nonzero(mt.from_numpy(i * b), over).tolist() == np.count_nonzero(i * b, over).tolist()

@@ -1,8 +1,11 @@
 #include "common.h"
 
+#include <atomic>
 #include <new>
+#include <utility>
 
 #include "../runtime/memory.h"
+#include "../runtime/parallel.h"
 
 namespace mt {
 
@@ -104,6 +107,48 @@ void check_middle(const char* op, const Array& x, int64_t outer, int64_t n, int6
       __builtin_mul_overflow(rows, inner, &size) || size != x.size())
     fail(std::string(op) + ": " + describe(shape_of(x)) + " is not " + describe({outer, n, inner}) +
          " in other words");
+}
+
+namespace {
+// (whether a number is negative, whether one is outside of least .. n - 1)
+std::pair<bool, bool> range_of(const int64_t* p, int64_t count, int64_t least, int64_t n) {
+  std::atomic<int64_t> all_signs{0};
+  std::atomic<bool> any_wrong{false};
+  for_ranges(count, 1 << 15, [&](int64_t begin, int64_t end) {
+    int64_t signs = 0;
+    bool wrong = false;
+    for (int64_t i = begin; i < end; ++i) {  // without a branch
+      signs |= p[i];
+      wrong |= (p[i] < least) | (p[i] >= n);
+    }
+    all_signs |= signs;
+    if (wrong) any_wrong = true;
+  });
+  return {all_signs < 0, any_wrong};
+}
+}  // namespace
+
+bool lies_within(const Array& index, int64_t least, int64_t n) {
+  const Array in = contiguous(index);
+  return !range_of(data<int64_t>(in), in.size(), least, n).second;
+}
+
+Array checked_index(const char* name, const Array& index, int64_t n, const std::string& of) {
+  if (!is<int64_t>(index)) fail_dtype(std::string(name) + ": the index must be int64");
+  const bool turn = of.empty();
+  const int64_t least = turn ? -n : 0;
+  const Array in = contiguous(index);
+  const int64_t *p = data<int64_t>(in), count = in.size();
+  const auto [negative, wrong] = range_of(p, count, least, n);
+  for (int64_t i = 0; wrong && i < count; ++i)
+    if (p[i] < least || p[i] >= n)
+      fail_index(std::string(name) + ": index " + std::to_string(p[i]) + " is out of range for " +
+                 (turn ? "an axis of size " + std::to_string(n) : of));
+  if (!negative) return in;
+  Array turned = empty<int64_t>(shape_of(in));
+  int64_t* to = data<int64_t>(turned);
+  for (int64_t i = 0; i < count; ++i) to[i] = p[i] < 0 ? p[i] + n : p[i];
+  return turned;
 }
 
 Shape shape_of(const Array& x) { return Shape(x.shape(), x.shape() + x.ndim()); }

@@ -51,6 +51,13 @@ void translate_errors();  // a kernel that finds no scratch memory: OutOfMemoryE
 // Raises unless x is an array of outer * n * inner elements.
 void check_middle(const char* op, const Array& x, int64_t outer, int64_t n, int64_t inner);
 
+// Whether all of an int64 index lies in least .. n - 1.
+bool lies_within(const Array& index, int64_t least, int64_t n);
+
+// The index as a contiguous int64 array whose entries all lie in 0 .. n - 1: -1 is n - 1, and so
+// on. Where `of` says what the index is of ("a table of 3 rows"), none may be negative.
+Array checked_index(const char* name, const Array& index, int64_t n, const std::string& of = "");
+
 inline void require(bool holds, const char* message) {
   if (!holds) fail(message);
 }

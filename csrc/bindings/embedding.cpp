@@ -5,16 +5,8 @@
 namespace mt {
 namespace {
 
-// The index as a contiguous int64 array whose entries all lie in 0..rows-1.
 Array checked(const char* name, const Array& index, int64_t rows) {
-  if (!is<int64_t>(index)) fail_dtype(std::string(name) + ": the index must be int64");
-  const Array in = contiguous(index);
-  const int64_t* p = data<int64_t>(in);
-  for (py::ssize_t i = 0; i < in.size(); ++i)
-    if (p[i] < 0 || p[i] >= rows)
-      fail_index(std::string(name) + ": index " + std::to_string(p[i]) +
-                 " is out of range for a table of " + std::to_string(rows) + " rows");
-  return in;
+  return checked_index(name, index, rows, "a table of " + std::to_string(rows) + " rows");
 }
 
 }  // namespace
@@ -54,7 +46,7 @@ void bind_embedding(py::module_& m) {
           T* to = data<T>(dw);
           const T* pg = data<T>(in);
           const int64_t *pi = data<int64_t>(at), count = at.size();
-          without_gil([&] { active<T>().index_add(to, pg, pi, 1, rows, count, dim, skip); });
+          without_gil([&] { active<T>().index_add(to, nullptr, pg, pi, 1, rows, count, dim, skip, false); });
           return dw;
         };
         return by_dtype("embedding_vjp", typed, g);

@@ -64,11 +64,11 @@ struct Gradients {
 }  // namespace
 
 void bind_norm(py::module_& m) {
-  // -> (y, mean, rstd), the last two of shape (rows,)
+  // -> (y, mean, rstd), the last two of shape (rows,); not `centred`, the mean is 0 and left out
   m.def(
       "layer_norm",
       [](const Array& x, const std::optional<Array>& weight, const std::optional<Array>& bias,
-         int64_t n, double eps) {
+         int64_t n, double eps, bool centred) {
         const char* op = "layer_norm";
         const Rows r(op, x, n);
         return by_dtype(
@@ -77,8 +77,9 @@ void bind_norm(py::module_& m) {
               using T = decltype(t);
               const Array from = contiguous(x);
               const auto w = optional<T>(op, weight, n), b = optional<T>(op, bias, n);
-              Array y = empty<T>(shape_of(x)), mean = empty<T>({r.rows}), rstd = empty<T>({r.rows});
-              T *py_ = data<T>(y), *pm = data<T>(mean), *pr = data<T>(rstd);
+              Array y = empty<T>(shape_of(x)), rstd = empty<T>({r.rows}),
+                    mean = centred ? empty<T>({r.rows}) : empty<T>({0});
+              T *py_ = data<T>(y), *pm = centred ? data<T>(mean) : nullptr, *pr = data<T>(rstd);
               const T *px = data<T>(from), *pw = pointer<T>(w), *pb = pointer<T>(b);
               without_gil(x.size(), [&] {
                 active<T>().layer_norm(py_, pm, pr, px, pw, pb, static_cast<T>(eps), r.rows, n);
@@ -87,12 +88,13 @@ void bind_norm(py::module_& m) {
             },
             x);
       },
-      py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("n"), py::arg("eps"));
+      py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("n"), py::arg("eps"),
+      py::arg("centred") = true);
   // -> (dx, dw, db): all, or without `weights` dx alone, or without `input` the other two
   m.def(
       "layer_norm_vjp",
-      [](const Array& g, const Array& x, const std::optional<Array>& weight, const Array& mean,
-         const Array& rstd, int64_t n, bool input, bool weights) {
+      [](const Array& g, const Array& x, const std::optional<Array>& weight,
+         const std::optional<Array>& mean, const Array& rstd, int64_t n, bool input, bool weights) {
         const char* op = "layer_norm_vjp";
         const Rows r(op, x, n);
         same_shape(op, g, x);

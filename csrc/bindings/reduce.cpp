@@ -9,7 +9,7 @@ namespace {
 struct Reduced {
   bool axis[kMaxDims] = {};  // whether it goes
   int ndim = 0;
-  bool keepdim = false;
+  bool keepdim = false, any = false;
   int64_t count = 1;  // how many elements become one
 
   Reduced(const char* name, const Array& x, PyObject* axes, bool keep)
@@ -21,7 +21,7 @@ struct Reduced {
       if (d < 0 || d >= ndim)
         fail_index(std::string(name) + ": axis " + std::to_string(d) + " is out of range");
       if (!axis[d]) count *= x.shape(d);
-      axis[d] = true;
+      axis[d] = any = true;
     }
   }
 };
@@ -33,9 +33,14 @@ void need_elements(const char* name, const Array& x, const Reduced& reduced) {
                  describe(shape_of(x)) + " is empty");
 }
 
-// kernel(table, y, x, outer, n, inner) over the axes, the last run of neighbours first.
-template <class T, class Kernel>
-Array reduce(const Kernel& kernel, const Array& x, const Reduced& reduced) {
+// A kernel of the table, which takes y, x, outer, n and inner.
+template <class T>
+using Kernel = void (*)(T*, const T*, int64_t, int64_t, int64_t);
+
+// The axes reduced, the last run of neighbours first: by one kernel, what is then left by the other.
+// x is contiguous.
+template <class T>
+Array reduce_runs(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& reduced) {
   const int ndim = reduced.ndim;
   py::ssize_t shape[kMaxDims], rest[kMaxDims];  // of the result; of what is left to reduce
   int kept = 0;
@@ -46,7 +51,7 @@ Array reduce(const Kernel& kernel, const Array& x, const Reduced& reduced) {
     else if (reduced.keepdim)
       shape[kept++] = 1;
   }
-  Array y = contiguous(x);
+  Array y = x;
   int64_t inner = 1;
   bool done = false;
   for (int d = ndim - 1; d >= 0; --d) {
@@ -66,7 +71,8 @@ Array reduce(const Kernel& kernel, const Array& x, const Reduced& reduced) {
     y = last ? empty<T>(kept, shape) : empty<T>(ndim, rest);
     T* to = data<T>(y);
     const T* at = data<T>(from);
-    without_gil(outer * n * inner, [&] { kernel(active<T>(), to, at, outer, n, inner); });
+    without_gil(outer * n * inner, [&] { kernel(to, at, outer, n, inner); });
+    kernel = other;
     done = true;
   }
   if (done) return y;
@@ -76,9 +82,59 @@ Array reduce(const Kernel& kernel, const Array& x, const Reduced& reduced) {
   return y;
 }
 
-// The function that Python calls for a reduction: f(float{} or double{}, x, reduced), or None for
-// another dtype.
-template <class F>
+// Whether x is a permuted view of memory without gaps; `order` is then its axes as they lie there.
+bool lies_permuted(const Array& x, int* order) {
+  const int ndim = static_cast<int>(x.ndim());
+  for (int d = 0; d < ndim; ++d) {
+    int place = d;
+    for (; place > 0 && x.strides(order[place - 1]) < x.strides(d); --place)
+      order[place] = order[place - 1];
+    order[place] = d;
+  }
+  py::ssize_t step = x.itemsize();
+  for (int k = ndim - 1; k >= 0; --k) {
+    if (x.strides(order[k]) != step) return false;
+    step *= x.shape(order[k]);
+  }
+  return true;
+}
+
+// The same for any x: a permuted one of some size is reduced as it lies.
+template <class T>
+Array reduce(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& reduced) {
+  int order[kMaxDims];
+  if (x.size() < kWithGil || (x.flags() & Array::c_style) || !lies_permuted(x, order))
+    return reduce_runs<T>(kernel, other, contiguous(x), reduced);
+  py::tuple lying(reduced.ndim), back(reduced.ndim);
+  Reduced turned = reduced;
+  turned.keepdim = true;
+  for (int d = 0; d < reduced.ndim; ++d) {
+    lying[d] = order[d];
+    back[order[d]] = d;
+    turned.axis[d] = reduced.axis[order[d]];
+  }
+  Shape kept;
+  for (int d = 0; d < reduced.ndim; ++d)
+    if (!reduced.axis[d] || reduced.keepdim) kept.push_back(reduced.axis[d] ? 1 : x.shape(d));
+  const Array y = reduce_runs<T>(kernel, other, x.attr("transpose")(lying), turned);
+  return contiguous(y.attr("transpose")(back)).reshape(kept);
+}
+
+// The sums of bools or of int64, in int64; None for other dtypes and where nothing is reduced.
+PyObject* sum_integers(const Array& x, const Reduced& reduced) {
+  if (!reduced.any || !(is<bool>(x) || is<int64_t>(x))) Py_RETURN_NONE;
+  const Kernel<int64_t> whole = [](int64_t* y, const int64_t* from, auto... sizes) {
+    active<float>().sum_integers(y, from, kInt64, sizes...);
+  };
+  const Kernel<int64_t> bytes = [](int64_t* y, const int64_t* from, auto... sizes) {
+    active<float>().sum_integers(y, from, kByte, sizes...);
+  };
+  return reduce<int64_t>(is<bool>(x) ? bytes : whole, whole, x, reduced).release().ptr();
+}
+
+// The function that Python calls for a reduction: f(float{} or double{}, x, reduced), for a sum also
+// that of `integers`, or None for another dtype.
+template <bool integers = false, class F>
 PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssize_t given) {
   try {
     if (given != 2 && given != 3)
@@ -89,13 +145,14 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
     const Reduced reduced(name, x, arguments[1], keepdim);
     if (is<float>(x)) return f(float{}, x, reduced).release().ptr();
     if (is<double>(x)) return f(double{}, x, reduced).release().ptr();
+    if constexpr (integers) return sum_integers(x, reduced);
     Py_RETURN_NONE;
   } catch (...) {
     return raise_pending();
   }
 }
 
-#define MT_REDUCTION(name, body)                                                                \
+#define MT_REDUCTION_OF(integers, name, body)                                                   \
   def_fast(m, #name,                                                                            \
            #name                                                                                \
            "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool = False) -> numpy.ndarray", \
@@ -104,15 +161,16 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
                using T = decltype(t);                                                           \
                body                                                                             \
              };                                                                                 \
-             return reduction(#name, f, arguments, given);                                      \
+             return reduction<integers>(#name, f, arguments, given);                            \
            })
+#define MT_REDUCTION(name, body) MT_REDUCTION_OF(false, name, body)
 
 }  // namespace
 
 void bind_reduce(py::module_& m) {
-  MT_REDUCTION(sum, { return reduce<T>([](auto& k, auto... a) { k.sum(a...); }, x, reduced); });
+  MT_REDUCTION_OF(true, sum, { return reduce<T>(active<T>().sum, active<T>().sum, x, reduced); });
   MT_REDUCTION(mean, {
-    Array y = reduce<T>([](auto& k, auto... a) { k.sum(a...); }, x, reduced);
+    Array y = reduce<T>(active<T>().sum, active<T>().sum, x, reduced);
     const T count = static_cast<T>(reduced.count);
     T* to = data<T>(y);
     Walk walk;
@@ -125,26 +183,24 @@ void bind_reduce(py::module_& m) {
   });
   // Of several runs of axes the squares are those of the first: the rest are sums.
   MT_REDUCTION(sum_squares, {
-    bool squared = false;
-    const auto kernel = [&](auto& k, auto... a) {
-      squared ? k.sum(a...) : k.sum_squares(a...);
-      squared = true;
-    };
-    Array y = reduce<T>(kernel, x, reduced);
-    if (!squared) {  // nothing to reduce
+    Array y = reduce<T>(active<T>().sum_squares, active<T>().sum, x, reduced);
+    if (!reduced.any) {  // nothing to reduce
       T* to = data<T>(y);
       for (py::ssize_t i = 0; i < y.size(); ++i) to[i] *= to[i];
     }
     return y;
   });
-  MT_REDUCTION(prod, { return reduce<T>([](auto& k, auto... a) { k.prod(a...); }, x, reduced); });
+  MT_REDUCTION(prod, { return reduce<T>(active<T>().prod, active<T>().prod, x, reduced); });
+  MT_REDUCTION(logsumexp, {
+    return reduce<T>(active<T>().logsumexp, active<T>().logsumexp, x, reduced);
+  });
   MT_REDUCTION(amax, {
     need_elements("amax", x, reduced);
-    return reduce<T>([](auto& k, auto... a) { k.amax(a...); }, x, reduced);
+    return reduce<T>(active<T>().amax, active<T>().amax, x, reduced);
   });
   MT_REDUCTION(amin, {
     need_elements("amin", x, reduced);
-    return reduce<T>([](auto& k, auto... a) { k.amin(a...); }, x, reduced);
+    return reduce<T>(active<T>().amin, active<T>().amin, x, reduced);
   });
   m.def(
       "squared_error",
@@ -185,42 +241,29 @@ void bind_reduce(py::module_& m) {
             x);
       },
       py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("freedom"));
-  m.def(
-      "cumsum",
-      [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
-        check_middle("cumsum", x, outer, n, inner);
-        return by_dtype(
-            "cumsum",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array in = contiguous(x);
-              Array y = empty<T>(shape_of(x));
-              T* to = data<T>(y);
-              const T* px = data<T>(in);
-              without_gil(x.size(), [&] { active<T>().cumsum(to, px, outer, n, inner, reverse); });
-              return y;
-            },
-            x);
-      },
-      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
-  m.def(
-      "cumprod",
-      [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
-        check_middle("cumprod", x, outer, n, inner);
-        return by_dtype(
-            "cumprod",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array in = contiguous(x);
-              Array y = empty<T>(shape_of(x));
-              T* to = data<T>(y);
-              const T* px = data<T>(in);
-              without_gil(x.size(), [&] { active<T>().cumprod(to, px, outer, n, inner, reverse); });
-              return y;
-            },
-            x);
-      },
-      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
+  const auto scan = [&m](const char* name, Scan how) {
+    m.def(
+        name,
+        [name, how](const Array& x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+          check_middle(name, x, outer, n, inner);
+          return by_dtype(
+              name,
+              [&](auto t) {
+                using T = decltype(t);
+                const Array in = contiguous(x);
+                Array y = empty<T>(shape_of(x));
+                T* to = data<T>(y);
+                const T* px = data<T>(in);
+                without_gil(x.size(),
+                            [&] { active<T>().scan(to, px, outer, n, inner, how, reverse); });
+                return y;
+              },
+              x);
+        },
+        py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
+  };
+  scan("cumsum", kAdded);
+  scan("cumprod", kMultiplied);
   // -> (values, their first indices), (outer, inner)
   m.def(
       "extreme",
@@ -244,6 +287,34 @@ void bind_reduce(py::module_& m) {
             x);
       },
       py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("least"));
+  // -> the places (*before dim, k or 1, *after) of the first k in order; of the first that equals
+  // number k; of the median. None where the kernel does not do that.
+  m.def(
+      "order",
+      [](const Array& x, int64_t outer, int64_t n, int64_t inner, int64_t k, int wanted_number,
+         bool largest) -> py::object {
+        const auto wanted = static_cast<Wanted>(wanted_number);
+        check_middle("order", x, outer, n, inner);
+        require(k >= 0 && k <= n, "order: k is out of range");
+        if (!is<float>(x) && !is<double>(x)) return py::none();
+        if (n > kMostOrdered && (wanted != kTop || k > kMostTop)) return py::none();
+        return by_dtype(
+            "order",
+            [&](auto t) -> py::object {
+              using T = decltype(t);
+              const Array in = contiguous(x);
+              Array index = empty<int64_t>({outer, wanted == kTop ? k : 1, inner});
+              int64_t* to = data<int64_t>(index);
+              const T* px = data<T>(in);
+              without_gil(x.size(), [&] {
+                active<T>().order(to, px, outer, n, inner, k, wanted, largest);
+              });
+              return index;
+            },
+            x);
+      },
+      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("k"),
+      py::arg("wanted"), py::arg("largest"));
   m.def(
       "cum_extreme",
       [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool least) {
@@ -284,27 +355,6 @@ void bind_reduce(py::module_& m) {
       },
       py::arg("a"), py::arg("b"), py::arg("outer"), py::arg("n"), py::arg("inner"),
       py::arg("reverse"));
-  m.def(
-      "first_equal",
-      [](const Array& x, const Array& value, int64_t outer, int64_t n, int64_t inner) {
-        check_middle("first_equal", x, outer, n, inner);
-        check_middle("first_equal", value, outer, 1, inner);
-        require(n > 0, "first_equal: the axis is empty");
-        return by_dtype(
-            "first_equal",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array in = contiguous(x), wanted = contiguous(value);
-              Array index = empty<int64_t>(shape_of(value));
-              if (index.size() == 0) return index;
-              int64_t* to = data<int64_t>(index);
-              const T *px = data<T>(in), *pv = data<T>(wanted);
-              without_gil(x.size(), [&] { active<T>().first_equal(to, px, pv, outer, n, inner); });
-              return index;
-            },
-            x, value);
-      },
-      py::arg("x"), py::arg("value"), py::arg("outer"), py::arg("n"), py::arg("inner"));
 }
 
 }  // namespace mt

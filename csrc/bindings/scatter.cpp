@@ -1,6 +1,3 @@
-#include <atomic>
-
-#include "../runtime/parallel.h"
 #include "common.h"
 
 namespace mt {
@@ -21,43 +18,13 @@ Around around(const char* name, const Shape& shape, py::ssize_t dim) {
   return a;
 }
 
-// The index as a contiguous int64 array whose entries all lie in 0..n-1; -1 is n - 1, and so on.
-Array checked(const char* name, const Array& index, int64_t n) {
-  if (!is<int64_t>(index)) fail_dtype(std::string(name) + ": the index must be int64");
-  const Array in = contiguous(index);
-  const int64_t *p = data<int64_t>(in), count = in.size();
-  std::atomic<int64_t> all_signs{0};
-  std::atomic<bool> any_wrong{false};
-  for_ranges(count, 1 << 15, [&](int64_t begin, int64_t end) {
-    int64_t signs = 0;
-    bool wrong = false;
-    for (int64_t i = begin; i < end; ++i) {  // without a branch
-      signs |= p[i];
-      wrong |= (p[i] < -n) | (p[i] >= n);
-    }
-    all_signs |= signs;
-    if (wrong) any_wrong = true;
-  });
-  const int64_t signs = all_signs;
-  const bool wrong = any_wrong;
-  for (int64_t i = 0; wrong && i < count; ++i)
-    if (p[i] < -n || p[i] >= n)
-      fail_index(std::string(name) + ": index " + std::to_string(p[i]) +
-                 " is out of range for an axis of size " + std::to_string(n));
-  if (signs >= 0) return in;
-  Array turned = empty<int64_t>(shape_of(in));
-  int64_t* to = data<int64_t>(turned);
-  for (int64_t i = 0; i < count; ++i) to[i] = p[i] < 0 ? p[i] + n : p[i];
-  return turned;
-}
-
 // y (*x's sizes before dim, *index's sizes, *x's after) = x at index along dim.
 Array index_select(const Array& x, const Array& index, py::ssize_t dim) {
   const auto typed = [&](auto t) {
     using T = decltype(t);
     Shape shape = shape_of(x);
     const Around a = around("index_select", shape, dim);
-    const Array at = checked("index_select", index, a.n), from = contiguous(x);
+    const Array at = checked_index("index_select", index, a.n), from = contiguous(x);
     shape.erase(shape.begin() + dim);
     shape.insert(shape.begin() + dim, index.shape(), index.shape() + index.ndim());
     Array y = empty<T>(shape);
@@ -65,14 +32,25 @@ Array index_select(const Array& x, const Array& index, py::ssize_t dim) {
     T* to = data<T>(y);
     const T* px = data<T>(from);
     const int64_t *pi = data<int64_t>(at), count = at.size();
-    without_gil([&] { active<T>().index_select(to, px, pi, a.outer, a.n, count, a.inner); });
+    without_gil(y.size(), [&] { active<T>().index_select(to, px, pi, a.outer, a.n, count, a.inner); });
     return y;
   };
   return by_dtype("index_select", typed, x);
 }
 
-// The transpose: dx, of size n along dim, from g (*before, *index's sizes, *after).
-Array index_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n) {
+// What is added to or replaced in: `x` as a contiguous array of T of this shape, or nothing.
+template <class T>
+Array base_of(const char* name, const py::object& x, const Shape& shape) {
+  const auto given = py::reinterpret_borrow<Array>(x);
+  require(py::isinstance<Array>(x) && shape_of(given) == shape, "a scatter's x has other sizes");
+  if (!is<T>(given)) fail_dtype(std::string(name) + ": the arrays' dtypes differ");
+  return contiguous(given);
+}
+
+// The transpose: x or zeros, of size n along dim, to which g (*before, *index's sizes, *after) is
+// added, or which it replaces there.
+Array index_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n, const py::object& x,
+                bool replace) {
   const auto typed = [&](auto t) {
     using T = decltype(t);
     Shape shape = shape_of(g);
@@ -83,14 +61,17 @@ Array index_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n) 
     shape.erase(shape.begin() + dim, shape.begin() + dim + axes);
     shape.insert(shape.begin() + dim, n);
     const Around a = around("index_add", shape, dim);
-    const Array at = checked("index_add", index, n), from = contiguous(g);
-    Array dx = empty<T>(shape);
-    if (dx.size() == 0) return dx;
-    T* to = data<T>(dx);
-    const T* pg = data<T>(from);
+    const Array at = checked_index("index_add", index, n), from = contiguous(g);
+    const Array base = x.is_none() ? from : base_of<T>("index_add", x, shape);
+    Array y = empty<T>(shape);
+    if (y.size() == 0) return y;
+    T* to = data<T>(y);
+    const T *pg = data<T>(from), *px = x.is_none() ? nullptr : data<T>(base);
     const int64_t *pi = data<int64_t>(at), count = at.size();
-    without_gil([&] { active<T>().index_add(to, pg, pi, a.outer, n, count, a.inner, -1); });
-    return dx;
+    without_gil(y.size() + g.size(), [&] {
+      active<T>().index_add(to, px, pg, pi, a.outer, n, count, a.inner, -1, replace);
+    });
+    return y;
   };
   return by_dtype("index_add", typed, g);
 }
@@ -103,37 +84,52 @@ Array gather(const Array& x, const Array& index, py::ssize_t dim) {
     const Around a = around("gather", whole, dim), b = around("gather", shape, dim);
     require(whole.size() == shape.size() && a.outer == b.outer && a.inner == b.inner,
             "gather: the index must have the sizes of x but along dim");
-    const Array at = checked("gather", index, a.n), from = contiguous(x);
+    const Array at = checked_index("gather", index, a.n), from = contiguous(x);
     Array y = empty<T>(shape);
     if (y.size() == 0) return y;
     T* to = data<T>(y);
     const T* px = data<T>(from);
     const int64_t* pi = data<int64_t>(at);
-    without_gil([&] { active<T>().gather(to, px, pi, a.outer, a.n, b.n, a.inner); });
+    without_gil(y.size(), [&] { active<T>().gather(to, px, pi, a.outer, a.n, b.n, a.inner); });
     return y;
   };
   return by_dtype("gather", typed, x);
 }
 
-// The transpose: dx, of size n along dim, from g, of index's sizes.
-Array scatter_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n) {
+// The transpose: x or zeros, of size n along dim, to which g, of index's sizes, is added, or which
+// it replaces there.
+Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, const py::object& x,
+              bool replace) {
   const auto typed = [&](auto t) {
     using T = decltype(t);
     Shape shape = shape_of(index);
-    require(shape_of(g) == shape, "scatter_add: g must have the index's sizes");
-    require(n >= 0, "scatter_add: n must not be negative");
-    const Around a = around("scatter_add", shape, dim);
-    const Array at = checked("scatter_add", index, n), from = contiguous(g);
+    require(shape_of(g) == shape, "scatter: g must have the index's sizes");
+    require(n >= 0, "scatter: n must not be negative");
+    const Around a = around("scatter", shape, dim);
+    const Array at = checked_index("scatter", index, n), from = contiguous(g);
     shape[dim] = n;
-    Array dx = empty<T>(shape);
-    if (dx.size() == 0) return dx;
-    T* to = data<T>(dx);
-    const T* pg = data<T>(from);
+    const Array base = x.is_none() ? from : base_of<T>("scatter", x, shape);
+    Array y = empty<T>(shape);
+    if (y.size() == 0) return y;
+    T* to = data<T>(y);
+    const T *pg = data<T>(from), *px = x.is_none() ? nullptr : data<T>(base);
     const int64_t* pi = data<int64_t>(at);
-    without_gil([&] { active<T>().scatter_add(to, pg, pi, a.outer, n, a.n, a.inner); });
-    return dx;
+    without_gil(y.size() + g.size(), [&] {
+      active<T>().scatter(to, px, pg, pi, a.outer, n, a.n, a.inner, replace);
+    });
+    return y;
   };
-  return by_dtype("scatter_add", typed, g);
+  return by_dtype("scatter", typed, g);
+}
+
+// Whether an index of int64 lies in least .. n - 1; None for another dtype.
+PyObject* lies_within(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 3 || !py::isinstance<Array>(arguments[0])) Py_RETURN_NONE;
+  const auto index = py::reinterpret_borrow<Array>(arguments[0]);
+  const int64_t least = PyLong_AsLongLong(arguments[1]), n = PyLong_AsLongLong(arguments[2]);
+  if (PyErr_Occurred()) throw py::error_already_set();
+  if (!is<int64_t>(index)) Py_RETURN_NONE;
+  return PyBool_FromLong(mt::lies_within(index, least, n));
 }
 
 // A view of x's memory; without strides it is contiguous.
@@ -290,9 +286,13 @@ void bind_scatter(py::module_& m) {
   MT_MOVE("reshape", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
           reshape(arguments, given));
   m.def("index_select", index_select, py::arg("x"), py::arg("index"), py::arg("dim"));
-  m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"));
+  m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
+        py::arg("x") = py::none(), py::arg("replace") = false);
   m.def("gather", gather, py::arg("x"), py::arg("index"), py::arg("dim"));
-  m.def("scatter_add", scatter_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"));
+  m.def("scatter", scatter, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
+        py::arg("x") = py::none(), py::arg("replace") = false);
+  MT_MOVE("lies_within", "(index: numpy.ndarray, least: int, n: int) -> bool",
+          lies_within(arguments, given));
   MT_MOVE("expand", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
           expand(arguments, given));
 }

@@ -86,12 +86,13 @@ struct Rows {
 };
 
 // Rows of at most a vector, of which most work would be across the lanes: f(y, x, rows) gets blocks
-// of them transposed, (1, n, rows) with many rows side by side. Whether it did.
+// of them transposed, (1, n, rows) with many rows side by side, and gives `outputs` of each row.
+// Whether it did.
 constexpr int64_t kTogether = 64;  // rows
 
 template <class T, class F>
 bool narrow_rows(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner,
-                 const F& f) {
+                 int64_t outputs, const F& f) {
   if (inner != 1 || n > kLanes<T> || n < 2 || outer < kLanes<T>) return false;
   const int64_t blocks = (outer + kTogether - 1) / kTogether;
   const int64_t grain = threads ? 1 + (1 << 13) / (n * kTogether) : blocks;
@@ -104,7 +105,7 @@ bool narrow_rows(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64
         for (int64_t j = 0; j < n; ++j) from[j * rows + i] = x[(row + i) * n + j];
       f(to, from, rows);
       for (int64_t i = 0; i < rows; ++i)
-        for (int64_t j = 0; j < n; ++j) y[(row + i) * n + j] = to[j * rows + i];
+        for (int64_t j = 0; j < outputs; ++j) y[(row + i) * outputs + j] = to[j * rows + i];
     }
   });
   return true;

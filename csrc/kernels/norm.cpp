@@ -11,15 +11,15 @@ namespace {
 
 // y = (x - mean) * rstd * w + b,  mean = sum x / n,  rstd = 1 / sqrt(sum (x - mean)^2 / n + eps)
 // over n values `step` apart in each of `rows` rows `stride` apart; weight(j) and bias(j) for the
-// j-th of a row
+// j-th of a row. Not `centred`, the mean counts as 0.
 template <class T, class Weight, class Bias>
 void normalise_one_by_one(T* y, T* mean, T* rstd, T* var, const T* x, Weight weight, Bias bias,
-                          T eps, int64_t rows, int64_t stride, int64_t n) {
+                          T eps, int64_t rows, int64_t stride, int64_t n, bool centred = true) {
   const T size = static_cast<T>(rows * n);
   T total = 0, squares = 0;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < n; ++j) total += x[i * stride + j];
-  *mean = total / size;
+  *mean = centred ? total / size : T(0);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < n; ++j) {
       const T d = x[i * stride + j] - *mean;
@@ -39,10 +39,11 @@ struct Moments {
 };
 
 template <class T, class Line>
-inline Moments<T> moments(const Line& line, const T* x, T eps, int64_t n) {
+inline Moments<T> moments(const Line& line, const T* x, T eps, int64_t n, bool centred = true) {
   const T size = static_cast<T>(n);
   Vec<T> total[1] = {}, squares[1] = {};
-  line.add_up(total, [&](int64_t j, int count, auto& way) { way[0] += load_n<T>(x + j, count); });
+  if (centred)
+    line.add_up(total, [&](int64_t j, int count, auto& way) { way[0] += load_n<T>(x + j, count); });
   const Vec<T> mean = line.sum(total[0]) / size;
   line.add_up(squares, [&](int64_t j, int count, auto& way) {
     const Vec<T> d = first<T>(load_n<T>(x + j, count) - mean, count);
@@ -54,8 +55,8 @@ inline Moments<T> moments(const Line& line, const T* x, T eps, int64_t n) {
 
 template <class T, class Line, class Weight, class Bias>
 inline Moments<T> normalise(const Line& line, T* y, const T* x, Weight weight, Bias bias, T eps,
-                            int64_t n) {
-  const Moments<T> m = moments(line, x, eps, n);
+                            int64_t n, bool centred = true) {
+  const Moments<T> m = moments(line, x, eps, n, centred);
   line.each([&](int64_t j, int count) {
     const Vec<T> d = (load_n<T>(x + j, count) - m.mean) * m.rstd;
     store_n<T>(y + j, d * weight(j, count) + bias(j, count), count);
@@ -86,17 +87,18 @@ inline void normalise_vjp(const Line& line, T* dx, Vec<T>& dw, Vec<T>& db, const
   });
 }
 
-// --- layer norm: x (rows, n); weight and bias (n) or nullptr; mean, rstd (rows) ------------------
+// --- layer norm: x (rows, n); weight and bias (n) or nullptr; mean, rstd (rows). Without a mean it
+// is 0: the norm by the root mean square ----------------------------------------------------------
 
 template <class T>
 void layer_naive(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps,
                  int64_t rows, int64_t n) {
   for (int64_t i = 0; i < rows; ++i) {
-    T var;
+    T var, zero;
     normalise_one_by_one(
-        y + i * n, mean + i, rstd + i, &var, x + i * n,
+        y + i * n, mean == nullptr ? &zero : mean + i, rstd + i, &var, x + i * n,
         [&](int64_t j) { return weight == nullptr ? T(1) : weight[j]; },
-        [&](int64_t j) { return bias == nullptr ? T(0) : bias[j]; }, eps, 1, n, n);
+        [&](int64_t j) { return bias == nullptr ? T(0) : bias[j]; }, eps, 1, n, n, mean != nullptr);
   }
 }
 
@@ -112,8 +114,8 @@ void layer(bool threads, T* y, T* mean, T* rstd, const T* x, const T* weight, co
         [&](int64_t j, int count) {
           return bias == nullptr ? splat<T>(0) : load_n<T>(bias + j, count);
         },
-        eps, n);
-    mean[row] = m.mean[0];
+        eps, n, mean != nullptr);
+    if (mean != nullptr) mean[row] = m.mean[0];
     rstd[row] = m.rstd[0];
   });
 }
@@ -148,7 +150,7 @@ void layer_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, con
     if (sums) std::memset(sum_gz, 0, 2 * n * sizeof(T));
     for (int64_t i = p * each; i < (p + 1) * each && i < rows; ++i) {
       const T *gs = g + i * n, *xs = x + i * n;
-      const Vec<T> m = splat<T>(mean[i]), r = splat<T>(rstd[i]);
+      const Vec<T> m = splat<T>(mean == nullptr ? T(0) : mean[i]), r = splat<T>(rstd[i]);
       Vec<T> total[2] = {};
       const auto walk = [&](int64_t j, int count, auto& way) {
         const Vec<T> v = load_n<T>(gs + j, count);
@@ -164,7 +166,8 @@ void layer_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, con
       line.add_up(total, walk);
       if (dx == nullptr) continue;
       const T size = static_cast<T>(n);
-      const Vec<T> a = line.sum(total[0]) / size, c = line.sum(total[1]) / size;
+      const Vec<T> a = mean == nullptr ? Vec<T>{} : line.sum(total[0]) / size,
+                   c = line.sum(total[1]) / size;
       line.each([&](int64_t j, int count) {
         const Vec<T> v = load_n<T>(gs + j, count);
         const Vec<T> z = (load_n<T>(xs + j, count) - m) * r;
@@ -466,7 +469,7 @@ void group_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, con
         const int64_t first = i % groups * channels;
         T* const sum_gz = partial + 2 * (i / groups * all + first);
         T* const sum_g = sum_gz + channels;
-        const Vec<T> m = splat<T>(mean[i]), r = splat<T>(rstd[i]);
+        const Vec<T> m = splat<T>(mean == nullptr ? T(0) : mean[i]), r = splat<T>(rstd[i]);
         if (inner == 1)
           for (int64_t c = 0; c < channels; ++c) {
             sum_g[c] = gs[c];

@@ -8,7 +8,7 @@
 namespace mt::MT_ISA {
 namespace {
 
-constexpr int64_t kChunk = 1 << 16;  // elements that a thread takes at a time
+constexpr int64_t kChunk = 1 << 15;  // elements that a thread takes at a time
 constexpr int64_t kStrip = 512;      // columns that are reduced together, in the first-level cache
 constexpr int64_t kLeafRows = 64;    // rows that are reduced one after the other
 constexpr int64_t kLeafVectors =
@@ -31,10 +31,10 @@ template <int n>
 using UpTo = typename Count<n>::type;
 
 // What is joined: `in` is applied to each element first, and of partial results there is no more to
-// do than `Rest`. Where rows are often short, many go `together`.
+// do than `Rest`.
 template <class T>
 struct Plain {
-  static constexpr bool together = true, mapped = false;
+  static constexpr bool mapped = false;
   static Vec<T> in(Vec<T> v) { return v; }
 };
 template <class T>
@@ -47,13 +47,12 @@ struct Sum : Plain<T> {
 template <class T>
 struct Squares : Sum<T> {
   using Rest = Sum<T>;
-  static constexpr bool together = false, mapped = true;
+  static constexpr bool mapped = true;
   static Vec<T> in(Vec<T> v) { return v * v; }
 };
 template <class T>
 struct Product : Plain<T> {
   using Rest = Product;
-  static constexpr bool together = false;
   static constexpr T start = 1;
   static Vec<T> join(Vec<T> a, Vec<T> b) { return a * b; }
   static T lanes(Vec<T> v) {
@@ -96,11 +95,8 @@ Vec<T> row_of(int64_t begin, int64_t n, const Take& take) {
   for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
     for (int k = 0; k < kWays; ++k)
       way[k] = Op::join(way[k], take(begin + i + k * kLanes<T>, kLanes<T>));
-  for (int k = 0; k < kWays; ++k)  // fewer than kWays vectors are left
-    if (i + kLanes<T> <= n) {
-      way[k] = Op::join(way[k], take(begin + i, kLanes<T>));
-      i += kLanes<T>;
-    }
+  for (; i + kLanes<T> <= n; i += kLanes<T>)  // fewer than kWays vectors are left
+    way[0] = Op::join(way[0], take(begin + i, kLanes<T>));
   if (i < n) way[kWays - 1] = Op::join(way[kWays - 1], take(begin + i, static_cast<int>(n - i)));
   for (int half = kWays / 2; half > 0; half /= 2)
     for (int k = 0; k < half; ++k) way[k] = Op::join(way[k], way[k + half]);
@@ -149,15 +145,16 @@ template <class T, class Op>
 void rows_together(T* y, const T* x, int64_t n) {
   constexpr int L = kLanes<T>;
   Vec<T> v[L];
-  if (n < L || n >= kWays * L) {
+  if (n >= kWays * L) {
     for (int k = 0; k < L; ++k) v[k] = row<T, Op>(x + k * n, n);
   } else {  // as `row` does it, in the order that keeps the sums in registers
-    int64_t j = L;
-    for (int k = 0; k < L; ++k) v[k] = load(x + k * n);
-    for (; j + L <= n; j += L)
-      for (int k = 0; k < L; ++k) v[k] = Op::join(v[k], load(x + k * n + j));
-    if (const int rest = static_cast<int>(n - j))
-      for (int k = 0; k < L; ++k) v[k] = Op::join(v[k], load_n(x + k * n + j, rest, Op::start));
+    const int begin = static_cast<int>(min_of(n, L));
+    for (int k = 0; k < L; ++k) v[k] = Op::in(load_n(x + k * n, begin, Op::start));
+    for (int64_t j = L; j < n; j += L) {
+      const int count = static_cast<int>(min_of(n - j, L));
+      for (int k = 0; k < L; ++k)
+        v[k] = Op::join(v[k], Op::in(load_n(x + k * n + j, count, Op::start)));
+    }
   }
   store(y, lanes_of<T, Op>(v));
 }
@@ -222,20 +219,21 @@ void piece(T* y, const T* x, int64_t n, int64_t inner, int64_t width) {
     *y = Op::lanes(row<T, Op>(x, n));
     return;
   }
-  const int64_t together = kStrip / inner;
-  if (together < 2 || n < 2 * together) {
+  // Short rows: a power of two of them, as many as fill a strip, count as one, and the strip is
+  // folded in halves at the end.
+  int64_t together = 1;
+  while (2 * together * inner <= kStrip && 2 * together <= n) together *= 2;
+  if (together < 2 || (n < 2 * together && inner >= kLanes<T>)) {
     columns<T, Op>(y, x, n, inner, width);
     return;
   }
-  // Short rows: so many together as fill a strip count as one, and the strip is folded at the end.
   T strip[kStrip];
-  const int64_t whole = n / together;
-  columns<T, Op>(strip, x, whole, together * inner, together * inner);
-  columns<T, typename Op::Rest>(y, strip, together, inner, inner);
-  if (const int64_t rest = n - whole * together) {
-    columns<T, Op>(strip, x + whole * together * inner, rest, inner, inner);
-    join_row<T, typename Op::Rest>(y, strip, inner);
-  }
+  const int64_t whole = n / together, size = together * inner;
+  columns<T, Op>(strip, x, whole, size, size);
+  join_row<T, Op>(strip, x + whole * size, n * inner - whole * size);
+  for (int64_t half = size / 2; half >= inner; half /= 2)
+    join_row<T, typename Op::Rest>(strip, strip + half, half);
+  std::memcpy(y, strip, inner * sizeof(T));
 }
 
 // y (outer, inner) = the join of x (outer, n, inner) over n. Long axes are cut into pieces, each
@@ -261,10 +259,9 @@ void reduce(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
   const int64_t tasks = outer * pieces * strips;
   for_ranges(tasks, max_of(kChunk / (min_of(rows, n) * width), 1), [&](int64_t begin, int64_t end) {
     int64_t task = begin;
-    if constexpr (Op::together)
-      if (inner == 1 && pieces == 1)
-        for (; task + kLanes<T> <= end; task += kLanes<T>)
-          rows_together<T, Op>(y + task, x + task * n, n);
+    if (inner == 1 && pieces == 1)
+      for (; task + kLanes<T> <= end; task += kLanes<T>)
+        rows_together<T, Op>(y + task, x + task * n, n);
     for (; task < end; ++task) {
       const int64_t column = task % strips * width, p = task / strips % pieces,
                     o = task / strips / pieces;
@@ -346,6 +343,28 @@ inline int64_t first_in_row(const T* x, T value, int64_t n) {
   return i;
 }
 
+// index[i] = the first j with x_ij = value[i], for kLanes rows of at most kWays vectors: in each lane
+// the least of its places, as numbers of T, and then the least of the lanes.
+template <class T>
+void first_together(int64_t* index, const T* x, const T* value, int64_t n) {
+  constexpr int L = kLanes<T>;
+  T lane[L];
+  for (int i = 0; i < L; ++i) lane[i] = static_cast<T>(i);
+  const Vec<T> lanes = load(lane), none = splat<T>(static_cast<T>(n));
+  Vec<T> v[L];
+  for (int k = 0; k < L; ++k) {
+    const Vec<T> wanted = splat<T>(value[k]);
+    v[k] = none;
+    for (int64_t j = 0; j < n; j += L) {  // what is filled up comes after all that is there
+      const Vec<T> here = load_n(x + k * n + j, static_cast<int>(min_of(L, n - j)));
+      const Mask<T> found = (here == wanted) | ((here != here) & (wanted != wanted));
+      v[k] = minimum<T>(v[k], select<T>(found, lanes + static_cast<T>(j), none));
+    }
+  }
+  const Vec<T> first = lanes_of<T, Min<T>>(v);
+  for (int i = 0; i < L; ++i) index[i] = static_cast<int64_t>(first[i]);
+}
+
 // index_oi = the first j with x_oji = value_oi, where NaN equals NaN: after amax it makes argmax
 template <class T>
 void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int64_t n,
@@ -354,7 +373,11 @@ void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int6
   const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
   for_ranges(
       outer * strips, max_of(kChunk / max_of(n * width, 1), 1), [&](int64_t begin, int64_t end) {
-        for (int64_t task = begin; task < end; ++task) {
+        int64_t task = begin;
+        if (inner == 1 && n < kWays * kLanes<T>)
+          for (; task + kLanes<T> <= end; task += kLanes<T>)
+            first_together<T>(index + task, x + task * n, value + task, n);
+        for (; task < end; ++task) {
           const int64_t column = task % strips * width, o = task / strips,
                         last = min_of(column + width, inner);
           if (inner == 1) {
@@ -368,7 +391,8 @@ void first_equal(int64_t* index, const T* x, const T* value, int64_t outer, int6
       });
 }
 
-// y_oi = the largest (or the least) x_oji, and index_oi = the first such j; NaN counts as such
+// y_oi = the largest (or the least) x_oji, and index_oi = the first such j; NaN counts as such.
+// Columns go side by side in registers; where there are few, several rows count as one.
 template <class T>
 void extreme(T* y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner,
              bool least) {
@@ -377,46 +401,140 @@ void extreme(T* y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t
     first_equal<T>(index, x, y, outer, n, inner);
     return;
   }
-  constexpr int kVectors = 4;  // columns that go together, in registers
+  constexpr int kVectors = 4;
   constexpr int64_t kWidth = kVectors * kLanes<T>;
-  const int64_t strips = (inner + kWidth - 1) / kWidth;
-  const auto better = [least](Vec<T> v, Vec<T> best) {
+  const int64_t strips = (inner + kWidth - 1) / kWidth,
+                together = max_of(min_of(kWidth / inner, n), 1);
+  const auto better = [least](auto v, auto best) {
     return (least ? v < best : v > best) | ((v != v) & (best == best));
   };
-  for_ranges(outer * strips, max_of(kChunk / (n * kWidth), 1), [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t column = task % strips * kWidth, o = task / strips;
-      const int64_t width = min_of(inner - column, kWidth);
-      const T* from = x + o * n * inner + column;
-      Vec<T> best[kVectors], v[kVectors];
-      Mask<T> at[kVectors] = {};
-      int count[kVectors];
+  const int64_t rows = max_of(kChunk / min_of(inner, kWidth), together),
+                pieces = (n + rows - 1) / rows, size = outer * pieces * inner;
+  T* const values = pieces > 1 ? static_cast<T*>(scratch(size * sizeof(T))) : y;
+  int64_t* const places =
+      pieces > 1 ? static_cast<int64_t*>(scratch(size * sizeof(int64_t))) : index;
+  const auto strip = [&](int64_t task) {
+    const int64_t column = task % strips * kWidth, p = task / strips % pieces,
+                  o = task / strips / pieces, count = min_of(rows, n - p * rows);
+    const int64_t group = min_of(together, count), width = min_of(inner - column, kWidth) * group;
+    const int64_t whole = count / group, rest = (count - whole * group) * inner;
+    const T* from = x + (o * n + p * rows) * inner + column;
+    Vec<T> best[kVectors];
+    Mask<T> at[kVectors] = {};
+    const auto lanes = [](int64_t width, int k) {
+      return static_cast<int>(max_of(min_of(width - k * kLanes<T>, kLanes<T>), 0));
+    };
+    for (int k = 0; k < kVectors; ++k) best[k] = load_n(from + k * kLanes<T>, lanes(width, k));
+    const T worst = least ? Min<T>::start : Max<T>::start;
+    int64_t left = width;
+    for (int64_t j = 1; j < whole + (rest > 0); ++j) {
+      from += group * inner;
+      if (j == whole) left = rest;
       for (int k = 0; k < kVectors; ++k) {
-        count[k] = static_cast<int>(max_of(min_of(width - k * kLanes<T>, kLanes<T>), 0));
-        best[k] = load_n(from + k * kLanes<T>, count[k]);
-      }
-      const auto rows = [&](const auto& take) {
-        for (int64_t j = 1; j < n; ++j) {
-          from += inner;
-          for (int k = 0; k < kVectors; ++k) v[k] = take(from + k * kLanes<T>, k);
-          for (int k = 0; k < kVectors; ++k) {
-            const Mask<T> now = better(v[k], best[k]);
-            best[k] = select<T>(now, v[k], best[k]);
-            at[k] = now ? Mask<T>{} + static_cast<int32_t>(j) : at[k];
-          }
-        }
-      };
-      if (width == kWidth)
-        rows([](const T* p, int) { return load(p); });
-      else
-        rows([&](const T* p, int k) { return load_n(p, count[k]); });
-      for (int k = 0; k < kVectors; ++k) {
-        const int64_t first = o * inner + column + k * kLanes<T>;
-        store_n(y + first, best[k], count[k]);
-        for (int i = 0; i < count[k]; ++i) index[first + i] = at[k][i];
+        const Vec<T> v = load_n(from + k * kLanes<T>, lanes(left, k), worst);
+        const Mask<T> now = better(v, best[k]);
+        best[k] = select<T>(now, v, best[k]);
+        at[k] = now ? Mask<T>{} + static_cast<int32_t>(j) : at[k];
       }
     }
-  });
+    T top[kWidth];
+    decltype(Mask<T>{}[0] + 0) row[kWidth];
+    std::memcpy(top, best, sizeof best);
+    std::memcpy(row, at, sizeof at);
+    const int64_t to = (o * pieces + p) * inner + column, columns = width / group;
+    for (int64_t i = 0; i < columns; ++i) {
+      T value = top[i];
+      int64_t place = row[i] * group;
+      for (int64_t c = 1; c < group; ++c) {
+        const T other = top[c * columns + i];
+        const int64_t where = row[c * columns + i] * group + c;
+        if (better(other, value) || (same(other, value) && where < place)) {
+          value = other;
+          place = where;
+        }
+      }
+      values[to + i] = value;
+      places[to + i] = p * rows + place;
+    }
+  };
+  for_ranges(outer * pieces * strips, max_of(kChunk / (min_of(n, rows) * min_of(inner, kWidth)), 1),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t task = begin; task < end; ++task) strip(task);
+             });
+  if (pieces == 1) return;
+  for (int64_t o = 0; o < outer; ++o)
+    for (int64_t i = 0; i < inner; ++i) {
+      int64_t best = o * pieces * inner + i;
+      for (int64_t p = 1; p < pieces; ++p) {
+        const int64_t other = (o * pieces + p) * inner + i;
+        if (better(values[other], values[best])) best = other;
+      }
+      y[o * inner + i] = values[best];
+      index[o * inner + i] = places[best];
+    }
+  release(values);
+  release(places);
+}
+
+// The sum of n neighbours. Of bytes, each 0 or 1, as many as fit go into sums of a byte first.
+inline uint64_t total_row(const uint64_t* x, int64_t n) {
+  uint64_t total = 0;
+  for (int64_t j = 0; j < n; ++j) total += x[j];
+  return total;
+}
+inline uint64_t total_row(const uint8_t* x, int64_t n) {
+  constexpr int64_t kBytes = 64, kMost = 255;
+  uint64_t total = 0;
+  int64_t j = 0;
+  while (j + kBytes <= n) {
+    uint8_t part[kBytes] = {};
+    for (int64_t k = 0; k < kMost && j + kBytes <= n; ++k, j += kBytes)
+      for (int64_t i = 0; i < kBytes; ++i) part[i] += x[j + i];
+    for (const uint8_t s : part) total += s;
+  }
+  for (; j < n; ++j) total += x[j];
+  return total;
+}
+
+// y_oi = sum_j x_oji, of bytes (each 0 or 1) or of integers, which wrap
+template <class V>
+[[gnu::noinline]] void total_of(uint64_t* y, const V* x, int64_t outer, int64_t n, int64_t inner) {
+  const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
+  const int64_t rows = max_of(kChunk / width, 1), pieces = max_of((n + rows - 1) / rows, 1);
+  const int64_t size = outer * pieces * inner, most = max_of(min_of(rows, n), 1);
+  uint64_t* const partial =
+      pieces > 1 ? static_cast<uint64_t*>(scratch(size * sizeof(uint64_t))) : y;
+  const auto strip = [&](int64_t task) {
+    const int64_t column = task % strips * width, p = task / strips % pieces,
+                  o = task / strips / pieces, count = min_of(rows, n - p * rows);
+    const V* from = x + (o * n + p * rows) * inner + column;
+    uint64_t* const to = partial + (o * pieces + p) * inner + column;
+    if (inner == 1) {
+      *to = total_row(from, count);
+      return;
+    }
+    const int64_t across = min_of(width, inner - column);
+    std::memset(to, 0, across * sizeof(uint64_t));
+    for (int64_t j = 0; j < count; ++j)
+      for (int64_t i = 0; i < across; ++i) to[i] += from[j * inner + i];
+  };
+  for_ranges(outer * pieces * strips, max_of(kChunk / (most * width), 1),
+             [&](int64_t begin, int64_t end) {
+               for (int64_t task = begin; task < end; ++task) strip(task);
+             });
+  if (pieces == 1) return;
+  total_of(y, partial, outer, pieces, inner);
+  release(partial);
+}
+template <class T>
+void sum_integers(int64_t* y, const void* x, Element type, int64_t outer, int64_t n,
+                  int64_t inner) {
+  if (outer == 0 || inner == 0) return;
+  uint64_t* const to = reinterpret_cast<uint64_t*>(y);
+  if (type == kByte)
+    total_of(to, static_cast<const uint8_t*>(x), outer, n, inner);
+  else
+    total_of(to, static_cast<const uint64_t*>(x), outer, n, inner);
 }
 
 }  // namespace
@@ -429,5 +547,6 @@ MT_KERNEL(prod, prod)
 MT_KERNEL(amax, amax)
 MT_KERNEL(amin, amin)
 MT_KERNEL(first_equal, first_equal)
+MT_KERNEL(sum_integers, sum_integers)
 
 }  // namespace mt::MT_ISA

@@ -113,19 +113,49 @@ void scan_row(T* y, const T* x, int64_t n) {
   }
 }
 
+// Lines of a few elements, or of which there are few: `lines` of them, `apart`, with n elements
+// `step` apart.
+template <class T, class Op>
+[[gnu::noinline]] void scan_few(T* y, const T* x, int64_t lines, int64_t apart, int64_t n, int64_t step) {
+  if (apart > 1) {  // rows: those that follow begin before one has ended
+    for (int64_t c = 0; c < lines; ++c, x += apart, y += apart) {
+      double sum = Op::start;
+      for (int64_t at = 0; at != n * step; at += step)
+        y[at] = static_cast<T>(sum = Op::one(sum, x[at]));
+    }
+    return;
+  }
+  double sum[kWide];
+  for (double& s : sum) s = Op::start;
+  for (int64_t at = 0; at != n * step; at += step)
+    for (int64_t c = 0; c < lines; ++c)
+      y[at + c] = static_cast<T>(sum[c] = Op::one(sum[c], x[at + c]));
+}
+
 // y_oji = x_oki joined over k <= j, or reversed over k >= j
 template <class T, class Op>
-void scan(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+void scan_as(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+  const int64_t step = reverse ? -inner : inner;
+  if (inner == 1 && n < 2 * kWide && n > 0) {
+    const int64_t first = reverse ? n - 1 : 0;
+    for_ranges(outer, 1 + kChunk / n, [&](int64_t begin, int64_t end) {
+      scan_few<T, Op>(y + begin * n + first, x + begin * n + first, end - begin, n, n, step);
+    });
+    return;
+  }
   for_strips(outer, n, inner, [&](int64_t o, int64_t column, int64_t width) {
     const int64_t start = o * n * inner + column;
     if (inner == 1) {
       (reverse ? scan_row<T, Op, true> : scan_row<T, Op, false>)(y + start, x + start, n);
       return;
     }
-    const int64_t step = reverse ? -inner : inner;
     int64_t at = start + (reverse ? (n - 1) * inner : 0);
+    if (width <= kWide) {
+      scan_few<T, Op>(y + at, x + at, width, 1, n, step);
+      return;
+    }
     double sum[kStrip + kWide];
-    for (double& s : sum) s = Op::start;
+    for (int64_t i = 0; i < width + kWide; ++i) sum[i] = Op::start;
     const auto join = [&](int64_t i, int count) {
       const Vec<double> s = Op::join(load(sum + i), widened(x + at + i, count));
       store(sum + i, s);
@@ -139,12 +169,8 @@ void scan(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool revers
   });
 }
 template <class T>
-void cumsum(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
-  scan<T, Added>(y, x, outer, n, inner, reverse);
-}
-template <class T>
-void cumprod(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
-  scan<T, Multiplied>(y, x, outer, n, inner, reverse);
+void scan(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, Scan how, bool reverse) {
+  (how == kAdded ? scan_as<T, Added> : scan_as<T, Multiplied>)(y, x, outer, n, inner, reverse);
 }
 
 // s_j = b_j + a_j s_j-1 with s_0 = b_0, or reversed s_j = b_j + a_j s_j+1 with s_n-1 = b_n-1
@@ -167,18 +193,33 @@ void linear_scan(T* s, const T* a, const T* b, int64_t outer, int64_t n, int64_t
 // index_i = the last j <= i with x_j the largest (or the least) of x_0 .. x_i; NaN counts as such
 template <class T, bool least>
 void cum_extreme_of(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  const auto better = [](T v, T best) { return (least ? v <= best : v >= best) | (v != v); };
   for_strips(outer, n, inner, [&](int64_t o, int64_t column, int64_t width) {
     const T* from = x + o * n * inner + column;
     int64_t* to = index + o * n * inner + column;
+    if (width == 1) {
+      T best = *from;
+      int64_t at = 0;
+      for (int64_t j = 0; j < n; ++j) {
+        const T v = from[j * inner];
+        if (better(v, best)) {
+          best = v;
+          at = j;
+        }
+        to[j * inner] = at;
+      }
+      return;
+    }
     T best[kStrip];
-    int64_t at[kStrip] = {};
+    int64_t at[kStrip];
     std::memcpy(best, from, width * sizeof(T));
+    std::memset(at, 0, width * sizeof(int64_t));
     for (int64_t j = 0; j < n; ++j)
       for (int64_t i = 0; i < width; ++i) {
         const T v = from[j * inner + i];
-        const bool better = (least ? v <= best[i] : v >= best[i]) | (v != v);
-        best[i] = better ? v : best[i];
-        to[j * inner + i] = at[i] = better ? j : at[i];
+        const bool now = better(v, best[i]);
+        best[i] = now ? v : best[i];
+        to[j * inner + i] = at[i] = now ? j : at[i];
       }
   });
 }
@@ -190,8 +231,7 @@ void cum_extreme(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t i
 }  // namespace
 
 MT_KERNEL(cum_extreme, cum_extreme)
-MT_KERNEL(cumsum, cumsum)
-MT_KERNEL(cumprod, cumprod)
+MT_KERNEL(scan, scan)
 MT_KERNEL(linear_scan, linear_scan)
 
 }  // namespace mt::MT_ISA

@@ -51,7 +51,7 @@ void softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t i
   const auto turned = [n](T* to, const T* from, int64_t rows) {
     softmax(false, to, from, 1, n, rows);
   };
-  if (narrow_rows<T>(threads, y, x, outer, n, inner, turned)) return;
+  if (narrow_rows<T>(threads, y, x, outer, n, inner, n, turned)) return;
   for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
     const T *from = x + at, low = -INFINITY;
     T* to = y + at;
@@ -93,6 +93,35 @@ void vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner)
   });
 }
 
+// m and log(sum_j exp(x_j - m)) for the largest m, or if it is to be `finite`, 0 where it is not
+template <class T>
+struct LogSum {
+  Vec<T> m, log;
+};
+template <class T, class Line>
+[[gnu::noinline]] LogSum<T> log_sum(const Line& line, const T* x, bool finite) {
+  Vec<T> m = largest<T>(line, x);
+  if (finite) m = select<T>(m - m == 0, m, Vec<T>{});
+  return {m, log<T>(sum_exp<T>(line, x, m))};
+}
+
+// y = log(sum_j exp(x_j))
+template <class T>
+void logsumexp(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  const auto turned = [n](T* to, const T* from, int64_t rows) {
+    logsumexp(false, to, from, 1, n, rows);
+  };
+  if (narrow_rows<T>(threads, y, x, outer, n, inner, 1, turned)) return;
+  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t row, int count) {
+    const LogSum<T> s = log_sum<T>(line, x + at, true);
+    store_n<T>(y + row, s.m + s.log, count);
+  });
+}
+template <class T>
+void logsumexp_fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  logsumexp(true, y, x, outer, n, inner);
+}
+
 // y_i = x_i - m - log(sum_j exp(x_j - m))
 template <class T>
 void log_naive(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
@@ -114,12 +143,11 @@ void log_softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64
   const auto turned = [n](T* to, const T* from, int64_t rows) {
     log_softmax(false, to, from, 1, n, rows);
   };
-  if (narrow_rows<T>(threads, y, x, outer, n, inner, turned)) return;
+  if (narrow_rows<T>(threads, y, x, outer, n, inner, n, turned)) return;
   for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
-    const Vec<T> m = largest<T>(line, x + at);
-    const Vec<T> log_sum = log<T>(sum_exp<T>(line, x + at, m));
+    const LogSum<T> s = log_sum<T>(line, x + at, false);
     line.each([&](int64_t j, int count) {
-      store_n<T>(y + at + j, load_n<T>(x + at + j, count) - m - log_sum, count);
+      store_n<T>(y + at + j, load_n<T>(x + at + j, count) - s.m - s.log, count);
     });
   });
 }
@@ -151,6 +179,7 @@ void log_vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t in
 
 MT_RUNGS(softmax, naive, blocked, simd, fast)
 MT_KERNEL(softmax_vjp, vjp)
+MT_KERNEL(logsumexp, logsumexp_fast)
 MT_RUNGS(log_softmax, log_naive, log_naive, log_simd, log_fast)
 MT_KERNEL(log_softmax_vjp, log_vjp)
 

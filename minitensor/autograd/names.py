@@ -55,6 +55,7 @@ _NAMES = {
     "pow_scalar": "PowBackward0",
     "qr": "LinalgQrBackward0",
     "remainder": "RemainderBackward1",
+    "rms_norm": "MulBackward0",
     "setitem": "IndexPutBackward0",
     "slogdet": "LinalgSlogdetBackward0",
     "solve": "LinalgSolveExBackward0",
@@ -65,6 +66,8 @@ _NAMES = {
     "svdvals": "LinalgSvdBackward0",
     "view_write": "torch::autograd::CopySlices",
     "windows": "UnfoldBackward0",
+    "write_elements": "ScatterBackward0",
+    "write_slices": "IndexCopyBackward0",
 }
 
 

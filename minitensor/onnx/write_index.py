@@ -273,14 +273,24 @@ def _scatter_add(b: Any, s: Any, x: str, at: str, *, dim: int, n: int) -> Any:
 @writes("index_add")
 def _index_add(b: Any, s: Any, x: str, at: str, *, dim: int, n: int) -> Any:
     shape = b.shapes[x]
-    rank = len(b.shapes[at])
-    if rank != 1:
-        raise b.refuse("index_add with an index of several axes")
-    wide = b.node("Reshape", at, b.const([-1 if d == dim else 1 for d in range(len(shape))], np.int64))
-    places = b.node("Expand", wide, b.node("Shape", x))
     whole = [n if d == dim else m for d, m in enumerate(shape)]
     zeros = b.node("Expand", b.const(np.zeros((), b.dtypes[x])), b.ints(whole))
-    return b.node("ScatterElements", zeros, places, x, axis=dim, reduction="add")
+    return _write_slices(b, s, zeros, x, at, dim=dim, add=True)
+
+
+@writes("write_slices")
+def _write_slices(b: Any, s: Any, x: str, src: str, at: str, *, dim: int, add: bool) -> Any:
+    if len(b.shapes[at]) != 1:
+        raise b.refuse("index_add with an index of several axes")
+    wide = b.node("Reshape", at, b.const([-1 if d == dim else 1 for d in range(len(b.shapes[src]))], np.int64))
+    places = b.node("Expand", wide, b.node("Shape", src))
+    return _write_elements(b, s, x, src, places, dim=dim, add=add)
+
+
+@writes("write_elements")
+def _write_elements(b: Any, s: Any, x: str, src: str, at: str, *, dim: int, add: bool) -> Any:
+    how = {"reduction": "add"} if add else {}
+    return b.node("ScatterElements", x, at, src, axis=dim, **how)
 
 
 @writes("scatter_extreme")

@@ -259,10 +259,16 @@ def _logsumexp_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
 def _logsumexp_forward(x: Array, *, axes: Axes, keepdim: bool) -> Result:
     if x.size == 0:
         return _logsumexp_reference(x, axes=axes, keepdim=keepdim)
-    m = _finite(_core.amax(x, axes, True))
-    out = _core.add(_core.log(_core.sum(_core.exp(_core.sub(x, m)), axes, True)), m)
-    out = out if keepdim else out.squeeze(axes)
+    if axes and count_of(x.shape, axes) <= _ONE_WALK:
+        out = _core.logsumexp(x, axes, keepdim)
+    else:
+        m = _finite(_core.amax(x, axes, True))
+        out = _core.add(_core.log(_core.sum(_core.exp(_core.sub(x, m)), axes, True)), m)
+        out = out if keepdim else out.squeeze(axes)
     return out, (x, out)
+
+
+_ONE_WALK = 4096  # terms up to which one sum is accurate; more are added in a tree
 
 
 def _logsumexp_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool) -> Any:

@@ -27,7 +27,7 @@ from ..errors import DtypeError, GraphError, ShapeError
 from ..graph.record import apply
 from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
-from .arithmetic import add, div, mul, neg, square
+from .arithmetic import add, div, mul, neg, square, sub
 from .common import (
     Array,
     array_of,
@@ -213,6 +213,70 @@ LAYER_NORM = Op(
     batch=_layer_norm_batch,
     joint=together(_joint, (_dx, _dweight, _dbias)),
     flat=True,
+)
+
+
+# --- by the root mean square: y = w * z,  z = x * rstd,  rstd = 1 / sqrt(mean(x^2) + eps) --------------------------------
+
+
+def _rms_reference(x: Array, weight: Array | None, *, axes: Axes, eps: float) -> Result:
+    with np.errstate(all="ignore"):
+        rstd = 1 / np.sqrt(np.square(x).mean(axes, keepdims=True) + eps)
+        y = x * rstd if weight is None else x * rstd * weight
+    return y.astype(x.dtype), (x, weight, rstd.reshape(-1).astype(x.dtype))
+
+
+def _rms_forward(x: Array, weight: Array | None, *, axes: Axes, eps: float) -> Result:
+    y, _, rstd = _core.layer_norm(x, weight, None, _rows(x, axes), eps, False)
+    return y, (x, weight, rstd)
+
+
+def _rms(x: Any, axes: Axes, eps: float) -> tuple[Any, Any]:
+    """(z, rstd), in the graph."""
+    rstd = rsqrt(add(mean(square(x), axes, True), eps))
+    return mul(x, rstd), rstd
+
+
+def _rms_dx(g: Any, x: Any, weight: Any, _rstd: Any, *, axes: Axes, eps: float) -> Any:
+    # dz_i/dx_j = rstd * ([i = j] - z_i z_j / n):  dx = rstd * (h - z * mean(h * z)),  h = w * g
+    h, (z, rstd) = _scaled(g, weight, axes), _rms(x, axes, eps)
+    return mul(rstd, sub(h, mul(z, mean(mul(h, z), axes, True))))
+
+
+def _rms_dweight(g: Any, x: Any, _weight: Any, _rstd: Any, *, axes: Axes, eps: float) -> Any:
+    return _gathered(mul(g, _rms(x, axes, eps)[0]), axes)
+
+
+def _rms_joint(g: Array, x: Array, weight: Any, rstd: Array, *, axes: Axes, eps: float) -> Any:
+    dx, dw, _ = _core.layer_norm_vjp(g, x, weight, None, rstd, _rows(x, axes))
+    return dx, dw.reshape(_spread(x.shape, axes))
+
+
+def _rms_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in _layer_norm_samples(rng):
+        yield Sample(sample.args[:2], sample.params, large=sample.large)
+
+
+def _rms_batch(args: Any, flags: Any, *, axes: Axes, eps: float) -> Any:
+    over = tuple([i + 1 for i in axes])
+    if not flags[1]:
+        return apply(RMS_NORM, *args, axes=over, eps=eps)
+    x, weight = with_batch(args, flags)
+    size, *last = shape_of(weight)
+    weight = reshape(weight, (size, *[1] * (len(shape_of(x)) - 1 - len(last)), *last))
+    return mul(apply(RMS_NORM, x, None, axes=over, eps=eps), weight)
+
+
+RMS_NORM = Op(
+    "rms_norm",
+    _rms_reference,
+    _rms_forward,
+    (_rms_dx, _rms_dweight),
+    None,
+    _rms_samples,
+    length=_count,
+    batch=_rms_batch,
+    joint=together(_rms_joint, (_rms_dx, _rms_dweight)),
 )
 
 
@@ -680,8 +744,7 @@ def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = No
     over = _last_axes(name, input, normalized_shape)
     _check_like(name, "weight", weight, input, shape_of(input)[over[0] :])
     least = dtypes.finfo(own).eps if eps is None else eps
-    y = mul(input, rsqrt(add(mean(square(input), over, True), least)))
-    return y if weight is None else mul(y, weight)
+    return apply(RMS_NORM, input, weight, axes=over, eps=float(least))
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:

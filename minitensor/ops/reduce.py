@@ -18,7 +18,7 @@ from .. import _core, dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt
-from ..op import SHAPE, Op, Result, Sample
+from ..op import OPS, SHAPE, Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul
 from .common import (
@@ -455,8 +455,7 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: A
 
 def _chosen_dx(g: Any, shape: Shape, _values: Any, indices: Any, *, dim: int, keepdim: bool) -> Any:
     at = raw(indices).reshape(kept(shape, (dim,)))
-    along = np.arange(shape[dim]).reshape([-1 if d == dim else 1 for d in range(len(shape))])
-    return where(along == at, spread(g[0], shape, (dim,)), 0.0)
+    return apply(OPS["scatter_add"], shapes.reshape(g[0], at.shape), at, dim=dim, n=shape[dim])
 
 
 def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], least: bool) -> Op:
@@ -581,8 +580,22 @@ def _logical(name: str, numpy: np.ufunc) -> Op:
     def reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
         return np.asarray(numpy.reduce(x, axis=axes, keepdims=keepdim)), ()
 
-    return Op(name, reference, None, (None,), None, cases(CASES, EMPTY), batch=shifted(name, "axes"))
+    least = numpy is np.logical_and
 
+    def counted(x: Array, axes: Axes, keepdim: bool) -> Any:
+        count = _count_bools(x, axes, keepdim)
+        return None if count is None else np.asarray(count >= (count_of(x.shape, axes) if least else 1))
+
+    short: dict[str, Any] = {"kernel": counted, "names": ("axes", "keepdim")}
+    return Op(name, reference, reference, (None,), None, cases(CASES, EMPTY), batch=shifted(name, "axes"), **short)
+
+
+def _count_bools(x: Array, axes: Axes, keepdim: bool) -> Any:
+    """How many are True; None where NumPy is as fast."""
+    return _core.sum(x, axes, keepdim) if x.dtype.kind == "b" and x.size > _FEW else None
+
+
+_FEW = 1000
 
 ANY = _logical("any", np.logical_or)
 ALL = _logical("all", np.logical_and)
@@ -590,7 +603,7 @@ ALL = _logical("all", np.logical_and)
 
 def _any_all(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
     x = array_of(input)
-    result = apply(op, input, axes=axes(op.name, dim, x.ndim), keepdim=bool(keepdim))
+    result = apply_flat(op, input, axes(op.name, dim, x.ndim), bool(keepdim))
     if x.dtype.char == "B":  # PyTorch's one exception: bytes stay bytes
         result = to_dtype(result, dtypes.uint8)
     return result if out is None else write_out(op.name, result, out)
@@ -620,14 +633,20 @@ def _count_nonzero_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
     return np.asarray(np.count_nonzero(x, axis=axes, keepdims=keepdim), np.int64), ()
 
 
+def _count_nonzero(x: Array, axes: Axes, keepdim: bool) -> Any:
+    return _count_bools(x if x.dtype.kind == "b" else x != 0, axes, keepdim)
+
+
 COUNT_NONZERO = Op(
     "count_nonzero",
     _count_nonzero_reference,
-    None,
+    _count_nonzero_reference,
     (None,),
     None,
     cases(CASES, EMPTY),
     batch=shifted("count_nonzero", "axes"),
+    kernel=_count_nonzero,
+    names=("axes", "keepdim"),
 )
 
 
@@ -637,4 +656,4 @@ def count_nonzero(input: Any, dim: Any = None) -> Any:
     >>> mt.count_nonzero(mt.tensor([[0, 1], [2, 3]]), 0)
     tensor([1, 2])
     """
-    return apply(COUNT_NONZERO, input, axes=axes("count_nonzero", dim, len(shape_of(input))), keepdim=False)
+    return apply_flat(COUNT_NONZERO, input, axes("count_nonzero", dim, len(shape_of(input))), False)

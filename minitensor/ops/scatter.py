@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,13 +52,10 @@ def in_range(name: str, index: Any, n: int, *, negative: bool = False) -> None:
     """Raises unless all of the index lies in 0..n-1, or from -n on where negative numbers count from the end."""
     a = elements(index)
     least = -n if negative else 0
-    values = a.ravel().tolist() if a.size <= _FEW else (a.min(), a.max())  # of few, Python is faster than NumPy
-    if values and not (min(values) >= least and max(values) < n):
-        bad = a[(a < least) | (a >= n)].flat[0]
-        raise IndexRangeError(f"{name}: index {bad} is out of range for an axis of size {n}")
-
-
-_FEW = 64
+    if not _core.lies_within(a, least, n):
+        bad = a[(a < least) | (a >= n)]
+        if bad.size:
+            raise IndexRangeError(f"{name}: index {bad.flat[0]} is out of range for an axis of size {n}")
 
 
 def same_dtype(name: str, x: Any, source: Any) -> None:
@@ -188,6 +185,91 @@ INDEX_ADD: Op = Op(
 )
 
 
+# --- what is written into a tensor: whole slices, or single elements ---------------------------------------------------
+
+
+def _written(name: str, pick: Op, kernel: Callable[..., Array], places: Callable[[Array, int], Any], batch: Any) -> Op:
+    """The row of out = x with src added, or put in place of what was there, at an index along an axis.
+
+    forward    out = x;  out[index[k]] += src[k]  or  = src[k], in the order of k
+    backward   dsrc[k] = g[index[k]];  dx = g, and where src replaces, 0 there; of a number that is repeated the last
+               one counts
+    """
+
+    slices = pick is INDEX_SELECT
+
+    def reference(x: Array, src: Array, index: Array, *, dim: int, add: bool) -> Result:
+        out, at = x.copy(), places(index, dim)
+        if add:
+            np.add.at(out, at, src)
+        else:
+            out[at] = src
+        return out, (index,)
+
+    def forward(x: Array, src: Array, index: Array, *, dim: int, add: bool) -> Result:
+        return kernel(src, index, dim, x.shape[dim], x, not add), (index,)
+
+    def dx(g: Any, index: Any, *, dim: int, add: bool) -> Any:
+        if add:
+            return g
+        return apply(op, g, zeros(g, raw(index), dim), index, dim=dim, add=False)
+
+    def dsrc(g: Any, index: Any, *, dim: int, add: bool) -> Any:
+        picked = apply(pick, g, index, dim=dim)
+        return picked if add else comparison.where(lasts(raw(index), dim, shape_of(g)), picked, 0.0)
+
+    def zeros(g: Any, index: Array, dim: int) -> Array:
+        shape, count = shape_of(g), index.size if slices else index.shape[dim]
+        return np.zeros((*shape[:dim], count, *shape[dim + 1 :]), array_of(g).dtype)
+
+    def lasts(index: Array, dim: int, shape: Shape) -> Array:
+        """Whether no later one has the same number; broadcast to src."""
+        along = 0 if slices else dim
+        column = np.arange(index.shape[along], dtype=np.float64).reshape(-1, *(1,) * (index.ndim - along - 1))
+        places = np.ascontiguousarray(np.broadcast_to(column, index.shape))
+        size = (*index.shape[:along], shape[dim], *index.shape[along + 1 :])
+        lasting: Array = apply(pick, apply(op, np.zeros(size), places, index, dim=along, add=False), index, dim=along)
+        lasting = lasting == places
+        return lasting.reshape(-1, *(1,) * (len(shape) - dim - 1)) if slices else lasting
+
+    def samples(rng: np.random.Generator) -> Iterator[Sample]:
+        for shape, dim, k in (((4, 3), 0, 5), ((2, 3), 1, 2), ((3,), 0, 0), ((2, 3, 19), 1, 4), ((1, 2), 0, 3)):
+            given = (*shape[:dim], k, *shape[dim + 1 :])
+            index = rng.integers(0, shape[dim], k if slices else given)
+            for add in (False, True):
+                yield Sample((rng.standard_normal(shape), rng.standard_normal(given), index), {"dim": dim, "add": add})
+        given = (300, 500)
+        index = rng.integers(0, 60, 500 if slices else given)
+        args = (rng.standard_normal((300, 60)), rng.standard_normal(given), index)
+        for add in (False, True):
+            yield Sample(args, {"dim": 1, "add": add}, large=True)
+
+    op: Op = Op(
+        name,
+        reference,
+        forward,
+        (dx, dsrc, None),
+        "linear",
+        samples,
+        exact=True,
+        length=lambda x, src, index, *, dim, **_: src.shape[dim] + 1,
+        batch=batch,
+    )
+    return op
+
+
+def _slices_batch(args: Any, flags: Any, *, dim: int, add: bool) -> Any:
+    if flags[2]:
+        return NotImplemented
+    x, src = with_batch(args[:2], flags[:2])
+    return apply(WRITE_SLICES, x, src, args[2], dim=dim + 1, add=add)
+
+
+WRITE_SLICES = _written(
+    "write_slices", INDEX_SELECT, _core.index_add, lambda index, dim: (*_full(dim), index), _slices_batch
+)
+
+
 @numpy_names
 @named("IndexSelectBackward0")
 def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
@@ -249,8 +331,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
     x = _at_least_1d(input)
     scaled = source if isinstance(alpha, int) and alpha == 1 else arithmetic.mul(source, alpha)
     scaled = _at_least_1d(to_dtype(scaled, dtypes.of(array_of(input).dtype)))
-    sums = apply(INDEX_ADD, scaled, places, dim=d, n=shape_of(x)[d])
-    result = shapes.reshape(arithmetic.add(x, sums), shape_of(input))
+    result = shapes.reshape(apply(WRITE_SLICES, x, scaled, places, dim=d, add=True), shape_of(input))
     return result if out is None else write_out("index_add", result, out)
 
 
@@ -267,8 +348,8 @@ def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None
     tensor([1., 0., 3.])
     """
     places, source, d = _slices("index_copy", input, dim, index, source)
-    x, at = _at_least_1d(input), (*_full(d), raw(places).copy())
-    result = apply(indexing.SETITEM, x, _at_least_1d(source), index=at)
+    x, at = _at_least_1d(input), raw(places).copy()
+    result = apply(WRITE_SLICES, x, _at_least_1d(source), at, dim=d, add=False)
     result = shapes.reshape(result, shape_of(input))
     return result if out is None else write_out("index_copy", result, out)
 
@@ -338,7 +419,7 @@ def _scatter_add_reference(g: Array, index: Array, *, dim: int, n: int) -> Resul
 
 
 def _scatter_add_forward(g: Array, index: Array, *, dim: int, n: int) -> Result:
-    return _core.scatter_add(g, index, dim, n), (index,)
+    return _core.scatter(g, index, dim, n), (index,)
 
 
 def _scatter_add_dg(h: Any, index: Any, *, dim: int, n: int) -> Any:
@@ -364,6 +445,9 @@ SCATTER_ADD: Op = Op(
     length=lambda g, index, *, dim, **_: max(index.shape[dim], 1),
     batch=shifted("scatter_add", "dim"),
 )
+
+
+WRITE_ELEMENTS = _written("write_elements", GATHER, _core.scatter, along, shifted("write_elements", "dim"))
 
 
 def _fits_into(part: Shape, whole: Shape, dim: int | None = None) -> bool:
@@ -458,8 +542,7 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) 
     tensor([2., 0., 1.])
     """
     x, at, source, d = _elements("scatter_add", input, dim, index, src)
-    n = shape_of(x)[d]
-    result = _within(x, at, d, lambda part: arithmetic.add(part, apply(SCATTER_ADD, source, at, dim=d, n=n)))
+    result = _within(x, at, d, lambda part: apply(WRITE_ELEMENTS, part, source, at, dim=d, add=True))
     result = shapes.reshape(result, shape_of(input))
     return result if out is None else write_out("scatter_add", result, out)
 
@@ -492,7 +575,8 @@ def scatter(
         how = "sum" if reduce == "add" else "prod"
         return scatter_reduce(input, dim, index, source, how, out=out)
     x, at, source, d = _elements("scatter", input, dim, index, source)
-    result = apply(indexing.SETITEM, x, source, index=along(raw(at).copy(), d))
+    at = raw(at).copy()
+    result = _within(x, at, d, lambda part: apply(WRITE_ELEMENTS, part, source, at, dim=d, add=False))
     result = called(shapes.reshape(result, shape_of(input)), f"ScatterBackward{int(number)}")
     return result if out is None else write_out("scatter", result, out)
 
@@ -610,11 +694,11 @@ def _combine(x: Any, at: Any, source: Any, d: int, how: str, include_self: bool)
     kept = x if include_self else comparison.where(reached, neutral, x)
     if how == "prod":
         return arithmetic.mul(kept, _products(x, index, source, d))
-    total = arithmetic.add(kept, apply(SCATTER_ADD, source, at, dim=d, n=n))
+    total = apply(WRITE_ELEMENTS, kept, source, at, dim=d, add=True)
     if how == "sum":
         return total
-    terms = np.full(shape_of(x), int(include_self), np.int64)
-    np.add.at(terms, along(index, d), 1)
+    self_counts = np.full(shape_of(x), float(include_self))
+    terms = apply(WRITE_ELEMENTS, self_counts, np.ones(index.shape), index, dim=d, add=True)
     terms = np.maximum(terms, 1).astype(array_of(x).dtype)
     return (arithmetic.div if array_of(x).dtype.kind == "f" else arithmetic.floor_divide)(total, terms)
 
@@ -672,6 +756,7 @@ def take(input: Any, index: Any, *, out: Any = None) -> Any:
 
 
 @reads("index")
+@named("PutBackward0")
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     """`input` with the elements of `source` at the places `index` of its row-major order, replaced or added.
 
@@ -688,10 +773,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
         raise ShapeError(f"put: {array_of(places).size} places and {array_of(source).size} elements")
     source = shapes.reshape(source, (-1,))
     at = raw(places).reshape(-1)
-    if accumulate:
-        result = arithmetic.add(flat, apply(INDEX_ADD, source, at.copy(), dim=0, n=n))
-    else:
-        result = apply(indexing.SETITEM, flat, source, index=(at.copy(),))
+    result = apply(WRITE_SLICES, flat, source, at.copy(), dim=0, add=bool(accumulate))
     return shapes.reshape(result, shape_of(input))
 
 
