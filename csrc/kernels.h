@@ -150,7 +150,7 @@ struct AttentionSizes {
   ROW(scatter, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,     \
                 int64_t count, int64_t inner, bool replace))                                       \
   /* order.cpp: likewise, index (outer, k or 1, inner) */                                          \
-  ROW(order, (int64_t * index, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t k,     \
+  ROW(order, (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t k,      \
               Wanted wanted, bool largest))                                                        \
   /* resample.cpp: over the middle axis of x (outer, n, inner); taps start[i] to start[i+1] make   \
    * row i of y (outer, out, inner) */                                                             \
@@ -251,8 +251,8 @@ struct AttentionSizes {
       (T * y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))    \
   ROW(first_equal,                                                                                 \
       (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
-  ROW(sum_integers, (int64_t * y, const void* x, Element type, int64_t outer, int64_t n,           \
-                     int64_t inner))                                                               \
+  ROW(sum_integers,                                                                                \
+      (int64_t* y, const void* x, Element type, int64_t outer, int64_t n, int64_t inner))          \
   /* moments.cpp, scan.cpp: likewise */                                                            \
   ROW(cum_extreme,                                                                                 \
       (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))           \

@@ -46,7 +46,9 @@ void bind_embedding(py::module_& m) {
           T* to = data<T>(dw);
           const T* pg = data<T>(in);
           const int64_t *pi = data<int64_t>(at), count = at.size();
-          without_gil([&] { active<T>().index_add(to, nullptr, pg, pi, 1, rows, count, dim, skip, false); });
+          without_gil([&] {
+            active<T>().index_add(to, nullptr, pg, pi, 1, rows, count, dim, skip, false);
+          });
           return dw;
         };
         return by_dtype("embedding_vjp", typed, g);

@@ -37,8 +37,8 @@ void need_elements(const char* name, const Array& x, const Reduced& reduced) {
 template <class T>
 using Kernel = void (*)(T*, const T*, int64_t, int64_t, int64_t);
 
-// The axes reduced, the last run of neighbours first: by one kernel, what is then left by the other.
-// x is contiguous.
+// The axes reduced, the last run of neighbours first: by one kernel, what is then left by the
+// other. x is contiguous.
 template <class T>
 Array reduce_runs(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& reduced) {
   const int ndim = reduced.ndim;
@@ -132,8 +132,8 @@ PyObject* sum_integers(const Array& x, const Reduced& reduced) {
   return reduce<int64_t>(is<bool>(x) ? bytes : whole, whole, x, reduced).release().ptr();
 }
 
-// The function that Python calls for a reduction: f(float{} or double{}, x, reduced), for a sum also
-// that of `integers`, or None for another dtype.
+// The function that Python calls for a reduction: f(float{} or double{}, x, reduced), for a sum
+// also that of `integers`, or None for another dtype.
 template <bool integers = false, class F>
 PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssize_t given) {
   try {
@@ -191,9 +191,8 @@ void bind_reduce(py::module_& m) {
     return y;
   });
   MT_REDUCTION(prod, { return reduce<T>(active<T>().prod, active<T>().prod, x, reduced); });
-  MT_REDUCTION(logsumexp, {
-    return reduce<T>(active<T>().logsumexp, active<T>().logsumexp, x, reduced);
-  });
+  MT_REDUCTION(logsumexp,
+               { return reduce<T>(active<T>().logsumexp, active<T>().logsumexp, x, reduced); });
   MT_REDUCTION(amax, {
     need_elements("amax", x, reduced);
     return reduce<T>(active<T>().amax, active<T>().amax, x, reduced);
@@ -306,9 +305,8 @@ void bind_reduce(py::module_& m) {
               Array index = empty<int64_t>({outer, wanted == kTop ? k : 1, inner});
               int64_t* to = data<int64_t>(index);
               const T* px = data<T>(in);
-              without_gil(x.size(), [&] {
-                active<T>().order(to, px, outer, n, inner, k, wanted, largest);
-              });
+              without_gil(x.size(),
+                          [&] { active<T>().order(to, px, outer, n, inner, k, wanted, largest); });
               return index;
             },
             x);
@@ -355,6 +353,27 @@ void bind_reduce(py::module_& m) {
       },
       py::arg("a"), py::arg("b"), py::arg("outer"), py::arg("n"), py::arg("inner"),
       py::arg("reverse"));
+  m.def(
+      "first_equal",
+      [](const Array& x, const Array& value, int64_t outer, int64_t n, int64_t inner) {
+        check_middle("first_equal", x, outer, n, inner);
+        check_middle("first_equal", value, outer, 1, inner);
+        require(n > 0, "first_equal: the axis is empty");
+        return by_dtype(
+            "first_equal",
+            [&](auto t) {
+              using T = decltype(t);
+              const Array in = contiguous(x), wanted = contiguous(value);
+              Array index = empty<int64_t>(shape_of(value));
+              if (index.size() == 0) return index;
+              int64_t* to = data<int64_t>(index);
+              const T *px = data<T>(in), *pv = data<T>(wanted);
+              without_gil(x.size(), [&] { active<T>().first_equal(to, px, pv, outer, n, inner); });
+              return index;
+            },
+            x, value);
+      },
+      py::arg("x"), py::arg("value"), py::arg("outer"), py::arg("n"), py::arg("inner"));
 }
 
 }  // namespace mt

@@ -32,7 +32,8 @@ Array index_select(const Array& x, const Array& index, py::ssize_t dim) {
     T* to = data<T>(y);
     const T* px = data<T>(from);
     const int64_t *pi = data<int64_t>(at), count = at.size();
-    without_gil(y.size(), [&] { active<T>().index_select(to, px, pi, a.outer, a.n, count, a.inner); });
+    without_gil(y.size(),
+                [&] { active<T>().index_select(to, px, pi, a.outer, a.n, count, a.inner); });
     return y;
   };
   return by_dtype("index_select", typed, x);
@@ -114,9 +115,8 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
     T* to = data<T>(y);
     const T *pg = data<T>(from), *px = x.is_none() ? nullptr : data<T>(base);
     const int64_t* pi = data<int64_t>(at);
-    without_gil(y.size() + g.size(), [&] {
-      active<T>().scatter(to, px, pg, pi, a.outer, n, a.n, a.inner, replace);
-    });
+    without_gil(y.size() + g.size(),
+                [&] { active<T>().scatter(to, px, pg, pi, a.outer, n, a.n, a.inner, replace); });
     return y;
   };
   return by_dtype("scatter", typed, g);

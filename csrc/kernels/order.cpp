@@ -113,7 +113,7 @@ void top_of_long(int64_t* index, int64_t step, const T* x, int64_t n, int64_t k,
   int64_t place[kMostOrdered], have = 0;
   Key<T> limit = 0;
   T edge = 0;
-  bool full = false;  // whether there is a limit yet
+  bool full = false;                  // whether there is a limit yet
   const auto none = [&](int64_t i) {  // of kMany vectors; where there is a NaN, it is looked at
     Mask<T> some{};
     for (int64_t j = i; j < i + kMany * L; j += L) {

@@ -343,8 +343,8 @@ inline int64_t first_in_row(const T* x, T value, int64_t n) {
   return i;
 }
 
-// index[i] = the first j with x_ij = value[i], for kLanes rows of at most kWays vectors: in each lane
-// the least of its places, as numbers of T, and then the least of the lanes.
+// index[i] = the first j with x_ij = value[i], for kLanes rows of at most kWays vectors: in each
+// lane the least of its places, as numbers of T, and then the least of the lanes.
 template <class T>
 void first_together(int64_t* index, const T* x, const T* value, int64_t n) {
   constexpr int L = kLanes<T>;

@@ -116,7 +116,8 @@ void scan_row(T* y, const T* x, int64_t n) {
 // Lines of a few elements, or of which there are few: `lines` of them, `apart`, with n elements
 // `step` apart.
 template <class T, class Op>
-[[gnu::noinline]] void scan_few(T* y, const T* x, int64_t lines, int64_t apart, int64_t n, int64_t step) {
+[[gnu::noinline]] void scan_few(T* y, const T* x, int64_t lines, int64_t apart, int64_t n,
+                                int64_t step) {
   if (apart > 1) {  // rows: those that follow begin before one has ended
     for (int64_t c = 0; c < lines; ++c, x += apart, y += apart) {
       double sum = Op::start;

@@ -1,5 +1,5 @@
-// Elements looked up, and added to or put in place of others, by their numbers along the middle axis
-// of x (outer, n, inner).
+// Elements looked up, and added to or put in place of others, by their numbers along the middle
+// axis of x (outer, n, inner).
 #include "../kernels.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
@@ -62,9 +62,9 @@ void index_select(T* y, const T* x, const int64_t* index, int64_t outer, int64_t
   });
 }
 
-// y = x (or 0), then y[o, index[k], :] += g[o, k, :] or, to replace, = g[o, k, :], in the order of k;
-// but row `skip` stays. Each chunk owns rows of y and looks for them through the whole index, so no
-// two threads meet.
+// y = x (or 0), then y[o, index[k], :] += g[o, k, :] or, to replace, = g[o, k, :], in the order of
+// k; but row `skip` stays. Each chunk owns rows of y and looks for them through the whole index, so
+// no two threads meet.
 template <class T>
 void index_add(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,
                int64_t count, int64_t inner, int64_t skip, bool replace) {
@@ -139,7 +139,8 @@ void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, 
   const int64_t size = n * inner;
   const auto part = [&](int64_t begin, int64_t end, int64_t first, int64_t last) {
     const bool whole = last - first == inner;
-    for (int64_t j = begin * size + first; j < end * size; j += whole ? (end - begin) * size : inner)
+    for (int64_t j = begin * size + first; j < end * size;
+         j += whole ? (end - begin) * size : inner)
       begin_row(y + j, x == nullptr ? x : x + j, whole ? (end - begin) * size : last - first);
     for (int64_t o = begin; o < end; ++o) {
       T* const to = y + o * size;

@@ -216,7 +216,7 @@ LAYER_NORM = Op(
 )
 
 
-# --- by the root mean square: y = w * z,  z = x * rstd,  rstd = 1 / sqrt(mean(x^2) + eps) --------------------------------
+# --- by the root mean square: y = w * z,  z = x * rstd,  rstd = 1 / sqrt(mean(x^2) + eps) -----------------------------
 
 
 def _rms_reference(x: Array, weight: Array | None, *, axes: Axes, eps: float) -> Result:
@@ -237,9 +237,9 @@ def _rms(x: Any, axes: Axes, eps: float) -> tuple[Any, Any]:
     return mul(x, rstd), rstd
 
 
-def _rms_dx(g: Any, x: Any, weight: Any, _rstd: Any, *, axes: Axes, eps: float) -> Any:
+def _rms_dx(g: Any, x: Any, weight: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
     # dz_i/dx_j = rstd * ([i = j] - z_i z_j / n):  dx = rstd * (h - z * mean(h * z)),  h = w * g
-    h, (z, rstd) = _scaled(g, weight, axes), _rms(x, axes, eps)
+    h, (z, rstd) = _scaled(g, weight, axes), _rms(x, axes, eps)  # the saved rstd is the kernel's: here it depends on x
     return mul(rstd, sub(h, mul(z, mean(mul(h, z), axes, True))))
 
 

@@ -19,7 +19,20 @@ from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, mul, sub
-from .common import Array, around, array_of, axis, need_float, numpy_names, promote, raw, reads, shape_of, shifted, write_out
+from .common import (
+    Array,
+    around,
+    array_of,
+    axis,
+    need_float,
+    numpy_names,
+    promote,
+    raw,
+    reads,
+    shape_of,
+    shifted,
+    write_out,
+)
 from .comparison import isnan, logical_not, where
 from .reduce import CASES as REDUCED
 from .reduce import Axes, extreme_dx, need_elements, sum

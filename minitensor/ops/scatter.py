@@ -185,7 +185,7 @@ INDEX_ADD: Op = Op(
 )
 
 
-# --- what is written into a tensor: whole slices, or single elements ---------------------------------------------------
+# --- what is written into a tensor: whole slices, or single elements --------------------------------------------------
 
 
 def _written(name: str, pick: Op, kernel: Callable[..., Array], places: Callable[[Array, int], Any], batch: Any) -> Op:
@@ -685,7 +685,7 @@ def scatter_reduce(
 
 
 def _combine(x: Any, at: Any, source: Any, d: int, how: str, include_self: bool) -> Any:
-    index, n = raw(at), shape_of(x)[d]
+    index = raw(at)
     if how in ("amax", "amin"):
         return apply(SCATTER_EXTREME, source, x, at, dim=d, largest=how == "amax", include_self=include_self)
     reached = np.zeros(shape_of(x), bool)
@@ -767,8 +767,7 @@ def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
     places = integers("put", index)
     same_dtype("put", input, source)
     flat = shapes.reshape(input, (-1,))
-    n = shape_of(flat)[0]
-    in_range("put", places, n, negative=True)
+    in_range("put", places, shape_of(flat)[0], negative=True)
     if array_of(places).size != array_of(source).size:
         raise ShapeError(f"put: {array_of(places).size} places and {array_of(source).size} elements")
     source = shapes.reshape(source, (-1,))
