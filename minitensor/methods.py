@@ -365,7 +365,6 @@ class Methods(tensors.Tensor):
     flip = shapes.flip
     expand_as = rearrange.expand_as
     broadcast_to = rearrange.broadcast_to
-    sum_to_size = rearrange.sum_to_size
     select = rearrange.select
     split_with_sizes = rearrange.split_with_sizes
     unsafe_split = rearrange.unsafe_split

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minitensor as mt
+from minitensor.errors import ShapeError
 
 NUMBERS = ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")
 LAYOUTS = {
@@ -187,3 +188,20 @@ def test_masks_write_numbers() -> None:
     np.testing.assert_array_equal(z.numpy(), expected)
     with pytest.raises(RuntimeError, match="masked_fill"):
         z.masked_fill_(mask[:, :7], 1.0)
+
+
+@pytest.mark.parametrize("name", ["remainder_", "fmod_", "floor_divide_"])
+def test_integers_are_not_divided_by_zero_in_place(name):
+    for divisor in (mt.tensor([1, 0]), 0):
+        x = mt.tensor([3, 4])
+        with pytest.raises(ShapeError, match="divided by zero"):
+            getattr(x, name)(divisor)
+        assert x.tolist() == [3, 4]
+
+
+def test_sum_to_size_counts_in_int64():
+    x = mt.tensor([[True, True], [True, False]])
+    assert x.sum_to_size(1).tolist() == [3]
+    assert x.sum_to_size(2, 1).tolist() == [[2], [1]]
+    assert x.sum_to_size(2, 2) is x or mt.equal(x.sum_to_size(2, 2), x)
+    assert mt.ones(2, 2, dtype=mt.int32).sum_to_size(1).dtype is mt.int64

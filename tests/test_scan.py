@@ -242,3 +242,11 @@ def test_gradient_has_derivatives():
 def test_gradient_refuses(arguments, error, match):
     with pytest.raises(error, match=match):
         mt.gradient(mt.zeros(3, 2), **arguments)
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 1), (100, 1), (0, 1), (3, 0)])
+@pytest.mark.parametrize("f", [mt.cumsum, mt.cumprod])
+def test_lines_of_one_element_are_themselves(f, shape):
+    x = mt.randn(*shape)
+    assert mt.equal(f(x, -1), x)
+    assert mt.equal(f(x.T, 0) if x.ndim == 2 else f(x.permute(2, 0, 1), 0), x.T if x.ndim == 2 else x.permute(2, 0, 1))

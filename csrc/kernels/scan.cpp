@@ -113,13 +113,12 @@ void scan_row(T* y, const T* x, int64_t n) {
   }
 }
 
-// Lines of a few elements, or of which there are few: `lines` of them, `apart`, with n elements
-// `step` apart.
+// Lines of n elements that are `step` apart: rows one after the other, or up to kWide columns.
 template <class T, class Op>
-[[gnu::noinline]] void scan_few(T* y, const T* x, int64_t lines, int64_t apart, int64_t n,
+[[gnu::noinline]] void scan_few(T* y, const T* x, int64_t lines, bool rows, int64_t n,
                                 int64_t step) {
-  if (apart > 1) {  // rows: those that follow begin before one has ended
-    for (int64_t c = 0; c < lines; ++c, x += apart, y += apart) {
+  if (rows) {  // those that follow begin before one has ended
+    for (int64_t c = 0; c < lines; ++c, x += n, y += n) {
       double sum = Op::start;
       for (int64_t at = 0; at != n * step; at += step)
         y[at] = static_cast<T>(sum = Op::one(sum, x[at]));
@@ -140,7 +139,7 @@ void scan_as(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool rev
   if (inner == 1 && n < 2 * kWide && n > 0) {
     const int64_t first = reverse ? n - 1 : 0;
     for_ranges(outer, 1 + kChunk / n, [&](int64_t begin, int64_t end) {
-      scan_few<T, Op>(y + begin * n + first, x + begin * n + first, end - begin, n, n, step);
+      scan_few<T, Op>(y + begin * n + first, x + begin * n + first, end - begin, true, n, step);
     });
     return;
   }
@@ -152,7 +151,7 @@ void scan_as(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool rev
     }
     int64_t at = start + (reverse ? (n - 1) * inner : 0);
     if (width <= kWide) {
-      scan_few<T, Op>(y + at, x + at, width, 1, n, step);
+      scan_few<T, Op>(y + at, x + at, width, false, n, step);
       return;
     }
     double sum[kStrip + kWide];

@@ -364,6 +364,13 @@ def _layer_norm(b: Any, s: Any, x: str, weight: Any, bias: Any, *, axes: Any, ep
     return b.node("LayerNormalization", x, weight, bias, axis=axes[0] - len(b.shapes[x]), epsilon=eps)
 
 
+@writes("rms_norm")
+def _rms_norm(b: Any, s: Any, x: str, weight: Any, *, axes: Any, eps: float) -> Any:
+    square = reduced(b, "ReduceMean", b.node("Mul", x, x), axes, True)
+    y = b.node("Div", x, b.node("Sqrt", b.node("Add", square, b.number(eps, x))))
+    return y if weight is None else b.node("Mul", y, weight)
+
+
 @writes("group_norm")
 def _group_norm(b: Any, s: Any, x: str, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
     shape = b.shapes[x]

@@ -474,6 +474,18 @@ ADDCDIV = _third(
 )
 
 
+def _write_remainder(name: str, kernel: Any) -> None:
+    @writes(name)
+    def write(x: Any, y: Any, into: Any) -> Any:
+        if x.dtype.kind in "iu":
+            _check_divisor(name, np.asarray(y))
+        return kernel(x, y, into)
+
+
+_write_remainder("remainder", _core.remainder)
+_write_remainder("fmod", _core.fmod)
+
+
 @writes("addcmul")
 def _write_addcmul(x: Array, a: Any, b: Any, into: Array, value: Any = 1) -> Any:
     return _core.multiply_add(x, a, b, float(value), False, into)

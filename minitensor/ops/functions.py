@@ -337,9 +337,17 @@ def _pow_scalar_dx(g: Any, x: Any, *, exponent: float) -> Any:
     return mul(mul(g, rest), exponent)
 
 
+def _pow_scalar_reference(x: Array, *, exponent: float) -> Array:
+    if abs(exponent) == 0.5 and x.dtype.kind == "f":  # a root, also of -inf and -0, as PyTorch has it
+        root: Array = np.sqrt(x)
+        return root if exponent > 0 else 1 / root
+    power: Array = np.power(x, np.asarray(exponent, x.dtype)).astype(x.dtype)
+    return power
+
+
 POW_SCALAR: Op = elementwise(
     "pow_scalar",
-    reference=lambda x, *, exponent: np.power(x, np.asarray(exponent, x.dtype)).astype(x.dtype),
+    reference=_pow_scalar_reference,
     kernel=lambda x, exponent: _core.pow_scalar(x, exponent),
     names=("exponent",),
     rules=(_pow_scalar_dx,),

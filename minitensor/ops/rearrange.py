@@ -14,7 +14,7 @@ from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
 from ..graph.record import apply
 from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
-from . import indexing, reduce, scatter
+from . import indexing, scatter
 from .common import (
     Array,
     array_of,
@@ -83,20 +83,6 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
         tensors = tuple(tensors[0])
     common = broadcast_shapes(*[shape_of(x) for x in tensors])
     return tuple([expand(x, common) for x in tensors])
-
-
-def sum_to_size(input: Any, *size: Any) -> Any:
-    """The sum over the axes that broadcasting would add or repeat to come from `size`.
-
-    >>> mt.ones(2, 3).sum_to_size(2, 1)
-    tensor([[3.],
-            [3.]])
-    """
-    before, after = shape_of(input), sizes("sum_to_size", size)
-    new = len(before) - len(after)
-    if new < 0 or any(n not in (1, k) for n, k in zip(after, before[new:], strict=True)):
-        raise ShapeError(f"sum_to_size: {after} does not broadcast to {before}")
-    return reduce.sum_to(input, after)
 
 
 # --- more axes, and stacks --------------------------------------------------------------------------------------------
