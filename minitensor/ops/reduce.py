@@ -208,7 +208,7 @@ def sum_to_size(input: Any, *size: Any) -> Any:
     shape, wanted = shape_of(input), shapes.sizes("sum_to_size", size)
     ends = zip(wanted[::-1], shape[::-1], strict=False)
     if len(wanted) > len(shape) or not builtins.all([n in (1, have) for n, have in ends]):
-        raise ShapeError(f"sum_to_size: {wanted} cannot be expanded to {shape}, so that does not sum to it")
+        raise ShapeError(f"sum_to_size: {wanted} does not broadcast to {shape}")
     return input if shape == wanted else sum_to(summable(input, None), wanted)
 
 
