@@ -36,7 +36,6 @@ Shape = int | Iterable[int]
 
 _DEFAULT_SEED: Final = 67280421310721
 _CHUNK: Final = 2**15  # elements made at once: they stay in the cache; a multiple of 16
-_FEW: Final = 16  # of which Python's arithmetic makes numbers faster than NumPy's
 _ROUNDS: Final = 20000  # of rejection, before a truncated normal is given up
 
 # The largest integer up to which a dtype holds every one.
@@ -629,14 +628,6 @@ class Generator:
 
     def _pairs(self, n: int) -> Array:
         """n standard normals in float64, one by one: the one kept, then pair by pair."""
-        if n < _FEW:
-            few = [] if self._spare is None else [self._spare]
-            u = self._unit((n - len(few) + 1) // 2 * 2, np.float64).tolist()
-            for i in range(0, len(u), 2):
-                r, t = math.sqrt(-2 * math.log1p(-u[i + 1])), 2 * math.pi * u[i]
-                few += (r * math.cos(t), r * math.sin(t))
-            self._spare = few.pop() if len(few) > n else None
-            return np.array(few)
         z = np.empty(n + 2)
         kept = 0
         if self._spare is not None:

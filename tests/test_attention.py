@@ -134,7 +134,10 @@ def test_heads_as_they_lie(length):
     views = [mt.from_numpy(x)[:, :, i].transpose(1, 2).requires_grad_() for i in range(3)]
     copies = [v.detach().clone(memory_format=mt.contiguous_format).requires_grad_() for v in views]
     y, z = attention(*views, is_causal=True), attention(*copies, is_causal=True)
-    np.testing.assert_array_equal(y.detach().numpy(), z.detach().numpy())
+    exact = mt.cpu.isa() != "reference"  # NumPy's products of strided and of contiguous arrays round differently
+    np.testing.assert_allclose(
+        y.detach().numpy(), z.detach().numpy(), rtol=0 if exact else 1e-9, atol=0 if exact else 1e-12
+    )
     arrays = [v.detach().numpy() for v in views]
     want = by_numpy(*arrays, np.where(np.tri(length), 0, -np.inf))
     np.testing.assert_allclose(z.detach().numpy(), want, rtol=1e-9, atol=1e-12)

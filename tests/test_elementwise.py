@@ -490,6 +490,8 @@ def test_results_lie_in_memory_as_their_arguments(order):
         y = f(a, b)
         assert y.stride() == a.stride()
         assert (y == f(a.contiguous(), b.contiguous())).all()
+    if mt.cpu.isa() == "reference":
+        return  # NumPy has rules of its own for arguments
     assert (a + b.contiguous()).stride() == a.stride()  # which lie in two orders: the first says how
     assert (a.contiguous() + b).is_contiguous()
     assert (a - b.mean(0, keepdim=True).contiguous()).stride() == a.stride()

@@ -392,7 +392,7 @@ def test_permuted_tensors_are_reduced_as_they_lie(axes):
         for keepdim in (False, True):
             y = t.sum(axes, keepdim)
             assert y.tolist() == want.sum(axes, keepdims=keepdim).tolist()
-            assert y.is_contiguous()
+            assert y.is_contiguous() or mt.cpu.isa() == "reference"  # NumPy's results lie as their arguments do
             assert t.amax(axes, keepdim).tolist() == want.max(axes, keepdims=keepdim).tolist()
 
 
