@@ -348,7 +348,7 @@ def with_gradients(name: str, tensors: Any, sparse: list[Any] | None = None, ins
             continue
         check_writable(name, x)
         g = t.leaf_grad
-        if x.grad.is_sparse:
+        if g.is_sparse:
             if sparse is None:
                 raise DtypeError(f"{name} does not support sparse gradients{instead}")
             sparse.append(t)
