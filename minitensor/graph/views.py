@@ -347,12 +347,13 @@ def with_gradients(name: str, tensors: Any, sparse: list[Any] | None = None, ins
         if t.leaf_grad is None:
             continue
         check_writable(name, x)
-        g = t.leaf_grad
-        if g.is_sparse:
+        given: Any = t.leaf_grad
+        if given.is_sparse:
             if sparse is None:
                 raise DtypeError(f"{name} does not support sparse gradients{instead}")
             sparse.append(t)
         else:
+            g = given
             found.append((t, t.array, g.array))
     return found
 
