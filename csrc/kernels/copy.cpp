@@ -106,8 +106,8 @@ void put(T* out, const T* x, const Walk& walk) {
 template <class T>
 void copy(T* out, const T* x, const Walk& walk) {
   const int last = walk.ndim - 1;
-  const bool transposed =
-      walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 && walk.stride[1][last] != 1;
+  const bool transposed = walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 &&
+                          walk.stride[1][last] != 1 && walk.stride[1][last] != 0;
   if (!transposed && last > 0 && walk.size[last] < kLongRow && walk.count > 0) {
     const int64_t cols = walk.size[last];
     const int64_t next = walk.stride[1][last - 1], step = walk.stride[1][last];
@@ -357,10 +357,11 @@ __attribute__((noinline)) void cast_elements(void* out, Element to, const void* 
   } else {
     take(between(to, at), to);
   }
+  constexpr int64_t kPiece = 512;
   for_ranges(n, even_grain(n), [&](int64_t begin, int64_t end) {
-    alignas(64) char block[2][kBlock * 8];
-    for (; begin < end; begin += kBlock) {
-      const int64_t m = end - begin < kBlock ? end - begin : kBlock;
+    alignas(64) char block[2][kPiece * 8];
+    for (; begin < end; begin += kPiece) {
+      const int64_t m = end - begin < kPiece ? end - begin : kPiece;
       const void* from_here = static_cast<const char*>(x) + begin * kSizes[from];
       for (int k = 0; k < count; ++k) {
         void* const next = k + 1 < count ? static_cast<void*>(block[k])

@@ -16,8 +16,8 @@
 namespace mt::MT_ISA {
 namespace {
 
-constexpr int64_t kBlock = 512;   // elements that are gathered at a time
-constexpr int64_t kLongRow = 64;  // shorter rows are gathered
+constexpr int64_t kBlock = 2048;   // elements that are gathered at a time
+constexpr int64_t kLongRow = 192;  // shorter rows are gathered
 
 // Of the numbers from p on every second one, or those from p down to p - kLanes + 1.
 template <class T, bool down>
@@ -102,6 +102,14 @@ struct Operand {
 
   explicit Operand(const T* base) : x(base) {}
 
+  // One row: contiguous, or one value.
+  void row(const T* from, int64_t step) {
+    reading = {step == 0 ? block : from, step};
+    if (step == 0)
+      for (int i = 0; i < kLanesUsed; ++i) block[i] = *from;
+  }
+
+  // Several rows, or a row of any step.
   __attribute__((noinline)) void rows(int64_t offset, int64_t next, int64_t step, int64_t rows,
                                       int64_t cols) {
     const T* const from = x + offset;
@@ -110,9 +118,8 @@ struct Operand {
     if (step == 1 && (one || next == cols)) return;
     reading = {block, 1};
     if (step == 0 && (one || next == 0)) {
-      reading.step = 0;
       repeated = nullptr;
-      for (int i = 0; i < kLanesUsed; ++i) block[i] = *from;
+      row(from, 0);
     } else if (one || next != 0 || from != repeated || rows > times) {
       gather(block, from, next, step, rows, cols);
       repeated = one || next != 0 ? nullptr : from;
@@ -160,20 +167,19 @@ inline void put(uint8_t* out, Mask<T> m, int n) {
 }
 
 // One line of a kernel: the inner loop. All that lies around it is compiled once for all kernels of
-// the same operands.
+// the same operands. `ahead`: what lies beyond the line's end is written next.
 template <class Out, class... In>
-using Line = void (*)(const void* f, Out* out, int64_t n, Reading<In>... x);
+using Line = void (*)(const void* f, Out* out, int64_t n, bool ahead, Reading<In>... x);
 
 template <class T, class F, class Out, class... In>
 __attribute__((flatten)) void line(  // f to its last function: its constants stay in registers
-    const void* function, Out* out, int64_t n, Reading<In>... x) {
+    const void* function, Out* out, int64_t n, bool ahead, Reading<In>... x) {
   const F f = *static_cast<const F*>(function);
   constexpr int64_t kStride = 16 * kLanes<T>;
-  const bool ahead = n * static_cast<int64_t>(sizeof(Out)) >= kWorthAhead;
   int64_t i = 0;
   while (i + kLanes<T> <= n) {
     const int64_t end = ahead && i + kStride < n ? i + kStride : n;
-    if (ahead) will_write(out + i, kStride);
+    if (ahead) will_write(out + i, end - i);
     for (; i + kLanes<T> <= end; i += kLanes<T>) put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
   }
   if (i < n) {
@@ -194,6 +200,7 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
     gathers |= walk.stride[k][last] != 0 && walk.stride[k][last] != 1;
   const bool long_rows = walk.ndim == 1 || width >= kLongRow;
   const int64_t unit = long_rows ? 1 : width, group = kBlock / unit;
+  const bool ahead = walk.count * static_cast<int64_t>(sizeof(Out)) >= kWorthAhead;
 
   for_ranges(walk.count / unit, even_grain(walk.count) / unit, [&](int64_t begin, int64_t end) {
     Place place(walk, kInputs, begin * unit);
@@ -201,14 +208,27 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
     auto run = [&](auto&&... x) {
       while (begin < end) {
         int64_t rows = 1, cols = width, n = end - begin;
-        if (long_rows) {
-          if (gathers && n > kBlock) n = kBlock;
-          if (n > place.left_in_row()) n = place.left_in_row();
-          cols = n;
-        } else {
+        if (!long_rows) {
           if (n > group) n = group;
           if (n > place.left(before)) n = place.left(before);
           rows = n;
+        } else if (!gathers && last > 0 && n >= 2 * width && place.left_in_row() == width) {
+          // Whole rows, one after the other.
+          rows = n / width;
+          if (rows > place.left(before)) rows = place.left(before);
+          for (int64_t r = 0; r < rows; ++r) {
+            int k = 1;
+            (..., (x.row(x.x + place.offset[k] + r * walk.stride[k][before], walk.stride[k][last]),
+                   ++k));
+            line(f, out + place.offset[0] + r * walk.stride[0][before], width, ahead, x.reading...);
+          }
+          place.advance(before, rows);
+          begin += rows * width;
+          continue;
+        } else {
+          if (gathers && n > kBlock) n = kBlock;
+          if (n > place.left_in_row()) n = place.left_in_row();
+          cols = n;
         }
         int k = 1;
         (...,
@@ -216,9 +236,9 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
         Out* const to = out + place.offset[0];
         const int64_t next = walk.stride[0][before], step = walk.stride[0][last];
         if (step == 1 && (rows == 1 || next == cols)) {
-          line(f, to, rows * cols, x.reading...);
+          line(f, to, rows * cols, ahead, x.reading...);
         } else {
-          line(f, spread, rows * cols, x.reading...);
+          line(f, spread, rows * cols, false, x.reading...);
           scatter(to, spread, next, step, rows, cols);
         }
         place.advance(long_rows ? last : before, n);
