@@ -97,6 +97,10 @@ inline void store_part(T* p, Vec<T> v, int n) {
   kMasks ? store_n(p, v, n) : store(p, v);
 }
 
+}  // namespace
+
+// From here on nothing is a file's own: what several kernels are made of is in the library once.
+
 template <int N>
 struct Int {
   static constexpr int value = N;
@@ -114,8 +118,6 @@ inline void with(int n, const F& f) {
 
 // --- operands
 
-}  // namespace
-
 template <class T>
 struct Matrix {  // element (i, j) is p[i * row + j * col]
   T* p;
@@ -123,8 +125,6 @@ struct Matrix {  // element (i, j) is p[i * row + j * col]
   Matrix at(int64_t i, int64_t j) const { return {p ? p + i * row + j * col : p, row, col}; }
   Matrix transposed() const { return {p, col, row}; }
 };
-
-namespace {
 
 // How the tile reads a: packed or lying transposed; in rows a step apart, for which it makes
 // pointers when it begins; and in rows anywhere.
@@ -398,16 +398,12 @@ inline int64_t sliver(int64_t m, int64_t t) {
 
 // --- products
 
-}  // namespace
-
 template <class T>
 struct Product {  // c (m, n) = a (m, k) b (k, n) + d (m, n)
   int64_t m, n, k;
   Matrix<T> c;
   Matrix<const T> a, b, d;
 };
-
-namespace {
 
 // Scalar loops over blocks that fit the first-level cache.
 template <class T>
@@ -425,8 +421,6 @@ void product_blocked(const Product<T>& p) {
               *p.c.at(i, j).p += s * *p.b.at(k, j).p;
           }
 }
-
-}  // namespace
 
 // The register tile straight on a and b. The last columns, where they are not a whole vector and
 // there are no masks, are copied first; so are all where columns of b lie apart, one strip at a
@@ -487,8 +481,6 @@ void product_simd(const Product<T>& p) {
 }
 extern template void product_simd(const Product<float>&);  // compiled once, in matmul.cpp
 extern template void product_simd(const Product<double>&);
-
-namespace {
 
 // Strips of b's columns, as wide as a tile, for a stretch of k: packed, or where they lie.
 template <class T>
@@ -776,8 +768,6 @@ bool product_by_parts([[maybe_unused]] const Product<T>& p) {
 #endif
   return false;
 }
-
-}  // namespace
 
 // The fastest of these for the sizes at hand, on so many threads.
 template <class T>
