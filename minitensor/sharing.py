@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 import weakref
 from typing import Any
 
@@ -52,6 +51,8 @@ def shared(a: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The same elements in shared memory: the array itself if they are there, else a copy."""
     if is_shared(a):
         return a
+    import tempfile
+
     _teach_pickling()
     size = max(a.nbytes, 1)
     handle, path = tempfile.mkstemp(prefix="minitensor-", dir=_FOLDER)

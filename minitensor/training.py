@@ -15,7 +15,6 @@ import contextlib
 import functools
 import importlib
 import importlib.util
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -476,6 +475,8 @@ class _Bar(_Line):
     live = True
 
     def __init__(self, epoch: int, epochs: int, batches: Any) -> None:
+        import shutil
+
         super().__init__(epoch, epochs)
         self.bar = importlib.import_module("tqdm").tqdm(
             total=len(batches) if hasattr(batches, "__len__") else None,

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..device import check as check_device
-from . import safetensors, torch_file
+from . import safetensors
 from .files import CheckpointError, opened, write_atomically
 from .safetensors import read_metadata
 from .torch_pickle import add_safe_globals, clear_safe_globals, get_safe_globals, safe_globals
@@ -74,10 +74,13 @@ def save(
         write = safetensors.write(obj, metadata)
     elif metadata is not None:
         raise ValueError("save: only safetensors files have metadata")
-    elif _use_new_zipfile_serialization:
-        write = torch_file.write(obj, torch_file.folder_of(f), pickle_protocol)
     else:
-        write = torch_file.write_older(obj, pickle_protocol)
+        from . import torch_file  # and zipfile with it, when it is needed
+
+        if _use_new_zipfile_serialization:
+            write = torch_file.write(obj, torch_file.folder_of(f), pickle_protocol)
+        else:
+            write = torch_file.write_older(obj, pickle_protocol)
     if hasattr(f, "write"):
         write(f)
     else:
@@ -111,6 +114,8 @@ def load(
     >>> mt.load("ones.pt")
     {'weight': tensor([1., 1.])}
     """
+    from . import torch_file
+
     if not (callable(map_location) or isinstance(map_location, Mapping)):
         check_device(map_location)
     with opened(f) as (file, name, size):
@@ -137,5 +142,7 @@ def get_unsafe_globals_in_checkpoint(f: Any) -> list[str]:
     >>> mt.serialization.get_unsafe_globals_in_checkpoint("ones.pt")
     []
     """
+    from . import torch_file
+
     with opened(f) as (file, name, size):
         return torch_file.unsafe_globals(file, name, size)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -26,7 +25,7 @@ def write_atomically(path: Any, write: Callable[[BinaryIO], None]) -> None:
     path = os.fsdecode(path)
     target = os.path.realpath(path)  # a link goes on pointing to where it points
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+    temporary = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.tmp")
     try:
         mode = _mode(target)
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

@@ -17,6 +17,7 @@ from .dataset import (
     random_split,
 )
 from .distributed import DistributedSampler
+from .fetch import WorkerInfo, get_worker_info
 from .sampler import (
     BatchSampler,
     RandomSampler,
@@ -25,7 +26,6 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
-from .worker import WorkerInfo, get_worker_info
 
 __all__ = [
     "Batch",

@@ -19,7 +19,7 @@ import signal
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -28,70 +28,10 @@ import numpy as np
 
 from ... import cpu
 from ...random import manual_seed
-from .dataset import samples_of
-
-__all__ = ["WorkerInfo", "get_worker_info"]
+from .fetch import EndOfData, Fetch, WorkerInfo, be_worker
 
 ALIGN = 64  # of each array in a segment
 SMALL = 1 << 16  # bytes up to which a result goes through the connection itself
-
-
-@dataclass(frozen=True)
-class WorkerInfo:
-    """What a worker knows of itself: `get_worker_info()` there."""
-
-    id: int
-    num_workers: int
-    seed: int
-    dataset: Any
-
-
-_info: WorkerInfo | None = None
-
-
-def get_worker_info() -> WorkerInfo | None:
-    """In a worker of a DataLoader its `id`, `num_workers`, `seed` and `dataset`; elsewhere None.
-
-    >>> mt.utils.data.get_worker_info() is None
-    True
-    """
-    return _info
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """How a batch is made: of which data set, whether that gives its own order, and how samples are joined."""
-
-    dataset: Any
-    iterable: bool
-    batched: bool
-    drop_last: bool
-    collate: Callable[[Any], Any]
-
-    def start(self) -> Callable[[Any], Any]:
-        """The function from a task, which is the index or indices wanted or the size of a batch, to the batch.
-
-        It raises EndOfData when an iterable data set has no more.
-        """
-        if not self.iterable:
-            return self._indexed
-        return self._next_batch(iter(self.dataset))
-
-    def _indexed(self, task: Any) -> Any:
-        return self.collate(samples_of(self.dataset, task) if self.batched else self.dataset[task])
-
-    def _next_batch(self, rest: Iterator[Any]) -> Callable[[Any], Any]:
-        def fetch(size: Any) -> Any:
-            lot = list(itertools.islice(rest, size if self.batched else 1))
-            if not lot or (self.batched and self.drop_last and len(lot) < size):
-                raise EndOfData
-            return self.collate(lot if self.batched else lot[0])
-
-        return fetch
-
-
-class EndOfData(Exception):
-    """An iterable data set has no more samples."""
 
 
 # --- results on their way ---------------------------------------------------------------------------------------------
@@ -222,7 +162,6 @@ class _Tasks:
 
 def work(conn: Connection, not_ours: list[Connection], job: Job) -> None:
     """A worker's life: (epoch, number, task) in, (epoch, number, kind, value) out."""
-    global _info
     for other in not_ours:
         other.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that uses the batches decides
@@ -232,7 +171,7 @@ def work(conn: Connection, not_ours: list[Connection], job: Job) -> None:
     manual_seed(seed)
     low, high = job.base_seed & 0xFFFFFFFF, job.base_seed >> 32
     np.random.seed(np.random.SeedSequence([job.id, low, high]).generate_state(4))  # noqa: NPY002 - users' own
-    _info = WorkerInfo(job.id, job.num_workers, seed, job.fetch.dataset)
+    be_worker(WorkerInfo(job.id, job.num_workers, seed, job.fetch.dataset))
     tasks = _Tasks(conn, job.parent)
     run = _Run(job)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody wants the batches any more
