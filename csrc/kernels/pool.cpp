@@ -167,10 +167,10 @@ template <class T, int S>
 inline Vec<T> every(const T* p) {
   if constexpr (S == 1) return load<T>(p);
 #if defined(__GNUC__) && !defined(__clang__)
-  if constexpr (S == 2) {
+  if constexpr (S % 2 == 0) {
     Mask<T> even;
     for (int i = 0; i < kLanes<T>; ++i) even[i] = 2 * i;
-    return __builtin_shuffle(load<T>(p), load<T>(p + kLanes<T>), even);
+    return __builtin_shuffle(every<T, S / 2>(p), every<T, S / 2>(p + S / 2 * kLanes<T>), even);
   }
 #endif
   Vec<T> v;
@@ -189,9 +189,9 @@ inline void store_places(int32_t* idx, Mask<T> place, int n) {
     for (int i = 0; i < n; ++i) idx[i] = found[i];
 }
 
-// n neighbouring K x K windows at step S inside the image (from x, at place `at` of the plane,
-// which ends at `end`), a vector of windows at a time, all taps in registers.
-template <class T, int K, int S>
+// n neighbouring H x K windows at step S inside the image (from x, at place `at` of the plane,
+// memory ending at `end`), a vector of windows at a time, all taps in registers.
+template <class T, int H, int K, int S>
 void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, int64_t w, int64_t n) {
   constexpr int kReads = S * kLanes<T> + K - 1;
   Mask<T> steps;
@@ -200,9 +200,9 @@ void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, int64_
     const int count = static_cast<int>(least(kLanes<T>, n - j));
     const T* row = x + j * S;
     int64_t stride = w;
-    T copy[K * kReads];
-    if (end - row < (K - 1) * w + kReads) {  // a full vector would be read beyond the plane
-      for (int a = 0; a < K; ++a)
+    T copy[H * kReads];
+    if (end - row < (H - 1) * w + kReads) {  // a full vector would be read beyond the end
+      for (int a = 0; a < H; ++a)
         std::memcpy(copy + a * kReads, row + a * w, ((count - 1) * S + K) * sizeof(T));
       row = copy;
       stride = kReads;
@@ -210,7 +210,7 @@ void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, int64_
     Vec<T> m = every<T, S>(row);
     Mask<T> place{};
 #pragma GCC unroll 8
-    for (int tap = 1; tap < K * K; ++tap) {
+    for (int tap = 1; tap < H * K; ++tap) {
       const Vec<T> v = every<T, S>(row + tap / K * stride + tap % K);
       const Mask<T> wins = (v > m) | ((v != v) & (m == m));
       m = select<T>(wins, v, m);
@@ -227,10 +227,12 @@ using max_window_fn = void (*)(T*, int32_t*, const T*, const T*, int64_t, int64_
 
 template <class T>
 max_window_fn<T> find_max_window(const Pool2d& p) {
-  if (p.kh != p.kw || p.sh != p.sw || p.dh != 1 || p.dw != 1) return nullptr;
-  if (p.kw == 2 && p.sw == 2) return max_window<T, 2, 2>;
-  if (p.kw == 3 && p.sw == 2) return max_window<T, 3, 2>;
-  if (p.kw == 3 && p.sw == 1) return max_window<T, 3, 1>;
+  if ((p.kh != p.kw && p.kh != 1) || p.dh != 1 || p.dw != 1) return nullptr;
+  const bool row = p.kh == 1;
+  if (p.kw == 2 && p.sw == 2) return row ? max_window<T, 1, 2, 2> : max_window<T, 2, 2, 2>;
+  if (p.kw == 3 && p.sw == 2) return row ? max_window<T, 1, 3, 2> : max_window<T, 3, 3, 2>;
+  if (p.kw == 3 && p.sw == 1) return row ? max_window<T, 1, 3, 1> : max_window<T, 3, 3, 1>;
+  if (p.kw == 4 && p.sw == 4 && row) return max_window<T, 1, 4, 4>;
   return nullptr;
 }
 
@@ -270,11 +272,14 @@ void max_by_table(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, 
 template <class T>
 void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, const Pool2d& p) {
   const max_window_fn<T> window = find_max_window<T>(p);
-  if ((window == nullptr || p.ow < 2 * kLanes<T>) && fits_table(p.h * p.w, p.oh * p.ow))
+  // Windows that reach into the padding, at both ends of a row, are made one by one.
+  const int64_t room = p.ph + p.pw > 0 ? p.ow : 2 * p.ow;
+  if ((window == nullptr || room < kLanes<T>) && fits_table(p.h * p.w, p.oh * p.ow))
     return max_by_table(threads, y, idx, x, planes, p);
   // Outputs j0 <= j < j1 have their whole window inside, in rows where that holds for i.
   const int64_t j0 = least(ceil_div(p.pw, p.sw), p.ow);
   const int64_t j1 = p.w + p.pw < p.kw ? j0 : most(j0, least(p.ow, (p.w + p.pw - p.kw) / p.sw + 1));
+  const T* const end = x + planes * p.h * p.w;
   for_planes(threads, planes, p.h * p.w, [&](int64_t c) {
     T* out = y + c * p.oh * p.ow;
     int32_t* at = idx + c * p.oh * p.ow;
@@ -287,8 +292,7 @@ void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, co
       }
       const int64_t from = top * p.w + j0 * p.sw - p.pw;
       max_one_by_one(out, at, in, p, i, 0, j0);
-      window(out + i * p.ow + j0, at + i * p.ow + j0, in + from, in + p.h * p.w, from, p.w,
-             j1 - j0);
+      window(out + i * p.ow + j0, at + i * p.ow + j0, in + from, end, from, p.w, j1 - j0);
       max_one_by_one(out, at, in, p, i, j1, p.ow);
     }
   });
