@@ -15,12 +15,14 @@ namespace mt::MT_ISA {
 namespace {
 
 // Whether each image's groups were made as products of matrices, make(image, group): of 1x1
-// kernels, where there is one, or each is work enough for the threads, or may be made by parts.
+// kernels, where there is one, or each is work enough for the threads and its pixels fill vectors,
+// or may be made by parts.
 template <class T, class F>
 bool by_products(const ConvSizes& s, const F& make) {
   if (!one_to_one(s)) return false;
-  const int64_t count = s.n * s.groups;
-  const bool large = s.o / s.groups * (s.c / s.groups) * s.h * s.w >= 8 * kChunkWork;
+  const int64_t count = s.n * s.groups, pixels = s.h * s.w;
+  const bool full = 8 * (ceil_div(pixels, kLanes<T>) * kLanes<T> - pixels) <= pixels;
+  const bool large = full && s.o / s.groups * (s.c / s.groups) * pixels >= 8 * kChunkWork;
   for (int64_t i = 0; i < count; ++i) {
     const Product<T> product = make(i / s.groups, i % s.groups);
     if (count == 1 || large)

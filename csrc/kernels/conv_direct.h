@@ -488,12 +488,56 @@ inline void correlate_stretches(T* y, const T* laid, const T* w, const int64_t* 
   for (int i = 0; i < H; ++i) store_n(y + s[i].to, sum[i], s[i].lanes);
 }
 
+// A vector of each of kBand rows of y, of a kernel of KH rows at stride 1: a row of pixels that was
+// loaded serves all of them that see it.
+constexpr int kBand = 8;
+template <int KH, class T>
+inline void correlate_band(T* y, int64_t y_row, int lanes, const T* laid, int64_t pitch, const T* w,
+                           int64_t kw, T bias) {
+  Vec<T> sum[kBand];
+#pragma GCC unroll 8
+  for (int i = 0; i < kBand; ++i) sum[i] = splat(bias);
+  for (int64_t b = 0; b < kw; ++b) {
+    Vec<T> tap[KH];
+#pragma GCC unroll 7
+    for (int a = 0; a < KH; ++a) tap[a] = splat(w[a * kw + b]);
+#pragma GCC unroll 14
+    for (int r = 0; r < kBand + KH - 1; ++r) {
+      const Vec<T> pixels = load(laid + r * pitch + b);
+#pragma GCC unroll 7
+      for (int a = 0; a < KH; ++a)
+        if (r >= a && r - a < kBand) sum[r - a] += tap[a] * pixels;
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < kBand; ++i) store_n(y + i * y_row, sum[i], lanes);
+}
+
+// All of y (oh, ow), oh >= kBand: the last rows are made once more where bands do not come out
+// even.
+template <int KH, class T>
+void correlate_bands(T* y, const T* laid, const T* w, T bias, const ConvSizes& s, int64_t pitch) {
+  constexpr int L = kLanes<T>;
+  for (int64_t band = 0; band < s.oh; band += kBand) {
+    const int64_t i = min(band, s.oh - kBand);
+    for (int64_t j = 0; j < s.ow; j += L)
+      correlate_band<KH>(y + i * s.ow + j, s.ow, min(L, s.ow - j), laid + i * pitch + j, pitch, w,
+                         s.kw, bias);
+  }
+}
+
 template <class T>
 __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, const T* bias,
                                                 const ConvSizes& s, const Image& image) {
   constexpr int L = kLanes<T>;
   const int64_t taps = s.kh * s.kw, each = s.o / s.groups, pitch = image.h.length;
   const bool flat = s.ow <= L / 2;
+  const bool dense = s.sh * s.sw * s.dh * s.dw == 1;
+  const auto bands = flat || !dense || s.oh < kBand ? nullptr
+                     : s.kh == 3                    ? correlate_bands<3, T>
+                     : s.kh == 5                    ? correlate_bands<5, T>
+                     : s.kh == 7                    ? correlate_bands<7, T>
+                                                    : nullptr;
   const int64_t beside = flat ? ceil_div((s.oh - 1) * pitch + s.ow, L) : ceil_div(s.ow, L);
   const int64_t vectors = flat ? beside : s.oh * beside;
   Scratch<int64_t> shift(taps);
@@ -523,6 +567,10 @@ __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, co
         T* out = y + (plane / s.c * s.o + o) * s.oh * s.ow;
         T* at = flat ? sums.p : out;
         const T b = bias ? bias[o] : T(0);
+        if (bands) {
+          bands(out, laid.p, w + o * taps, b, s, pitch);
+          continue;
+        }
         int64_t v = 0;
         for (; v + 4 < vectors; v += 8)
           correlate_stretches<8>(at, laid.p, w + o * taps, shift.p, taps, b, list.p + v);
