@@ -275,7 +275,9 @@ def _size(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
 
 def _numbers(*values: Any) -> list[Any]:
     """Tensors and arrays of one element as Python numbers."""
-    return [v.item() if isinstance(v, (Tensor, np.ndarray, np.generic)) else v for v in values]
+    return [
+        v.item() if type(v) not in _NUMBERS and isinstance(v, (Tensor, np.ndarray, np.generic)) else v for v in values
+    ]
 
 
 def zeros(
@@ -497,11 +499,12 @@ def full_like(
 
 def _steps(name: str, first: Any, last: Any, by: Any) -> Any:
     """How many steps, whole or not, lead from the first to the last; of integers rounded up, and exact."""
-    if not (math.isfinite(first) and math.isfinite(last) and math.isfinite(by)):
+    whole = isinstance(first + last + by, int)
+    if not (whole or (math.isfinite(first) and math.isfinite(last) and math.isfinite(by))):
         raise ShapeError(f"{name}: {first}, {last} and {by} must be finite")
-    if by == 0 or (last - first) * (1 if by > 0 else -1) < 0:
+    if by == 0 or (last < first if by > 0 else last > first):
         raise ShapeError(f"{name}: no way from {first} to {last} by steps of {by}")
-    return -((first - last) // by) if isinstance(first + last + by, int) else (last - first) / by
+    return -((first - last) // by) if whole else (last - first) / by
 
 
 def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
@@ -510,7 +513,7 @@ def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
     if whole and abs(first) + abs(by) * count < 2**62:
         return np.arange(first, first + by * count, by, dtype=np.int64).astype(dtype, copy=False)
     places: Any = np.arange(count, dtype=np.int64 if whole else np.float64)
-    if whole or dtype != np.float32:
+    if whole or dtype.char != "f" or count < 16:
         return (first + by * places).astype(dtype)
     # PyTorch's digits: up to the last whole 16, eights go on from a first element that is rounded.
     eights = np.where(places < count // 16 * 16, places // 8 * 8, places)
@@ -544,13 +547,13 @@ def arange(
     if last is None:
         first, last = 0, first
     wanted = dtype if dtype is not None or out is None else array_of(out).dtype
+    whole = isinstance(first, int) and isinstance(last, int) and isinstance(by, int)
     if wanted is None:
-        whole = isinstance(first, int) and isinstance(last, int) and isinstance(by, int)
         wanted = dtypes.int64 if whole else dtypes.get_default_dtype()
     kind = dtypes.of(wanted).numpy.kind
     if kind == "b":
         raise DtypeError("arange: bools make no range")
-    if kind in "iu" and math.isfinite(first) and math.isfinite(last) and math.isfinite(by):
+    if not whole and kind in "iu" and math.isfinite(first) and math.isfinite(last) and math.isfinite(by):
         first, last, by = int(first), int(last), int(by)
     count = math.ceil(_steps("arange", first, last, by))
     return made("arange", lambda d: _progression("arange", first, by, count, d), wanted, device, out, requires_grad)
@@ -602,12 +605,15 @@ def linspace(
 
 def _even(first: Any, last: Any, count: int, dtype: np.dtype[Any]) -> Any:
     """The values of `linspace`, digit for digit PyTorch's: from both ends to the middle, each rounded once."""
-    if dtype not in (np.float32, np.float64) or count < 2:
+    if dtype.char not in "fd" or count < 2:
         return np.linspace(first, last, count).astype(dtype)
-    wide = np.float64 if dtype == np.float32 else np.longdouble
+    wide = np.float64 if dtype.char == "f" else np.longdouble
     low, high = dtype.type(first), dtype.type(last)
-    step, i = wide((high - low) / dtype.type(count - 1)), np.arange(count)
-    return np.where(i < count // 2, wide(low) + step * i, wide(high) - step * (count - 1 - i)).astype(dtype)
+    step, half = wide((high - low) / dtype.type(count - 1)), count // 2
+    i = step * np.arange(count - half)
+    out = np.empty(count, dtype)
+    out[:half], out[half:] = wide(low) + i[:half], (wide(high) - i)[::-1]
+    return out
 
 
 def logspace(

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = int | Iterable[int]
 
+_F32: Final = np.dtype("float32")
+_I64: Final = np.dtype("int64")
 _DEFAULT_SEED: Final = 67280421310721
 _CHUNK: Final = 2**15  # elements made at once: they stay in the cache; a multiple of 16
 _ROUNDS: Final = 20000  # of rejection, before a truncated normal is given up
@@ -275,10 +277,11 @@ class Generator:
                 f"{name}: {dtype} holds the integers from {least} to {_LARGEST[dtype]}, not all of [{low}, {high})"
             )
         span = high - low
-        draw = self._r64 if (span >= 2**28 if wide is None else wide) else self._r32
+        if not (span >= 2**28 if wide is None else wide):
+            return self._filled(name, shape, dtype, lambda n: self._below(span, n) + low)
 
         def sample(n: int) -> Array:
-            r = draw(n)
+            r = self._r64(n)
             if span < 2**64:  # otherwise the words themselves, as signed numbers
                 r %= np.uint64(span)
                 r += np.uint64(low % 2**64)  # modulo 2^64, so a negative `low` comes out right
@@ -330,8 +333,6 @@ class Generator:
             self._fill(out, lambda n: _affine(self._pairs(n), std, mean))
             return out
         work = _work(dtype)
-        mean, std = float(work(mean)), float(work(std))
-
         rest = n % 16
         with self._lock:
             if work is dtype.type:
@@ -609,11 +610,12 @@ class Generator:
 
     # The stream
 
-    def _r32(self, n: int) -> npt.NDArray[np.uint64]:
-        return _core.random_words(self._state, n).astype(np.uint64)
+    def _below(self, span: int, n: int) -> npt.NDArray[np.int64]:
+        """r32 mod span, n times."""
+        return np.remainder(_core.random_words(self._state, n), np.uint32(span)).astype(np.int64)
 
     def _r64(self, n: int) -> npt.NDArray[np.uint64]:
-        words = self._r32(2 * n)
+        words = _core.random_words(self._state, 2 * n).astype(np.uint64)
         return (words[0::2] << np.uint64(32)) | words[1::2]
 
     def _uniform(self, shape: Shape, work: type[np.floating[Any]], low: float, span: float, high: float) -> Array:
@@ -643,6 +645,10 @@ class Generator:
     def _fill(self, out: Array, sample: Callable[[int], Array]) -> None:
         """Fills a C-contiguous array with `sample(n)`, the next n values, chunk by chunk."""
         flat = out.reshape(-1)
+        if out.dtype.kind == "i" and out.size <= _CHUNK:  # where NumPy has nothing to warn of
+            with self._lock:
+                flat[...] = sample(out.size)
+            return
         with self._lock, np.errstate(all="ignore"):
             for start in range(0, flat.size, _CHUNK):
                 part = flat[start : start + _CHUNK]
@@ -716,6 +722,8 @@ def _floating(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def _known(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    if dtype is _F32 or dtype is _I64:  # the usual ones: to look one up takes as long as to draw a few numbers
+        return dtype
     dtype = np.dtype(dtype)
     if dtype not in _LARGEST:
         raise DtypeError(f"{name}: no rule for dtype {dtype}")
@@ -724,7 +732,7 @@ def _known(name: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 def _work(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
     """The type that a rule computes in: float64, or float32 also for those of half precision."""
-    return np.float64 if dtype == np.float64 else np.float32
+    return np.float64 if dtype.char == "d" else np.float32
 
 
 def _sizes(name: str, shape: Shape) -> tuple[int, ...]:
@@ -736,7 +744,10 @@ def _sizes(name: str, shape: Shape) -> tuple[int, ...]:
 
 
 def _empty(name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    sizes = _sizes(name, shape)
+    try:
+        return np.empty(shape, dtype)  # type: ignore[arg-type]
+    except (MemoryError, ValueError, TypeError):
+        sizes = _sizes(name, shape)  # which says what is wrong with them
     try:
         return np.empty(sizes, dtype)
     except (MemoryError, ValueError):

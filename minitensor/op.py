@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,7 @@ class Op:
     position, the parameters in the order of `names`, gives the bare output (a tuple of several), or None where it does
     not take them. The saved values are then those of `saves`: argument i for i, output j for -1 - j, the shape of
     argument i for SHAPE + i, all shapes for SHAPES. With a kernel, `forward` need not be given. A variadic operator's
-    kernel takes the arrays as one list.
+    kernel takes the arrays as one list. With `keeps` the tuple that it gives is one output, and values to be saved.
 
     float16 and bfloat16 are storage: but for an operator that only `moves` elements, reference, kernel and rules get
     float32 in their place, and what they give in float32 is rounded to them once.
@@ -93,6 +93,7 @@ class Op:
     kernel: Callable[..., Any] | None = None
     saves: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    keeps: bool = False
     turns: bool = field(init=False)  # the walk back conjugates complex gradients before its rules and after them
     uses: tuple[int, ...] = field(init=False)  # of each rule, the saved values that it needs, a bit each
     row: Any = field(init=False, default=None)  # the graph's own copy of what it reads at every call
@@ -106,7 +107,7 @@ class Op:
         if self.custom:
             return
         if self.forward is None and self.kernel is not None:
-            object.__setattr__(self, "forward", _forward(self.kernel, self.saves, self.names, self.variadic))
+            object.__setattr__(self, "forward", _forward(self))
         if self.name in OPS:
             raise ValueError(f"operator {self.name} is defined twice")
         OPS[self.name] = self
@@ -153,22 +154,26 @@ def _find(name: str) -> Op:
     return OPS[name]
 
 
-def _forward(
-    kernel: Callable[..., Any], saves: tuple[int, ...], names: tuple[str, ...], variadic: bool
-) -> Callable[..., Result]:
+def _forward(op: Op) -> Callable[..., Result]:
     """The kernel with its output's saved values beside it, as `Op.forward` has them."""
 
     def forward(*arrays: Array, **params: Any) -> Result:
-        given = [params[name] for name in names]
-        out = kernel(list(arrays), *given) if variadic else kernel(*arrays, *given)
+        given, kernel = [params[name] for name in op.names], op.kernel
+        assert kernel is not None
+        out = kernel(list(arrays), *given) if op.variadic else kernel(*arrays, *given)
         if out is None:
             raise TypeError(f"{kernel.__name__}: the kernel does not take {[np.shape(a) for a in arrays]}")
-        return out, tuple([_role(i, arrays, out) for i in saves])
+        return out[0] if op.keeps else out, saved_of(op.saves, arrays, out)
 
     return forward
 
 
-def _role(i: int, arrays: tuple[Array, ...], out: Any) -> Any:
+def saved_of(saves: tuple[int, ...], arrays: Sequence[Array], out: Any) -> tuple[Any, ...]:
+    """The values that `Op.saves` names, of a call of its kernel."""
+    return tuple([_role(i, arrays, out) for i in saves])
+
+
+def _role(i: int, arrays: Sequence[Array], out: Any) -> Any:
     """What an entry of `Op.saves` stands for."""
     if i == SHAPES:
         return tuple([a.shape for a in arrays])

@@ -285,8 +285,11 @@ def randperm(
 def _like(input: Any, dtype: Any) -> Any:
     """An array laid out in memory as the input's; where elements share a place, in the order of the axes."""
     a = array_of(input)
+    d = a.dtype if dtype is None else dtypes.of(dtype).numpy
+    if a.flags.c_contiguous:
+        return np.empty(a.shape, d)
     order = memory_axes(a)
-    laid = np.empty([a.shape[i] for i in order], a.dtype if dtype is None else dtypes.of(dtype).numpy)
+    laid = np.empty([a.shape[i] for i in order], d)
     return laid.transpose(np.argsort(order))
 
 
@@ -305,8 +308,7 @@ def rand_like(
     """As `rand`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
     _dtype("rand_like", out.dtype)
-    _fill(out, generator, lambda g, shape, d: g.uniform(shape, d))
-    return _made(out, device, requires_grad)
+    return _made(_filled(out, generator, lambda g, shape, d: g.uniform(shape, d)), device, requires_grad)
 
 
 @draws_numbers
@@ -324,8 +326,7 @@ def randn_like(
     """As `randn`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
     _dtype("randn_like", out.dtype)
-    _fill(out, generator, _normal(out, 0.0, 1.0))
-    return _made(out, device, requires_grad)
+    return _made(_filled(out, generator, _normal(out, 0.0, 1.0)), device, requires_grad)
 
 
 @draws_numbers
@@ -345,8 +346,8 @@ def randint_like(
     """As `randint`, in the shape and dtype of `input`: `(input, high)` or `(input, low, high)`."""
     out = _like(input, dtype)
     first, last = (0, low) if high is None else (low, high)
-    _fill(out, generator, lambda g, shape, d: g.randint(_whole(first), _whole(last), shape, d))
-    return _made(out, device, requires_grad)
+    draw: Fill = lambda g, shape, d: g.randint(_whole(first), _whole(last), shape, d)  # noqa: E731
+    return _made(_filled(out, generator, draw), device, requires_grad)
 
 
 @draws_numbers
@@ -401,8 +402,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> A
     """
     probabilities = array_of(input)
     out = np.empty(probabilities.shape, probabilities.dtype)  # whatever the order of the input's memory
-    _fill(out, generator, _bernoulli(out, probabilities if p is None else p))
-    return wrap(out)
+    return wrap(_filled(out, generator, _bernoulli(out, probabilities if p is None else p)))
 
 
 @draws_numbers
@@ -460,10 +460,13 @@ def _floats(name: str, x: Any) -> Any:
 # --- methods that fill a tensor -------------------------------------------------------------------
 
 
-def _fill(out: Any, generator: Any, draw: Fill) -> None:
-    """Fills an array with `draw(generator, shape, dtype)`, in the order of its memory."""
+def _filled(out: Any, generator: Any, draw: Fill) -> Any:
+    """The array filled with `draw(generator, shape, dtype)`, in the order of its memory; or what was drawn, if alike."""
+    if out.flags.c_contiguous:
+        return draw(_stream(generator), out.shape, out.dtype)
     view = out.transpose(memory_axes(out))
     view[...] = draw(_stream(generator), view.shape, out.dtype)
+    return out
 
 
 def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
@@ -471,12 +474,11 @@ def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
     check_writable(name, x)
     if is_meta(x.array):
         return x
-    made = np.empty_like(x.array)
-    _fill(made, generator, draw)
+    made = wrap(_filled(np.empty_like(x.array), generator, draw))
     if records(x):
-        setitem(x, ..., wrap(made))  # x stays where it is in the graph, with the gradient 0
+        setitem(x, ..., made)  # x stays where it is in the graph, with the gradient 0
     else:
-        assign(name, x, wrap(made))
+        assign(name, x, made)
     return x
 
 

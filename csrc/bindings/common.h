@@ -58,6 +58,16 @@ bool lies_within(const Array& index, int64_t least, int64_t n);
 // on. Where `of` says what the index is of ("a table of 3 rows"), none may be negative.
 Array checked_index(const char* name, const Array& index, int64_t n, const std::string& of = "");
 
+// The axis of `ndim` that Python gave as an int; -1 if it is none.
+inline py::ssize_t axis_of(PyObject* dim, py::ssize_t ndim) {
+  const py::ssize_t d = PyLong_Check(dim) ? PyLong_AsSsize_t(dim) : ndim;
+  if (d == -1 && PyErr_Occurred()) {
+    PyErr_Clear();
+    return -1;
+  }
+  return d < -ndim || d >= ndim ? -1 : d < 0 ? d + ndim : d;
+}
+
 inline void require(bool holds, const char* message) {
   if (!holds) fail(message);
 }

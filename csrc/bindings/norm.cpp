@@ -1,6 +1,7 @@
 // Layer norm over rows of n; batch norm over the channels, axis 1, of (N, C, ...).
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "common.h"
@@ -61,35 +62,77 @@ struct Gradients {
   Gradients(const Shape& input, const Shape& weights)
       : dx(empty<T>(input)), dw(empty<T>(weights)), db(empty<T>(weights)) {}
 };
+
+// Whether w is None, or of x's dtype and of its last k sizes.
+bool fits(PyObject* w, const Array& x, Py_ssize_t k) {
+  if (w == Py_None) return true;
+  if (!py::isinstance<Array>(w)) return false;
+  const auto *a = py::detail::array_proxy(w), *b = py::detail::array_proxy(x.ptr());
+  return a->descr == b->descr && a->nd == k &&
+         std::equal(a->dimensions, a->dimensions + k, b->dimensions + b->nd - k);
+}
+
+std::optional<Array> given(PyObject* w) {
+  if (w == Py_None) return std::nullopt;
+  return contiguous(py::reinterpret_borrow<Array>(w));
+}
+
+// `options` are the axes and eps.
+PyObject* layer_norm(PyObject* input, PyObject* weight, PyObject* bias, PyObject* const* options,
+                     bool centred) {
+  try {
+    if (!py::isinstance<Array>(input) || !PyTuple_Check(options[0])) Py_RETURN_NONE;
+    const auto x = py::reinterpret_borrow<Array>(input);
+    const Py_ssize_t k = PyTuple_GET_SIZE(options[0]), first = x.ndim() - k;
+    if (!(is<float>(x) || is<double>(x)) || k == 0 || first < 0 || !fits(weight, x, k) ||
+        !fits(bias, x, k))
+      Py_RETURN_NONE;
+    int64_t n = 1;
+    for (Py_ssize_t i = 0; i < k; ++i) {
+      if (axis_of(PyTuple_GET_ITEM(options[0], i), x.ndim()) != first + i) Py_RETURN_NONE;
+      n *= x.shape(first + i);
+    }
+    const double eps = PyFloat_AsDouble(options[1]);
+    if (eps == -1 && PyErr_Occurred()) throw py::error_already_set();
+    const Rows r("layer_norm", x, n);
+    const auto typed = [&](auto t) {
+      using T = decltype(t);
+      const Array from = contiguous(x);
+      const auto w = given(weight), b = given(bias);
+      const py::ssize_t rows = r.rows, means = centred ? rows : 0;
+      Array y = empty<T>(static_cast<int>(x.ndim()), x.shape()), mean = empty<T>(1, &means),
+            rstd = empty<T>(1, &rows);
+      T *py_ = data<T>(y), *pm = centred ? data<T>(mean) : nullptr, *pr = data<T>(rstd);
+      const T *px = data<T>(from), *pw = pointer<T>(w), *pb = pointer<T>(b);
+      without_gil(x.size(), [&] {
+        active<T>().layer_norm(py_, pm, pr, px, pw, pb, static_cast<T>(eps), r.rows, n);
+      });
+      return py::make_tuple(y, mean, rstd);
+    };
+    return by_dtype("layer_norm", typed, x).release().ptr();
+  } catch (...) {
+    return raise_pending();
+  }
+}
 }  // namespace
 
 void bind_norm(py::module_& m) {
-  // -> (y, mean, rstd), the last two of shape (rows,); not `centred`, the mean is 0 and left out
-  m.def(
-      "layer_norm",
-      [](const Array& x, const std::optional<Array>& weight, const std::optional<Array>& bias,
-         int64_t n, double eps, bool centred) {
-        const char* op = "layer_norm";
-        const Rows r(op, x, n);
-        return by_dtype(
-            op,
-            [&](auto t) {
-              using T = decltype(t);
-              const Array from = contiguous(x);
-              const auto w = optional<T>(op, weight, n), b = optional<T>(op, bias, n);
-              Array y = empty<T>(shape_of(x)), rstd = empty<T>({r.rows}),
-                    mean = centred ? empty<T>({r.rows}) : empty<T>({0});
-              T *py_ = data<T>(y), *pm = centred ? data<T>(mean) : nullptr, *pr = data<T>(rstd);
-              const T *px = data<T>(from), *pw = pointer<T>(w), *pb = pointer<T>(b);
-              without_gil(x.size(), [&] {
-                active<T>().layer_norm(py_, pm, pr, px, pw, pb, static_cast<T>(eps), r.rows, n);
-              });
-              return py::make_tuple(y, mean, rstd);
-            },
-            x);
-      },
-      py::arg("x"), py::arg("weight"), py::arg("bias"), py::arg("n"), py::arg("eps"),
-      py::arg("centred") = true);
+  // -> (y, mean, rstd), the last two of shape (rows,); of the root mean square, the mean is 0 and
+  // left out. None where the weights do not fit, or the axes are not the last ones.
+  def_fast(m, "layer_norm",
+           "layer_norm(x: numpy.ndarray, weight: numpy.ndarray | None, bias: numpy.ndarray | None, "
+           "axes: tuple[int, ...], eps: float) -> tuple | None",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             if (given != 5) Py_RETURN_NONE;
+             return layer_norm(arguments[0], arguments[1], arguments[2], arguments + 3, true);
+           });
+  def_fast(m, "rms_norm",
+           "rms_norm(x: numpy.ndarray, weight: numpy.ndarray | None, axes: tuple[int, ...], eps: "
+           "float) -> tuple | None",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             if (given != 4) Py_RETURN_NONE;
+             return layer_norm(arguments[0], arguments[1], Py_None, arguments + 2, false);
+           });
   // -> (dx, dw, db): all, or without `weights` dx alone, or without `input` the other two
   m.def(
       "layer_norm_vjp",

@@ -70,36 +70,56 @@ void check_indices(const char* op, const Array& y, const Array& idx) {
   if (!is<int32_t>(idx) || shape_of(idx) != shape_of(y))
     fail(std::string(op) + ": the indices are not int32 of shape " + describe(shape_of(y)));
 }
+
+Pair pair_of(PyObject* x) {
+  require(PyTuple_Check(x) && PyTuple_GET_SIZE(x) == 2, "a pool's sizes are pairs of integers");
+  const Pair pair{PyLong_AsLongLong(PyTuple_GET_ITEM(x, 0)),
+                  PyLong_AsLongLong(PyTuple_GET_ITEM(x, 1))};
+  if (PyErr_Occurred()) throw py::error_already_set();
+  return pair;
+}
+
+PyObject* max_pool2d(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 6 || !py::isinstance<Array>(arguments[0])) Py_RETURN_NONE;
+  const auto x = py::reinterpret_borrow<Array>(arguments[0]);
+  if (!is<float>(x) && !is<double>(x)) Py_RETURN_NONE;
+  const Pair kernel = pair_of(arguments[1]), stride = pair_of(arguments[2]);
+  const Pair padding = pair_of(arguments[3]), dilation = pair_of(arguments[4]);
+  const Pair out = pair_of(arguments[5]);
+  const Planes in("max_pool2d", x);
+  require(in.h * in.w <= INT32_MAX, "max_pool2d: a plane has more than 2^31 - 1 elements");
+  check_size("max_pool2d", out);
+  check_taps(in.h, out[0], kernel[0], stride[0], padding[0], dilation[0]);
+  check_taps(in.w, out[1], kernel[1], stride[1], padding[1], dilation[1]);
+  const Pool2d p{in.h,      in.w,      out[0],     out[1],     kernel[0],   kernel[1],
+                 stride[0], stride[1], padding[0], padding[1], dilation[0], dilation[1]};
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array from = contiguous(x);
+    Array y = empty<T>(resized(x, p.oh, p.ow)), idx = empty<int32_t>(shape_of(y));
+    if (y.size() == 0) return py::make_tuple(y, idx);
+    T* py_ = data<T>(y);
+    int32_t* pi = data<int32_t>(idx);
+    const T* px = data<T>(from);
+    without_gil(x.size(), [&] { active<T>().max_pool2d(py_, pi, px, in.count, p); });
+    return py::make_tuple(y, idx);
+  };
+  return by_dtype("max_pool2d", typed, x).release().ptr();
+}
 }  // namespace
 
 void bind_pool(py::module_& m) {
-  m.def(
-      "max_pool2d",
-      [](const Array& x, Pair kernel, Pair stride, Pair padding, Pair dilation, Pair out) {
-        const Planes in("max_pool2d", x);
-        require(in.h * in.w <= INT32_MAX, "max_pool2d: a plane has more than 2^31 - 1 elements");
-        check_size("max_pool2d", out);
-        check_taps(in.h, out[0], kernel[0], stride[0], padding[0], dilation[0]);
-        check_taps(in.w, out[1], kernel[1], stride[1], padding[1], dilation[1]);
-        const Pool2d p{in.h,      in.w,      out[0],     out[1],     kernel[0],   kernel[1],
-                       stride[0], stride[1], padding[0], padding[1], dilation[0], dilation[1]};
-        return by_dtype(
-            "max_pool2d",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array from = contiguous(x);
-              Array y = empty<T>(resized(x, p.oh, p.ow)), idx = empty<int32_t>(shape_of(y));
-              if (y.size() == 0) return py::make_tuple(y, idx);
-              T* py_ = data<T>(y);
-              int32_t* pi = data<int32_t>(idx);
-              const T* px = data<T>(from);
-              without_gil([&] { active<T>().max_pool2d(py_, pi, px, in.count, p); });
-              return py::make_tuple(y, idx);
-            },
-            x);
-      },
-      py::arg("x"), py::arg("kernel"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-      py::arg("out"));
+  // -> (y, the maxima's places in their planes)
+  def_fast(m, "max_pool2d",
+           "max_pool2d(x: numpy.ndarray, kernel: tuple[int, int], stride: tuple[int, int], padding: "
+           "tuple[int, int], dilation: tuple[int, int], out: tuple[int, int]) -> tuple | None",
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+             try {
+               return max_pool2d(arguments, given);
+             } catch (...) {
+               return raise_pending();
+             }
+           });
   m.def(
       "max_pool2d_vjp",
       [](const Array& g, const Array& idx, Pair size) {

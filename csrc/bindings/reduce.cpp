@@ -1,6 +1,9 @@
 // Reductions over any axes: each run of neighbouring axes in turn, seen as the middle axis of
 // (outer, n, inner). Scans and variances along one such axis.
-#include "common.h"
+#include <algorithm>
+#include <cstring>
+
+#include "loops.h"
 
 namespace mt {
 namespace {
@@ -132,10 +135,125 @@ PyObject* sum_integers(const Array& x, const Reduced& reduced) {
   return reduce<int64_t>(is<bool>(x) ? bytes : whole, whole, x, reduced).release().ptr();
 }
 
+// NumPy's ufunc, reduced over the axes: of integers.
+PyObject* reduced_by(PyObject* ufunc, PyObject* const* arguments, bool keepdim) {
+  const auto& x = py::reinterpret_borrow<py::object>(arguments[0]);
+  const auto axes = py::reinterpret_borrow<py::object>(arguments[1]);
+  const auto y = py::handle(ufunc).attr("reduce")(x, axes, py::none(), py::none(), keepdim);
+  return Array::ensure(y).release().ptr();
+}
+
+// x as (outer, n, inner), n along the axes `first` to `last`, and the shape of what is reduced to
+// `k` elements along them, or is without them (-1).
+struct Lines {
+  int64_t outer = 1, n = 1, inner = 1;
+  Shape shape;
+  Lines(const Array& x, py::ssize_t first, py::ssize_t last, py::ssize_t k) {
+    for (py::ssize_t d = 0; d < x.ndim(); ++d) {
+      const bool along = d >= first && d <= last;
+      (along ? n : d < first ? outer : inner) *= x.shape(d);
+      if (!along || k >= 0) shape.push_back(along ? k : x.shape(d));
+    }
+  }
+};
+
+// What Python gave as an array of floats; null if it is none.
+bool floats(PyObject* x) {
+  if (!py::isinstance<Array>(x)) return false;
+  const PyObject* d = py::detail::array_proxy(x)->descr;
+  return d == descriptor<float>() || d == descriptor<double>();
+}
+
+
+// sum_i (x_i - m)^2 / max(n - correction, 0) over neighbouring axes; None for others.
+PyObject* var(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 4 || !floats(arguments[0])) Py_RETURN_NONE;
+  const auto x = py::reinterpret_borrow<Array>(arguments[0]);
+  const bool keepdim = PyObject_IsTrue(arguments[2]) == 1;
+  const double correction = PyFloat_AsDouble(arguments[3]);
+  if (PyErr_Occurred()) throw py::error_already_set();
+  const Reduced reduced("var", x, arguments[1], keepdim);
+  int first = 0, last = reduced.ndim - 1;
+  while (first < reduced.ndim && !reduced.axis[first]) ++first;
+  while (last >= 0 && !reduced.axis[last]) --last;
+  if (!reduced.any) Py_RETURN_NONE;
+  for (int d = first; d <= last; ++d)
+    if (!reduced.axis[d]) Py_RETURN_NONE;
+  Lines lines(x, first, last, keepdim ? 1 : -1);
+  const double freedom = std::max(static_cast<double>(lines.n) - correction, 0.0);
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array in = contiguous(x);
+    Array y = empty<T>(lines.shape);
+    T* to = data<T>(y);
+    const T* px = data<T>(in);
+    without_gil(x.size(), [&] {
+      active<T>().var(to, px, lines.outer, lines.n, lines.inner, T(freedom));
+    });
+    return y;
+  };
+  return by_dtype("var", typed, x).release().ptr();
+}
+
+// The largest or the `least` along an axis, or of all (dim None), with the first place that has it,
+// or that place alone; None where an axis is empty.
+PyObject* extreme(bool least, bool values, PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 3 || !floats(arguments[0])) Py_RETURN_NONE;
+  const auto x = py::reinterpret_borrow<Array>(arguments[0]);
+  const bool all = arguments[1] == Py_None;
+  const py::ssize_t dim = all ? 0 : axis_of(arguments[1], x.ndim());
+  const py::ssize_t last = all ? x.ndim() - 1 : dim;
+  Lines lines(x, dim, last, PyObject_IsTrue(arguments[2]) == 1 ? 1 : -1);
+  if (dim < 0 || lines.n == 0) Py_RETURN_NONE;
+  const auto typed = [&](auto t) -> py::object {
+    using T = decltype(t);
+    const Array in = contiguous(x);
+    Array y = empty<T>(lines.shape), index = empty<int64_t>(lines.shape);
+    T* to = data<T>(y);
+    int64_t* at = data<int64_t>(index);
+    const T* px = data<T>(in);
+    if (y.size() > 0)
+      without_gil(x.size(), [&] {
+        active<T>().extreme(to, at, px, lines.outer, lines.n, lines.inner, least);
+      });
+    if (!values) return index;
+    return py::make_tuple(y, index);
+  };
+  return by_dtype("extreme", typed, x).release().ptr();
+}
+
+// The places (*before dim, k or 1, *after) of the first k in order; of the first that equals number
+// k; of the median. None where the kernel does not do that.
+PyObject* order(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 5 || !floats(arguments[0])) Py_RETURN_NONE;
+  const auto x = py::reinterpret_borrow<Array>(arguments[0]);
+  const py::ssize_t dim = axis_of(arguments[1], x.ndim());
+  const int64_t k = PyLong_AsLongLong(arguments[2]);
+  const auto wanted = static_cast<Wanted>(PyLong_AsLong(arguments[3]));
+  const bool largest = PyObject_IsTrue(arguments[4]) == 1;
+  if (PyErr_Occurred()) throw py::error_already_set();
+  const Lines lines(x, dim, dim, wanted == kTop ? k : 1);
+  if (dim < 0 || k < 0 || k > lines.n || lines.n == 0) Py_RETURN_NONE;
+  if (lines.n > kMostOrdered && (wanted != kTop || k > kMostTop)) Py_RETURN_NONE;
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array in = contiguous(x);
+    Array index = empty<int64_t>(lines.shape);
+    int64_t* to = data<int64_t>(index);
+    const T* px = data<T>(in);
+    without_gil(x.size(), [&] {
+      active<T>().order(to, px, lines.outer, lines.n, lines.inner, k, wanted, largest);
+    });
+    return index;
+  };
+  return by_dtype("order", typed, x).release().ptr();
+}
+
 // The function that Python calls for a reduction: f(float{} or double{}, x, reduced), for a sum
-// also that of `integers`, or None for another dtype.
+// also that of `integers`; for another dtype what the ufunc makes of integers, or None.
 template <bool integers = false, class F>
-PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssize_t given) {
+PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssize_t given,
+                    PyObject* ufunc = nullptr) {
   try {
     if (given != 2 && given != 3)
       throw py::type_error(std::string(name) + ": takes an array, axes and keepdim");
@@ -146,13 +264,15 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
     if (is<float>(x)) return f(float{}, x, reduced).release().ptr();
     if (is<double>(x)) return f(double{}, x, reduced).release().ptr();
     if constexpr (integers) return sum_integers(x, reduced);
+    if (ufunc != nullptr && std::strchr("?bBhil", x.dtype().char_()) && x.size() > 0)
+      return reduced_by(ufunc, arguments, keepdim);
     Py_RETURN_NONE;
   } catch (...) {
     return raise_pending();
   }
 }
 
-#define MT_REDUCTION_OF(integers, name, body)                                                   \
+#define MT_REDUCTION_OF(integers, name, ufunc, body)                                            \
   def_fast(m, #name,                                                                            \
            #name                                                                                \
            "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool = False) -> numpy.ndarray", \
@@ -161,14 +281,25 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
                using T = decltype(t);                                                           \
                body                                                                             \
              };                                                                                 \
-             return reduction<integers>(#name, f, arguments, given);                            \
+             static PyObject* const numpy = ufunc;                                              \
+             return reduction<integers>(#name, f, arguments, given, numpy);                     \
            })
-#define MT_REDUCTION(name, body) MT_REDUCTION_OF(false, name, body)
+// These take an array, an axis or several and options; None where they cannot.
+#define MT_LINES(name, signature, call)                                               \
+  def_fast(m, name, name signature,                                                   \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* { \
+             try {                                                                    \
+               return call;                                                           \
+             } catch (...) {                                                          \
+               return raise_pending();                                                \
+             }                                                                        \
+           })
+#define MT_REDUCTION(name, body) MT_REDUCTION_OF(false, name, nullptr, body)
 
 }  // namespace
 
 void bind_reduce(py::module_& m) {
-  MT_REDUCTION_OF(true, sum, { return reduce<T>(active<T>().sum, active<T>().sum, x, reduced); });
+  MT_REDUCTION_OF(true, sum, nullptr, { return reduce<T>(active<T>().sum, active<T>().sum, x, reduced); });
   MT_REDUCTION(mean, {
     Array y = reduce<T>(active<T>().sum, active<T>().sum, x, reduced);
     const T count = static_cast<T>(reduced.count);
@@ -193,11 +324,11 @@ void bind_reduce(py::module_& m) {
   MT_REDUCTION(prod, { return reduce<T>(active<T>().prod, active<T>().prod, x, reduced); });
   MT_REDUCTION(logsumexp,
                { return reduce<T>(active<T>().logsumexp, active<T>().logsumexp, x, reduced); });
-  MT_REDUCTION(amax, {
+  MT_REDUCTION_OF(false, amax, numpy_function("maximum"), {
     need_elements("amax", x, reduced);
     return reduce<T>(active<T>().amax, active<T>().amax, x, reduced);
   });
-  MT_REDUCTION(amin, {
+  MT_REDUCTION_OF(false, amin, numpy_function("minimum"), {
     need_elements("amin", x, reduced);
     return reduce<T>(active<T>().amin, active<T>().amin, x, reduced);
   });
@@ -222,24 +353,10 @@ void bind_reduce(py::module_& m) {
             x, y);
       },
       py::arg("x"), py::arg("y"));
-  m.def(
-      "var",
-      [](const Array& x, int64_t outer, int64_t n, int64_t inner, double freedom) {
-        check_middle("var", x, outer, n, inner);
-        return by_dtype(
-            "var",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array in = contiguous(x);
-              Array y = empty<T>({outer, inner});
-              T* to = data<T>(y);
-              const T* px = data<T>(in);
-              without_gil(x.size(), [&] { active<T>().var(to, px, outer, n, inner, T(freedom)); });
-              return y;
-            },
-            x);
-      },
-      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("freedom"));
+  MT_LINES("var",
+           "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool, correction: float) -> "
+           "numpy.ndarray",
+           var(arguments, given));
   const auto scan = [&m](const char* name, Scan how) {
     m.def(
         name,
@@ -263,56 +380,19 @@ void bind_reduce(py::module_& m) {
   };
   scan("cumsum", kAdded);
   scan("cumprod", kMultiplied);
-  // -> (values, their first indices), (outer, inner)
-  m.def(
-      "extreme",
-      [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool least) {
-        check_middle("extreme", x, outer, n, inner);
-        require(n > 0, "extreme: the axis is empty");
-        return by_dtype(
-            "extreme",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array in = contiguous(x);
-              Array y = empty<T>({outer, inner}), index = empty<int64_t>({outer, inner});
-              T* to = data<T>(y);
-              int64_t* at = data<int64_t>(index);
-              const T* px = data<T>(in);
-              if (y.size() > 0)
-                without_gil(x.size(),
-                            [&] { active<T>().extreme(to, at, px, outer, n, inner, least); });
-              return py::make_tuple(y, index);
-            },
-            x);
-      },
-      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("least"));
-  // -> the places (*before dim, k or 1, *after) of the first k in order; of the first that equals
-  // number k; of the median. None where the kernel does not do that.
-  m.def(
+  // -> (values, their first indices)
+  MT_LINES("max_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
+           extreme(false, true, arguments, given));
+  MT_LINES("min_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
+           extreme(true, true, arguments, given));
+  MT_LINES("argmax", "(x: numpy.ndarray, dim: int | None, keepdim: bool) -> numpy.ndarray",
+           extreme(false, false, arguments, given));
+  MT_LINES("argmin", "(x: numpy.ndarray, dim: int | None, keepdim: bool) -> numpy.ndarray",
+           extreme(true, false, arguments, given));
+  MT_LINES(
       "order",
-      [](const Array& x, int64_t outer, int64_t n, int64_t inner, int64_t k, int wanted_number,
-         bool largest) -> py::object {
-        const auto wanted = static_cast<Wanted>(wanted_number);
-        check_middle("order", x, outer, n, inner);
-        require(k >= 0 && k <= n, "order: k is out of range");
-        if (!is<float>(x) && !is<double>(x)) return py::none();
-        if (n > kMostOrdered && (wanted != kTop || k > kMostTop)) return py::none();
-        return by_dtype(
-            "order",
-            [&](auto t) -> py::object {
-              using T = decltype(t);
-              const Array in = contiguous(x);
-              Array index = empty<int64_t>({outer, wanted == kTop ? k : 1, inner});
-              int64_t* to = data<int64_t>(index);
-              const T* px = data<T>(in);
-              without_gil(x.size(),
-                          [&] { active<T>().order(to, px, outer, n, inner, k, wanted, largest); });
-              return index;
-            },
-            x);
-      },
-      py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("k"),
-      py::arg("wanted"), py::arg("largest"));
+      "(x: numpy.ndarray, dim: int, k: int, wanted: int, largest: bool) -> numpy.ndarray | None",
+      order(arguments, given));
   m.def(
       "cum_extreme",
       [](const Array& x, int64_t outer, int64_t n, int64_t inner, bool least) {

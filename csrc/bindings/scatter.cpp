@@ -18,6 +18,18 @@ Around around(const char* name, const Shape& shape, py::ssize_t dim) {
   return a;
 }
 
+// Whether the first `n` arguments are arrays that hold alike float32 or float64, and the next one
+// of int64.
+bool fit(PyObject* const* arguments, int n) {
+  for (int k = 0; k <= n; ++k)
+    if (!py::isinstance<Array>(arguments[k])) return false;
+  const auto dtype = [&](int k) { return py::detail::array_proxy(arguments[k])->descr; };
+  if (dtype(0) != descriptor<float>() && dtype(0) != descriptor<double>()) return false;
+  return (n == 1 || dtype(1) == dtype(0)) && dtype(n) == descriptor<int64_t>();
+}
+
+Array array(PyObject* x) { return py::reinterpret_borrow<Array>(x); }
+
 // y (*x's sizes before dim, *index's sizes, *x's after) = x at index along dim.
 Array index_select(const Array& x, const Array& index, py::ssize_t dim) {
   const auto typed = [&](auto t) {
@@ -120,6 +132,42 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
     return y;
   };
   return by_dtype("scatter", typed, g);
+}
+
+// What Python calls: None where the arrays are no such, or not laid out for the kernel.
+PyObject* call_index_select(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 3 || !fit(arguments, 1)) Py_RETURN_NONE;
+  const Array x = array(arguments[0]);
+  const py::ssize_t dim = axis_of(arguments[2], x.ndim());
+  if (dim < 0 || !(x.flags() & Array::c_style)) Py_RETURN_NONE;  // it would copy all of x
+  return index_select(x, array(arguments[1]), dim).release().ptr();
+}
+
+bool same_but_along(const Array& x, const Array& y, py::ssize_t dim) {
+  for (py::ssize_t d = 0; d < x.ndim(); ++d)
+    if (d != dim && x.shape(d) != y.shape(d)) return false;
+  return true;
+}
+
+PyObject* call_gather(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 3 || !fit(arguments, 1)) Py_RETURN_NONE;
+  const Array x = array(arguments[0]), index = array(arguments[1]);
+  const py::ssize_t dim = axis_of(arguments[2], x.ndim());
+  if (dim < 0 || x.ndim() != index.ndim() || !same_but_along(x, index, dim)) Py_RETURN_NONE;
+  return gather(x, index, dim).release().ptr();
+}
+
+// x with src added or put at an index along dim: (x, src, index, dim, add), by slices or elements.
+PyObject* call_write(bool slices, PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 5 || !fit(arguments, 2)) Py_RETURN_NONE;
+  const Array x = array(arguments[0]), src = array(arguments[1]), index = array(arguments[2]);
+  const py::ssize_t dim = axis_of(arguments[3], x.ndim());
+  if (dim < 0 || src.ndim() != x.ndim() || !same_but_along(x, src, dim)) Py_RETURN_NONE;
+  if (index.ndim() != (slices ? 1 : x.ndim())) Py_RETURN_NONE;
+  for (py::ssize_t d = 0; d < index.ndim(); ++d)
+    if (index.shape(d) != src.shape(slices ? dim : d)) Py_RETURN_NONE;
+  const bool replace = PyObject_IsTrue(arguments[4]) == 0;
+  return (slices ? index_add : scatter)(src, index, dim, x.shape(dim), x, replace).release().ptr();
 }
 
 // Whether an index of int64 lies in least .. n - 1; None for another dtype.
@@ -285,10 +333,20 @@ void bind_scatter(py::module_& m) {
           join(true, arguments, given));
   MT_MOVE("reshape", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
           reshape(arguments, given));
-  m.def("index_select", index_select, py::arg("x"), py::arg("index"), py::arg("dim"));
+  MT_MOVE("index_select", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
+          call_index_select(arguments, given));
   m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
         py::arg("x") = py::none(), py::arg("replace") = false);
-  m.def("gather", gather, py::arg("x"), py::arg("index"), py::arg("dim"));
+  MT_MOVE("gather", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
+          call_gather(arguments, given));
+  MT_MOVE("write_slices",
+          "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
+          "numpy.ndarray",
+          call_write(true, arguments, given));
+  MT_MOVE("write_elements",
+          "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
+          "numpy.ndarray",
+          call_write(false, arguments, given));
   m.def("scatter", scatter, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
         py::arg("x") = py::none(), py::arg("replace") = false);
   MT_MOVE("lies_within", "(index: numpy.ndarray, least: int, n: int) -> bool",

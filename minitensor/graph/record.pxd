@@ -12,7 +12,7 @@ from .tensors cimport Tensor, Version, refresh, wants_grad, wrap
 cdef class Row:
     cdef object kernel, joint
     cdef tuple names, rules, uses, saves
-    cdef bint variadic, view, broadcasts, custom, moves, turns
+    cdef bint variadic, view, broadcasts, custom, moves, turns, keeps
 
 
 cdef Row row_of(object op)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ComplexError, GraphError, OutOfMemoryError, ShapeError
-from ..op import SHAPE, SHAPES
+from ..op import SHAPE, SHAPES, saved_of
 
 try:
     import cython
@@ -49,6 +49,7 @@ class Row:
     custom: bool
     moves: bool
     turns: bool
+    keeps: bool
 
 
 @cython.cfunc
@@ -60,6 +61,7 @@ def row_of(op: Any) -> Row:
         row.rules, row.uses, row.saves = op.rules, op.uses, op.saves
         row.variadic, row.view, row.broadcasts = op.variadic, op.view, op.broadcasts
         row.joint, row.custom, row.moves, row.turns = op.joint, op.custom, op.moves, op.turns
+        row.keeps = op.keeps
         object.__setattr__(op, "row", row)
     return row
 
@@ -294,7 +296,12 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
         out = row.kernel(x, y, z)
     else:
         out = row.kernel(x, y, z, *more)
-    if out is None or not on_tensors:
+    if out is None:
+        return None
+    kept: Any = None  # what the kernel gave, of which the first is the output
+    if row.keeps:
+        kept, out = out, out[0]
+    if not on_tensors:
         return out
     if type(out) is tuple:
         outs: tuple = tuple([wrap(part) for part in out])
@@ -309,8 +316,14 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
     if row.view:
         link_view(op, args[0], params, t, 0)
     if wants:
-        record_node(op, row, args, params, (t,), None)
+        record_node(op, row, args, params, (t,), None if kept is None else _saved(row, args[:n], kept))
     return t
+
+
+@cython.cfunc
+def _saved(row: Row, args: Any, kept: Any) -> tuple:
+    """What `row.saves` names, of arguments and of all that the kernel gave."""
+    return saved_of(row.saves, [a.array if isinstance(a, Tensor) else a for a in args], kept)
 
 
 def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
@@ -392,6 +405,8 @@ def _apply(op: Any, args: tuple, params: dict) -> Any:
     out: Any = None if custom else _short(row_of(op), arrays, params)
     if out is None:
         out, saved = run(op, arrays, params)
+    elif op.keeps:
+        saved, out = saved_of(op.saves, arrays, out), out[0]
     if not found:
         return out
     return wrap_outputs(op, args, params, out, saved, wants and recording())

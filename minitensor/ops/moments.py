@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import IndexRangeError, ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..op import Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul, sub, zero
@@ -67,7 +67,7 @@ def _squares(x: Array, runs: list[Axes]) -> Array:
     """
     *rest, run = runs
     n = count_of(x.shape, run)
-    within = _variances(x, run, 1.0).reshape(kept(x.shape, run))
+    within: Array = _core.var(x, run, True, n - 1)
     if not rest:
         return within
     size = np.asarray(n, x.dtype)
@@ -76,21 +76,13 @@ def _squares(x: Array, runs: list[Axes]) -> Array:
     return _core.add(total, _core.mul(_squares(means, rest), size))
 
 
-def _variances(x: Array, run: Axes, freedom: float) -> Array:
-    """sum_i (x_i - m)^2 / freedom over neighbouring axes: (the sizes before them, the sizes after)."""
-    shape = x.shape
-    outer, inner = math.prod(shape[: run[0]]), math.prod(shape[run[-1] + 1 :])
-    return _core.var(x, outer, count_of(shape, run), inner, freedom)
-
-
 def _var_forward(x: Array, *, axes: Axes, keepdim: bool, correction: float) -> Result:
-    freedom = float(builtins.max(count_of(x.shape, axes) - correction, 0))
-    runs = _runs(axes) if axes else []
-    if len(runs) == 1:
-        out = _variances(x, axes, freedom)
-    else:
-        out = _core.div(_squares(x, runs) if axes else _core.sub(x, x), np.asarray(freedom, x.dtype))
-    return out.reshape(_reduced(x.shape, axes, keepdim)), (x,)
+    out = _core.var(x, axes, keepdim, correction)
+    if out is None:  # over axes that are apart, or none
+        freedom = np.asarray(builtins.max(count_of(x.shape, axes) - correction, 0), x.dtype)
+        out = _core.div(_squares(x, _runs(axes)) if axes else _core.sub(x, x), freedom)
+        out = out.reshape(_reduced(x.shape, axes, keepdim))
+    return out, (x,)
 
 
 def _var_dx(g: Any, x: Any, *, axes: Axes, keepdim: bool, correction: float) -> Any:
@@ -108,7 +100,17 @@ def _var_samples(rng: np.random.Generator) -> Iterator[Sample]:
 
 
 VAR = Op(
-    "var", _var_reference, _var_forward, (_var_dx,), None, _var_samples, length=length, batch=shifted("var", "axes")
+    "var",
+    _var_reference,
+    _var_forward,
+    (_var_dx,),
+    None,
+    _var_samples,
+    length=length,
+    batch=shifted("var", "axes"),
+    kernel=_core.var,
+    saves=(0,),
+    names=("axes", "keepdim", "correction"),
 )
 
 
@@ -147,7 +149,7 @@ def var(
     tensor(2.3333)
     """
     over, c = _options("var", input, dim, unbiased, correction)
-    result = apply(VAR, input, axes=over, keepdim=bool(keepdim), correction=c)
+    result = apply_flat(VAR, input, over, bool(keepdim), c)
     return result if out is None else write_out("var", result, out)
 
 
@@ -161,6 +163,11 @@ def _std_forward(x: Array, **params: Any) -> Result:
     return out, (x, out)
 
 
+def _std(x: Array, *params: Any) -> Array | None:
+    variance = _core.var(x, *params)
+    return None if variance is None else _core.sqrt(variance)
+
+
 def _std_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool, correction: float) -> Any:
     # Where all x are equal there is no derivative; PyTorch takes 0.
     dvar = where(eq(out, 0), 0.0, div(g, mul(out, 2)))
@@ -168,7 +175,17 @@ def _std_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool, correction: 
 
 
 STD = Op(
-    "std", _std_reference, _std_forward, (_std_dx,), None, _var_samples, length=length, batch=shifted("std", "axes")
+    "std",
+    _std_reference,
+    _std_forward,
+    (_std_dx,),
+    None,
+    _var_samples,
+    length=length,
+    batch=shifted("std", "axes"),
+    kernel=_std,
+    saves=(0, -1),
+    names=("axes", "keepdim", "correction"),
 )
 
 
@@ -191,14 +208,13 @@ def std(
     tensor(1.4142)
     """
     over, c = _options("std", input, dim, unbiased, correction)
-    result = apply(STD, input, axes=over, keepdim=bool(keepdim), correction=c)
+    result = apply_flat(STD, input, over, bool(keepdim), c)
     return result if out is None else write_out("std", result, out)
 
 
 def _with_mean(op: Op, name: str, input: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any, out: Any) -> Any:
     over, c = _options(name, input, dim, unbiased, correction)
-    spread_ = apply(op, input, axes=over, keepdim=bool(keepdim), correction=c)
-    result = spread_, apply(MEAN, input, axes=over, keepdim=bool(keepdim))
+    result = apply_flat(op, input, over, bool(keepdim), c), apply_flat(MEAN, input, over, bool(keepdim))
     return result if out is None else write_out(name, result, out)
 
 
@@ -256,12 +272,16 @@ def _logsumexp_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
     return out, (x, out)
 
 
+def _logsumexp_few(x: Array, axes: Axes, keepdim: bool) -> Array | None:
+    few = axes and x.size > 0 and count_of(x.shape, axes) <= _ONE_WALK
+    return _core.logsumexp(x, axes, keepdim) if few else None
+
+
 def _logsumexp_forward(x: Array, *, axes: Axes, keepdim: bool) -> Result:
     if x.size == 0:
         return _logsumexp_reference(x, axes=axes, keepdim=keepdim)
-    if axes and count_of(x.shape, axes) <= _ONE_WALK:
-        out = _core.logsumexp(x, axes, keepdim)
-    else:
+    out = _logsumexp_few(x, axes, keepdim)
+    if out is None:
         m = _finite(_core.amax(x, axes, True))
         out = _core.add(_core.log(_core.sum(_core.exp(_core.sub(x, m)), axes, True)), m)
         out = out if keepdim else out.squeeze(axes)
@@ -285,6 +305,9 @@ LOGSUMEXP = Op(
     cases(CASES, HOLLOW, LARGE),  # of nothing it is -inf, which has no differences
     length=length,
     batch=shifted("logsumexp", "axes"),
+    kernel=_logsumexp_few,
+    saves=(0, -1),
+    names=("axes", "keepdim"),
 )
 
 
@@ -299,7 +322,7 @@ def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -
     tensor(1000.6932)
     """
     x = input if array_of(input).dtype.kind == "f" else to_dtype(input, dtypes.get_default_dtype())
-    result = apply(LOGSUMEXP, x, axes=axes("logsumexp", dim, len(shape_of(x))), keepdim=bool(keepdim))
+    result = apply_flat(LOGSUMEXP, x, axes("logsumexp", dim, len(shape_of(x))), bool(keepdim))
     return result if out is None else write_out("logsumexp", result, out)
 
 
@@ -321,14 +344,16 @@ def _norm_reference(x: Array, *, axes: Axes, keepdim: bool, p: float) -> Result:
     return out, (x, out)
 
 
+def _norm(x: Array, axes: Axes, keepdim: bool, p: float) -> Array | None:
+    if p == 2 and x.dtype.kind == "f":
+        squares = _core.sum_squares(x, axes, keepdim)
+        return None if squares is None else _core.sqrt(squares)
+    return _core.sum(_core.abs(x), axes, keepdim) if p == 1 and x.dtype.char in "fd" else None
+
+
 def _norm_forward(x: Array, *, axes: Axes, keepdim: bool, p: float) -> Result:
-    if p == 2:
-        out = _core.sqrt(_core.sum_squares(x, axes, keepdim))
-    elif p == 1:
-        out = _core.sum(_core.abs(x), axes, keepdim)
-    else:
-        return _norm_reference(x, axes=axes, keepdim=keepdim, p=p)
-    return out, (x, out)
+    out = _norm(x, axes, keepdim, p)
+    return _norm_reference(x, axes=axes, keepdim=keepdim, p=p) if out is None else (out, (x, out))
 
 
 def _norm_dx(g: Any, x: Any, out: Any, *, axes: Axes, keepdim: bool, p: float) -> Any:
@@ -364,6 +389,9 @@ NORM = Op(
     _norm_samples,
     length=length,
     batch=shifted("norm", "axes"),
+    kernel=_norm,
+    saves=(0, -1),
+    names=("axes", "keepdim", "p"),
 )
 
 
@@ -397,7 +425,7 @@ def norm(
     over = axes("norm", dim, len(shape))
     if (p < 0 or math.isinf(p)) and count_of(shape, over) == 0:
         raise IndexRangeError(f"norm: {shape} has nothing along axes {over}, and nothing has no norm with p = {p}")
-    result = apply(NORM, x, axes=over, keepdim=bool(keepdim), p=float(p))
+    result = apply_flat(NORM, x, over, bool(keepdim), float(p))
     return result if out is None else write_out("norm", result, out)
 
 

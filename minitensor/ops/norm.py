@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, GraphError, ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, attempt
 from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
@@ -103,11 +103,6 @@ def _reference(x: Array, weight: Array | None, bias: Array | None, *, axes: Axes
         if bias is not None:
             y = y + bias.reshape(_spread(x.shape, axes))
     return y.astype(x.dtype), (x, weight, m.reshape(-1), rstd.reshape(-1).astype(x.dtype))
-
-
-def _layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float) -> Result:
-    y, m, rstd = _core.layer_norm(x, weight, bias, _rows(x, axes), eps)
-    return y, (x, weight, m, rstd)
 
 
 def _dx(g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float, **_: Any) -> Any:
@@ -205,7 +200,7 @@ def _layer_norm_batch(args: Any, flags: Any, *, axes: Axes, eps: float) -> Any:
 LAYER_NORM = Op(
     "layer_norm",
     _reference,
-    _layer_norm_forward,
+    None,
     (_dx, _dweight, _dbias),
     _jvp,
     _layer_norm_samples,
@@ -213,6 +208,10 @@ LAYER_NORM = Op(
     batch=_layer_norm_batch,
     joint=together(_joint, (_dx, _dweight, _dbias)),
     flat=True,
+    kernel=_core.layer_norm,
+    keeps=True,
+    saves=(0, 1, -2, -3),
+    names=("axes", "eps"),
 )
 
 
@@ -224,11 +223,6 @@ def _rms_reference(x: Array, weight: Array | None, *, axes: Axes, eps: float) ->
         rstd = 1 / np.sqrt(np.square(x).mean(axes, keepdims=True) + eps)
         y = x * rstd if weight is None else x * rstd * weight
     return y.astype(x.dtype), (x, weight, rstd.reshape(-1).astype(x.dtype))
-
-
-def _rms_forward(x: Array, weight: Array | None, *, axes: Axes, eps: float) -> Result:
-    y, _, rstd = _core.layer_norm(x, weight, None, _rows(x, axes), eps, False)
-    return y, (x, weight, rstd)
 
 
 def _rms(x: Any, axes: Axes, eps: float) -> tuple[Any, Any]:
@@ -270,13 +264,17 @@ def _rms_batch(args: Any, flags: Any, *, axes: Axes, eps: float) -> Any:
 RMS_NORM = Op(
     "rms_norm",
     _rms_reference,
-    _rms_forward,
+    None,
     (_rms_dx, _rms_dweight),
     None,
     _rms_samples,
     length=_count,
     batch=_rms_batch,
     joint=together(_rms_joint, (_rms_dx, _rms_dweight)),
+    kernel=_core.rms_norm,
+    keeps=True,
+    saves=(0, 1, -3),
+    names=("axes", "eps"),
 )
 
 
@@ -681,10 +679,12 @@ def _half_beside(input: Any, *others: Any) -> Any:
 
 def _last_axes(name: str, x: Any, normalized_shape: int | Sequence[int]) -> Axes:
     """The last axes, which must have these sizes."""
-    given = normalized_shape
+    given, shape = normalized_shape, shape_of(x)
     if not isinstance(given, tuple):
         given = tuple(given) if isinstance(given, Sequence) else (given,)
-    sizes, shape = tuple([int(n) for n in given]), shape_of(x)
+    if given and shape[-len(given) :] == given:
+        return tuple(range(len(shape) - len(given), len(shape)))
+    sizes = tuple([int(n) for n in given])
     if not sizes:
         raise ShapeError(f"{name}: normalized_shape must name at least one size")
     if shape[max(len(shape) - len(sizes), 0) :] != sizes:
@@ -713,11 +713,14 @@ def layer_norm(
     tensor([-1.,  1.])
     """
     name = "layer_norm"
+    over = _last_axes(name, input, normalized_shape)
+    result = attempt(LAYER_NORM, input, weight, bias, over, float(eps))
+    if result is not None:
+        return result
     need_float(name, input)
     half = _half_beside(input, weight, bias)
     if half is not None:
         return to_dtype(layer_norm(to_dtype(input, dtypes.float32), normalized_shape, weight, bias, eps), half)
-    over = _last_axes(name, input, normalized_shape)
     shape = shape_of(input)[over[0] :]
     _check_like(name, "weight", weight, input, shape)
     _check_like(name, "bias", bias, input, shape)

@@ -14,14 +14,13 @@ import numpy as np
 from .. import _core, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
 from .arithmetic import add, mul, sub
 from .common import (
     Array,
-    around,
     array_of,
     axis,
     need_float,
@@ -44,19 +43,17 @@ LARGE = (((30, 50), 0), ((30, 50), 1))
 _TOP, _NUMBER, _MIDDLE = range(3)  # what the kernel looks for
 
 
-def _ordered(x: Array, dim: int, k: int, wanted: int, largest: bool) -> Array | None:
-    """What the kernel finds; None where NumPy is to do it: in long lines, of which more than a few are wanted."""
-    n = x.shape[dim]
-    found = _core.order(x, *around(x.shape, dim), k, wanted, largest) if n else None
-    count = k if wanted == _TOP else 1
-    return None if found is None else found.reshape([count if d == dim else m for d, m in enumerate(x.shape)])
+def _finder(
+    name: str, places: Callable[..., Array], fast: Callable[..., Array], kernel: Any = None, **params: Any
+) -> Op:
+    """The row of an operator that finds the places of elements along an axis, which it keeps.
 
-
-def _finder(name: str, places: Callable[..., Array], fast: Callable[..., Array], **params: Any) -> Op:
-    """The row of an operator that finds the places of elements along an axis, which it keeps."""
+    The kernel gives None where NumPy is to find them, `fast`: in long lines, of which more than a few are wanted.
+    """
 
     def forward(x: Array, *, dim: int, **given: Any) -> Result:
-        return fast(x, dim, **given), ()
+        found = None if kernel is None else kernel(x, dim, *[given[key] for key in params])
+        return fast(x, dim, **given) if found is None else found, ()
 
     def reference(x: Array, *, dim: int, **given: Any) -> Result:
         return np.asarray(places(x, dim, **given), np.int64), ()
@@ -68,7 +65,8 @@ def _finder(name: str, places: Callable[..., Array], fast: Callable[..., Array],
             ties = rng.integers(-9, 9, shape) * rng.choice([-0.5, 0.5], shape)  # -0 and 0 among them
             yield Sample((ties,), {"dim": dim, **params}, large=True)
 
-    return Op(name, reference, forward, (None,), None, samples, batch=shifted(name, "dim"))
+    short: dict[str, Any] = {"kernel": kernel, "names": ("dim", *params)}
+    return Op(name, reference, forward, (None,), None, samples, batch=shifted(name, "dim"), **short)
 
 
 def _isnan(x: Array) -> Array:
@@ -81,13 +79,13 @@ def _first_place(x: Array, value: Array, dim: int) -> Array:
     return found
 
 
-def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, out: Any, **params: Any) -> Any:
+def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, out: Any, *params: Any) -> Any:
     """(values, indices) at the places that the operator finds; a tensor without axes counts as having one element."""
     shape = shape_of(input)
     d = axis(name, dim, len(shape))
     x = input if shape else shapes.reshape(input, (1,))
-    index = apply(op, x, dim=d, **params)
-    values = apply(scatter.GATHER, x, index, dim=d)
+    index = apply_flat(op, x, d, *params)
+    values = apply_flat(scatter.GATHER, x, index, d)
     if not shape:
         values, index = shapes.reshape(values, ()), shapes.reshape(index, ())
     elif not keepdim:
@@ -113,9 +111,6 @@ def _order(x: Array, dim: int, *, descending: bool) -> Array:
 
 def _order_fast(x: Array, dim: int, *, descending: bool) -> Array:
     """A float32 and its place make one integer, and NumPy sorts integers fastest: 2 to 6 times at a million."""
-    found = _ordered(x, dim, x.shape[dim], _TOP, descending)
-    if found is not None:
-        return found
     if x.dtype != np.float32:
         return _order(x, dim, descending=descending)
     bits = np.moveaxis(x + np.float32(0), dim, -1).copy().view(np.int32)  # -0 counts as 0
@@ -128,7 +123,11 @@ def _order_fast(x: Array, dim: int, *, descending: bool) -> Array:
     return np.moveaxis(keys, -1, dim)
 
 
-ARGSORT = _finder("argsort", _order, _order_fast, descending=True)
+def _order_few(x: Array, dim: int, descending: bool) -> Array | None:
+    return _core.order(x, dim, x.shape[dim], _TOP, descending)
+
+
+ARGSORT = _finder("argsort", _order, _order_fast, _order_few, descending=True)
 
 
 @numpy_names
@@ -141,7 +140,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = Fal
     >>> mt.sort(mt.tensor([2.0, 3.0, 1.0])).indices
     tensor([2, 0, 1])
     """
-    return _fetched("sort", ARGSORT, return_types.sort, input, dim, True, out, descending=bool(descending))
+    return _fetched("sort", ARGSORT, return_types.sort, input, dim, True, out, bool(descending))
 
 
 @numpy_names
@@ -183,8 +182,11 @@ def _top_reference(x: Array, dim: int, *, k: int, largest: bool) -> Array:
 
 
 def _top_fast(x: Array, dim: int, *, k: int, largest: bool) -> Array:
-    found = _ordered(x, dim, k, _TOP, largest) if k else None
-    return _in_lines(_top, x, dim, k=k, largest=largest) if found is None else found
+    return _in_lines(_top, x, dim, k=k, largest=largest)
+
+
+def _top_few(x: Array, dim: int, k: int, largest: bool) -> Array | None:
+    return _core.order(x, dim, k, _TOP, largest)
 
 
 def _in_lines(places: Callable[..., Array], x: Array, dim: int, **given: Any) -> Array:
@@ -194,7 +196,7 @@ def _in_lines(places: Callable[..., Array], x: Array, dim: int, **given: Any) ->
     return np.moveaxis(places(np.ascontiguousarray(np.moveaxis(x, dim, -1)), x.ndim - 1, **given), -1, dim)
 
 
-TOP = _finder("top", _top_reference, _top_fast, k=1, largest=True)
+TOP = _finder("top", _top_reference, _top_fast, _top_few, k=1, largest=True)
 
 
 @numpy_names
@@ -210,7 +212,7 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     tensor([3., 2.])
     """
     _check_rank("topk", input, dim, k, 0)
-    return _fetched("topk", TOP, return_types.topk, input, dim, True, out, k=int(k), largest=bool(largest))
+    return _fetched("topk", TOP, return_types.topk, input, dim, True, out, int(k), bool(largest))
 
 
 def _check_rank(name: str, input: Any, dim: int, k: int, least: int) -> None:
@@ -225,11 +227,14 @@ def _kth(x: Array, dim: int, *, k: int) -> Array:
 
 
 def _kth_fast(x: Array, dim: int, *, k: int) -> Array:
-    found = _ordered(x, dim, k, _NUMBER, False)
-    return _in_lines(_kth, x, dim, k=k) if found is None else found
+    return _in_lines(_kth, x, dim, k=k)
 
 
-KTH = _finder("kth", _kth, _kth_fast, k=1)
+def _kth_few(x: Array, dim: int, k: int) -> Array | None:
+    return _core.order(x, dim, k, _NUMBER, False)
+
+
+KTH = _finder("kth", _kth, _kth_fast, _kth_few, k=1)
 
 
 @numpy_names
@@ -245,7 +250,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: A
     tensor(2.)
     """
     _check_rank("kthvalue", input, dim, k, 1)
-    return _fetched("kthvalue", KTH, return_types.kthvalue, input, dim, keepdim, out, k=int(k))
+    return _fetched("kthvalue", KTH, return_types.kthvalue, input, dim, keepdim, out, int(k))
 
 
 # --- median -----------------------------------------------------------------------------------------------------------
@@ -268,11 +273,14 @@ def _middle_place(x: Array, dim: int, *, skip: bool) -> Array:
 
 
 def _middle_place_fast(x: Array, dim: int, *, skip: bool) -> Array:
-    found = None if skip else _ordered(x, dim, 1, _MIDDLE, False)
-    return _in_lines(_middle_place, x, dim, skip=skip) if found is None else found
+    return _in_lines(_middle_place, x, dim, skip=skip)
 
 
-MIDDLE = _finder("middle", _middle_place, _middle_place_fast, skip=False)
+def _middle_place_few(x: Array, dim: int, skip: bool) -> Array | None:
+    return None if skip else _core.order(x, dim, 1, _MIDDLE, False)
+
+
+MIDDLE = _finder("middle", _middle_place, _middle_place_fast, _middle_place_few, skip=False)
 
 
 def _median(name: str, skip: bool) -> Op:
@@ -298,7 +306,7 @@ def _median_of(name: str, op: Op, kind: Any, input: Any, dim: Any, keepdim: bool
     shape = shape_of(input)
     if dim is not None:
         need_elements(name, shape, (axis(name, dim, len(shape)),) if shape else ())
-        return _fetched(name, MIDDLE, kind, input, dim, keepdim, out, skip=op is NANMEDIAN)
+        return _fetched(name, MIDDLE, kind, input, dim, keepdim, out, op is NANMEDIAN)
     over = tuple(range(len(shape)))
     if array_of(input).dtype.kind != "f":
         need_elements(name, shape, over)

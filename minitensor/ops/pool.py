@@ -23,8 +23,8 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
-from ..graph.record import apply
-from ..op import Op, Result, Sample
+from ..graph.record import apply, apply_flat
+from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, floor_divide, mul
 from .common import Array, Pair, array_of, each, folded, laid_as, named, need_float, shape_of
 from .scatter import gather
@@ -106,19 +106,19 @@ def _max_pool2d_reference(x: Array, *, kernel: Pair, stride: Pair, padding: Pair
         best = window.argmax(-1)
         y[..., i, j] = np.take_along_axis(window, best[..., None], -1)[..., 0]
         indices[..., i, j] = (rows[:, None] * w + cols).reshape(-1)[best]
-    return y, (indices, (h, w))
+    return y, (indices, x.shape)
 
 
-def _max_pool2d_forward(x: Array, *, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, out: Pair) -> Result:
-    y, indices = _core.max_pool2d(x, kernel, stride, padding, dilation, out)
-    return laid_as(y, x), (indices, x.shape[-2:])
+def _max_pool2d(x: Array, *params: Pair) -> Any:
+    found = _core.max_pool2d(x, *params)
+    return found if found is None or x.flags.c_contiguous else (laid_as(found[0], x), found[1])
 
 
-def _max_pool2d_dx(g: Any, indices: Any, size: Pair, **_: Any) -> Any:
-    return apply(MAX_POOL2D_VJP, g, indices, size=size)
+def _max_pool2d_dx(g: Any, indices: Any, shape: tuple[int, ...], **_: Any) -> Any:
+    return apply(MAX_POOL2D_VJP, g, indices, size=shape[-2:])
 
 
-def _max_pool2d_jvp(tangents: Any, indices: Any, _size: Pair, **_: Any) -> Any:
+def _max_pool2d_jvp(tangents: Any, indices: Any, _shape: Any, **_: Any) -> Any:
     return apply(MAX_POOL2D_GATHER, tangents[0], indices)
 
 
@@ -149,13 +149,17 @@ def _max_pool2d_samples(rng: np.random.Generator) -> Iterator[Sample]:
 MAX_POOL2D = Op(
     "max_pool2d",
     _max_pool2d_reference,
-    _max_pool2d_forward,
+    None,
     (_max_pool2d_dx,),
     _max_pool2d_jvp,
     _max_pool2d_samples,
     exact=True,
     batch=folded("max_pool2d"),
     flat=True,
+    kernel=_max_pool2d,
+    keeps=True,
+    saves=(-2, SHAPE),
+    names=("kernel", "stride", "padding", "dilation", "out"),
 )
 
 
@@ -264,11 +268,13 @@ def _max_pool(
     inner = inner_sizes(name, axes, input)
     given = [tuple(v) if isinstance(v, list) else v for v in (kernel_size, stride, padding, dilation)]
     params, two = _geometry(name, axes, inner, *given, bool(ceil_mode))
+    if axes == 2 and not return_indices:
+        return apply_flat(MAX_POOL2D, input, *two.values())
     out = params["out"]
     if axes == 1:
         input = to_row(input)
     if not return_indices:
-        y, at = apply(MAX_POOL2D, input, **two), None
+        y, at = apply_flat(MAX_POOL2D, input, *two.values()), None
     else:
         y, at = apply(MAX_POOL2D_WITH_INDICES, input, **two)
     if axes == 3:
@@ -371,8 +377,8 @@ def max_pool3d(
 
 def _with_indices(run: Any) -> Any:
     def forward(x: Array, **params: Any) -> Result:
-        y, (indices, size) = run(x, **params)
-        return (y, indices.astype(np.int64)), (indices, size)
+        y, (indices, shape) = run(x, **params)
+        return (y, indices.astype(np.int64)), (indices, shape)
 
     return forward
 
@@ -380,9 +386,9 @@ def _with_indices(run: Any) -> Any:
 MAX_POOL2D_WITH_INDICES = Op(
     "max_pool2d_with_indices",
     _with_indices(_max_pool2d_reference),
-    _with_indices(_max_pool2d_forward),
-    (lambda g, indices, size, **_: apply(MAX_POOL2D_VJP, g[0], indices, size=size),),
-    lambda tangents, indices, _size, **_: (apply(MAX_POOL2D_GATHER, tangents[0], indices), None),
+    _with_indices(MAX_POOL2D.forward),
+    (lambda g, indices, shape, **_: apply(MAX_POOL2D_VJP, g[0], indices, size=shape[-2:]),),
+    lambda tangents, indices, _shape, **_: (apply(MAX_POOL2D_GATHER, tangents[0], indices), None),
     _max_pool2d_samples,
     exact=True,
     batch=folded("max_pool2d_with_indices"),

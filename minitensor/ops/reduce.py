@@ -458,30 +458,35 @@ def _chosen_dx(g: Any, shape: Shape, _values: Any, indices: Any, *, dim: int, ke
     return apply(OPS["scatter_add"], shapes.reshape(g[0], at.shape), at, dim=dim, n=shape[dim])
 
 
-def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], least: bool) -> Op:
+def _along(name: str, argument: Callable[..., Any], numpy: Callable[..., Any], kernel: Callable[..., Any]) -> Op:
     def reference(x: Array, *, dim: int, keepdim: bool) -> Result:
         values = np.asarray(numpy(x, axis=dim, keepdims=keepdim))
         indices = np.asarray(argument(x, axis=dim, keepdims=keepdim), np.int64)
         return (values, indices), (x.shape, values, indices)
-
-    def both(x: Array, dim: int, keepdim: bool) -> tuple[Array, Array] | None:
-        if x.dtype.char not in "fd":
-            return None
-        shape = kept(x.shape, (dim,)) if keepdim else (*x.shape[:dim], *x.shape[dim + 1 :])
-        values, indices = _core.extreme(x, *around(x.shape, dim), least)
-        return values.reshape(shape), indices.reshape(shape)
 
     def samples(rng: np.random.Generator) -> Iterator[Sample]:
         for shape, dim in (((5,), 0), ((3, 4), 0), ((3, 4), 1), ((2, 3, 2), 1), ((0, 3), 1), ((67,), 0), ((2, 33), 1)):
             yield Sample((rng.standard_normal(shape),), {"dim": dim, "keepdim": bool(rng.integers(2))})
         yield Sample((rng.standard_normal((300, 700)),), {"dim": 0, "keepdim": False}, large=True)
 
-    short: dict[str, Any] = {"kernel": both, "saves": (SHAPE, -1, -2), "names": ("dim", "keepdim")}
+    short: dict[str, Any] = {"kernel": kernel, "saves": (SHAPE, -1, -2), "names": ("dim", "keepdim")}
     return Op(name, reference, None, (_chosen_dx,), None, samples, exact=True, batch=shifted(name, "dim"), **short)
 
 
-MAX_ALONG = _along("max_along", np.argmax, np.max, False)
-MIN_ALONG = _along("min_along", np.argmin, np.min, True)
+MAX_ALONG = _along("max_along", np.argmax, np.max, _core.max_along)
+MIN_ALONG = _along("min_along", np.argmin, np.min, _core.min_along)
+
+
+def _place_of(name: str, numpy: Callable[..., Any], kernel: Callable[..., Any]) -> Op:
+    def reference(x: Array, *, dim: int, keepdim: bool) -> Result:
+        return np.asarray(numpy(x, axis=dim, keepdims=keepdim), np.int64), ()
+
+    short: dict[str, Any] = {"kernel": kernel, "names": ("dim", "keepdim")}
+    return Op(name, reference, reference, (None,), None, MAX_ALONG.samples, batch=shifted(name, "dim"), **short)
+
+
+ARGMAX = _place_of("argmax", np.argmax, _core.argmax)
+ARGMIN = _place_of("argmin", np.argmin, _core.argmin)
 
 
 def _along_axis(name: str, op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
@@ -538,18 +543,26 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     return result if out is None else write_out("min", result, out)
 
 
-def _argument(name: str, op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
-    index = _place(name, op, input, dim, keepdim)
-    return index if out is None else write_out(name, index, out)
+def _argument(op: Op, input: Any, dim: Any, keepdim: bool, out: Any) -> Any:
+    index = attempt(op, input, dim, bool(keepdim))
+    if index is None:
+        index = _place(op, input, dim, bool(keepdim))
+    return index if out is None else write_out(op.name, index, out)
 
 
-def _place(name: str, op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
-    shape = shape_of(input)
+def _place(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
+    name, shape = op.name, shape_of(input)
     if array_of(input).dtype.kind == "b":
         raise DtypeError(f"{name}: bools are not ordered")
+    if dim is not None and shape:
+        d = axis(name, dim, len(shape))
+        need_elements(name, shape, (d,))
+        return apply_flat(op, input, d, keepdim)
     if dim is not None:
-        return _along_axis(name, op, input, dim, keepdim)[1]
-    _, index = _along_axis(name, op, shapes.reshape(input, (-1,)), 0, False)
+        axis(name, dim, 0)
+    flat = shapes.reshape(input, (-1,))
+    need_elements(name, shape_of(flat), (0,))
+    index = apply_flat(op, flat, 0, False)
     return shapes.reshape(index, kept(shape, tuple(range(len(shape))))) if keepdim else index
 
 
@@ -560,7 +573,7 @@ def argmax(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = Non
     >>> mt.argmax(mt.tensor([[1.0, 4.0], [3.0, 2.0]]), 1)
     tensor([1, 0])
     """
-    return _argument("argmax", MAX_ALONG, input, dim, keepdim, out)
+    return _argument(ARGMAX, input, dim, keepdim, out)
 
 
 @numpy_names
@@ -570,7 +583,7 @@ def argmin(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = Non
     >>> mt.argmin(mt.tensor([[1.0, 4.0], [3.0, 2.0]]), 1)
     tensor([0, 1])
     """
-    return _argument("argmin", MIN_ALONG, input, dim, keepdim, out)
+    return _argument(ARGMIN, input, dim, keepdim, out)
 
 
 # --- any, all ---------------------------------------------------------------------------------------------------------
@@ -583,19 +596,13 @@ def _logical(name: str, numpy: np.ufunc) -> Op:
     least = numpy is np.logical_and
 
     def counted(x: Array, axes: Axes, keepdim: bool) -> Any:
-        count = _count_bools(x, axes, keepdim)
-        return None if count is None else np.asarray(count >= (count_of(x.shape, axes) if least else 1))
+        if x.dtype.kind != "b" or not axes:
+            return None
+        return np.asarray(_core.sum(x, axes, keepdim) >= (count_of(x.shape, axes) if least else 1))
 
     short: dict[str, Any] = {"kernel": counted, "names": ("axes", "keepdim")}
     return Op(name, reference, reference, (None,), None, cases(CASES, EMPTY), batch=shifted(name, "axes"), **short)
 
-
-def _count_bools(x: Array, axes: Axes, keepdim: bool) -> Any:
-    """How many are True; None where NumPy is as fast."""
-    return _core.sum(x, axes, keepdim) if x.dtype.kind == "b" and x.size > _FEW else None
-
-
-_FEW = 1000
 
 ANY = _logical("any", np.logical_or)
 ALL = _logical("all", np.logical_and)
@@ -634,7 +641,7 @@ def _count_nonzero_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
 
 
 def _count_nonzero(x: Array, axes: Axes, keepdim: bool) -> Any:
-    return _count_bools(x if x.dtype.kind == "b" else x != 0, axes, keepdim)
+    return _core.sum(x if x.dtype.kind == "b" else x != 0, axes, keepdim) if axes else None
 
 
 COUNT_NONZERO = Op(

@@ -11,8 +11,8 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply
-from ..op import Op, Result, Sample
+from ..graph.record import apply, apply_flat, attempt
+from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes
 from .common import (
@@ -83,17 +83,16 @@ def scalar_of(name: str, x: Any, value: Any) -> Any:
 
 
 def _index_select_reference(x: Array, index: Array, *, dim: int) -> Result:
-    return np.take(x, index, dim), (index, x.shape[dim])
+    return np.take(x, index, dim), (index, x.shape)
 
 
 def _index_select_forward(x: Array, index: Array, *, dim: int) -> Result:
-    if not x.flags.c_contiguous:  # the kernel would copy all of x
-        return _index_select_reference(x, index, dim=dim)
-    return _core.index_select(x, index, dim), (index, x.shape[dim])
+    out = _core.index_select(x, index, dim)  # None where the kernel would copy all of x
+    return _index_select_reference(x, index, dim=dim) if out is None else (out, (index, x.shape))
 
 
-def _index_select_dx(g: Any, index: Any, n: int, *, dim: int) -> Any:
-    return apply(INDEX_ADD, g, index, dim=dim, n=n)
+def _index_select_dx(g: Any, index: Any, shape: Shape, *, dim: int) -> Any:
+    return apply(INDEX_ADD, g, index, dim=dim, n=shape[dim])
 
 
 def _index_select_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -133,6 +132,9 @@ INDEX_SELECT: Op = Op(
     _index_select_samples,
     exact=True,
     batch=_index_select_batch,
+    kernel=_core.index_select,
+    saves=(1, SHAPE),
+    names=("dim",),
 )
 
 
@@ -206,9 +208,6 @@ def _written(name: str, pick: Op, kernel: Callable[..., Array], places: Callable
             out[at] = src
         return out, (index,)
 
-    def forward(x: Array, src: Array, index: Array, *, dim: int, add: bool) -> Result:
-        return kernel(src, index, dim, x.shape[dim], x, not add), (index,)
-
     def dx(g: Any, index: Any, *, dim: int, add: bool) -> Any:
         if add:
             return g
@@ -247,13 +246,16 @@ def _written(name: str, pick: Op, kernel: Callable[..., Array], places: Callable
     op: Op = Op(
         name,
         reference,
-        forward,
+        None,
         (dx, dsrc, None),
         "linear",
         samples,
         exact=True,
         length=lambda x, src, index, *, dim, **_: src.shape[dim] + 1,
         batch=batch,
+        kernel=kernel,
+        saves=(2,),
+        names=("dim", "add"),
     )
     return op
 
@@ -266,7 +268,7 @@ def _slices_batch(args: Any, flags: Any, *, dim: int, add: bool) -> Any:
 
 
 WRITE_SLICES = _written(
-    "write_slices", INDEX_SELECT, _core.index_add, lambda index, dim: (*_full(dim), index), _slices_batch
+    "write_slices", INDEX_SELECT, _core.write_slices, lambda index, dim: (*_full(dim), index), _slices_batch
 )
 
 
@@ -284,6 +286,10 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     """
     shape = shape_of(input)
     d = axis("index_select", dim, len(shape))
+    if out is None and shape and _core.lies_within(raw(index), 0, shape[d]) and raw(index).ndim == 1:
+        result = attempt(INDEX_SELECT, input, index, d)
+        if result is not None:
+            return result
     places = integers("index_select", index, vector=True)
     in_range("index_select", places, shape[d] if shape else 1)
     if not shape:
@@ -374,15 +380,11 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
 
 
 def _gather_reference(x: Array, index: Array, *, dim: int) -> Result:
-    return np.take_along_axis(x, index, dim), (index, x.shape[dim])
+    return np.take_along_axis(x, index, dim), (index, x.shape)
 
 
-def _gather_forward(x: Array, index: Array, *, dim: int) -> Result:
-    return _core.gather(x, index, dim), (index, x.shape[dim])
-
-
-def _gather_dx(g: Any, index: Any, n: int, *, dim: int) -> Any:
-    return apply(SCATTER_ADD, g, index, dim=dim, n=n)
+def _gather_dx(g: Any, index: Any, shape: Shape, *, dim: int) -> Any:
+    return apply(SCATTER_ADD, g, index, dim=dim, n=shape[dim])
 
 
 def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -396,12 +398,15 @@ def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
 GATHER: Op = Op(
     "gather",
     _gather_reference,
-    _gather_forward,
+    None,
     (_gather_dx, None),
     "linear",
     _gather_samples,
     exact=True,
     batch=shifted("gather", "dim"),
+    kernel=_core.gather,
+    saves=(1, SHAPE),
+    names=("dim",),
 )
 
 
@@ -447,7 +452,7 @@ SCATTER_ADD: Op = Op(
 )
 
 
-WRITE_ELEMENTS = _written("write_elements", GATHER, _core.scatter, along, shifted("write_elements", "dim"))
+WRITE_ELEMENTS = _written("write_elements", GATHER, _core.write_elements, along, shifted("write_elements", "dim"))
 
 
 def _fits_into(part: Shape, whole: Shape, dim: int | None = None) -> bool:
@@ -477,9 +482,14 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: 
     tensor([[1],
             [4]])
     """
-    places = integers("gather", index)
-    shape, want = shape_of(input), shape_of(places)
+    shape = shape_of(input)
     d = axis("gather", dim, len(shape))
+    if out is None and shape and _core.lies_within(raw(index), 0, shape[d]):
+        result = attempt(GATHER, input, index, d)
+        if result is not None:
+            return result
+    places = integers("gather", index)
+    want = shape_of(places)
     if 0 in want and len(want) != len(shape):  # nothing is picked
         result = apply(INDEX_SELECT, shapes.reshape(input, (-1,)), np.zeros(want, np.int64), dim=0)
         return result if out is None else write_out("gather", result, out)
@@ -541,6 +551,12 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) 
     >>> mt.scatter_add(mt.zeros(3), 0, mt.tensor([0, 0, 2]), mt.ones(3))
     tensor([2., 0., 1.])
     """
+    shape = shape_of(input)
+    d = axis("scatter_add", dim, len(shape))
+    if out is None and shape and _core.lies_within(raw(index), 0, shape[d]):
+        result = attempt(WRITE_ELEMENTS, input, src, index, d, True)
+        if result is not None:
+            return result
     x, at, source, d = _elements("scatter_add", input, dim, index, src)
     result = _within(x, at, d, lambda part: apply(WRITE_ELEMENTS, part, source, at, dim=d, add=True))
     result = shapes.reshape(result, shape_of(input))
