@@ -612,7 +612,8 @@ class Generator:
 
     def _below(self, span: int, n: int) -> npt.NDArray[np.int64]:
         """r32 mod span, n times."""
-        return np.remainder(_core.random_words(self._state, n), np.uint32(span)).astype(np.int64)
+        words: Array = _core.random_words(self._state, n) % np.uint32(span)
+        return words.astype(np.int64)
 
     def _r64(self, n: int) -> npt.NDArray[np.uint64]:
         words = _core.random_words(self._state, 2 * n).astype(np.uint64)
@@ -745,7 +746,7 @@ def _sizes(name: str, shape: Shape) -> tuple[int, ...]:
 
 def _empty(name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
     try:
-        return np.empty(shape, dtype)  # type: ignore[arg-type]
+        return np.empty(shape, dtype)
     except (MemoryError, ValueError, TypeError):
         sizes = _sizes(name, shape)  # which says what is wrong with them
     try:

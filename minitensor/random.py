@@ -461,7 +461,7 @@ def _floats(name: str, x: Any) -> Any:
 
 
 def _filled(out: Any, generator: Any, draw: Fill) -> Any:
-    """The array filled with `draw(generator, shape, dtype)`, in the order of its memory; or what was drawn, if alike."""
+    """The array filled with `draw(generator, shape, dtype)`, in the order of its memory."""
     if out.flags.c_contiguous:
         return draw(_stream(generator), out.shape, out.dtype)
     view = out.transpose(memory_axes(out))

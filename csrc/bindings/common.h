@@ -5,7 +5,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../kernels.h"
@@ -72,6 +74,73 @@ inline void require(bool holds, const char* message) {
   if (!holds) fail(message);
 }
 
+// What a parameter of a function behind `typed` takes: whether Python gave it, and its value.
+template <class T>
+struct Argument;
+template <>
+struct Argument<Array> {
+  static bool fits(PyObject* x) { return py::isinstance<Array>(x); }
+  static Array get(PyObject* x) { return py::reinterpret_borrow<Array>(x); }
+};
+template <>
+struct Argument<std::optional<Array>> {
+  static bool fits(PyObject* x) { return x == Py_None || py::isinstance<Array>(x); }
+  static std::optional<Array> get(PyObject* x) {
+    if (x == Py_None) return std::nullopt;
+    return py::reinterpret_borrow<Array>(x);
+  }
+};
+template <>
+struct Argument<int64_t> {
+  static bool fits(PyObject* x) { return PyLong_Check(x); }
+  static int64_t get(PyObject* x) {
+    const int64_t value = PyLong_AsLongLong(x);
+    if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+    return value;
+  }
+};
+template <>
+struct Argument<bool> {
+  static bool fits(PyObject* x) { return PyBool_Check(x); }
+  static bool get(PyObject* x) { return x == Py_True; }
+};
+template <>
+struct Argument<double> {
+  static bool fits(PyObject* x) { return PyFloat_Check(x) || PyLong_Check(x); }
+  static double get(PyObject* x) {
+    const double value = PyFloat_AsDouble(x);
+    if (value == -1 && PyErr_Occurred()) throw py::error_already_set();
+    return value;
+  }
+};
+template <>
+struct Argument<std::string> {
+  static bool fits(PyObject* x) { return PyUnicode_Check(x); }
+  static std::string get(PyObject* x) { return py::reinterpret_borrow<py::str>(x); }
+};
+
+template <class R, class... A, size_t... i>
+PyObject* call_typed(R (*f)(A...), PyObject* const* arguments, Py_ssize_t given,
+                     std::index_sequence<i...>) {
+  if (given != sizeof...(A) || !(Argument<std::decay_t<A>>::fits(arguments[i]) && ...))
+    Py_RETURN_NONE;
+  return py::object(f(Argument<std::decay_t<A>>::get(arguments[i])...)).release().ptr();
+}
+template <class R, class... A>
+PyObject* call_typed(R (*f)(A...), PyObject* const* arguments, Py_ssize_t given) {
+  return call_typed(f, arguments, given, std::index_sequence_for<A...>());
+}
+
+// For def_fast: calls f with what Python gave; None where that are not its parameters.
+template <auto f>
+PyObject* typed(PyObject*, PyObject* const* arguments, Py_ssize_t given) {
+  try {
+    return call_typed(f, arguments, given);
+  } catch (...) {
+    return raise_pending();
+  }
+}
+
 template <class T>
 T* data(Array& x) {
   return static_cast<T*>(x.mutable_data());
@@ -98,6 +167,8 @@ bool is(const Array& x) {
   return py::detail::array_proxy(x.ptr())->descr == descriptor<T>() ||
          py::isinstance<py::array_t<T>>(x);
 }
+
+inline bool is_floating(const Array& x) { return is<float>(x) || is<double>(x); }
 
 // f(float{}) or f(double{}) by x's dtype. All of `others` that are given must have the same.
 template <class F, class... Others>

@@ -51,101 +51,110 @@ Reduction reduction_of(const std::string& name) {
   require(name == "mean", "cross_entropy: the reduction is none of 'none', 'mean' and 'sum'");
   return kMean;
 }
+
+// Whether the targets and the weights are such for the logits.
+bool fits(const Array& x, const Array& target, const std::optional<Array>& weight) {
+  if (!is_floating(x) || !is<int64_t>(target) || x.ndim() == 0 || target.ndim() != x.ndim() - 1)
+    return false;
+  const py::ssize_t axis = x.ndim() == 1 ? 0 : 1;
+  for (py::ssize_t d = 0; d < target.ndim(); ++d)
+    if (target.shape(d) != x.shape(d < axis ? d : d + 1)) return false;
+  return x.shape(axis) > 0 && (!weight || (weight->ndim() == 1 && weight->size() == x.shape(axis) &&
+                                           weight->dtype().is(x.dtype())));
+}
+
+py::object cross_entropy(const Array& x, const Array& target, const std::optional<Array>& weight,
+                         const std::string& reduction, int64_t ignored, double smoothing) {
+  if (!fits(x, target, weight)) return py::none();
+  const Array at = contiguous(target);
+  const Classes c("cross_entropy", x, at, ignored);
+  const Reduction how = reduction_of(reduction);
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array from = contiguous(x);
+    const std::optional<Array> w = weights<T>(weight, c.n);
+    Array rows = empty<T>(c.rows), lse = empty<T>(c.rows), total = empty<T>({});
+    Array loss = how == kNone ? rows : empty<T>({});
+    T *prows = data<T>(rows), *plse = data<T>(lse), *ptotal = data<T>(total);
+    T* ploss = how == kNone ? nullptr : data<T>(loss);
+    const T *px = data<T>(from), *pw = w ? data<T>(*w) : nullptr;
+    const auto* pt = data<int64_t>(at);
+    without_gil(x.size(), [&] {
+      active<T>().cross_entropy(prows, plse, ptotal, ploss, px, pt, pw, static_cast<T>(smoothing),
+                                ignored, how == kMean, c.outer, c.n, c.inner);
+    });
+    return py::make_tuple(loss, lse, total);
+  };
+  return by_dtype("cross_entropy", typed, x);
+}
+
+Array cross_entropy_vjp(const Array& g, const Array& x, const Array& target,
+                        const std::optional<Array>& weight, const Array& lse, const Array& total,
+                        const std::string& reduction, int64_t ignored, double smoothing) {
+  const Array at = contiguous(target);
+  const Classes c("cross_entropy_vjp", x, at, ignored);
+  const Reduction how = reduction_of(reduction);
+  require(shape_of(lse) == c.rows && total.size() == 1,
+          "cross_entropy_vjp: lse or total has the wrong shape");
+  require(how == kNone ? shape_of(g) == c.rows : g.size() == 1,
+          "cross_entropy_vjp: g has the wrong shape");
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array from = contiguous(x), gs = contiguous(g), norm = contiguous(lse),
+                sum = contiguous(total);
+    const std::optional<Array> w = weights<T>(weight, c.n);
+    Array dx = empty<T>(shape_of(x));
+    T* pdx = data<T>(dx);
+    const T *pg = data<T>(gs), *px = data<T>(from), *plse = data<T>(norm),
+            *pw = w ? data<T>(*w) : nullptr;
+    const T* ptotal = how == kMean ? data<T>(sum) : nullptr;
+    const auto* pt = data<int64_t>(at);
+    without_gil(x.size(), [&] {
+      active<T>().cross_entropy_vjp(pdx, pg, px, plse, ptotal, pt, pw, static_cast<T>(smoothing),
+                                    ignored, how != kNone, c.outer, c.n, c.inner);
+    });
+    return dx;
+  };
+  return by_dtype("cross_entropy_vjp", typed, g, x, lse, total);
+}
+
+py::object nll(const Array& x, const Array& target, const std::optional<Array>& weight,
+               const std::string& reduction, int64_t ignored) {
+  if (!fits(x, target, weight)) return py::none();
+  const Array at = contiguous(target);
+  const Classes c("nll_loss", x, at, ignored);
+  const Reduction how = reduction_of(reduction);
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array from = contiguous(x);
+    const std::optional<Array> w = weights<T>(weight, c.n);
+    Array rows = empty<T>(c.rows);
+    Array loss = how == kNone ? rows : empty<T>({});
+    T total;
+    active<T>().nll(data<T>(rows), &total, how == kNone ? nullptr : data<T>(loss), data<T>(from),
+                    data<int64_t>(at), w ? data<T>(*w) : nullptr, ignored, how == kMean, c.outer,
+                    c.n, c.inner);
+    return loss;
+  };
+  return by_dtype("nll_loss", typed, x);
+}
 }  // namespace
 
 void bind_loss(py::module_& m) {
-  // -> (loss, lse, total weight of the targets)
-  m.def(
-      "cross_entropy",
-      [](const Array& x, const Array& target, const std::optional<Array>& weight,
-         const std::string& reduction, int64_t ignored, double smoothing) {
-        const Array at = contiguous(target);
-        const Classes c("cross_entropy", x, at, ignored);
-        const Reduction how = reduction_of(reduction);
-        return by_dtype(
-            "cross_entropy",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array from = contiguous(x);
-              const std::optional<Array> w = weights<T>(weight, c.n);
-              Array rows = empty<T>(c.rows), lse = empty<T>(c.rows), total = empty<T>({});
-              Array loss = how == kNone ? rows : empty<T>({});
-              T *prows = data<T>(rows), *plse = data<T>(lse), *ptotal = data<T>(total);
-              T* ploss = how == kNone ? nullptr : data<T>(loss);
-              const T *px = data<T>(from), *pw = w ? data<T>(*w) : nullptr;
-              const auto* pt = data<int64_t>(at);
-              without_gil(x.size(), [&] {
-                active<T>().cross_entropy(prows, plse, ptotal, ploss, px, pt, pw,
-                                          static_cast<T>(smoothing), ignored, how == kMean, c.outer,
-                                          c.n, c.inner);
-              });
-              return py::make_tuple(loss, lse, total);
-            },
-            x);
-      },
-      py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("reduction"),
-      py::arg("ignore_index"), py::arg("label_smoothing"));
-  m.def(
-      "cross_entropy_vjp",
-      [](const Array& g, const Array& x, const Array& target, const std::optional<Array>& weight,
-         const Array& lse, const Array& total, const std::string& reduction, int64_t ignored,
-         double smoothing) {
-        const Array at = contiguous(target);
-        const Classes c("cross_entropy_vjp", x, at, ignored);
-        const Reduction how = reduction_of(reduction);
-        require(shape_of(lse) == c.rows && total.size() == 1,
-                "cross_entropy_vjp: lse or total has the wrong shape");
-        require(how == kNone ? shape_of(g) == c.rows : g.size() == 1,
-                "cross_entropy_vjp: g has the wrong shape");
-        return by_dtype(
-            "cross_entropy_vjp",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array from = contiguous(x), gs = contiguous(g), norm = contiguous(lse),
-                          sum = contiguous(total);
-              const std::optional<Array> w = weights<T>(weight, c.n);
-              Array dx = empty<T>(shape_of(x));
-              T* pdx = data<T>(dx);
-              const T *pg = data<T>(gs), *px = data<T>(from), *plse = data<T>(norm),
-                      *pw = w ? data<T>(*w) : nullptr;
-              const T* ptotal = how == kMean ? data<T>(sum) : nullptr;
-              const auto* pt = data<int64_t>(at);
-              without_gil(x.size(), [&] {
-                active<T>().cross_entropy_vjp(pdx, pg, px, plse, ptotal, pt, pw,
-                                              static_cast<T>(smoothing), ignored, how != kNone,
-                                              c.outer, c.n, c.inner);
-              });
-              return dx;
-            },
-            g, x, lse, total);
-      },
-      py::arg("g"), py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("lse"),
-      py::arg("total"), py::arg("reduction"), py::arg("ignore_index"), py::arg("label_smoothing"));
-  m.def(
-      "nll",
-      [](const Array& x, const Array& target, const std::optional<Array>& weight,
-         const std::string& reduction, int64_t ignored) {
-        const Array at = contiguous(target);
-        const Classes c("nll_loss", x, at, ignored);
-        const Reduction how = reduction_of(reduction);
-        return by_dtype(
-            "nll_loss",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array from = contiguous(x);
-              const std::optional<Array> w = weights<T>(weight, c.n);
-              Array rows = empty<T>(c.rows);
-              Array loss = how == kNone ? rows : empty<T>({});
-              T total;
-              active<T>().nll(data<T>(rows), &total, how == kNone ? nullptr : data<T>(loss),
-                              data<T>(from), data<int64_t>(at), w ? data<T>(*w) : nullptr, ignored,
-                              how == kMean, c.outer, c.n, c.inner);
-              return loss;
-            },
-            x);
-      },
-      py::arg("x"), py::arg("target"), py::arg("weight"), py::arg("reduction"),
-      py::arg("ignore_index"));
+  // -> (loss, lse, total weight of the targets); None where these are no targets or weights of x
+  def_fast(m, "cross_entropy",
+           "cross_entropy(x: numpy.ndarray, target: numpy.ndarray, weight: numpy.ndarray | None, "
+           "reduction: str, ignore_index: int, label_smoothing: float) -> tuple",
+           typed<cross_entropy>);
+  def_fast(m, "cross_entropy_vjp",
+           "cross_entropy_vjp(g: numpy.ndarray, x: numpy.ndarray, target: numpy.ndarray, weight: "
+           "numpy.ndarray | None, lse: numpy.ndarray, total: numpy.ndarray, reduction: str, "
+           "ignore_index: int, label_smoothing: float) -> numpy.ndarray",
+           typed<cross_entropy_vjp>);
+  def_fast(m, "nll",
+           "nll(x: numpy.ndarray, target: numpy.ndarray, weight: numpy.ndarray | None, reduction: "
+           "str, ignore_index: int) -> numpy.ndarray",
+           typed<nll>);
   m.def(
       "nll_vjp",
       [](const Array& g, const Array& target, const std::optional<Array>& weight,

@@ -121,14 +121,14 @@ void bind_norm(py::module_& m) {
   // left out. None where the weights do not fit, or the axes are not the last ones.
   def_fast(m, "layer_norm",
            "layer_norm(x: numpy.ndarray, weight: numpy.ndarray | None, bias: numpy.ndarray | None, "
-           "axes: tuple[int, ...], eps: float) -> tuple | None",
+           "axes: tuple[int, ...], eps: float) -> tuple",
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
              if (given != 5) Py_RETURN_NONE;
              return layer_norm(arguments[0], arguments[1], arguments[2], arguments + 3, true);
            });
   def_fast(m, "rms_norm",
            "rms_norm(x: numpy.ndarray, weight: numpy.ndarray | None, axes: tuple[int, ...], eps: "
-           "float) -> tuple | None",
+           "float) -> tuple",
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
              if (given != 4) Py_RETURN_NONE;
              return layer_norm(arguments[0], arguments[1], Py_None, arguments + 2, false);

@@ -110,16 +110,17 @@ PyObject* max_pool2d(PyObject* const* arguments, Py_ssize_t given) {
 
 void bind_pool(py::module_& m) {
   // -> (y, the maxima's places in their planes)
-  def_fast(m, "max_pool2d",
-           "max_pool2d(x: numpy.ndarray, kernel: tuple[int, int], stride: tuple[int, int], padding: "
-           "tuple[int, int], dilation: tuple[int, int], out: tuple[int, int]) -> tuple | None",
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
-             try {
-               return max_pool2d(arguments, given);
-             } catch (...) {
-               return raise_pending();
-             }
-           });
+  def_fast(
+      m, "max_pool2d",
+      "max_pool2d(x: numpy.ndarray, kernel: tuple[int, int], stride: tuple[int, int], padding: "
+      "tuple[int, int], dilation: tuple[int, int], out: tuple[int, int]) -> tuple",
+      [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
+        try {
+          return max_pool2d(arguments, given);
+        } catch (...) {
+          return raise_pending();
+        }
+      });
   m.def(
       "max_pool2d_vjp",
       [](const Array& g, const Array& idx, Pair size) {

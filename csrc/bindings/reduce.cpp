@@ -164,7 +164,6 @@ bool floats(PyObject* x) {
   return d == descriptor<float>() || d == descriptor<double>();
 }
 
-
 // sum_i (x_i - m)^2 / max(n - correction, 0) over neighbouring axes; None for others.
 PyObject* var(PyObject* const* arguments, Py_ssize_t given) {
   if (given != 4 || !floats(arguments[0])) Py_RETURN_NONE;
@@ -187,9 +186,8 @@ PyObject* var(PyObject* const* arguments, Py_ssize_t given) {
     Array y = empty<T>(lines.shape);
     T* to = data<T>(y);
     const T* px = data<T>(in);
-    without_gil(x.size(), [&] {
-      active<T>().var(to, px, lines.outer, lines.n, lines.inner, T(freedom));
-    });
+    without_gil(x.size(),
+                [&] { active<T>().var(to, px, lines.outer, lines.n, lines.inner, T(freedom)); });
     return y;
   };
   return by_dtype("var", typed, x).release().ptr();
@@ -299,7 +297,8 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
 }  // namespace
 
 void bind_reduce(py::module_& m) {
-  MT_REDUCTION_OF(true, sum, nullptr, { return reduce<T>(active<T>().sum, active<T>().sum, x, reduced); });
+  MT_REDUCTION_OF(true, sum, nullptr,
+                  { return reduce<T>(active<T>().sum, active<T>().sum, x, reduced); });
   MT_REDUCTION(mean, {
     Array y = reduce<T>(active<T>().sum, active<T>().sum, x, reduced);
     const T count = static_cast<T>(reduced.count);

@@ -13,8 +13,8 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply
-from ..op import Op, Result, Sample
+from ..graph.record import apply, apply_flat, attempt
+from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, div, mul, neg
 from .common import (
     Array,
@@ -115,13 +115,6 @@ def _cross_entropy_reference(
     return np.asarray(loss, x.dtype), saved
 
 
-def _cross_entropy_forward(
-    x: Array, target: Array, weight: Array | None, *, reduction: str, ignore_index: int, label_smoothing: float
-) -> Result:
-    loss, lse, total = _core.cross_entropy(x, target, weight, reduction, ignore_index, label_smoothing)
-    return loss, (x, target, weight, lse, total)
-
-
 def _cross_entropy_dx(g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
     return apply(CROSS_ENTROPY_VJP, g, x, target, weight, lse, total, **how)
 
@@ -196,12 +189,16 @@ def _cross_entropy_batch(args: Any, flags: Any, **params: Any) -> Any:
 CROSS_ENTROPY = Op(
     "cross_entropy",
     _cross_entropy_reference,
-    _cross_entropy_forward,
+    None,
     (_cross_entropy_dx, None, None),
     _cross_entropy_jvp,
     _cross_entropy_samples,
     length=_elements,
     batch=_cross_entropy_batch,
+    kernel=_core.cross_entropy,
+    keeps=True,
+    saves=(0, 1, 2, -2, -3),
+    names=("reduction", "ignore_index", "label_smoothing"),
 )
 
 
@@ -230,22 +227,6 @@ def _cross_entropy_vjp_reference(
         dx = scale * (q.sum(c, keepdims=True) * p - q)
         dx = np.where(np.expand_dims(target, c) == ignore_index, 0, dx)
     return dx.astype(x.dtype), (g, x, target, weight, lse, total)
-
-
-def _cross_entropy_vjp_forward(
-    g: Array,
-    x: Array,
-    target: Array,
-    weight: Array | None,
-    lse: Array,
-    total: Array,
-    *,
-    reduction: str,
-    ignore_index: int,
-    label_smoothing: float,
-) -> Result:
-    dx = _core.cross_entropy_vjp(g, x, target, weight, lse, total, reduction, ignore_index, label_smoothing)
-    return dx, (g, x, target, weight, lse, total)
 
 
 def _cross_entropy_vjp_dg(u: Any, _g: Any, x: Any, target: Any, weight: Any, lse: Any, total: Any, **how: Any) -> Any:
@@ -277,11 +258,14 @@ def _cross_entropy_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CROSS_ENTROPY_VJP = Op(
     "cross_entropy_vjp",
     _cross_entropy_vjp_reference,
-    _cross_entropy_vjp_forward,
+    None,
     (_cross_entropy_vjp_dg, _cross_entropy_vjp_dx, None, None, None, None),
     None,
     _cross_entropy_vjp_samples,
     length=lambda g, x, *_, **__: x.size,
+    kernel=_core.cross_entropy_vjp,
+    saves=(0, 1, 2, 3, 4, 5),
+    names=("reduction", "ignore_index", "label_smoothing"),
 )
 
 
@@ -315,25 +299,21 @@ def cross_entropy(
     """
     name = "cross_entropy"
     reduction = reduction_of(name, size_average, reduce, reduction)
-    need_float(name, input)
-    shape = shape_of(input)
     if not 0.0 <= label_smoothing <= 1.0:
         raise ShapeError(f"{name}: label_smoothing must lie in [0, 1], not {label_smoothing}")
+    how = reduction, int(ignore_index), float(label_smoothing)
+    loss = attempt(CROSS_ENTROPY, input, target, weight, *how)
+    shape = shape_of(input)
+    if loss is not None:
+        return called(loss, "NllLoss2DBackward0") if len(shape) > 2 else loss
+    need_float(name, input)
     if array_of(target).dtype.kind == "f" and shape_of(target) == shape and shape:
         if ignore_index >= 0:
             raise ShapeError(f"{name}: ignore_index {ignore_index} means nothing where the target is probabilities")
         _check_weight(name, input, weight)
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     _check_classes_given(name, input, target, weight)
-    loss = apply(
-        CROSS_ENTROPY,
-        input,
-        to_dtype(target, dtypes.int64),
-        weight,
-        reduction=reduction,
-        ignore_index=int(ignore_index),
-        label_smoothing=float(label_smoothing),
-    )
+    loss = apply_flat(CROSS_ENTROPY, input, to_dtype(target, dtypes.int64), weight, *how)
     return called(loss, "NllLoss2DBackward0") if len(shape) > 2 else loss
 
 
@@ -384,10 +364,6 @@ def _nll_loss_reference(x: Array, target: Array, weight: Array | None, *, reduct
     return np.asarray(loss, x.dtype), (target, weight, x.shape)
 
 
-def _nll_loss_forward(x: Array, target: Array, weight: Array | None, *, reduction: str, ignore_index: int) -> Result:
-    return _core.nll(x, target, weight, reduction, ignore_index), (target, weight, x.shape)
-
-
 def _nll_loss_dx(g: Any, target: Any, weight: Any, shape: tuple[int, ...], **how: Any) -> Any:
     return apply(NLL_LOSS_VJP, g, target, weight, shape=shape, **how)
 
@@ -405,12 +381,15 @@ def _nll_loss_batch(args: Any, flags: Any, **params: Any) -> Any:
 NLL_LOSS = Op(
     "nll_loss",
     _nll_loss_reference,
-    _nll_loss_forward,
+    None,
     (_nll_loss_dx, None, None),
     "linear",
     _nll_loss_samples,
     batch=_nll_loss_batch,
     flat=True,
+    kernel=_core.nll,
+    saves=(1, 2, SHAPE),
+    names=("reduction", "ignore_index"),
 )
 
 
@@ -479,13 +458,8 @@ def nll_loss(
     """
     name = "nll_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
-    _check_classes_given(name, input, target, weight)
-    loss = apply(
-        NLL_LOSS,
-        input,
-        to_dtype(target, dtypes.int64),
-        weight,
-        reduction=reduction,
-        ignore_index=int(ignore_index),
-    )
+    loss = attempt(NLL_LOSS, input, target, weight, reduction, int(ignore_index))
+    if loss is None:
+        _check_classes_given(name, input, target, weight)
+        loss = apply_flat(NLL_LOSS, input, to_dtype(target, dtypes.int64), weight, reduction, int(ignore_index))
     return called(loss, "NllLoss2DBackward0") if len(shape_of(input)) > 2 else loss

@@ -12,9 +12,9 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, attempt
 from ..graph.tensors import Tensor, wrap
-from ..op import OPS, Op, Result, Sample
+from ..op import OPS, SHAPE, Op, Result, Sample
 from .arithmetic import mul
 from .common import Array, array_of, elements, named, raw, reads, shape_of, to_dtype
 from .comparison import where
@@ -36,14 +36,11 @@ def _need_in_range(index: Array, rows: int) -> None:
 
 def _embedding_reference(w: Array, index: Array, *, padding: int, shared: bool, sparse: bool) -> Result:
     _need_in_range(index, w.shape[0])
-    return w[index], (index, w.shape[0])
+    return w[index], (index, w.shape)
 
 
-def _embedding_forward(w: Array, index: Array, *, padding: int, shared: bool, sparse: bool) -> Result:
-    return _core.embedding(w, index), (index, w.shape[0])
-
-
-def _embedding_dw(g: Any, index: Any, rows: int, *, padding: int, shared: bool, sparse: bool) -> Any:
+def _embedding_dw(g: Any, index: Any, shape: tuple[int, ...], *, padding: int, shared: bool, sparse: bool) -> Any:
+    rows = shape[0]
     if shared:
         places = raw(index)
         often = np.bincount(places.reshape(-1), minlength=rows)[places]
@@ -81,12 +78,15 @@ def _embedding_batch(args: Any, flags: Any, *, padding: int, shared: bool, spars
 EMBEDDING: Op = Op(
     "embedding",
     _embedding_reference,
-    _embedding_forward,
+    None,
     (_embedding_dw, None),
     None,
     _embedding_samples,
     exact=True,
     batch=_embedding_batch,
+    kernel=_core.embedding,
+    saves=(1, SHAPE),
+    names=("padding", "shared", "sparse"),
 )
 
 
@@ -96,10 +96,6 @@ def _embedding_vjp_reference(g: Array, index: Array, *, rows: int, padding: int)
     if padding >= 0:
         dw[padding] = 0
     return dw, (index,)
-
-
-def _embedding_vjp_forward(g: Array, index: Array, *, rows: int, padding: int) -> Result:
-    return _core.embedding_vjp(g, index, rows, padding), (index,)
 
 
 def _embedding_vjp_dg(h: Any, index: Any, *, rows: int, padding: int) -> Any:
@@ -125,13 +121,16 @@ def _embedding_vjp_batch(args: Any, flags: Any, *, rows: int, padding: int) -> A
 EMBEDDING_VJP: Op = Op(
     "embedding_vjp",
     _embedding_vjp_reference,
-    _embedding_vjp_forward,
+    None,
     (_embedding_vjp_dg, None),
     None,
     _embedding_vjp_samples,
     exact=True,
     length=lambda g, index, **_: max(index.size, 1),
     batch=_embedding_vjp_batch,
+    kernel=_core.embedding_vjp,
+    saves=(1,),
+    names=("rows", "padding"),
 )
 
 
@@ -195,6 +194,10 @@ def embedding(
     tensor([[3., 4.],
             [1., 2.]])
     """
+    if padding_idx is None and max_norm is None and not (scale_grad_by_freq or sparse):
+        looked_up = attempt(EMBEDDING, weight, input, -1, False, False)
+        if looked_up is not None:
+            return looked_up
     index, padding = _table("embedding", input, weight, padding_idx)
     if max_norm is not None:
         _shorten("embedding", weight, raw(index), max_norm, norm_type)

@@ -23,7 +23,6 @@ from . import shape as shapes
 from .arithmetic import div, mul
 from .common import (
     Array,
-    around,
     array_of,
     axes,
     axis,

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply, apply_flat, attempt
+from ..graph.record import apply, attempt
 from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes
