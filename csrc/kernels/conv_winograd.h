@@ -124,40 +124,54 @@ struct TileBlock {
   int64_t last_line(int64_t i) const {
     return ceil_div(min(per_image, end - i * per_image), across);
   }
-  int64_t plane() const { return (lines + 1) * across; }  // of one phase of rows and one column
+  // Of one phase of rows and one column; whole vectors are written, and read.
+  int64_t plane() const { return (lines + 1) * across + kSpare; }
   int64_t size() const { return images * 8 * plane(); }
+  int64_t padded_plane() const { return (lines + 1) * 2 * across + 2 * kSpare; }
+  int64_t padded_size() const { return images * 4 * padded_plane(); }
+  static constexpr int64_t kSpare = 64 / sizeof(float);  // a vector's lanes, at most
 };
 
-// rows[image][phase of the row][column of B^T][line][tile] = (d B) of one channel. Vectors are
-// loaded up to two beyond `line`'s 2 across + 2 values.
+// rows[image][phase of the row][column of B^T][line][tile] = (d B) of one channel.
+//
+// Its padded rows are laid out first, those of a phase one behind another, from column 0 and once
+// more from column 2: so the tiles of all lines fill vectors, however short the lines are. The
+// padding is never written, and is 0 from the start.
 template <class T>
-void transform_rows(T* rows, T* line, const T* x, int64_t x_step, const Winograd& s,
+void transform_rows(T* rows, T* padded, const T* x, int64_t x_step, const Winograd& s,
                     const TileBlock& block) {
   constexpr int L = kLanes<T>;
-  const int64_t across = block.across, plane = block.plane();
+  const int64_t across = block.across, plane = block.plane(), size = block.padded_plane();
   for (int64_t n = 0; n < block.images; ++n) {
-    const int64_t image = block.image + n, top = block.first_line(image);
-    const int64_t end = block.last_line(image);
-    for (int64_t r = 2 * top; r < 2 * end + 2; ++r) {
-      T* out = rows + (8 * n + r % 2 * 4) * plane + (r / 2 - top) * across;
-      const int64_t from = r - s.ph;
-      if (from < 0 || from >= s.h) {
-        for (int b = 0; b < 4; ++b) std::memset(out + b * plane, 0, across * sizeof(T));
-        continue;
+    const int64_t image = block.image + n, first = 2 * block.first_line(image);
+    const int64_t from = max(first, s.ph), end = min(2 * block.last_line(image) + 2, s.h + s.ph);
+    for (int64_t r = from; r < end; ++r) {
+      const T* in = x + image * x_step + (r - s.ph) * s.w;
+      for (int64_t column = 0; column <= 2; column += 2) {
+        T* to = padded + (4 * n + r % 2 * 2 + column / 2) * size + (r - first) / 2 * 2 * across;
+        const int64_t left = max(0, column - s.pw), right = max(0, s.pw - column);
+        const int64_t count = min(s.w - left, 2 * across - right);
+        for (int64_t j = 0; j < count; j += L) {
+          const int lanes = min(L, count - j);
+          store_n(to + right + j, load_n(in + left + j, lanes), lanes);
+        }
       }
-      std::memcpy(line + s.pw, x + image * x_step + from * s.w, s.w * sizeof(T));
-      for (int64_t j = 0; j < across; j += L) {
-        const T* in = line + 2 * j;
-        const int lanes = min(L, across - j);
-        const Vec<T> a = load(in), b = load(in + L), c = load(in + 2), d = load(in + 2 + L);
-        const Vec<T> d0 = every_other<T>(a, b, 0), d1 = every_other<T>(a, b, 1);
-        const Vec<T> d2 = every_other<T>(c, d, 0), d3 = every_other<T>(c, d, 1);
-
-        store_n(out + j, d0 - d2, lanes);
-        store_n(out + plane + j, d1 + d2, lanes);
-        store_n(out + 2 * plane + j, d2 - d1, lanes);
-        store_n(out + 3 * plane + j, d1 - d3, lanes);
-      }
+    }
+  }
+  for (int64_t n = 0; n < 2 * block.images; ++n) {  // and phases
+    const T *left = padded + 2 * n * size, *right = left + size;
+    T* out = rows + 4 * n * plane;
+    const int64_t image = block.image + n / 2;
+    const int64_t tiles = (block.last_line(image) - block.first_line(image) + 1) * across;
+    for (int64_t t = 0; t < tiles; t += L) {
+      const Vec<T> a = load(left + 2 * t), b = load(left + 2 * t + L);
+      const Vec<T> c = load(right + 2 * t), d = load(right + 2 * t + L);
+      const Vec<T> d0 = every_other<T>(a, b, 0), d1 = every_other<T>(a, b, 1);
+      const Vec<T> d2 = every_other<T>(c, d, 0), d3 = every_other<T>(c, d, 1);
+      store(out + t, d0 - d2);
+      store(out + plane + t, d1 + d2);
+      store(out + 2 * plane + t, d2 - d1);
+      store(out + 3 * plane + t, d1 - d3);
     }
   }
 }
@@ -294,17 +308,17 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
   // v[strip][xi][channel][tile] of the channels first..last-1 of group q
   const auto transform = [&](T* v, const TileBlock& block, int64_t q, int64_t first, int64_t last) {
     const int64_t vectors = ceil_div(block.end - block.first, L);
-    Scratch<T> rows(block.size() + 4 * L), line(2 * block.across + 2 + s.w + 4 * L);
+    Scratch<T> rows(block.size() + 4 * L), padded(block.padded_size());
     Scratch<Piece> pieces(vectors * L);
     Scratch<int> counts(vectors);
     for (int64_t i = 0; i < vectors; ++i)
       counts.p[i] = pieces_of_rows<T>(pieces.p + i * L, block, block.first + i * L);
-    std::memset(line.p, 0, (2 * block.across + 2 + s.w + 4 * L) * sizeof(T));
+    std::memset(padded.p, 0, block.padded_size() * sizeof(T));
     // Lanes beyond the last tile are dropped, but what is left in memory may be slow to multiply.
     std::memset(rows.p, 0, (block.size() + 4 * L) * sizeof(T));
 
     for (int64_t c = first; c < last; ++c) {
-      transform_rows(rows.p, line.p, x + (q * s.k + c) * s.h * s.w, x_step, s, block);
+      transform_rows(rows.p, padded.p, x + (q * s.k + c) * s.h * s.w, x_step, s, block);
       for (int64_t i = 0; i < vectors; ++i)
         transform_columns(v + i * L / W * kPoints * point + c * W + i * L % W, point, rows.p, block,
                           pieces.p + i * L, counts.p[i]);
