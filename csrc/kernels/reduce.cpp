@@ -14,6 +14,7 @@ constexpr int64_t kLeafRows = 64;    // rows that are reduced one after the othe
 constexpr int64_t kLeafVectors =
     64;  // vectors of a row that are reduced into kWays of them one after the other
 constexpr int kWays = 8;
+constexpr int kShort = 2 * kWays;  // vectors of a row for which one sum will do
 
 inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -83,22 +84,26 @@ Vec<T> row_of(int64_t begin, int64_t n, const Take& take) {
     const int64_t half = (n / kLeaf + 1) / 2 * kLeaf;
     return Op::join(row_of<T, Op>(begin, half, take), row_of<T, Op>(begin + half, n - half, take));
   }
-  if (n >= kLanes<T> && n < kWays * kLanes<T>) {  // a short row
+  if (n >= kLanes<T> && n <= kShort * kLanes<T>) {
     Vec<T> v = take(begin, kLanes<T>);
     int64_t i = kLanes<T>;
     for (; i + kLanes<T> <= n; i += kLanes<T>) v = Op::join(v, take(begin + i, kLanes<T>));
     return i < n ? Op::join(v, take(begin + i, static_cast<int>(n - i))) : v;
   }
-  Vec<T> way[kWays];
-  for (Vec<T>& v : way) v = splat<T>(Op::start);
+  Vec<T> way[kWays];  // in registers, where every loop over them is unrolled
+#pragma GCC unroll 8
+  for (int k = 0; k < kWays; ++k) way[k] = splat<T>(Op::start);
   int64_t i = 0;
   for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
+#pragma GCC unroll 8
     for (int k = 0; k < kWays; ++k)
       way[k] = Op::join(way[k], take(begin + i + k * kLanes<T>, kLanes<T>));
   for (; i + kLanes<T> <= n; i += kLanes<T>)  // fewer than kWays vectors are left
     way[0] = Op::join(way[0], take(begin + i, kLanes<T>));
   if (i < n) way[kWays - 1] = Op::join(way[kWays - 1], take(begin + i, static_cast<int>(n - i)));
+#pragma GCC unroll 4
   for (int half = kWays / 2; half > 0; half /= 2)
+#pragma GCC unroll 4
     for (int k = 0; k < half; ++k) way[k] = Op::join(way[k], way[k + half]);
   return way[0];
 }
@@ -145,7 +150,7 @@ template <class T, class Op>
 void rows_together(T* y, const T* x, int64_t n) {
   constexpr int L = kLanes<T>;
   Vec<T> v[L];
-  if (n >= kWays * L) {
+  if (n > kShort * L) {
     for (int k = 0; k < L; ++k) v[k] = row<T, Op>(x + k * n, n);
   } else {  // as `row` does it, in the order that keeps the sums in registers
     const int begin = static_cast<int>(min_of(n, L));
