@@ -92,10 +92,12 @@ def kernels(rung: str) -> _Switch:
 
 
 def matmul_engine() -> str:
-    """What multiplies float32 now: "amx", a unit for tiles of bfloat16, or "float32", the vectors of the ISA.
+    """What multiplies float32 now: "float32", the vectors of the ISA; "amx", a unit for tiles of bfloat16; or
+    "avx512_bf16", vectors of pairs of bfloat16.
 
     "amx" is in force where the CPU has it, `mt.set_float32_matmul_precision` allows "high" or "medium", and neither
-    `use` nor `kernels` asks for another ISA or rung than the fastest.
+    `use` nor `kernels` asks for another ISA or rung than the fastest; "avx512_bf16" where there is no such unit, but
+    such vectors, and "medium" is allowed: by three products, "high" would be slower than float32 there.
 
     >>> mt.cpu.matmul_engine()
     'float32'

@@ -82,10 +82,11 @@ def set_float32_matmul_precision(precision: str) -> None:
     beside what rounding the sums costs, float32's in each. In the mean, on normal numbers, c is off by 4e-6 of its
     size in "high" and by 2e-3 in "medium"; plain float32 by 1e-7 to 5e-7.
 
-    "high" and "medium" are in force where the CPU has Intel's tile unit (AMX with bfloat16) and Linux grants it,
-    elsewhere all mean "highest"; `mt.cpu.matmul_engine()` says what multiplies now. They apply to `matmul`, `bmm`,
+    "high" and "medium" are in force where the CPU has Intel's tile unit (AMX with bfloat16) and Linux grants it;
+    "medium" alone where its vectors multiply pairs of bfloat16 (AVX512_BF16, about 1.7 times as fast as float32).
+    Elsewhere they mean "highest"; `mt.cpu.matmul_engine()` says what multiplies now. They apply to `matmul`, `bmm`,
     `addmm`, `linear` and what is made of these, and to their gradients; to products of at least 64 rows and columns
-    and 2^21 multiplications in "high", 32 and 2^18 in "medium", since smaller ones gain nothing. So do convolutions
+    and 2^21 multiplications, with tiles in "medium" 32 and 2^18, since smaller ones gain nothing. So do convolutions
     whose kernels have one pixel, forward and by their input, or are as large as the image; others, attention and the
     recurrent part of RNNs keep to float32; float64 always does.
 

@@ -7,9 +7,13 @@
 // A bfloat16 has 8 significant bits, a product of two is exact in float32, and the sums are
 // float32's. What two parts leave out is at most 2^-15 |a_ik| |b_kj| of each product.
 //
-// The unit (AMX) multiplies tiles: one instruction adds 16 x 32 by 32 x 16 to 16 x 16 sums. A tile
-// has 16 rows of 16 pairs of neighbours in k; a row is of a, or a pair of rows of b. Both operands
-// are laid out like this once, then blocks of c are shared among the threads.
+// A unit for tiles (AMX) adds 16 x 32 by 32 x 16 to 16 x 16 sums with one instruction. A tile has
+// 16 rows of 16 pairs of neighbours in k; a row is of a, or a pair of rows of b. Both operands are
+// laid out like this once, then blocks of c are shared among the threads.
+//
+// Compiled once for that unit and once for vectors (AVX512_BF16), where one instruction adds the
+// products of a pair of a by a row of b's pairs to 16 sums: twice as many as a multiply-add of
+// floats does, so that it pays for one part only.
 #include "../kernels/gemm.h"
 #include "../runtime/engine.h"
 
@@ -21,10 +25,14 @@ constexpr int kTile = kSide * kSide;  // pairs in a tile
 constexpr int kStep = 2 * kSide;      // of k
 constexpr int kBlock = 2 * kSide;  // rows of a and columns of b that meet in the unit's registers
 template <int P>
-constexpr int64_t kStretch = 8 / P;         // steps: a block of a and one of b fit the L1 cache
-constexpr int64_t kPieceBlocks = 6;         // in a piece of c, at most, along each side
-constexpr int64_t kPieces = 16;             // enough to share among threads
-constexpr int64_t kPieceWork = 1 << 22;     // multiplications that are worth waking a thread for
+constexpr int64_t kStretch = 8 / P;  // steps: a block of a and one of b fit the L1 cache
+constexpr int64_t kPieceBlocks = 6;  // in a piece of c, at most, along each side
+constexpr int64_t kPieces = 16;      // enough to share among threads
+#if defined(__AMX_BF16__)
+constexpr int64_t kPieceWork = 1 << 22;  // multiplications that are worth waking a thread for
+#else
+constexpr int64_t kPieceWork = 1 << 19;
+#endif
 constexpr int64_t kPieceNumbers = 1 << 15;  // to be split, likewise
 
 // --- splitting
@@ -164,6 +172,7 @@ struct Packed {
 
 // --- multiplying
 
+#if defined(__AMX_BF16__)
 struct Unit {  // while it lives, this thread has its tiles
   Unit() {
     struct alignas(64) {
@@ -223,6 +232,36 @@ inline void multiply(float* sum, bool first, const uint32_t* a, const uint32_t* 
   _tile_stored(2, sum + kSide * kBlock, kRowBytes);
   _tile_stored(3, sum + kSide * kBlock + kSide, kRowBytes);
 }
+#else
+struct Unit {};
+
+// sum (32, 32) (+)= a b over some steps, so many rows at a time
+template <int P>
+inline void multiply(float* sum, bool first, const uint32_t* a, const uint32_t* b, int64_t steps) {
+  constexpr int H = 8;
+  for (int row = 0; row < kBlock; row += H, sum += H * kBlock, a += H * kSide) {
+    __m512 x[H][2] = {};
+    if (!first)
+      for (int i = 0; i < H; ++i)
+        for (int v = 0; v < 2; ++v) x[i][v] = _mm512_load_ps(sum + i * kBlock + v * kSide);
+    for (int64_t s = 0; s < steps; ++s) {
+      const uint32_t *left = a + s * 2 * kTile, *right = b + s * 2 * kTile;
+      for (int k = 0; k < kSide; ++k, ++left, right += kSide) {
+        const __m512bh y[2] = {(__m512bh)_mm512_load_si512(right),
+                               (__m512bh)_mm512_load_si512(right + kTile)};
+#pragma GCC unroll 8
+        for (int i = 0; i < H; ++i) {
+          const __m512bh pair = (__m512bh)_mm512_set1_epi32(left[i * kSide]);
+#pragma GCC unroll 2
+          for (int v = 0; v < 2; ++v) x[i][v] = _mm512_dpbf16_ps(x[i][v], pair, y[v]);
+        }
+      }
+    }
+    for (int i = 0; i < H; ++i)
+      for (int v = 0; v < 2; ++v) _mm512_store_ps(sum + i * kBlock + v * kSide, x[i][v]);
+  }
+}
+#endif
 
 // A block of c, rows and columns from i and j on, from its sums. Whether all are finite: of what is
 // not, x - x is not 0.
@@ -302,8 +341,11 @@ bool product_parts(const FloatProduct& p) {
 
 }  // namespace
 
-bool product(const FloatProduct& p, int parts) {
-  return parts == 2 ? product_parts<2>(p) : product_parts<1>(p);
+bool product(const FloatProduct& p, [[maybe_unused]] int parts) {
+#if defined(__AMX_BF16__)
+  if (parts == 2) return product_parts<2>(p);
+#endif
+  return product_parts<1>(p);
 }
 
 }  // namespace mt::MT_ISA

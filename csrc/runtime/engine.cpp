@@ -5,7 +5,7 @@
 
 #include "dispatch.h"
 
-#if defined(MT_AMX)
+#if defined(MT_BF16)
 #include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,20 +16,38 @@ namespace mt {
 namespace amx {
 bool product(const FloatProduct& p, int parts);
 }
+namespace avx512_bf16 {
+bool product(const FloatProduct& p, int parts);
+}
 
 namespace {
 
-#if defined(MT_AMX)
+struct Way {  // to multiply, and from which sizes on it is worth splitting the operands: measured
+  const char* engine;
+  bool (*product)(const FloatProduct&, int parts);
+  int parts;
+  int64_t least_side, least_work;
+};
+
+constexpr int64_t kLeastDepth = 32;
+
+#if defined(MT_BF16)
+constexpr Way kTiles[] = {{"amx", amx::product, 1, 32, 1 << 18},
+                          {"amx", amx::product, 2, 64, 1 << 21}};
+constexpr Way kVectors = {"avx512_bf16", avx512_bf16::product, 1, 64, 1 << 21};
+
 // Bit `bit` of a register (0 eax, 1 ebx, 2 ecx, 3 edx) of cpuid's leaf 7.
 bool feature(unsigned leaf, int reg, int bit) {
   unsigned r[4];
   return __get_cpuid_count(7, leaf, &r[0], &r[1], &r[2], &r[3]) && (r[reg] >> bit & 1);
 }
 
+bool has_vectors() { return feature(1, 0, 5); }
+
 // The CPU has tiles and their product of bfloat16, the system saves them (XCR0), and this process
 // asked for them: Linux gives tiles to those who ask only, once for all threads.
-bool has_amx() {
-  if (!feature(0, 3, 22) || !feature(0, 3, 24) || !feature(1, 0, 5)) return false;
+bool has_tiles() {
+  if (!feature(0, 3, 22) || !feature(0, 3, 24) || !has_vectors()) return false;
   unsigned low, high;
   asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   constexpr unsigned kTileState = 3 << 17;
@@ -37,38 +55,34 @@ bool has_amx() {
   return (low & kTileState) == kTileState && syscall(SYS_arch_prctl, kAskForState, kTileData) == 0;
 }
 
-// Products that are worth splitting, for one part and for two: measured.
-constexpr int64_t kLeastSide[] = {32, 64}, kLeastWork[] = {1 << 18, 1 << 21};
+const Way* way_of(int parts) {
+  if (!parts) return nullptr;
+  static const bool tiles = has_tiles();  // asked when somebody wants it first
+  return tiles ? &kTiles[parts - 1] : parts == 1 && has_vectors() ? &kVectors : nullptr;
+}
+#else
+const Way* way_of(int) { return nullptr; }
 #endif
 
 // Kernels read it on any thread, without Python's lock.
-std::atomic<int> parts{0};
+std::atomic<const Way*> in_force{nullptr};
 
 }  // namespace
 
-#if defined(MT_AMX)
 bool multiply_by_parts(const FloatProduct& p) {
-  const int n = parts.load(std::memory_order_relaxed);
-  return n && p.m >= kLeastSide[n - 1] && p.n >= kLeastSide[n - 1] && p.k >= kLeastSide[0] &&
-         p.m * p.n * p.k >= kLeastWork[n - 1] && (p.a_row == 1 || p.a_col == 1) &&
-         (p.b_row == 1 || p.b_col == 1) && amx::product(p, n);
+  const Way* const way = in_force.load(std::memory_order_relaxed);
+  return way && p.m >= way->least_side && p.n >= way->least_side && p.k >= kLeastDepth &&
+         p.m * p.n * p.k >= way->least_work && (p.a_row == 1 || p.a_col == 1) &&
+         (p.b_row == 1 || p.b_col == 1) && way->product(p, way->parts);
 }
 
-void set_parts(int n) {
-  if (n) {
-    static const bool here = has_amx();  // asked when somebody wants it first
-    if (!here) n = 0;
-  }
-  parts = n;
-}
-#else
-bool multiply_by_parts(const FloatProduct&) { return false; }
-void set_parts(int) {}
-#endif
+void set_parts(int parts) { in_force = way_of(parts); }
 
 // The other ISAs' and rungs' products know of float32 alone.
 const char* engine() {
-  return parts && !std::strcmp(isa(), "avx512") && !std::strcmp(rung(), "fast") ? "amx" : "float32";
+  const Way* const way = in_force;
+  return way && !std::strcmp(isa(), "avx512") && !std::strcmp(rung(), "fast") ? way->engine
+                                                                              : "float32";
 }
 
 }  // namespace mt

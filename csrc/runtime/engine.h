@@ -27,6 +27,8 @@ bool multiply_by_parts(const FloatProduct& p);
 constexpr int64_t kLeastByParts = 1 << 18;  // multiplications that are worth asking
 
 void set_parts(int parts);  // of each number: 2 "high", 1 "medium", 0 "highest"
-const char* engine();       // in force: "amx", or "float32" where numbers are not split
+// In force: "amx" or "avx512_bf16", which knows one part only; "float32" where numbers are not
+// split.
+const char* engine();
 
 }  // namespace mt
