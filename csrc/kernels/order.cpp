@@ -50,10 +50,13 @@ template <class T>
     const Mask<T> place = load_keys<T>(places);
     Mask<T> before{};
     const Mask<T> mine = load_keys<T>(key + i);
-    for (int64_t j = 0; j < n; ++j) {
+    int64_t j = 0;  // of equal ones the first comes first
+    for (; j < i; ++j) before -= Mask<T>{} + key[j] <= mine;
+    for (; j < n && j < i + kLanes<T>; ++j) {
       const Mask<T> other = Mask<T>{} + key[j];
       before -= (other < mine) | ((other == mine) & (place > static_cast<Key<T>>(j)));
     }
+    for (; j < n; ++j) before -= Mask<T>{} + key[j] < mine;
     std::memcpy(rank + i, &before, sizeof before);
   }
 }
@@ -104,11 +107,19 @@ void order_short(int64_t* index, int64_t step, const T* x, int64_t n, int64_t k,
   *index = first;
 }
 
+// Room for the first k of a long line and for those that may take their place: to find which
+// remain takes its square.
+inline int64_t room_for(int64_t k) {
+  constexpr int64_t kLeast = 32;
+  return k < kLeast / 2 ? kLeast : 2 * k < kMostOrdered ? 2 * k : kMostOrdered;
+}
+
 // The places of the first k <= kMostTop of a long line in order. What comes before the last of the
 // best k so far is kept beside them, until there is no room: then the best of both remain.
 template <class T>
 void top_of_long(int64_t* index, int64_t step, const T* x, int64_t n, int64_t k, bool largest) {
   constexpr int L = kLanes<T>, kMany = 4;
+  const int64_t room = room_for(k);
   Key<T> key[kMostOrdered + L], lane[L];
   int64_t place[kMostOrdered], have = 0;
   Key<T> limit = 0;
@@ -132,7 +143,7 @@ void top_of_long(int64_t* index, int64_t step, const T* x, int64_t n, int64_t k,
 #pragma GCC unroll 1
     for (int c = 0; c < count; ++c) {
       if (full && lane[c] >= limit) continue;
-      if (have == kMostOrdered) {
+      if (have == room) {
         keep_first<T>(key, place, have, k);
         have = k;
         limit = key[k - 1];
@@ -156,8 +167,9 @@ void order(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, 
            Wanted wanted, bool largest) {
   if (outer == 0 || n == 0 || inner == 0 || k == 0) return;
   const int64_t outputs = wanted == kTop ? k : 1, sides = (inner + kSide - 1) / kSide;
-  const int64_t width = inner < kSide ? inner : kSide, cost = n <= kMostOrdered ? 8 : 1;
-  for_ranges(outer * sides, 1 + kChunk / (n * width * cost), [&](int64_t begin, int64_t end) {
+  const int64_t width = inner < kSide ? inner : kSide;
+  const int64_t cost = n <= kMostOrdered ? 8 * n : n + room_for(k) * room_for(k) / 2;
+  for_ranges(outer * sides, 1 + kChunk / (width * cost), [&](int64_t begin, int64_t end) {
     T* const rows = inner > 1 ? static_cast<T*>(scratch(kSide * n * sizeof(T))) : nullptr;
     for (int64_t task = begin; task < end; ++task) {
       const int64_t o = task / sides, column = task % sides * kSide;
