@@ -299,19 +299,30 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
         }
       }
     }
-    for (int64_t p = begin; p < end; p += L)
+    for (int64_t p = begin; p < end; p += L) {
+      const int lanes = min(L, end - p);
+      const bool beside = s.contiguous(p, lanes);
       for (int v = 0; v < n; v += L) {
+        const int64_t o = u * W + v;
+        const int high = min(L, n - v);
         Vec<T> x[L];
 #pragma GCC unroll 16
         for (int r = 0; r < L; ++r) x[r] = load(sums.p + (p - begin + r) * W + v);
         transpose<T>(x);
+        if (beside) {
+          T* out = y + o * s.y_plane + s.to(p / s.cols) + p % s.cols;
+#pragma GCC unroll 16
+          for (int r = 0; r < L; ++r)
+            if (r < high)
+              store_n(out + r * s.y_plane, x[r] + splat(bias ? bias[o + r] : T(0)), lanes);
+          continue;
+        }
         T square[(L + 1) * L];  // `place` reads whole vectors
 #pragma GCC unroll 16
         for (int r = 0; r < L; ++r) store(square + r * L, x[r]);
-        const int64_t o = u * W + v;
-        s.place(square, L, min(L, n - v), p, min(L, end - p), y + o * s.y_plane,
-                bias ? bias + o : bias, false);
+        s.place(square, L, high, p, lanes, y + o * s.y_plane, bias ? bias + o : bias, false);
       }
+    }
   }
 }
 
