@@ -64,6 +64,9 @@ def _finder(
         for shape, dim in LARGE:
             ties = rng.integers(-9, 9, shape) * rng.choice([-0.5, 0.5], shape)  # -0 and 0 among them
             yield Sample((ties,), {"dim": dim, **params}, large=True)
+        for k in (2, 20, 64) if "k" in params else ():  # of a line that is not ordered as a whole
+            ties = rng.integers(-40, 40, (3, 300)) * 0.5
+            yield Sample((ties,), {"dim": 1, **params, "k": k}, large=True)
 
     short: dict[str, Any] = {"kernel": kernel, "names": ("dim", *params)}
     return Op(name, reference, forward, (None,), None, samples, batch=shifted(name, "dim"), **short)
