@@ -23,13 +23,17 @@ bool by_products(const ConvSizes& s, const F& make) {
   const int64_t count = s.n * s.groups, pixels = s.h * s.w;
   const bool full = 8 * (ceil_div(pixels, kLanes<T>) * kLanes<T> - pixels) <= pixels;
   const bool large = full && s.o / s.groups * (s.c / s.groups) * pixels >= 8 * kChunkWork;
-  for (int64_t i = 0; i < count; ++i) {
-    const Product<T> product = make(i / s.groups, i % s.groups);
-    if (count == 1 || large)
-      product_fast<T>(product, num_threads());
-    else if (!product_by_parts<T>(product))
-      return false;
-  }
+  const auto product = [&](int64_t i) { return make(i / s.groups, i % s.groups); };
+  int64_t done = 0;
+  while (done < count && product_by_parts<T>(product(done))) ++done;
+  if (done == count) return true;
+  if (count > 1 && !large) return false;
+  // A thread has images to itself, where they are shared evenly.
+  const int64_t threads = num_threads();
+  if (count >= 8 * threads || count % threads == 0)
+    for_chunks(count, [&](int64_t i) { product_fast<T>(product(i), 1); });
+  else
+    for (int64_t i = 0; i < count; ++i) product_fast<T>(product(i), threads);
   return true;
 }
 
