@@ -91,6 +91,11 @@ struct Argument<std::optional<Array>> {
   }
 };
 template <>
+struct Argument<py::dtype> {
+  static bool fits(PyObject* x) { return py::isinstance<py::dtype>(x); }
+  static py::dtype get(PyObject* x) { return py::reinterpret_borrow<py::dtype>(x); }
+};
+template <>
 struct Argument<int64_t> {
   static bool fits(PyObject* x) { return PyLong_Check(x); }
   static int64_t get(PyObject* x) {

@@ -426,7 +426,7 @@ void bind_elementwise(py::module_& m) {
       },
       py::arg("have"), py::arg("more"));
   m.def("put", put, py::arg("out"), py::arg("x"));
-  m.def("cast", cast, py::arg("x"), py::arg("dtype"));
+  def_fast(m, "cast", "cast(x: numpy.ndarray, dtype: numpy.dtype) -> numpy.ndarray", typed<cast>);
   m.def(
       "triangle",
       [](const Array& x, int64_t diagonal, bool upper) -> py::object {

@@ -173,6 +173,11 @@ def run(op: Any, arrays: list, params: dict) -> tuple:
 
 def apply(op: Any, *args: Any, **params: Any) -> Any:
     """Runs an operator: on arrays just its kernel, on tensors also recorded where a gradient is wanted."""
+    row: Row = row_of(op)
+    if row.kernel is not None and not row.variadic and len(params) == len(row.names):
+        out = _attempt(op, row, (*args, *[params[name] for name in row.names]) if params else args)
+        if out is not None:
+            return out
     return _apply(op, args, params)
 
 
@@ -305,6 +310,9 @@ def _attempt(op: Any, row: Row, args: tuple) -> Any:
         return out
     if type(out) is tuple:
         outs: tuple = tuple([wrap(part) for part in out])
+        if row.view:
+            for i in range(len(outs)):
+                link_view(op, args[0], _named(row, args, n), outs[i], i)
         if wants and recording():
             record_node(op, row, args, _named(row, args, n), outs, None)
         return outs
@@ -401,25 +409,10 @@ def _apply(op: Any, args: tuple, params: dict) -> Any:
             arrays.append(a)
     if layered:
         return _evaluate(op, args, params)[0]
-    saved: Any = None
-    out: Any = None if custom else _short(row_of(op), arrays, params)
-    if out is None:
-        out, saved = run(op, arrays, params)
-    elif op.keeps:
-        saved, out = saved_of(op.saves, arrays, out), out[0]
+    out, saved = run(op, arrays, params)
     if not found:
         return out
     return wrap_outputs(op, args, params, out, saved, wants and recording())
-
-
-@cython.cfunc
-def _short(row: Row, arrays: list, params: dict) -> Any:
-    """What the operator's kernel makes of the arrays, if it has one that takes them, else None."""
-    if row.kernel is None or row.variadic or switches.reference or len(params) != len(row.names):
-        return None
-    if len(params) == 0:
-        return row.kernel(*arrays)
-    return row.kernel(*arrays, *[params[name] for name in row.names])
 
 
 @cython.cfunc

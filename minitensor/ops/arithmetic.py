@@ -451,10 +451,11 @@ def _third(
     return elementwise(
         name,
         reference=reference,
-        kernel=lambda x, a, b, *, value: _core.multiply_add(x, a, b, value, divide),
+        kernel=lambda x, a, b, value: _core.multiply_add(x, a, b, value, divide),
         rules=(lambda g, _x, _a, _b, *, value: g, da, db),
         saves="x y z",
         samples=draws(*[(call[0], *call) for call in TWO], away=0.5, value=0.7),
+        names=("value",),
     )
 
 
@@ -583,5 +584,9 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     kinds = [array_of(v).dtype for v in (input, end, weight) if isinstance(raw(v), np.ndarray)]
     if kinds[0].kind != "f" or any(d != kinds[0] for d in kinds):
         raise DtypeError(f"lerp: expected one floating dtype, got {', '.join(map(str, kinds))}")
-    result = apply(LERP, *promote("lerp", input, end, weight))
+    if type(weight) is float and len(kinds) == 2:
+        weight = np.asarray(weight, kinds[0])
+        result = apply(LERP, input, end, weight)
+    else:
+        result = apply(LERP, *promote("lerp", input, end, weight))
     return result if out is None else write_out("lerp", result, out)

@@ -296,7 +296,7 @@ def scaled_dot_product_attention(
     query, key, value, attn_mask = lowered(query, key, value, attn_mask)
     need_float(name, query, key, value)
     kinds = [array_of(v).dtype for v in (query, key, value)]
-    if len(set(kinds)) > 1:
+    if not (kinds[0] == kinds[1] == kinds[2]):
         raise DtypeError(f"{name}: query, key and value are {', '.join(map(str, kinds))}; they must be of one dtype")
     a, b, c = shape_of(query), shape_of(key), shape_of(value)
     given = f"{name}: query {a}, key {b}, value {c}"
@@ -314,8 +314,10 @@ def scaled_dot_product_attention(
         key, value = _repeated(key, a[-3]), _repeated(value, a[-3])
         b, c = shape_of(key), shape_of(value)
     try:
-        scores = (*np.broadcast_shapes(a[:-2], b[:-2]), a[-2], b[-2])
-        np.broadcast_shapes(scores[:-2], c[:-2])
+        scores = (*a[:-1], b[-2])
+        if not (a[:-2] == b[:-2] == c[:-2]):
+            scores = (*np.broadcast_shapes(a[:-2], b[:-2]), *scores[-2:])
+            np.broadcast_shapes(scores[:-2], c[:-2])
     except ValueError:
         raise ShapeError(f"{given}: the axes before the last two do not broadcast") from None
     if attn_mask is not None:

@@ -464,8 +464,6 @@ def _cast_samples(rng: np.random.Generator) -> Iterator[Sample]:
     yield Sample((rng.standard_normal((2, 3)),), {"dtype": np.dtype("float64")})
 
 
-_FEW = 256  # elements that NumPy casts itself
-
 CAST = Op(
     "cast",
     _cast_reference,
@@ -484,7 +482,7 @@ def to_dtype(x: Any, d: dtypes.dtype) -> Any:
     if isinstance(a, np.ndarray):
         if a.dtype is d.numpy:
             return x
-        if a.size >= _FEW and not (uses_reference() or records(x)):
+        if not (uses_reference() or records(x)):
             out = _core.cast(a, d.numpy)
             if out is not None:
                 return wrap_as(x, out)
