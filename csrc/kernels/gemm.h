@@ -831,8 +831,8 @@ void product_fast(Product<T> p, int64_t threads) {
   const int64_t vectors = ceil_div(p.n, L);
   const bool uneven = vectors % threads && vectors < 16 * threads && p.m >= 2 * kTileRows * threads;
   const int64_t torn = p.c.row % L ? kTornLine * p.m : 0;
-  const bool by_rows =
-      p.k * p.m + torn > p.k * p.n || uneven || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
+  const bool by_rows = p.k * p.m + torn > p.k * p.n || uneven || p.k <= 16 ||
+                       (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
   const int64_t cuts = by_rows ? p.m : ceil_div(p.n, L);
   const int64_t wanted = p.m * p.n * p.k < kChunkWork ? 1 : threads;
   const int64_t pieces = min(cuts, wanted * (by_rows ? 1 : max(1, strips / (kWidest * wanted))));

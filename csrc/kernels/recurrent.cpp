@@ -122,11 +122,33 @@ void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t pa
   }
 }
 
+// What a cell reads and writes: arrays of so many vectors of n units in each row. They are asked
+// for while the products before are made, if the rows of all steps are too many for the L2 cache;
+// a cell without gates touches so few that it is not worth it.
+template <class T>
+struct Plane {
+  const T* p;
+  int vectors;
+};
+
+template <int G, class T>
+inline bool far(const Sequence& s) {
+  return G > 1 && s.steps * s.batch * G * s.n * int64_t(sizeof(T)) > kPanelBytes;
+}
+
+template <class T, int N>
+inline void ask(const Plane<T> (&planes)[N], int64_t row, int64_t n, int64_t j) {
+  for (const Plane<T>& plane : planes)
+    for (int v = 0; v < plane.vectors; ++v)
+      __builtin_prefetch(plane.p + (row * plane.vectors + v) * n + j, 0, 2);
+}
+
 // For every step: p = h w^T of its examples, in pieces of a vector of units, each of which goes to
 // cell(p, row, before, example, j, lanes): its G gates' vectors one after the other, the row, that
 // of the state before (or -1), the first unit and how many there are.
-template <int G, class T, class F>
-void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const F& cell) {
+template <int G, class T, int N, class F>
+void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const Plane<T> (&planes)[N],
+                 const F& cell) {
   constexpr int L = kLanes<T>, R = kStepRows<G>;
   const Rows at{s};
   const int64_t n = s.n, panels = ceil_div(n, L);
@@ -143,6 +165,7 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const F&
         constexpr int H = decltype(rows)::value;
         ByRow<T, H> state;
         for (int i = 0; i < H; ++i) {
+          if (far<G, T>(s)) ask(planes, at.row(step, begin + i), n, j);
           const int64_t before = at.before(step, begin + i);
           state.row[i] = before < 0 ? h + (begin + i) * n : y + before * n;
         }
@@ -167,8 +190,9 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const F&
 // For every step from the last: dh += dp w, dp the rows (G n) of the step after it; dh keeps what
 // else reaches the state. cell(row, before, example, j, lanes) takes it from there for each piece
 // of a vector of units: it makes dp of its own row and leaves in dh what goes past the product.
-template <int G, class T, class F>
-void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const F& cell) {
+template <int G, class T, int N, class F>
+void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const Plane<T> (&planes)[N],
+                  const F& cell) {
   constexpr int L = kLanes<T>, W = 2 * L, R = kTileRows;
   const Rows at{s};
   const int64_t n = s.n, depth = G * n, panels = ceil_div(n, W);
@@ -183,6 +207,9 @@ void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const F& ce
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t begin = low + cut(high - low, tiles, t);
       const int64_t end = low + cut(high - low, tiles, t + 1);
+      if (far<G, T>(s))
+        for (int64_t i = begin; i < min(end, now(step)); ++i)
+          for (int l = 0; l < width; l += L) ask(planes, at.row(step, i), n, j + l);
       if (begin < after(step))
         with<R>(min(end, after(step)) - begin, [&](auto rows) {
           constexpr int H = decltype(rows)::value;
@@ -208,8 +235,9 @@ void lstm_layer(T* y, T* hn, T* cn, T* gates, T* cells, const T* x, const T* h, 
                 const T* w, const Sequence& s) {
   constexpr int L = kLanes<T>;
   const int64_t n = s.n;
+  const Plane<T> uses[] = {{x, 4}, {gates, 4}, {cells, 1}, {y, 1}};
   run_forward<4>(
-      y, h, w, s,
+      y, h, w, s, uses,
       [&](const T* p, int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const int64_t at = row * 4 * n + j;
         const Vec<T> i = sigmoid<T>(load(p) + take(x + at, lanes));
@@ -236,8 +264,9 @@ void lstm_layer_vjp(T* dx, T* dh, T* dc, const T* gy, const T* gh, const T* gc, 
                     const T* w, const T* gates, const T* cells, const Sequence& s) {
   const int64_t n = s.n;
   for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i], dc[i] = gc[i];
+  const Plane<T> uses[] = {{gates, 4}, {cells, 1}, {gy, 1}, {dx, 4}};
   run_backward<4>(
-      dh, dx, w, s, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+      dh, dx, w, s, uses, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const T* gate = gates + row * 4 * n + j;
         T *to = dx + row * 4 * n + j, *past = dh + example * n + j, *down = dc + example * n + j;
         const Vec<T> i = take(gate, lanes), f = take(gate + n, lanes);
@@ -262,8 +291,9 @@ void gru_layer(T* y, T* hn, T* gates, const T* x, const T* h, const T* w, const 
                const Sequence& s) {
   constexpr int L = kLanes<T>;
   const int64_t n = s.n;
+  const Plane<T> uses[] = {{x, 3}, {gates, 4}, {y, 1}};
   run_forward<3>(
-      y, h, w, s,
+      y, h, w, s, uses,
       [&](const T* p, int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const T *from = x + row * 3 * n + j, *bias = b + j;
         T* gate = gates + row * 4 * n + j;
@@ -288,8 +318,9 @@ void gru_layer_vjp(T* dx, T* dp, T* dh, const T* gy, const T* gh, const T* h, co
                    const T* y, const T* gates, const Sequence& s) {
   const int64_t n = s.n;
   for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i];
+  const Plane<T> uses[] = {{gates, 4}, {y, 1}, {gy, 1}, {dx, 3}, {dp, 3}};
   run_backward<3>(
-      dh, dp, w, s, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+      dh, dp, w, s, uses, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const T* gate = gates + row * 4 * n + j;
         T *to = dx + row * 3 * n + j, *too = dp + row * 3 * n + j, *past = dh + example * n + j;
         const Vec<T> r = take(gate, lanes), z = take(gate + n, lanes);
@@ -312,10 +343,12 @@ void gru_layer_vjp(T* dx, T* dp, T* dh, const T* gy, const T* gh, const T* h, co
 template <class T>
 void rnn_layer(T* y, T* hn, const T* x, const T* h, const T* w, bool relu, const Sequence& s) {
   const int64_t n = s.n;
-  run_forward<1>(y, h, w, s, [&](const T* p, int64_t row, int64_t, int64_t, int64_t j, int lanes) {
-    const Vec<T> a = load(p) + take(x + row * n + j, lanes);
-    put(y + row * n + j, relu ? maximum<T>(a, Vec<T>{}) : tanh<T>(a), lanes);
-  });
+  const Plane<T> uses[] = {{x, 1}, {y, 1}};
+  run_forward<1>(y, h, w, s, uses,
+                 [&](const T* p, int64_t row, int64_t, int64_t, int64_t j, int lanes) {
+                   const Vec<T> a = load(p) + take(x + row * n + j, lanes);
+                   put(y + row * n + j, relu ? maximum<T>(a, Vec<T>{}) : tanh<T>(a), lanes);
+                 });
   last_states(hn, y, h, s);
 }
 
@@ -325,13 +358,16 @@ void rnn_layer_vjp(T* dx, T* dh, const T* gy, const T* gh, const T* w, const T* 
                    const Sequence& s) {
   const int64_t n = s.n;
   for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i];
-  run_backward<1>(dh, dx, w, s, [&](int64_t row, int64_t, int64_t example, int64_t j, int lanes) {
-    T* past = dh + example * n + j;
-    const Vec<T> out = take(y + row * n + j, lanes);
-    const Vec<T> up = take(past, lanes) + take(gy + row * n + j, lanes);
-    put(dx + row * n + j, relu ? select<T>(out <= 0, Vec<T>{}, up) : up * (1 - out * out), lanes);
-    put(past, Vec<T>{}, lanes);
-  });
+  const Plane<T> uses[] = {{y, 1}, {gy, 1}, {dx, 1}};
+  run_backward<1>(dh, dx, w, s, uses,
+                  [&](int64_t row, int64_t, int64_t example, int64_t j, int lanes) {
+                    T* past = dh + example * n + j;
+                    const Vec<T> out = take(y + row * n + j, lanes);
+                    const Vec<T> up = take(past, lanes) + take(gy + row * n + j, lanes);
+                    put(dx + row * n + j,
+                        relu ? select<T>(out <= 0, Vec<T>{}, up) : up * (1 - out * out), lanes);
+                    put(past, Vec<T>{}, lanes);
+                  });
 }
 
 }  // namespace
