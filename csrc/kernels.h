@@ -27,6 +27,9 @@ struct Walk {
   int64_t stride[4][kMaxDims];
 };
 
+// What becomes of a number to which another is scattered.
+enum Scatter : int { kSum, kReplaced, kLargest, kLeast };
+
 enum Comparison : int { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual };
 
 struct SgdStep {
@@ -148,7 +151,8 @@ struct AttentionSizes {
   ROW(gather, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n, int64_t count,   \
                int64_t inner))                                                                     \
   ROW(scatter, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,     \
-                int64_t count, int64_t inner, bool replace))                                       \
+                int64_t count, int64_t inner, Scatter how))                                        \
+  ROW(span, (int64_t least_and_most[2], const int64_t* index, int64_t count))                      \
   /* order.cpp: likewise, index (outer, k or 1, inner) */                                          \
   ROW(order, (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t k,      \
               Wanted wanted, bool largest))                                                        \

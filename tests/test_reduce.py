@@ -406,3 +406,14 @@ def test_bools_and_integers_are_counted(shape):
         assert mt.from_numpy(b).any(over, True).tolist() == b.any(over, keepdims=True).tolist()
         assert mt.from_numpy(b).all(over).tolist() == b.all(over).tolist()
         assert mt.count_nonzero(mt.from_numpy(i * b), over).tolist() == np.count_nonzero(i * b, over).tolist()
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas()[1:])
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int32, np.int64])
+@pytest.mark.parametrize(("shape", "axes"), SHAPES)
+def test_sums_of_integers_are_exact(shape, axes, dtype, isa):
+    x = np.random.default_rng(0).integers(0, 2 if dtype is np.bool_ else 255, shape).astype(dtype)
+    with mt.cpu.use(isa):
+        y = _core.sum(x, axes, False)
+    assert y.dtype == np.int64
+    np.testing.assert_array_equal(y, x.sum(axes, dtype=np.int64))

@@ -1,6 +1,7 @@
 #include "common.h"
 
-#include <atomic>
+#include <algorithm>
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -110,27 +111,24 @@ void check_middle(const char* op, const Array& x, int64_t outer, int64_t n, int6
 }
 
 namespace {
-// (whether a number is negative, whether one is outside of least .. n - 1)
-std::pair<bool, bool> range_of(const int64_t* p, int64_t count, int64_t least, int64_t n) {
-  std::atomic<int64_t> all_signs{0};
-  std::atomic<bool> any_wrong{false};
+// (the least, the most) of an index
+std::pair<int64_t, int64_t> span_of(const int64_t* p, int64_t count) {
+  std::mutex mutex;
+  std::pair<int64_t, int64_t> all{INT64_MAX, INT64_MIN};
   for_ranges(count, 1 << 15, [&](int64_t begin, int64_t end) {
-    int64_t signs = 0;
-    bool wrong = false;
-    for (int64_t i = begin; i < end; ++i) {  // without a branch
-      signs |= p[i];
-      wrong |= (p[i] < least) | (p[i] >= n);
-    }
-    all_signs |= signs;
-    if (wrong) any_wrong = true;
+    int64_t some[2];
+    active<float>().span(some, p + begin, end - begin);
+    const std::lock_guard<std::mutex> lock(mutex);
+    all = {std::min(all.first, some[0]), std::max(all.second, some[1])};
   });
-  return {all_signs < 0, any_wrong};
+  return all;
 }
 }  // namespace
 
 bool lies_within(const Array& index, int64_t least, int64_t n) {
   const Array in = contiguous(index);
-  return !range_of(data<int64_t>(in), in.size(), least, n).second;
+  const auto [low, high] = span_of(data<int64_t>(in), in.size());
+  return low >= least && high < n;
 }
 
 Array checked_index(const char* name, const Array& index, int64_t n, const std::string& of) {
@@ -139,12 +137,12 @@ Array checked_index(const char* name, const Array& index, int64_t n, const std::
   const int64_t least = turn ? -n : 0;
   const Array in = contiguous(index);
   const int64_t *p = data<int64_t>(in), count = in.size();
-  const auto [negative, wrong] = range_of(p, count, least, n);
-  for (int64_t i = 0; wrong && i < count; ++i)
+  const auto [low, high] = span_of(p, count);
+  for (int64_t i = 0; (low < least || high >= n) && i < count; ++i)
     if (p[i] < least || p[i] >= n)
       fail_index(std::string(name) + ": index " + std::to_string(p[i]) + " is out of range for " +
                  (turn ? "an axis of size " + std::to_string(n) : of));
-  if (!negative) return in;
+  if (low >= 0) return in;
   Array turned = empty<int64_t>(shape_of(in));
   int64_t* to = data<int64_t>(turned);
   for (int64_t i = 0; i < count; ++i) to[i] = p[i] < 0 ? p[i] + n : p[i];

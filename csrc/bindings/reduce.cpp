@@ -123,16 +123,19 @@ Array reduce(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& r
   return contiguous(y.attr("transpose")(back)).reshape(kept);
 }
 
-// The sums of bools or of int64, in int64; None for other dtypes and where nothing is reduced.
+// The sums of bools or of integers, in int64; None for other dtypes and where nothing is reduced.
+template <Element type>
+void sum_of(int64_t* y, const int64_t* x, int64_t outer, int64_t n, int64_t inner) {
+  active<float>().sum_integers(y, x, type, outer, n, inner);
+}
 PyObject* sum_integers(const Array& x, const Reduced& reduced) {
-  if (!reduced.any || !(is<bool>(x) || is<int64_t>(x))) Py_RETURN_NONE;
-  const Kernel<int64_t> whole = [](int64_t* y, const int64_t* from, auto... sizes) {
-    active<float>().sum_integers(y, from, kInt64, sizes...);
-  };
-  const Kernel<int64_t> bytes = [](int64_t* y, const int64_t* from, auto... sizes) {
-    active<float>().sum_integers(y, from, kByte, sizes...);
-  };
-  return reduce<int64_t>(is<bool>(x) ? bytes : whole, whole, x, reduced).release().ptr();
+  const Kernel<int64_t> first = is<bool>(x)      ? sum_of<kBool>
+                                : is<uint8_t>(x) ? sum_of<kByte>
+                                : is<int32_t>(x) ? sum_of<kInt32>
+                                : is<int64_t>(x) ? sum_of<kInt64>
+                                                 : nullptr;
+  if (!reduced.any || first == nullptr) Py_RETURN_NONE;
+  return reduce<int64_t>(first, sum_of<kInt64>, x, reduced).release().ptr();
 }
 
 // NumPy's ufunc, reduced over the axes: of integers.

@@ -110,14 +110,15 @@ Array gather(const Array& x, const Array& index, py::ssize_t dim) {
 }
 
 // The transpose: x or zeros, of size n along dim, to which g, of index's sizes, is added, or which
-// it replaces there.
+// it replaces there, or of both the largest or the least.
 Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, const py::object& x,
-              bool replace) {
+              int how) {
   const auto typed = [&](auto t) {
     using T = decltype(t);
     Shape shape = shape_of(index);
     require(shape_of(g) == shape, "scatter: g must have the index's sizes");
     require(n >= 0, "scatter: n must not be negative");
+    require(kSum <= how && how <= kLeast, "scatter: there is no such way to join");
     const Around a = around("scatter", shape, dim);
     const Array at = checked_index("scatter", index, n), from = contiguous(g);
     shape[dim] = n;
@@ -127,8 +128,9 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
     T* to = data<T>(y);
     const T *pg = data<T>(from), *px = x.is_none() ? nullptr : data<T>(base);
     const int64_t* pi = data<int64_t>(at);
-    without_gil(y.size() + g.size(),
-                [&] { active<T>().scatter(to, px, pg, pi, a.outer, n, a.n, a.inner, replace); });
+    without_gil(y.size() + g.size(), [&] {
+      active<T>().scatter(to, px, pg, pi, a.outer, n, a.n, a.inner, Scatter(how));
+    });
     return y;
   };
   return by_dtype("scatter", typed, g);
@@ -167,7 +169,10 @@ PyObject* call_write(bool slices, PyObject* const* arguments, Py_ssize_t given) 
   for (py::ssize_t d = 0; d < index.ndim(); ++d)
     if (index.shape(d) != src.shape(slices ? dim : d)) Py_RETURN_NONE;
   const bool replace = PyObject_IsTrue(arguments[4]) == 0;
-  return (slices ? index_add : scatter)(src, index, dim, x.shape(dim), x, replace).release().ptr();
+  const int64_t n = x.shape(dim);
+  const Array out = slices ? index_add(src, index, dim, n, x, replace)
+                           : scatter(src, index, dim, n, x, replace ? kReplaced : kSum);
+  return py::object(out).release().ptr();
 }
 
 // Whether an index of int64 lies in least .. n - 1; None for another dtype.
@@ -348,7 +353,7 @@ void bind_scatter(py::module_& m) {
           "numpy.ndarray",
           call_write(false, arguments, given));
   m.def("scatter", scatter, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
-        py::arg("x") = py::none(), py::arg("replace") = false);
+        py::arg("x") = py::none(), py::arg("how") = static_cast<int>(kSum));
   MT_MOVE("lies_within", "(index: numpy.ndarray, least: int, n: int) -> bool",
           lies_within(arguments, given));
   MT_MOVE("expand", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",

@@ -46,33 +46,51 @@ struct Exactly {
   constexpr operator int64_t() const { return n; }
 };
 
-// out (rows, cols), contiguous: rows of `cols` elements of x, `step` apart, the rows `next` apart
+// Rows of numbers: the rows `next` apart, the numbers of each `step`.
 template <class T>
-inline void short_rows(T* out, const T* x, int64_t rows, int64_t next, int64_t cols, int64_t step) {
-  if (step == 1 && cols >= kLanes<T>) {
-    for (int64_t r = 0; r < rows; ++r, x += next, out += cols) {
+struct Rows {
+  T* at;
+  int64_t next, step;
+};
+
+// out = x, `rows` rows of `cols` numbers. `ahead`: what lies beyond a row's end is written next.
+template <class T>
+inline void move_rows(Rows<T> out, Rows<const T> x, int64_t rows, int64_t cols, bool ahead) {
+  if (out.step == 1 && x.step == 1 && cols >= kLanes<T>) {
+    for (; rows > 0; --rows, out.at += out.next, x.at += x.next) {
       int64_t i = 0;
-      for (; i + kLanes<T> <= cols; i += kLanes<T>) store(out + i, load(x + i));
-      if (i < cols) store(out + cols - kLanes<T>, load(x + cols - kLanes<T>));
+      for (; i + kLanes<T> <= cols; i += kLanes<T>) {
+        if (ahead) will_write(out.at + i, kLanes<T>);
+        store(out.at + i, load(x.at + i));
+      }
+      if (i < cols) store(out.at + cols - kLanes<T>, load(x.at + cols - kLanes<T>));
     }
     return;
   }
-  if (step == 0) {  // a vector over the rows that come next, but not over the end
-    for (; rows * cols >= kLanes<T> + cols; --rows, x += next, out += cols)
-      for (int64_t i = 0; i < cols; i += kLanes<T>) store(out + i, splat(*x));
+  if (out.step == 1 && cols >= kLanes<T>) {
+    for (; rows > 0; --rows, out.at += out.next, x.at += x.next) {
+      if (ahead) will_write(out.at, cols);
+      copy_row(out.at, x.at, x.step, cols);
+    }
+    return;
   }
-  const auto copy = [&](auto count) {
-    for (int64_t r = 0; r < rows; ++r, x += next, out += cols)
-      for (int64_t i = 0; i < count; ++i) out[i] = x[i * step];
+  if (x.step == 0 && out.step == 1 && out.next == cols) {
+    // A vector over the rows that come next, but not over the end.
+    for (; rows * cols >= kLanes<T> + cols; --rows, out.at += cols, x.at += x.next)
+      store(out.at, splat(*x.at));
+  }
+  const auto move = [&](auto count) {
+    for (; rows > 0; --rows, out.at += out.next, x.at += x.next)
+      for (int64_t i = 0; i < count; ++i) out.at[i * out.step] = x.at[i * x.step];
   };
   if (cols == 2)
-    copy(Exactly<2>{});
+    move(Exactly<2>{});
   else if (cols == 3)
-    copy(Exactly<3>{});
+    move(Exactly<3>{});
   else if (cols == 4)
-    copy(Exactly<4>{});
+    move(Exactly<4>{});
   else
-    copy(cols);
+    move(cols);
 }
 
 // Rows first to last of out (rows, cols), contiguous, from x with stride 1 down the rows: tile by
@@ -80,7 +98,8 @@ inline void short_rows(T* out, const T* x, int64_t rows, int64_t next, int64_t c
 template <class T>
 void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t first, int64_t last) {
   if (cols < 4) {
-    short_rows(out + first * cols, x + first, last - first, 1, cols, col_stride);
+    move_rows<T>({out + first * cols, cols, 1}, {x + first, 1, col_stride}, last - first, cols,
+                 false);
     return;
   }
   for (int64_t c = 0; c < cols; c += kTile) {
@@ -96,10 +115,27 @@ void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t fir
   }
 }
 
-// out = x, where the output has strides too
+// out = x, where the output has strides too. Threads share long rows, and else take whole ones.
 template <class T>
 void put(T* out, const T* x, const Walk& walk) {
-  elementwise<T>(walk, [](Vec<T> v) { return v; }, out, x);
+  const int last = walk.ndim - 1, before = last > 0 ? last - 1 : 0;
+  const int64_t width = walk.size[last];
+  if (walk.count == 0) return;
+  const bool whole = last > 0 && width < kGrain;
+  const int axis = whole ? before : last;
+  const int64_t unit = whole ? width : 1, grain = even_grain(walk.count);
+  const bool ahead = walk.count * static_cast<int64_t>(sizeof(T)) >= kWorthAhead;
+  for_ranges(walk.count / unit, (grain + unit - 1) / unit, [&](int64_t begin, int64_t end) {
+    Place place(walk, 1, begin * unit);
+    while (begin < end) {
+      const int64_t left = place.left(axis), n = left < end - begin ? left : end - begin;
+      move_rows<T>({out + place.offset[0], walk.stride[0][before], walk.stride[0][last]},
+                   {x + place.offset[1], walk.stride[1][before], walk.stride[1][last]},
+                   whole ? n : 1, whole ? width : n, ahead);
+      place.advance(axis, n);
+      begin += n;
+    }
+  });
 }
 
 // out = x. Where the last two axes are a transposed matrix, each such matrix is copied by tiles.
@@ -108,22 +144,6 @@ void copy(T* out, const T* x, const Walk& walk) {
   const int last = walk.ndim - 1;
   const bool transposed = walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 &&
                           walk.stride[1][last] != 1 && walk.stride[1][last] != 0;
-  if (!transposed && last > 0 && walk.size[last] < kLongRow && walk.count > 0) {
-    const int64_t cols = walk.size[last];
-    const int64_t next = walk.stride[1][last - 1], step = walk.stride[1][last];
-    for_ranges(walk.count / cols, even_grain(walk.count) / cols + 1,
-               [&](int64_t begin, int64_t end) {
-                 Place place(walk, 1, begin * cols);
-                 while (begin < end) {
-                   const int64_t left = place.left(last - 1);
-                   const int64_t n = left < end - begin ? left : end - begin;
-                   short_rows(out + begin * cols, x + place.offset[1], n, next, cols, step);
-                   place.advance(last - 1, n);
-                   begin += n;
-                 }
-               });
-    return;
-  }
   if (!transposed) {
     put(out, x, walk);
     return;

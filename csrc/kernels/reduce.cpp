@@ -481,13 +481,22 @@ void extreme(T* y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t
   release(places);
 }
 
-// The sum of n neighbours. Of bytes, each 0 or 1, as many as fit go into sums of a byte first.
-inline uint64_t total_row(const uint64_t* x, int64_t n) {
+// What the compiler makes vectors of.
+template <class V>
+inline const V* numbers(const V* x) {
+  return x;
+}
+inline const uint8_t* numbers(const bool* x) { return reinterpret_cast<const uint8_t*>(x); }
+
+// The sum of n neighbours. Of bools, each 0 or 1, as many as fit go into sums of a byte first.
+template <class V>
+inline uint64_t total_row(const V* x, int64_t n) {
   uint64_t total = 0;
-  for (int64_t j = 0; j < n; ++j) total += x[j];
+  for (int64_t j = 0; j < n; ++j) total += static_cast<uint64_t>(x[j]);
   return total;
 }
-inline uint64_t total_row(const uint8_t* x, int64_t n) {
+inline uint64_t total_row(const bool* bools, int64_t n) {
+  const uint8_t* const x = numbers(bools);
   constexpr int64_t kBytes = 64, kMost = 255;
   uint64_t total = 0;
   int64_t j = 0;
@@ -501,7 +510,30 @@ inline uint64_t total_row(const uint8_t* x, int64_t n) {
   return total;
 }
 
-// y_oi = sum_j x_oji, of bytes (each 0 or 1) or of integers, which wrap
+// The sums of n rows, `step` apart: of a few vectors of columns at a time, which stay in registers.
+template <class V>
+inline void total_columns(uint64_t* y, const V* x, int64_t n, int64_t step, int64_t columns) {
+  constexpr int kSide = 4, kCount = kLanes<double>;
+  typedef uint64_t Totals __attribute__((vector_size(kVectorBytes)));
+  typedef V Some __attribute__((vector_size(kCount * sizeof(V))));
+  int64_t i = 0;
+  for (; i + kSide * kCount <= columns; i += kSide * kCount) {
+    Totals total[kSide] = {};
+    for (int64_t j = 0; j < n; ++j)
+      for (int s = 0; s < kSide; ++s) {
+        Some some;
+        std::memcpy(&some, x + j * step + i + s * kCount, sizeof some);
+        total[s] += __builtin_convertvector(some, Totals);
+      }
+    std::memcpy(y + i, total, sizeof total);
+  }
+  for (; i < columns; ++i) {
+    y[i] = 0;
+    for (int64_t j = 0; j < n; ++j) y[i] += static_cast<uint64_t>(x[j * step + i]);
+  }
+}
+
+// y_oi = sum_j x_oji, of bools or of integers, which wrap
 template <class V>
 [[gnu::noinline]] void total_of(uint64_t* y, const V* x, int64_t outer, int64_t n, int64_t inner) {
   const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
@@ -514,14 +546,10 @@ template <class V>
                   o = task / strips / pieces, count = min_of(rows, n - p * rows);
     const V* from = x + (o * n + p * rows) * inner + column;
     uint64_t* const to = partial + (o * pieces + p) * inner + column;
-    if (inner == 1) {
+    if (inner == 1)
       *to = total_row(from, count);
-      return;
-    }
-    const int64_t across = min_of(width, inner - column);
-    std::memset(to, 0, across * sizeof(uint64_t));
-    for (int64_t j = 0; j < count; ++j)
-      for (int64_t i = 0; i < across; ++i) to[i] += from[j * inner + i];
+    else
+      total_columns(to, numbers(from), count, inner, min_of(width, inner - column));
   };
   for_ranges(outer * pieces * strips, max_of(kChunk / (most * width), 1),
              [&](int64_t begin, int64_t end) {
@@ -536,8 +564,12 @@ void sum_integers(int64_t* y, const void* x, Element type, int64_t outer, int64_
                   int64_t inner) {
   if (outer == 0 || inner == 0) return;
   uint64_t* const to = reinterpret_cast<uint64_t*>(y);
-  if (type == kByte)
+  if (type == kBool)
+    total_of(to, static_cast<const bool*>(x), outer, n, inner);
+  else if (type == kByte)
     total_of(to, static_cast<const uint8_t*>(x), outer, n, inner);
+  else if (type == kInt32)
+    total_of(to, static_cast<const int32_t*>(x), outer, n, inner);
   else
     total_of(to, static_cast<const uint64_t*>(x), outer, n, inner);
 }

@@ -131,11 +131,34 @@ void gather(T* y, const T* x, const int64_t* index, int64_t outer, int64_t n, in
   });
 }
 
-// y = x (or 0), then y[o, index[o, k, i], i] += g[o, k, i] or, to replace, = g[o, k, i], in the
-// order of k
+// The least and the most of `count` numbers: of none, all bits but the first, and the first alone.
 template <class T>
-void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,
-             int64_t count, int64_t inner, bool replace) {
+void span(int64_t least_and_most[2], const int64_t* index, int64_t count) {
+  using Numbers = Mask<double>;
+  Numbers low = Numbers{} + INT64_MAX, high = Numbers{} + INT64_MIN;
+  const auto take = [&](Numbers v) {
+    low = v < low ? v : low;
+    high = v > high ? v : high;
+  };
+  int64_t k = 0;
+  for (; k + kLanes<double> <= count; k += kLanes<double>) {
+    Numbers v;
+    std::memcpy(&v, index + k, sizeof v);
+    take(v);
+  }
+  for (; k < count; ++k) take(Numbers{} + index[k]);
+  least_and_most[0] = INT64_MAX;
+  least_and_most[1] = INT64_MIN;
+  for (int i = 0; i < kLanes<double>; ++i) {
+    if (low[i] < least_and_most[0]) least_and_most[0] = low[i];
+    if (high[i] > least_and_most[1]) least_and_most[1] = high[i];
+  }
+}
+
+// y = x (or 0), then y[o, index[o, k, i], i] = join(that, g[o, k, i]), in the order of k
+template <class T, class Join>
+[[gnu::noinline]] void scatter_by(T* y, const T* x, const T* g, const int64_t* index, int64_t outer,
+                                  int64_t n, int64_t count, int64_t inner, Join join) {
   const int64_t size = n * inner;
   const auto part = [&](int64_t begin, int64_t end, int64_t first, int64_t last) {
     const bool whole = last - first == inner;
@@ -144,16 +167,33 @@ void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, 
       begin_row(y + j, x == nullptr ? x : x + j, whole ? (end - begin) * size : last - first);
     for (int64_t o = begin; o < end; ++o) {
       T* const to = y + o * size;
-      for (int64_t k = o * count; k < (o + 1) * count; ++k) {
-        const int64_t row = k * inner;
-        if (replace)
-          for (int64_t i = first; i < last; ++i) to[index[row + i] * inner + i] = g[row + i];
-        else
-          for (int64_t i = first; i < last; ++i) to[index[row + i] * inner + i] += g[row + i];
-      }
+      if (inner == 1)  // k is what there is much of
+        for (int64_t k = o * count; k < (o + 1) * count; ++k) {
+          T& at = to[index[k]];
+          at = join(at, g[k]);
+        }
+      else
+        for (int64_t k = o * count; k < (o + 1) * count; ++k)
+          for (int64_t i = first; i < last; ++i) {
+            T& at = to[index[k * inner + i] * inner + i];
+            at = join(at, g[k * inner + i]);
+          }
     }
   };
   for_columns(outer, n + count, inner, part);
+}
+template <class T>
+void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,
+             int64_t count, int64_t inner, Scatter how) {
+  const auto run = [&](auto join) { scatter_by(y, x, g, index, outer, n, count, inner, join); };
+  if (how == kSum)
+    run([](T a, T b) { return a + b; });
+  else if (how == kReplaced)
+    run([](T, T b) { return b; });
+  else if (how == kLargest)
+    run([](T a, T b) { return (a > b) | (a != a) ? a : b; });
+  else
+    run([](T a, T b) { return (a < b) | (a != a) ? a : b; });
 }
 
 }  // namespace
@@ -162,5 +202,6 @@ MT_KERNEL(index_select, index_select)
 MT_KERNEL(index_add, index_add)
 MT_KERNEL(gather, gather)
 MT_KERNEL(scatter, scatter)
+MT_KERNEL(span, span)
 
 }  // namespace mt::MT_ISA

@@ -17,12 +17,13 @@ import math
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+from .. import dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply
 from ..graph.tensors import Tensor
 from .arithmetic import add, mul
-from .common import array_of, axis, lowered, named, raw, shape_of, write_out
+from .common import array_of, axis, lowered, named, raw, shape_of, to_dtype, write_out
 from .indexing import getitem
 from .matmul import MATMUL, matmul, need_axes
 from .reduce import SUM
@@ -78,7 +79,8 @@ def _summed(x: Any, labels: Labels, keep: set[Hashable]) -> Term:
     gone = tuple([d for d, label in enumerate(labels) if label not in keep])
     if not gone:
         return x, labels
-    return apply(SUM, x, axes=gone, keepdim=False), tuple([label for label in labels if label in keep])
+    total = to_dtype(apply(SUM, x, axes=gone, keepdim=False), dtypes.of(array_of(x).dtype))
+    return total, tuple([label for label in labels if label in keep])
 
 
 def _ordered(x: Any, labels: Labels, order: Iterable[Hashable]) -> Any:

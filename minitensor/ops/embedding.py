@@ -19,7 +19,7 @@ from .arithmetic import mul
 from .common import Array, array_of, elements, named, raw, reads, shape_of, to_dtype
 from .comparison import where
 from .indexing import getitem
-from .reduce import sum
+from .reduce import mean, sum
 from .shape import expand, reshape, unsqueeze
 
 # A padding index of None is -1 here: no row has that number. `shared`: a row's gradient is divided by how often the row
@@ -271,15 +271,16 @@ def embedding_bag(
                 f"{name}: per_sample_weights {shape_of(per_sample_weights)} must have the input's shape {index.shape}"
             )
     bags, count = _bags(name, index, offsets, include_last_offset)
-    index = index.reshape(-1)[: bags.size]
-    kept = index != padding
+    whole = index.reshape(-1)[: bags.size]
     if max_norm is not None:
-        _shorten(name, weight, index, max_norm, norm_type)
-    _need_in_range(index, shape_of(weight)[0])
-    index, bags = index[kept], bags[kept]
-    rows = apply(
-        EMBEDDING, weight, index, padding=-1, shared=bool(scale_grad_by_freq), sparse=_sparsely(weight, sparse)
-    )
+        _shorten(name, weight, whole, max_norm, norm_type)
+    look_up = {"padding": -1, "shared": bool(scale_grad_by_freq), "sparse": _sparsely(weight, sparse)}
+    if index.ndim == 2 and index.size and padding < 0 and mode != "max" and per_sample_weights is None:
+        return (sum if mode == "sum" else mean)(apply(EMBEDDING, weight, index, **look_up), 1)
+    kept = whole != padding
+    _need_in_range(whole, shape_of(weight)[0])
+    index, bags = whole[kept], bags[kept]
+    rows = apply(EMBEDDING, weight, index, **look_up)
     if mode == "max":
         return _largest(rows, bags, count)
     if per_sample_weights is not None:

@@ -113,7 +113,8 @@ def need_elements(name: str, shape: Shape, over: Axes) -> None:
 
 
 def _sum_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
-    total = np.add.reduce(x, axis=axes, dtype=x.dtype, keepdims=keepdim)  # type: ignore[call-overload]
+    dtype = np.int64 if x.dtype.kind in "biu" else x.dtype
+    total = np.add.reduce(x, axis=axes, dtype=dtype, keepdims=keepdim)  # type: ignore[call-overload]
     return np.asarray(total), (x.shape,)
 
 
@@ -162,6 +163,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     result = attempt(SUM, input, over, keepdim) if dtype is None else None
     if result is None:
         result = apply_flat(SUM, summable(input, dtype), over, keepdim)
+        result = result if dtype is None else to_dtype(result, dtypes.of(dtype))
     return result if out is None else write_out("sum", result, out)
 
 

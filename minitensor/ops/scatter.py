@@ -591,7 +591,7 @@ def scatter(
         how = "sum" if reduce == "add" else "prod"
         return scatter_reduce(input, dim, index, source, how, out=out)
     x, at, source, d = _elements("scatter", input, dim, index, source)
-    at = raw(at).copy()
+    at = _core.copy(raw(at))
     result = _within(x, at, d, lambda part: apply(WRITE_ELEMENTS, part, source, at, dim=d, add=False))
     result = called(shapes.reshape(result, shape_of(input)), f"ScatterBackward{int(number)}")
     return result if out is None else write_out("scatter", result, out)
@@ -625,6 +625,30 @@ def _scatter_extreme_reference(
     return out, (index, takes * share[places], stays * share, x.shape[dim])
 
 
+def _scatter_extreme_forward(
+    src: Array, x: Array, index: Array, *, dim: int, largest: bool, include_self: bool
+) -> Result:
+    if src.dtype != x.dtype or x.dtype.char not in "fd":
+        return _scatter_extreme_reference(src, x, index, dim=dim, largest=largest, include_self=include_self)
+    n, how = x.shape[dim], 2 if largest else 3
+    base, bottom = x, -np.inf if largest else np.inf
+    if not include_self:
+        base = _core.scatter(np.full(index.shape, bottom, x.dtype), index, dim, n, x, 1)
+    out = _core.scatter(src, index, dim, n, base, how)
+
+    def same(a: Array, b: Array) -> Array:
+        return np.asarray((a == b) | ((a != a) & (b != b)))
+
+    takes = same(src, _core.gather(out, index, dim)).astype(x.dtype)
+    if include_self:
+        stays = same(x, out).astype(x.dtype)
+    else:
+        stays = _core.scatter(np.zeros(index.shape, x.dtype), index, dim, n, np.ones_like(x), 1)
+    count = _core.scatter(takes, index, dim, n, stays, 0)
+    share = 1 / np.maximum(count, 1)
+    return out, (index, takes * _core.gather(share, index, dim), stays * share, n)
+
+
 def _scatter_extreme_dsrc(g: Any, index: Any, taken: Any, _stayed: Any, _n: int, *, dim: int, **_: Any) -> Any:
     return arithmetic.mul(apply(GATHER, g, index, dim=dim), taken)
 
@@ -651,7 +675,7 @@ def _scatter_extreme_samples(rng: np.random.Generator) -> Iterator[Sample]:
 SCATTER_EXTREME = Op(
     "scatter_extreme",
     _scatter_extreme_reference,
-    None,
+    _scatter_extreme_forward,
     (_scatter_extreme_dsrc, _scatter_extreme_dx, None),
     _scatter_extreme_jvp,
     _scatter_extreme_samples,
