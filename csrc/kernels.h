@@ -72,8 +72,9 @@ enum Scan : int { kAdded, kMultiplied };
 
 // What `order` looks for: the first k in order; the first element that equals number k; the median.
 enum Wanted : int { kTop, kNumber, kMiddle };
-constexpr int64_t kMostOrdered = 128;  // lines up to which `order` takes any k,
-constexpr int64_t kMostTop = 64;       // and k up to which it takes any line, for kTop
+constexpr int64_t kMaskStretch = 1 << 12;  // of a mask, between two counts of what it has taken
+constexpr int64_t kMostOrdered = 128;      // lines up to which `order` takes any k,
+constexpr int64_t kMostTop = 64;           // and k up to which it takes any line, for kTop
 
 #define MT_UNARY_ARGS (T * out, const T* x, const Walk& walk)
 #define MT_BINARY_ARGS (T * out, const T* x, const T* y, const Walk& walk)
@@ -153,6 +154,12 @@ struct AttentionSizes {
   ROW(scatter, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,     \
                 int64_t count, int64_t inner, Scatter how))                                        \
   ROW(span, (int64_t least_and_most[2], const int64_t* index, int64_t count))                      \
+  /* masks.cpp: of x (n), of which `before` counts what was taken, in stretches of the mask */     \
+  ROW(mask_counts, (int64_t* before, const uint8_t* mask, int64_t n))                              \
+  ROW(mask_take, (T * out, const T* x, const uint8_t* mask, const int64_t* before, int64_t n))     \
+  ROW(mask_take_vjp, (T * dx, const T* g, const uint8_t* mask, const int64_t* before, int64_t n))  \
+  ROW(mask_places, (int64_t* place, const uint8_t* mask, const int64_t* before,                    \
+                    const int64_t* size, int axes, int64_t n))                                     \
   /* order.cpp: likewise, index (outer, k or 1, inner) */                                          \
   ROW(order, (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, int64_t k,      \
               Wanted wanted, bool largest))                                                        \

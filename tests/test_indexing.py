@@ -438,3 +438,14 @@ def test_gradients_of_what_is_written_twice():
         f(x, 0, mt.tensor([2, 0, 2, 2]), src).backward(g)
         assert x.grad.tolist() == [0, 20, 0]
         assert src.grad.tolist() == [0, 10, 0, 30]
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0, 2), (9001,), (99, 101), (7, 30, 41), (2, 3, 1, 5)])
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_nonzero_gives_the_places_in_order(shape, share):
+    x = np.random.default_rng(0).random(shape) < share
+    for values in (x, x.astype(np.float32), x.astype(np.int64)):
+        places = mt.nonzero(mt.tensor(values))
+        assert places.shape == (np.count_nonzero(x), x.ndim)
+        if x.ndim:
+            np.testing.assert_array_equal(places.numpy(), np.argwhere(x))

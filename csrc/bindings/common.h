@@ -214,6 +214,7 @@ void bind_loops(py::module_& m);
 void bind_reduce(py::module_& m);
 void bind_embedding(py::module_& m);
 void bind_scatter(py::module_& m);
+void bind_masks(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_random(py::module_& m);
 void bind_matmul(py::module_& m);

@@ -12,6 +12,7 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_reduce(m);
   mt::bind_embedding(m);
   mt::bind_scatter(m);
+  mt::bind_masks(m);
   mt::bind_optim(m);
   mt::bind_random(m);
   mt::bind_matmul(m);

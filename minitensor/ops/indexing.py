@@ -1,5 +1,6 @@
 """Indexing: reading and writing parts of a tensor. PyTorch's rules: integers and slices first, as a view; of that,
-integer tensors and masks, by NumPy's machinery. Kernels: csrc/kernels/scatter.cpp."""
+integer tensors and masks, by NumPy's machinery. Kernels: csrc/kernels/scatter.cpp,
+masks.cpp."""
 
 from __future__ import annotations
 
@@ -180,6 +181,14 @@ def _select(x: Array, index: Any) -> Array:
     return y  # type: ignore[no-any-return]
 
 
+def _getitem_kernel(x: Array, index: Any) -> Array:
+    if type(index) is tuple and len(index) == 1 and type(index[0]) is np.ndarray:
+        taken = _core.mask_take(x, index[0])
+        if taken is not None:
+            return taken
+    return _select(x, index)
+
+
 def _getitem_reference(x: Array, *, index: Any) -> Result:
     return _select(x, index), (x.shape,)
 
@@ -197,11 +206,14 @@ def _getitem_samples(rng: np.random.Generator) -> Iterator[Sample]:
         (np.array([[0, 1], [2, 2]]), np.array([1, -1])),
         (slice(None), np.array([3, 0])),
         (np.array([True, False, True]),),
+        (np.arange(12).reshape(3, 4) % 5 > 1,),
         (np.array([1, 1]), np.array([True, False, False, True])),
         (1, 2),
     ):
         yield Sample((rng.standard_normal((3, 4)),), {"index": index})
     yield Sample((rng.standard_normal((2, 3, 2, 2)),), {"index": (np.array([1, 1]), ALL, np.array([0, 1]))})
+    for mask in (rng.random((99, 101)) < 0.5, np.ones((60, 70), bool), np.zeros((60, 70), bool)):
+        yield Sample((rng.standard_normal(mask.shape),), {"index": (mask,)}, large=True)
 
 
 def _getitem_batch(args: Any, flags: Any, *, index: Any) -> Any:
@@ -223,7 +235,7 @@ GETITEM = Op(
     view=True,
     exact=True,
     batch=_getitem_batch,
-    kernel=_select,
+    kernel=_getitem_kernel,
     saves=(SHAPE,),
     names=("index",),
 )
@@ -239,6 +251,10 @@ def _getitem_vjp_reference(g: Array, *, index: Any, shape: Shape) -> Result:
 
 
 def _getitem_vjp_forward(g: Array, *, index: Any, shape: Shape) -> Result:
+    if type(index) is tuple and len(index) == 1 and getattr(index[0], "shape", None) == shape:
+        dx = _core.mask_take_vjp(g, index[0])
+        if dx is not None:
+            return dx, ()
     if _is_basic(index) or all(isinstance(p, slice) or p.dtype.kind == "b" for p in index):
         dx = np.zeros(shape, g.dtype)
         dx[index] = g
@@ -256,11 +272,14 @@ def _getitem_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
         ((3, 2), (slice(None), np.array([3, -1]))),
         ((2,), (np.array([1, -2]), np.array([3, 3]))),
         ((2, 4), (np.array([True, False, True]),)),
+        ((6,), (np.arange(12).reshape(3, 4) % 5 > 1,)),
         ((0, 4), (np.array([], np.int64),)),
     ):
         yield Sample((rng.standard_normal(shape),), {"index": index, "shape": (3, 4)})
     apart = (np.array([1, 1]), ALL, np.array([0, 1]))
     yield Sample((rng.standard_normal((2, 3, 5)),), {"index": apart, "shape": (2, 3, 2, 5)})
+    mask = rng.random((99, 101)) < 0.5
+    yield Sample((rng.standard_normal(np.count_nonzero(mask)),), {"index": (mask,), "shape": mask.shape}, large=True)
 
 
 def _getitem_vjp_batch(args: Any, flags: Any, *, index: Any, shape: Shape) -> Any:

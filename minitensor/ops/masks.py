@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _core
 from ..errors import DtypeError, ShapeError
+from ..graph.modes import uses_reference
 from ..graph.record import apply
 from ..graph.tensors import vmap_layer, wrap
 from . import comparison, indexing
@@ -99,6 +100,15 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
     return shapes.reshape(result, common)
 
 
+def _places(x: Array) -> Array:
+    """The indices of all elements that are not zero, (count, axes)."""
+    fast = _core.mask_places(x if x.dtype.kind == "b" else x != 0) if not uses_reference() else None
+    if fast is not None:
+        return fast
+    found = np.nonzero(x if x.ndim else x.reshape(1))
+    return np.ascontiguousarray(np.stack(found, 1)) if x.ndim else np.empty((len(found[0]), 0), np.int64)
+
+
 def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
     """The indices of all elements that are not zero: (count, axes), or a vector for each axis.
 
@@ -110,11 +120,9 @@ def nonzero(input: Any, *, as_tuple: bool = False, out: Any = None) -> Any:
     if layer is not None and layer.level.takes_masks:
         return layer.level.each(nonzero, (input,), {"as_tuple": as_tuple})
     x = array_of(input)
-    found = np.nonzero(x if x.ndim else x.reshape(1))
     if as_tuple:
-        return tuple([wrap(i) for i in found])
-    places = np.stack(found, 1) if x.ndim else np.empty((len(found[0]), 0), np.int64)
-    result = wrap(np.ascontiguousarray(places))
+        return tuple([wrap(i) for i in np.nonzero(x if x.ndim else x.reshape(1))])
+    result = wrap(_places(x))
     return result if out is None else write_out("nonzero", result, out)
 
 
