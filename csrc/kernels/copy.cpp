@@ -144,6 +144,13 @@ void copy(T* out, const T* x, const Walk& walk) {
   const int last = walk.ndim - 1;
   const bool transposed = walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 &&
                           walk.stride[1][last] != 1 && walk.stride[1][last] != 0;
+  if (last == 0 && walk.stride[1][0] == 0) {  // one number: nothing is read, or asked for ahead
+    for_ranges(walk.count, even_grain(walk.count), [out, v = *x](int64_t begin, int64_t end) {
+      for (; begin + kLanes<T> <= end; begin += kLanes<T>) store(out + begin, splat(v));
+      for (; begin < end; ++begin) out[begin] = v;
+    });
+    return;
+  }
   if (!transposed) {
     put(out, x, walk);
     return;

@@ -10,6 +10,8 @@
 #include <new>
 #include <vector>
 
+#include "parallel.h"
+
 // To AddressSanitizer a block begins and ends with the bytes asked for, and is gone when released,
 // though the pool keeps it.
 #ifdef __SANITIZE_ADDRESS__
@@ -67,6 +69,13 @@ class Lock {
   std::mutex& mutex_;
 };
 
+void clear(void* block, size_t bytes) {
+  constexpr int64_t kShare = 1 << 18;  // that is worth waking a thread for
+  for_ranges(static_cast<int64_t>(bytes), kShare, [&](int64_t begin, int64_t end) {
+    std::memset(static_cast<char*>(block) + begin, 0, end - begin);
+  });
+}
+
 class Pool {
  public:
   static Pool& get() {
@@ -106,7 +115,7 @@ class Pool {
     ASAN_POISON_MEMORY_REGION(header + 1, kAlign - sizeof(Header) + size);
     ASAN_UNPOISON_MEMORY_REGION(block, bytes);
     // What the system maps is zero.
-    if (zeroed && !(fresh && size >= kHuge)) std::memset(block, 0, bytes);
+    if (zeroed && !(fresh && size >= kHuge)) clear(block, bytes);
     return block;
   }
 

@@ -277,10 +277,10 @@ def writer(name: str) -> tuple[Callable[..., Any], int] | None:
 
 def filled(shape: Sequence[int], value: Any, dtype: np.dtype[Any]) -> Array:
     """An array of one value."""
+    if type(value) in (int, float) and value == 0 and math.copysign(1, value) > 0:
+        return np.zeros(shape, dtype)
     if 1 << 14 <= math.prod(shape) <= 1 << 30 and dtype.itemsize >= 4:
         return _core.copy(np.broadcast_to(np.asarray(value, dtype), shape))
-    if type(value) is int and value == 0:
-        return np.zeros(shape, dtype)
     array = np.empty(shape, dtype)  # np.full takes three times as long for a few
     array.fill(value)
     return array
