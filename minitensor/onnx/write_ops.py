@@ -404,6 +404,11 @@ _along("max_along", "ReduceMax", "ArgMax")
 _along("min_along", "ReduceMin", "ArgMin")
 
 
+@writes("argmax", "argmin")
+def _place(b: Any, s: Any, x: str, *, dim: int, keepdim: bool) -> Any:
+    return b.node("ArgMax" if s.name == "argmax" else "ArgMin", x, axis=dim, keepdims=int(keepdim))
+
+
 @writes("top")
 def _top(b: Any, s: Any, x: str, *, dim: int, k: int, largest: bool) -> Any:
     return b.node("TopK", x, b.ints([k]), outputs=2, axis=dim, largest=int(largest))[1]
