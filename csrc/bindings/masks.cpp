@@ -3,9 +3,11 @@
 namespace mt {
 namespace {
 
-// Whether a mask is one, and both lie contiguous.
+// Whether a mask is one, and both lie contiguous; x's numbers where a processor expects them.
 bool fit(const Array& x, const Array& mask) {
-  return (x.flags() & Array::c_style) && (mask.flags() & Array::c_style) &&
+  constexpr int kWhole =
+      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  return (x.flags() & kWhole) == kWhole && (mask.flags() & Array::c_style) &&
          mask.dtype().kind() == 'b' && mask.ndim() > 0;
 }
 
