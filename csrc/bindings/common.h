@@ -48,6 +48,17 @@ using Call = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t);
 void def_fast(py::module_& m, const char* name, const char* signature, Call call);
 PyObject* raise_pending();  // from a catch (...): sets Python's error, returns null
 
+// def_fast of a call of `arguments` and `given`, whose exceptions become Python's.
+#define MT_CALLED(name, signature, call)                                              \
+  def_fast(m, name, name signature,                                                   \
+           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* { \
+             try {                                                                    \
+               return call;                                                           \
+             } catch (...) {                                                          \
+               return raise_pending();                                                \
+             }                                                                        \
+           })
+
 void translate_errors();  // a kernel that finds no scratch memory: OutOfMemoryError
 
 // Raises unless x is an array of outer * n * inner elements.

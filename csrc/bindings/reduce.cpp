@@ -285,16 +285,6 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
              static PyObject* const numpy = ufunc;                                              \
              return reduction<integers>(#name, f, arguments, given, numpy);                     \
            })
-// These take an array, an axis or several and options; None where they cannot.
-#define MT_LINES(name, signature, call)                                               \
-  def_fast(m, name, name signature,                                                   \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* { \
-             try {                                                                    \
-               return call;                                                           \
-             } catch (...) {                                                          \
-               return raise_pending();                                                \
-             }                                                                        \
-           })
 #define MT_REDUCTION(name, body) MT_REDUCTION_OF(false, name, nullptr, body)
 
 }  // namespace
@@ -355,10 +345,10 @@ void bind_reduce(py::module_& m) {
             x, y);
       },
       py::arg("x"), py::arg("y"));
-  MT_LINES("var",
-           "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool, correction: float) -> "
-           "numpy.ndarray",
-           var(arguments, given));
+  MT_CALLED("var",
+            "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool, correction: float) -> "
+            "numpy.ndarray",
+            var(arguments, given));
   const auto scan = [&m](const char* name, Scan how) {
     m.def(
         name,
@@ -383,15 +373,15 @@ void bind_reduce(py::module_& m) {
   scan("cumsum", kAdded);
   scan("cumprod", kMultiplied);
   // -> (values, their first indices)
-  MT_LINES("max_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
-           extreme(false, true, arguments, given));
-  MT_LINES("min_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
-           extreme(true, true, arguments, given));
-  MT_LINES("argmax", "(x: numpy.ndarray, dim: int | None, keepdim: bool) -> numpy.ndarray",
-           extreme(false, false, arguments, given));
-  MT_LINES("argmin", "(x: numpy.ndarray, dim: int | None, keepdim: bool) -> numpy.ndarray",
-           extreme(true, false, arguments, given));
-  MT_LINES(
+  MT_CALLED("max_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
+            extreme(false, true, arguments, given));
+  MT_CALLED("min_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
+            extreme(true, true, arguments, given));
+  MT_CALLED("argmax", "(x: numpy.ndarray, dim: int | None, keepdim: bool) -> numpy.ndarray",
+            extreme(false, false, arguments, given));
+  MT_CALLED("argmin", "(x: numpy.ndarray, dim: int | None, keepdim: bool) -> numpy.ndarray",
+            extreme(true, false, arguments, given));
+  MT_CALLED(
       "order",
       "(x: numpy.ndarray, dim: int, k: int, wanted: int, largest: bool) -> numpy.ndarray | None",
       order(arguments, given));

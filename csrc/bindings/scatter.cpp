@@ -323,41 +323,32 @@ PyObject* reshape(PyObject* const* arguments, Py_ssize_t given) {
 }  // namespace
 
 void bind_scatter(py::module_& m) {
-#define MT_MOVE(name, signature, call)                                                \
-  def_fast(m, name, name signature,                                                   \
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* { \
-             try {                                                                    \
-               return call;                                                           \
-             } catch (...) {                                                          \
-               return raise_pending();                                                \
-             }                                                                        \
-           })
-  MT_MOVE("cat", "(x: list[numpy.ndarray], dim: int) -> numpy.ndarray",
-          join(false, arguments, given));
-  MT_MOVE("stack", "(x: list[numpy.ndarray], dim: int) -> numpy.ndarray",
-          join(true, arguments, given));
-  MT_MOVE("reshape", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
-          reshape(arguments, given));
-  MT_MOVE("index_select", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
-          call_index_select(arguments, given));
+  MT_CALLED("cat", "(x: list[numpy.ndarray], dim: int) -> numpy.ndarray",
+            join(false, arguments, given));
+  MT_CALLED("stack", "(x: list[numpy.ndarray], dim: int) -> numpy.ndarray",
+            join(true, arguments, given));
+  MT_CALLED("reshape", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
+            reshape(arguments, given));
+  MT_CALLED("index_select", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
+            call_index_select(arguments, given));
   m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
         py::arg("x") = py::none(), py::arg("replace") = false);
-  MT_MOVE("gather", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
-          call_gather(arguments, given));
-  MT_MOVE("write_slices",
-          "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
-          "numpy.ndarray",
-          call_write(true, arguments, given));
-  MT_MOVE("write_elements",
-          "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
-          "numpy.ndarray",
-          call_write(false, arguments, given));
+  MT_CALLED("gather", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
+            call_gather(arguments, given));
+  MT_CALLED("write_slices",
+            "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
+            "numpy.ndarray",
+            call_write(true, arguments, given));
+  MT_CALLED("write_elements",
+            "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
+            "numpy.ndarray",
+            call_write(false, arguments, given));
   m.def("scatter", scatter, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
         py::arg("x") = py::none(), py::arg("how") = static_cast<int>(kSum));
-  MT_MOVE("lies_within", "(index: numpy.ndarray, least: int, n: int) -> bool",
-          lies_within(arguments, given));
-  MT_MOVE("expand", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
-          expand(arguments, given));
+  MT_CALLED("lies_within", "(index: numpy.ndarray, least: int, n: int) -> bool",
+            lies_within(arguments, given));
+  MT_CALLED("expand", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
+            expand(arguments, given));
 }
 
 }  // namespace mt
