@@ -350,6 +350,7 @@ struct AttentionSizes {
   ROW(random_uniform, (T * out, uint32_t* state, T low, T span, T high, int64_t n))                \
   ROW(random_bernoulli, (T * out, uint32_t* state, uint64_t limit, T one, int64_t n))              \
   ROW(random_order, (int64_t* order, uint32_t* state, int64_t n))                                  \
+  ROW(random_below, (int64_t* out, uint32_t* state, uint32_t span, int64_t low, int64_t n))        \
   ROW(random_normal, (T * out, uint32_t* state, T mean, T std, int64_t n))
 
 #define MT_ROW(name, args) \

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .device import check, without_memory
+from .device import CPU, check, get_default, without_memory
 from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph.record import quietly
-from .graph.tensors import vmap_layer, wrap
-from .ops.common import array_of, filled, order_of_copy, raw, write_out
+from .graph.tensors import vmap_layer
+from .ops import common
+from .ops.common import array_of, evenly, filled, order_of_copy, progression, raw, small, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor
 
@@ -49,12 +50,7 @@ __all__ = [
 ]
 
 
-def finish(array: Any, requires_grad: bool) -> Tensor:
-    """A leaf over a fresh array."""
-    out: Tensor = wrap(array)
-    if requires_grad:
-        out.requires_grad = True
-    return out
+finish: Callable[[Any, bool], Tensor] = common.finish
 
 
 def _array(data: Any, dtype: Any, device: Any, copy: bool) -> Any:
@@ -130,6 +126,9 @@ def _plain(data: Any, found: set[dtypes.dtype]) -> Any:
 
 _NUMBERS = {float, int, builtins.bool, builtins.complex}
 _PLAIN = {*_NUMBERS, list, tuple}
+_REAL = {float, int, type(None)}
+_I64 = dtypes.int64.numpy
+_FEW = 4096  # numbers that are made without further ado
 
 
 def _foreign(data: Any) -> Any:
@@ -264,6 +263,17 @@ def made(
     return written
 
 
+def _small(like: Any, value: Any, dtype: Any, device: Any, out: Any, requires_grad: bool) -> Tensor | None:
+    """A small tensor of one value, or None where something is asked for that `made` has to look at.
+
+    `like` holds the sizes, or is an array that has them, and the dtype if none is given.
+    """
+    if out is not None or device is not None or get_default() is not CPU:
+        return None
+    array = small(like, value, None if dtype is None else dtypes.of(dtype).numpy)
+    return None if array is None else finish(array, requires_grad)
+
+
 def _size(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     """The shape given as integers, as one sequence, or as `size=`."""
     if size is not None:
@@ -273,8 +283,10 @@ def _size(name: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
     return new_sizes(name, sizes)
 
 
-def _numbers(*values: Any) -> list[Any]:
+def _numbers(*values: Any) -> Sequence[Any]:
     """Tensors and arrays of one element as Python numbers."""
+    if _REAL.issuperset(map(type, values)):
+        return values
     return [
         v.item() if type(v) not in _NUMBERS and isinstance(v, (Tensor, np.ndarray, np.generic)) else v for v in values
     ]
@@ -297,6 +309,10 @@ def zeros(
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
+    if size is None:
+        usual = _small(sizes, 0, dtype or dtypes.get_default_dtype(), device, out, requires_grad)
+        if usual is not None:
+            return usual
     shape = _size("zeros", sizes, size)
     return made("zeros", lambda d: filled(shape, 0, d), dtype, device, out, requires_grad, shape)
 
@@ -317,6 +333,10 @@ def ones(
     >>> mt.ones(3)
     tensor([1., 1., 1.])
     """
+    if size is None:
+        usual = _small(sizes, 1, dtype or dtypes.get_default_dtype(), device, out, requires_grad)
+        if usual is not None:
+            return usual
     shape = _size("ones", sizes, size)
     return made("ones", lambda d: filled(shape, 1, d), dtype, device, out, requires_grad, shape)
 
@@ -337,6 +357,10 @@ def empty(
     >>> mt.empty(2, 3).shape
     minitensor.Size([2, 3])
     """
+    if size is None:
+        usual = _small(sizes, 0, dtype or dtypes.get_default_dtype(), device, out, requires_grad)
+        if usual is not None:
+            return usual
     shape = _size("empty", sizes, size)
     return made("empty", lambda d: np.zeros(shape, d), dtype, device, out, requires_grad, shape)
 
@@ -370,6 +394,10 @@ def full(
     >>> mt.full((2,), 7)
     tensor([7, 7])
     """
+    if type(fill_value) in _NUMBERS:
+        usual = _small((size,), fill_value, dtype or dtypes.of_scalar(fill_value), device, out, requires_grad)
+        if usual is not None:
+            return usual
     shape = new_sizes("full", size if isinstance(size, (tuple, list)) else (size,))
     (value,) = _numbers(fill_value)
     d = dtypes.of_scalar(value) if dtype is None and out is None else dtype
@@ -405,6 +433,10 @@ def empty_strided(
 
 def _like(name: str, value: Any, input: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
     """A tensor of one value in the shape, dtype and order of axes in memory of `input`."""
+    if isinstance(input, Tensor) and input.layer is None:
+        usual = _small(input.array, value, dtype, device, None, requires_grad)
+        if usual is not None:
+            return usual
     batch = vmap_layer(input)
     if batch is not None:  # one for each element, so that it can be written with values that differ
         return batch.through(lambda x: _like(name, value, x, dtype, device, requires_grad), input)  # type: ignore[no-any-return]
@@ -500,6 +532,8 @@ def full_like(
 def _steps(name: str, first: Any, last: Any, by: Any) -> Any:
     """How many steps, whole or not, lead from the first to the last; of integers rounded up, and exact."""
     whole = isinstance(first + last + by, int)
+    if whole and by == 1 and last >= first:
+        return last - first
     if not (whole or (math.isfinite(first) and math.isfinite(last) and math.isfinite(by))):
         raise ShapeError(f"{name}: {first}, {last} and {by} must be finite")
     if by == 0 or (last < first if by > 0 else last > first):
@@ -508,17 +542,16 @@ def _steps(name: str, first: Any, last: Any, by: Any) -> Any:
 
 
 def _progression(name: str, first: Any, by: Any, count: int, dtype: Any) -> Any:
-    new_sizes(name, (count,))
+    if count >= _FEW:
+        new_sizes(name, (count,))
     whole = isinstance(first + by, int)
-    if whole and abs(first) + abs(by) * count < 2**62:
+    reach = abs(first) + abs(by) * count
+    if whole and dtype is _I64 and count < _FEW and reach < 2**53:  # exact in double
+        return progression(first, by, count, dtype)
+    if whole and reach < 2**62:
         return np.arange(first, first + by * count, by, dtype=np.int64).astype(dtype, copy=False)
-    places: Any = np.arange(count, dtype=np.int64 if whole else np.float64)
-    if whole or dtype.char != "f" or count < 16:
-        return (first + by * places).astype(dtype)
-    # PyTorch's digits: up to the last whole 16, eights go on from a first element that is rounded.
-    eights = np.where(places < count // 16 * 16, places // 8 * 8, places)
-    starts = np.where(eights == places, first + by * places, (first + by * eights).astype(dtype))
-    return (starts + by * (places - eights)).astype(dtype)
+    steps = None if whole else progression(float(first), float(by), count, dtype)
+    return (first + by * np.arange(count)).astype(dtype) if steps is None else steps
 
 
 def arange(
@@ -550,12 +583,15 @@ def arange(
     whole = isinstance(first, int) and isinstance(last, int) and isinstance(by, int)
     if wanted is None:
         wanted = dtypes.int64 if whole else dtypes.get_default_dtype()
-    kind = dtypes.of(wanted).numpy.kind
+    d = dtypes.of(wanted).numpy
+    kind = d.kind
     if kind == "b":
         raise DtypeError("arange: bools make no range")
     if not whole and kind in "iu" and math.isfinite(first) and math.isfinite(last) and math.isfinite(by):
         first, last, by = int(first), int(last), int(by)
     count = math.ceil(_steps("arange", first, last, by))
+    if count < _FEW and out is None and device is None and get_default() is CPU:
+        return finish(_progression("arange", first, by, count, d), requires_grad)
     return made("arange", lambda d: _progression("arange", first, by, count, d), wanted, device, out, requires_grad)
 
 
@@ -600,20 +636,17 @@ def linspace(
     """
     (count,) = new_sizes("linspace", (steps,))
     first, last = _numbers(start, end)
+    if count < _FEW and out is None and device is None and get_default() is CPU:
+        d = dtypes.get_default_dtype() if dtype is None else dtypes.of(dtype)
+        if d.is_floating_point:
+            return finish(_even(first, last, count, d.numpy), requires_grad)
     return made("linspace", lambda d: _even(first, last, count, d), dtype, device, out, requires_grad)
 
 
 def _even(first: Any, last: Any, count: int, dtype: np.dtype[Any]) -> Any:
     """The values of `linspace`, digit for digit PyTorch's: from both ends to the middle, each rounded once."""
-    if dtype.char not in "fd" or count < 2:
-        return np.linspace(first, last, count).astype(dtype)
-    wide = np.float64 if dtype.char == "f" else np.longdouble
-    low, high = dtype.type(first), dtype.type(last)
-    step, half = wide((high - low) / dtype.type(count - 1)), count // 2
-    i = step * np.arange(count - half)
-    out = np.empty(count, dtype)
-    out[:half], out[half:] = wide(low) + i[:half], (wide(high) - i)[::-1]
-    return out
+    even = evenly(first, last, count, dtype)
+    return np.linspace(first, last, count).astype(dtype) if even is None else even
 
 
 def logspace(
@@ -667,6 +700,10 @@ def eye(
             [0., 1.]])
     """
     rows, cols = new_sizes("eye", (n, n if m is None else m))
+    usual = _small((rows, cols), 0, dtype or dtypes.get_default_dtype(), device, out, requires_grad)
+    if usual is not None:
+        usual.array[:cols].reshape(-1)[:: cols + 1] = 1
+        return usual
     return made("eye", lambda d: np.eye(rows, cols, dtype=d), dtype, device, out, requires_grad)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Shape = int | Iterable[int]
+Shape = int | Iterable[int] | Array
 
 _F32: Final = np.dtype("float32")
 _I64: Final = np.dtype("int64")
@@ -72,9 +72,10 @@ class Generator:
     """A stream of random numbers. Two generators with one seed give the same numbers.
 
     The methods that draw return new NumPy arrays of the shape asked for, in C order; an empty shape
-    draws nothing. A range or parameter that makes no sense raises `ShapeError`, a dtype that a rule
-    cannot fill `DtypeError`, both before anything is drawn. Threads may share a generator: every
-    call takes its words in one piece. Copies and pickles go on independently from the same place.
+    draws nothing. Most fill an array in C order that is given for the shape, and return that. A range
+    or parameter that makes no sense raises `ShapeError`, a dtype that a rule cannot fill `DtypeError`,
+    both before anything is drawn. Threads may share a generator: every call takes its words in one
+    piece. Copies and pickles go on independently from the same place.
 
     >>> g = Generator().manual_seed(42)
     >>> g.uniform(3)
@@ -95,9 +96,10 @@ class Generator:
     @property
     def _state(self) -> Array:
         """The 624 words and the place of the next one, made when the first number is drawn."""
-        if self._kept is None:
-            self._kept = _core.seed_words(self._seed % 2**32)
-        return self._kept
+        kept = self._kept
+        if kept is None:
+            kept = self._kept = _core.seed_words(self._seed % 2**32)
+        return kept
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream anew. A negative seed counts modulo 2^64; the low 32 bits decide.
@@ -180,9 +182,13 @@ class Generator:
 
         float16 and bfloat16 are made in float32 and rounded. A result that rounds up to `high` becomes `low`.
         """
+        if dtype is _F32 and low == 0.0 and high == 1.0:  # what is nearly always asked for
+            out = _empty("uniform", shape, dtype)
+            with self._lock:
+                return _core.random_uniform(out, self._state, 0.0, 1.0, 1.0)
         dtype = _floating("uniform", dtype)
         work, start, span = _work(dtype), 0.0, 1.0
-        if (low, high) != (0.0, 1.0):
+        if low != 0.0 or high != 1.0:
             largest = dtypes.finfo(dtype).max
             if not (abs(low) <= largest and abs(high) <= largest and high - low <= largest):
                 raise ShapeError(f"uniform: low {low}, high {high} or their distance is no {dtype}")
@@ -192,13 +198,14 @@ class Generator:
         if work is not dtype.type:
 
             def sample(n: int) -> Array:
-                x = self._uniform(n, work, start, span, math.inf).astype(dtype)
+                x = _core.random_uniform(np.empty(n, work), self._state, start, span, math.inf).astype(dtype)
                 x[x == dtype.type(high)] = low
                 return x
 
             return self._filled("uniform", shape, dtype, sample)
+        out = _empty("uniform", shape, dtype)
         with self._lock:
-            return self._uniform(_sizes("uniform", shape), work, start, span, float(high))
+            return _core.random_uniform(out, self._state, start, span, float(high))
 
     def bernoulli(
         self, shape: Shape, dtype: npt.DTypeLike = np.float32, p: float | Array = 0.5, one: float = 1.0
@@ -226,8 +233,7 @@ class Generator:
         if _work(dtype) is dtype.type:
             out = _empty("bernoulli", shape, dtype)
             with self._lock:
-                _core.random_bernoulli(out, self._state, limit, one)
-            return out
+                return _core.random_bernoulli(out, self._state, limit, float(one))
         return self._filled("bernoulli", shape, dtype, lambda n: (self._unit(n, np.float64) < p) * dtype.type(one))
 
     # Integers
@@ -268,16 +274,22 @@ class Generator:
         dtype: npt.DTypeLike,
         wide: bool | None = None,
     ) -> Array:
-        dtype = _known(name, dtype)
+        if dtype is not _I64:
+            dtype = _known(name, dtype)
         if low >= high:
             raise ShapeError(f"{name}: the range [{low}, {high}) is empty")
-        least = {"b": 0, "u": 0, "i": -_LARGEST[dtype] - 1, "f": -_LARGEST[dtype]}[dtype.kind]
-        if low < least or high - 1 > _LARGEST[dtype]:
+        largest = _LARGEST[dtype]
+        least = -largest - 1 if dtype.kind == "i" else -largest if dtype.kind == "f" else 0
+        if low < least or high - 1 > largest:
             raise ShapeError(
-                f"{name}: {dtype} holds the integers from {least} to {_LARGEST[dtype]}, not all of [{low}, {high})"
+                f"{name}: {dtype} holds the integers from {least} to {largest}, not all of [{low}, {high})"
             )
         span = high - low
         if not (span >= 2**28 if wide is None else wide):
+            if dtype is _I64:
+                out = _empty(name, shape, dtype)
+                with self._lock:
+                    return _core.random_below(out, self._state, span, low)
             return self._filled(name, shape, dtype, lambda n: self._below(span, n) + low)
 
         def sample(n: int) -> Array:
@@ -324,7 +336,8 @@ class Generator:
 
         float32 is equal to the bit on every machine.
         """
-        dtype = _floating("normal", dtype)
+        if dtype is not _F32:
+            dtype = _floating("normal", dtype)
         if not std >= 0:
             raise ShapeError(f"normal: std must not be negative, but is {std}")
         out = _empty("normal", shape, dtype)
@@ -332,21 +345,13 @@ class Generator:
         if n < 16 or not contiguous:
             self._fill(out, lambda n: _affine(self._pairs(n), std, mean))
             return out
-        work = _work(dtype)
-        rest = n % 16
+        mean, std = float(mean), float(std)
+        whole = dtype.itemsize >= 4  # PyTorch draws what it writes over, too, but for half precision
+        made = out if whole else np.empty(n, np.float32)
         with self._lock:
-            if work is dtype.type:
-                state = self._state
-                flat = out if out.ndim == 1 else out.reshape(-1)
-                _core.random_normal(flat[: n - rest] if rest else flat, state, mean, std)
-                if rest:
-                    _core.random_words(state, rest * out.itemsize // 4)  # PyTorch draws these too, and writes over them
-                    _core.random_normal(flat[-16:], state, mean, std)
-                return out
-            made = np.empty(n, work)
-            _core.random_normal(made[: n - rest], self._state, mean, std)
-            if rest:
-                _core.random_normal(made[-16:], self._state, mean, std)
+            _core.random_normal(made, self._state, mean, std, whole)
+        if whole:
+            return out
         with np.errstate(all="ignore"):
             out.reshape(-1)[...] = made
         return out
@@ -612,22 +617,15 @@ class Generator:
 
     def _below(self, span: int, n: int) -> npt.NDArray[np.int64]:
         """r32 mod span, n times."""
-        words: Array = _core.random_words(self._state, n) % np.uint32(span)
-        return words.astype(np.int64)
+        return _core.random_below(np.empty(n, np.int64), self._state, span, 0)
 
     def _r64(self, n: int) -> npt.NDArray[np.uint64]:
         words = _core.random_words(self._state, 2 * n).astype(np.uint64)
         return (words[0::2] << np.uint64(32)) | words[1::2]
 
-    def _uniform(self, shape: Shape, work: type[np.floating[Any]], low: float, span: float, high: float) -> Array:
-        """low + u span, u = u53 for float64, u24 for float32; `low` where that is `high`."""
-        out = _empty("uniform", shape, np.dtype(work))
-        _core.random_uniform(out, self._state, low, span, high)
-        return out
-
     def _unit(self, n: int, work: type[np.floating[Any]]) -> Array:
         """n numbers of [0, 1): u53 for float64, u24 for float32."""
-        return self._uniform(n, work, 0.0, 1.0, 1.0)
+        return _core.random_uniform(np.empty(n, work), self._state, 0.0, 1.0, 1.0)
 
     def _pairs(self, n: int) -> Array:
         """n standard normals in float64, one by one: the one kept, then pair by pair."""
@@ -737,6 +735,8 @@ def _work(dtype: np.dtype[Any]) -> type[np.floating[Any]]:
 
 
 def _sizes(name: str, shape: Shape) -> tuple[int, ...]:
+    if isinstance(shape, np.ndarray):
+        return tuple(shape.shape)
     several = isinstance(shape, (tuple, list)) or isinstance(shape, Iterable)  # the latter is slow to find out
     sizes = tuple(map(operator.index, shape if several else (shape,)))  # type: ignore[arg-type]
     if sizes and min(sizes) < 0:
@@ -745,6 +745,9 @@ def _sizes(name: str, shape: Shape) -> tuple[int, ...]:
 
 
 def _empty(name: str, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    out: Array | None = shape if isinstance(shape, np.ndarray) else _core.filled(shape, None, dtype)
+    if out is not None:
+        return out
     try:
         return np.empty(shape, dtype)
     except (MemoryError, ValueError, TypeError):

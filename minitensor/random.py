@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, generator
+from .device import CPU, get_default, is_meta, without_memory
 from .device import check as check_device
-from .device import is_meta, without_memory
 from .errors import DtypeError, ShapeError
 from .generator import memory_axes
 from .graph.record import records
 from .graph.tensors import wrap
-from .graph.views import assign, check_writable
-from .ops.common import array_of, draws_numbers, raw
+from .graph.views import assign, check_writable, written
+from .ops.common import array_of, draws_numbers, finish, raw, small
 from .ops.indexing import setitem
 from .ops.shape import new_sizes
 
@@ -137,7 +137,7 @@ def fork_rng(
 
 # --- new tensors ----------------------------------------------------------------------------------
 
-Fill = Callable[[generator.Generator, Any, Any], Any]  # of a generator, a shape and a dtype
+Fill = Callable[[generator.Generator, Any, Any], Any]  # of a generator, a shape or an array to fill, and a dtype
 
 
 def _shape(name: str, given: tuple[Any, ...], size: Any) -> tuple[int, ...]:
@@ -160,11 +160,16 @@ def _drawn(sizes: tuple[int, ...], d: Any, draw: Any) -> Any:
     return draw((*sizes, 2), dtypes.of(d).to_real().numpy).view(d)[..., 0]
 
 
+def _usual(shape: Any, size: Any, dtype: Any, device: Any) -> Any:
+    """A small array to fill, of a floating dtype; None where something is asked for that has to be looked at."""
+    if size is not None or device is not None or get_default() is not CPU:
+        return None
+    d = dtypes.get_default_dtype() if dtype is None else dtype
+    return small(shape, None, d.numpy) if d is dtypes.float32 or d is dtypes.float64 else None
+
+
 def _made(array: Any, device: Any, requires_grad: bool) -> Any:
-    out = wrap(without_memory(array.shape, array.dtype) if check_device(device) else array)
-    if requires_grad:
-        out.requires_grad = True
-    return out
+    return finish(without_memory(array.shape, array.dtype) if check_device(device) else array, requires_grad)
 
 
 @draws_numbers
@@ -186,6 +191,9 @@ def rand(
     >>> mt.rand(2, 3).shape
     minitensor.Size([2, 3])
     """
+    array = _usual(shape, size, dtype, device)
+    if array is not None:
+        return finish(_stream(generator).uniform(array, array.dtype), requires_grad)
     d = _dtype("rand", dtype)
     g = _stream(generator)
     return _made(_drawn(_shape("rand", shape, size), d, g.uniform), device, requires_grad)
@@ -208,6 +216,9 @@ def randn(
     >>> mt.randn(3)
     tensor([ 1.5410, -0.2934, -2.1788])
     """
+    array = _usual(shape, size, dtype, device)
+    if array is not None:
+        return finish(_stream(generator).normal(array, array.dtype), requires_grad)
     d = _dtype("randn", dtype)
     g = _stream(generator)
 
@@ -286,6 +297,9 @@ def _like(input: Any, dtype: Any) -> Any:
     """An array laid out in memory as the input's; where elements share a place, in the order of the axes."""
     a = array_of(input)
     d = a.dtype if dtype is None else dtypes.of(dtype).numpy
+    out = small(a, None, d)
+    if out is not None:
+        return out
     if a.flags.c_contiguous:
         return np.empty(a.shape, d)
     order = memory_axes(a)
@@ -461,9 +475,9 @@ def _floats(name: str, x: Any) -> Any:
 
 
 def _filled(out: Any, generator: Any, draw: Fill) -> Any:
-    """The array filled with `draw(generator, shape, dtype)`, in the order of its memory."""
+    """The array filled with `draw(generator, array, dtype)`, in the order of its memory, or another in its place."""
     if out.flags.c_contiguous:
-        return draw(_stream(generator), out.shape, out.dtype)
+        return draw(_stream(generator), out, out.dtype)
     view = out.transpose(memory_axes(out))
     view[...] = draw(_stream(generator), view.shape, out.dtype)
     return out
@@ -472,10 +486,18 @@ def _filled(out: Any, generator: Any, draw: Fill) -> Any:
 def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
     """Writes random numbers into the memory of a tensor; in the graph they depend on nothing."""
     check_writable(name, x)
-    if is_meta(x.array):
+    array = x.array
+    if is_meta(array):
         return x
-    made = wrap(_filled(np.empty_like(x.array), generator, draw))
-    if records(x):
+    graph = records(x)
+    if array.flags.c_contiguous and not graph:
+        made = draw(_stream(generator), array, array.dtype)
+        if made is not array:
+            array[...] = made
+        written((x,))
+        return x
+    made = wrap(_filled(np.empty_like(array), generator, draw))
+    if graph:
         setitem(x, ..., made)  # x stays where it is in the graph, with the gradient 0
     else:
         assign(name, x, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +32,14 @@ from .ops import complex as complex_
 from .ops import shape as shapes
 from .ops.common import array_of, axis, cast_array, promote, promote_float, shape_of, to_dtype
 from .storage import TypedStorage, UntypedStorage, owner
+
+
+@functools.cache
+def _creation() -> Any:
+    """The module that makes tensors, which itself needs their class."""
+    from . import creation
+
+    return creation
 
 
 class Size(tuple[int, ...]):
@@ -660,35 +669,37 @@ class Tensor(Methods, metaclass=TensorType):
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
     ) -> Tensor:
         """Zeros of another shape in this tensor's dtype; `options` as of `zeros`."""
-        from . import creation
-
-        return creation.zeros(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
+        made: Tensor = _creation().zeros(
+            *size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
+        )
+        return made
 
     def new_ones(
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
     ) -> Tensor:
         """Ones of another shape in this tensor's dtype; `options` as of `ones`."""
-        from . import creation
-
-        return creation.ones(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
+        made: Tensor = _creation().ones(
+            *size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
+        )
+        return made
 
     def new_empty(
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
     ) -> Tensor:
         """A tensor of another shape in this tensor's dtype; `options` as of `empty`."""
-        from . import creation
-
-        return creation.empty(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
+        made: Tensor = _creation().empty(
+            *size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
+        )
+        return made
 
     def new_empty_strided(
         self, size: Any, stride: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
     ) -> Tensor:
         """As `new_empty`, with the distance of neighbours along each axis; `options` as of `empty_strided`."""
-        from . import creation
-
-        return creation.empty_strided(
+        made: Tensor = _creation().empty_strided(
             size, stride, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
         )
+        return made
 
     def new_full(
         self,
@@ -701,19 +712,19 @@ class Tensor(Methods, metaclass=TensorType):
         **options: Any,
     ) -> Tensor:
         """One value in another shape, in this tensor's dtype; `options` as of `full`."""
-        from . import creation
-
-        return creation.full(
+        made: Tensor = _creation().full(
             size, fill_value, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
         )
+        return made
 
     def new_tensor(
         self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
     ) -> Tensor:
         """A tensor of other data in this tensor's dtype; `options` as of `tensor`."""
-        from . import creation
-
-        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options)
+        made: Tensor = _creation().tensor(
+            data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
+        )
+        return made
 
     def new(self, *data: Any) -> Tensor:
         """PyTorch's old way to a tensor in this one's dtype: of data, or of sizes, then zeros."""

@@ -227,6 +227,7 @@ void bind_embedding(py::module_& m);
 void bind_scatter(py::module_& m);
 void bind_masks(py::module_& m);
 void bind_optim(py::module_& m);
+void bind_create(py::module_& m);
 void bind_random(py::module_& m);
 void bind_matmul(py::module_& m);
 void bind_conv(py::module_& m);

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_scatter(m);
   mt::bind_masks(m);
   mt::bind_optim(m);
+  mt::bind_create(m);
   mt::bind_random(m);
   mt::bind_matmul(m);
   mt::bind_conv(m);

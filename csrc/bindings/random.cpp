@@ -30,67 +30,109 @@ void fill(const char* name, Array& out, const F& f) {
       out);
 }
 
+Array seed_words(int64_t seed) {
+  Array state = empty<uint32_t>({kState});
+  active<float>().seed_words(data<uint32_t>(state), static_cast<uint32_t>(seed));
+  return state;
+}
+
+Array random_words(Array state, int64_t n) {
+  uint32_t* words = words_of(state);
+  require(n >= 0, "random_words: a negative number of words");
+  Array out = empty<uint32_t>({n});
+  auto* to = data<uint32_t>(out);
+  without_gil(n, [&] { active<float>().random_words(to, words, n); });
+  return out;
+}
+
+// The others fill an array, and return it.
+Array random_uniform(Array out, Array state, double low, double span, double high) {
+  uint32_t* words = words_of(state);
+  fill("random_uniform", out, [&](const auto& table, auto* to, int64_t n) {
+    table.random_uniform(to, words, low, span, high, n);
+  });
+  return out;
+}
+
+Array random_bernoulli(Array out, Array state, int64_t limit, double one) {
+  uint32_t* words = words_of(state);
+  fill("random_bernoulli", out, [&](const auto& table, auto* to, int64_t n) {
+    table.random_bernoulli(to, words, limit, one, n);
+  });
+  return out;
+}
+
+Array random_below(Array out, Array state, int64_t span, int64_t low) {
+  uint32_t* words = words_of(state);
+  require(is<int64_t>(out) && (out.flags() & py::array::c_style) && out.writeable(),
+          "random_below: the array to fill must be contiguous, of int64");
+  require(span > 0 && span <= UINT32_MAX, "random_below: the range has 1 to 2^32 - 1 numbers");
+  auto* to = data<int64_t>(out);
+  const int64_t n = out.size();
+  without_gil(n, [&] { active<float>().random_below(to, words, span, low, n); });
+  return out;
+}
+
+Array random_order(Array state, int64_t n) {
+  uint32_t* words = words_of(state);
+  require(n >= 0 && n >> 32 == 0, "random_order: a negative number, or 2^32 and more");
+  Array out = empty<int64_t>({n});
+  auto* to = data<int64_t>(out);
+  without_gil(n, [&] { active<float>().random_order(to, words, n); });
+  return out;
+}
+
+// In blocks of 16, the last of which ends with the array: what it writes over has been drawn for
+// nothing, or with `whole` false has not been drawn.
+Array random_normal(Array out, Array state, double mean, double std, bool whole) {
+  uint32_t* words = words_of(state);
+  require(out.size() >= 16, "random_normal: normals are made in blocks of 16");
+  fill("random_normal", out, [&](const auto& table, auto* to, int64_t n) {
+    const int64_t rest = n % 16;
+    table.random_normal(to, words, mean, std, n - rest);
+    if (rest == 0) return;
+    uint32_t passed[2 * 16];
+    if (whole) active<float>().random_words(passed, words, rest * int64_t(sizeof *to) / 4);
+    table.random_normal(to + n - 16, words, mean, std, 16);
+  });
+  return out;
+}
+
+// `typed`, but that what does not fit is an error: nothing else could draw in its place.
+template <auto f>
+PyObject* drawn(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
+  PyObject* const out = typed<f>(self, arguments, given);
+  if (out != Py_None) return out;
+  Py_DECREF(out);
+  PyErr_SetString(PyExc_TypeError, "random: takes arrays, and numbers of Python's own");
+  return nullptr;
+}
+
 }  // namespace
 
 void bind_random(py::module_& m) {
-  m.def(
-      "seed_words",
-      [](uint32_t seed) {
-        Array state = empty<uint32_t>({kState});
-        active<float>().seed_words(data<uint32_t>(state), seed);
-        return state;
-      },
-      py::arg("seed"));
-  m.def(
-      "random_words",
-      [](Array state, int64_t n) {
-        uint32_t* words = words_of(state);
-        require(n >= 0, "random_words: a negative number of words");
-        Array out = empty<uint32_t>({n});
-        auto* to = data<uint32_t>(out);
-        without_gil(n, [&] { active<float>().random_words(to, words, n); });
-        return out;
-      },
-      py::arg("state"), py::arg("n"));
-  m.def(
-      "random_uniform",
-      [](Array out, Array state, double low, double span, double high) {
-        uint32_t* words = words_of(state);
-        fill("random_uniform", out, [&](const auto& table, auto* to, int64_t n) {
-          table.random_uniform(to, words, low, span, high, n);
-        });
-      },
-      py::arg("out"), py::arg("state"), py::arg("low"), py::arg("span"), py::arg("high"));
-  m.def(
-      "random_bernoulli",
-      [](Array out, Array state, uint64_t limit, double one) {
-        uint32_t* words = words_of(state);
-        fill("random_bernoulli", out, [&](const auto& table, auto* to, int64_t n) {
-          table.random_bernoulli(to, words, limit, one, n);
-        });
-      },
-      py::arg("out"), py::arg("state"), py::arg("limit"), py::arg("one"));
-  m.def(
-      "random_order",
-      [](Array state, int64_t n) {
-        uint32_t* words = words_of(state);
-        require(n >= 0 && n >> 32 == 0, "random_order: a negative number, or 2^32 and more");
-        Array out = empty<int64_t>({n});
-        auto* to = data<int64_t>(out);
-        without_gil(n, [&] { active<float>().random_order(to, words, n); });
-        return out;
-      },
-      py::arg("state"), py::arg("n"));
-  m.def(
-      "random_normal",
-      [](Array out, Array state, double mean, double std) {
-        uint32_t* words = words_of(state);
-        require(out.size() % 16 == 0, "random_normal: normals are made in blocks of 16");
-        fill("random_normal", out, [&](const auto& table, auto* to, int64_t n) {
-          table.random_normal(to, words, mean, std, n);
-        });
-      },
-      py::arg("out"), py::arg("state"), py::arg("mean"), py::arg("std"));
+  def_fast(m, "seed_words", "seed_words(seed: int) -> numpy.ndarray", drawn<seed_words>);
+  def_fast(m, "random_words", "random_words(state: numpy.ndarray, n: int) -> numpy.ndarray",
+           drawn<random_words>);
+  def_fast(m, "random_uniform",
+           "random_uniform(out: numpy.ndarray, state: numpy.ndarray, low: float, span: float, "
+           "high: float) -> numpy.ndarray",
+           drawn<random_uniform>);
+  def_fast(m, "random_bernoulli",
+           "random_bernoulli(out: numpy.ndarray, state: numpy.ndarray, limit: int, one: float) -> "
+           "numpy.ndarray",
+           drawn<random_bernoulli>);
+  def_fast(m, "random_below",
+           "random_below(out: numpy.ndarray, state: numpy.ndarray, span: int, low: int) -> "
+           "numpy.ndarray",
+           drawn<random_below>);
+  def_fast(m, "random_order", "random_order(state: numpy.ndarray, n: int) -> numpy.ndarray",
+           drawn<random_order>);
+  def_fast(
+      m, "random_normal",
+      "random_normal(out: numpy.ndarray, state: numpy.ndarray, mean: float, std: float, whole: "
+      "bool) -> numpy.ndarray",
+      drawn<random_normal>);
 }
 
 }  // namespace mt

@@ -131,6 +131,18 @@ void random_bernoulli(T* out, uint32_t* state, uint64_t limit, T one, int64_t n)
   });
 }
 
+// out = low + word mod span
+template <class T>
+void random_below(int64_t* out, uint32_t* state, uint32_t span, int64_t low, int64_t n) {
+  for_numbers<1>(state, n, [&](int64_t begin, const uint32_t* word, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      // A quotient of 32-bit integers lies further below the next integer than double rounds.
+      const auto times = static_cast<int64_t>(static_cast<double>(word[i]) / span);
+      out[begin + i] = low + (static_cast<int64_t>(word[i]) - times * span);
+    }
+  });
+}
+
 // order = 0 .. n-1, and then each place i exchanged with i + word mod (n - i); n is below 2^32
 template <class T>
 void random_order(int64_t* order, uint32_t* state, int64_t n) {
@@ -234,6 +246,7 @@ MT_KERNEL(random_words, random_words)
 MT_KERNEL(random_uniform, random_uniform)
 MT_KERNEL(random_bernoulli, random_bernoulli)
 MT_KERNEL(random_order, random_order)
+MT_KERNEL(random_below, random_below)
 MT_KERNEL(random_normal, random_normal)
 
 }  // namespace mt::MT_ISA

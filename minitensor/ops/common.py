@@ -275,8 +275,23 @@ def writer(name: str) -> tuple[Callable[..., Any], int] | None:
     return kernel, kernel.__code__.co_argcount - 1 - len(kernel.__defaults__ or ())  # (*operands, into, alpha=1)
 
 
+def finish(array: Any, requires_grad: bool) -> Any:
+    """A leaf over a fresh array."""
+    out: Any = wrap(array)
+    if requires_grad:
+        out.requires_grad = True
+    return out
+
+
+small = _core.filled  # small(sizes or an array like it, value, dtype or that of the array), or None: see create.cpp
+progression, evenly = _core.progression, _core.evenly
+
+
 def filled(shape: Sequence[int], value: Any, dtype: np.dtype[Any]) -> Array:
     """An array of one value."""
+    few = small(tuple(shape), value, dtype)
+    if few is not None:
+        return few
     if type(value) in (int, float) and value == 0 and math.copysign(1, value) > 0:
         return np.zeros(shape, dtype)
     if 1 << 14 <= math.prod(shape) <= 1 << 30 and dtype.itemsize >= 4:

@@ -1,0 +1,145 @@
+// Arrays out of nothing: of one value, and of numbers at equal distances.
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "common.h"
+
+namespace mt {
+namespace {
+
+constexpr int64_t kFew = 1 << 16;  // bytes; more are left to NumPy, the system and several threads
+
+// The sizes in a tuple of ints, or of one sequence of ints; -1 where they are none, or too many.
+int sizes_of(PyObject* given, py::ssize_t* shape) {
+  if (PyTuple_GET_SIZE(given) == 1) {
+    PyObject* const only = PyTuple_GET_ITEM(given, 0);
+    if (PyTuple_Check(only) || PyList_Check(only)) given = only;
+  }
+  const Py_ssize_t ndim = PySequence_Fast_GET_SIZE(given);
+  if (ndim > kMaxDims) return -1;
+  for (Py_ssize_t d = 0; d < ndim; ++d) {
+    PyObject* const size = PySequence_Fast_GET_ITEM(given, d);
+    if (!PyLong_CheckExact(size)) return -1;
+    shape[d] = PyLong_AsSsize_t(size);
+    if (shape[d] < 0) {
+      PyErr_Clear();
+      return -1;
+    }
+  }
+  return static_cast<int>(ndim);
+}
+
+// Whether a Python number is one of T, and which.
+template <class T>
+bool fits(PyObject* value, T& number) {
+  if constexpr (std::is_floating_point_v<T>) {
+    const double x = PyFloat_AsDouble(value);
+    if (x == -1 && PyErr_Occurred()) return PyErr_Clear(), false;
+    number = static_cast<T>(x);
+    return std::isfinite(number) || !std::isfinite(x);
+  } else {
+    if (!PyLong_Check(value)) return false;
+    const long long x = PyLong_AsLongLong(value);
+    if (x == -1 && PyErr_Occurred()) return PyErr_Clear(), false;
+    number = static_cast<T>(x);
+    return number == x;
+  }
+}
+
+// A small array of one value, or of whatever the memory held (None), with these sizes or with those
+// of a contiguous array, whose dtype it has for None. None where something is out of the ordinary.
+PyObject* filled(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 3) Py_RETURN_NONE;
+  PyObject *const like = arguments[0], *const value = arguments[1], *dtype = arguments[2];
+  const bool empty_one = value == Py_None;
+  if (!empty_one && !PyFloat_CheckExact(value) && !PyLong_Check(value)) Py_RETURN_NONE;
+  py::ssize_t sizes[kMaxDims];
+  const py::ssize_t* shape = sizes;
+  int ndim = -1;
+  if (PyTuple_Check(like)) {
+    ndim = sizes_of(like, sizes);
+  } else if (py::isinstance<Array>(like)) {
+    const auto* x = py::detail::array_proxy(like);
+    if (!(x->flags & Array::c_style)) Py_RETURN_NONE;
+    ndim = x->nd;
+    shape = x->dimensions;
+    if (dtype == Py_None) dtype = x->descr;
+  }
+  if (ndim < 0) Py_RETURN_NONE;
+  int64_t count = 1;
+  for (int d = 0; d < ndim; ++d)
+    if (__builtin_mul_overflow(count, shape[d], &count)) Py_RETURN_NONE;
+  const auto of = [&](auto t) -> PyObject* {
+    using T = decltype(t);
+    T number{};
+    if (count > kFew / int64_t(sizeof(T)) || (!empty_one && !fits(value, number))) Py_RETURN_NONE;
+    Array out = empty<T>(ndim, shape);
+    if (!empty_one) std::fill_n(data<T>(out), count, number);
+    return out.release().ptr();
+  };
+  if (dtype == descriptor<float>()) return of(float{});
+  if (dtype == descriptor<double>()) return of(double{});
+  if (dtype == descriptor<int64_t>()) return of(int64_t{});
+  if (dtype == descriptor<int32_t>()) return of(int32_t{});
+  if (dtype == descriptor<bool>()) return of(bool{});
+  Py_RETURN_NONE;
+}
+
+// y_i = first + i by in double; PyTorch's digits in float32: up to the last whole 16, eights go on
+// from a first element that is rounded.
+py::object progression(double first, double by, int64_t count, const py::dtype& dtype) {
+  const auto of = [&](auto t) -> py::object {
+    using T = decltype(t);
+    Array y = empty<T>(Shape{count});
+    T* to = data<T>(y);
+    const int64_t eights = std::is_same_v<T, float> ? count / 16 * 16 : 0;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t rest = i < eights ? i % 8 : 0;
+      const double start = first + by * static_cast<double>(i - rest);
+      to[i] = rest == 0 ? static_cast<T>(start)
+                        : static_cast<T>(static_cast<double>(static_cast<T>(start)) +
+                                         by * static_cast<double>(rest));
+    }
+    return y;
+  };
+  if (dtype.ptr() == descriptor<float>()) return of(float{});
+  if (dtype.ptr() == descriptor<double>()) return of(double{});
+  if (dtype.ptr() == descriptor<int64_t>()) return of(int64_t{});
+  return py::none();
+}
+
+// `count` numbers, at least two, from both ends to the middle, each rounded once.
+template <class T, class Wide>
+Array even(T low, T high, int64_t count) {
+  Array y = empty<T>(Shape{count});
+  T* to = data<T>(y);
+  const Wide step = (high - low) / static_cast<T>(count - 1);
+  for (int64_t i = 0; i < count; ++i)
+    to[i] = static_cast<T>(i < count / 2 ? static_cast<Wide>(low) + step * static_cast<Wide>(i)
+                                         : high - step * static_cast<Wide>(count - 1 - i));
+  return y;
+}
+py::object evenly(double low, double high, int64_t count, const py::dtype& dtype) {
+  if (count < 2) return py::none();
+  if (dtype.ptr() == descriptor<float>()) return even<float, double>(low, high, count);
+  if (dtype.ptr() == descriptor<double>()) return even<double, long double>(low, high, count);
+  return py::none();
+}
+
+}  // namespace
+
+void bind_create(py::module_& m) {
+  MT_CALLED(
+      "filled",
+      "(like: object, value: float | None, dtype: numpy.dtype | None) -> numpy.ndarray | None",
+      filled(arguments, given));
+  def_fast(m, "progression",
+           "progression(first: float, by: float, count: int, dtype: numpy.dtype) -> numpy.ndarray",
+           typed<progression>);
+  def_fast(m, "evenly",
+           "evenly(low: float, high: float, count: int, dtype: numpy.dtype) -> numpy.ndarray",
+           typed<evenly>);
+}
+
+}  // namespace mt
