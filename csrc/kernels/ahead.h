@@ -1,9 +1,9 @@
-// Lines asked for before they are written. A store to a line that is not in the cache must first
-// read it, and the hardware looks ahead for loads only: results that are larger than the caches are
-// written half again as fast where a loop does so itself.
+// Lines asked for before they are read or written; whether that pays, runtime/ahead.h says.
 #pragma once
 
 #include <cstdint>
+
+#include "../runtime/ahead.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -11,15 +11,11 @@ namespace {
 constexpr int64_t kAhead = 2048;          // bytes
 constexpr int64_t kWorthAhead = 1 << 15;  // bytes: less is in the first cache soon enough
 
-// Asks for the line of p, which need not exist, to read it or to write to it.
+// Asks for the line of p, which need not exist, to read it.
 inline void fetch(const void* p) { __builtin_prefetch(p); }
-inline void fetch_to_write(const void* p) {
-#if defined(__x86_64__)
-  asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(p)));  // GCC's asks to read
-#else
-  __builtin_prefetch(p, 1);
-#endif
-}
+
+// Whether to ask for the lines of so many bytes that are written in order.
+inline bool worth_asking(int64_t bytes) { return bytes >= kWorthAhead && asking_pays(); }
 
 // Asks for the lines of n values from kAhead after p, to write to them.
 template <class T>

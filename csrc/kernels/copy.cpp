@@ -124,7 +124,7 @@ void put(T* out, const T* x, const Walk& walk) {
   const bool whole = last > 0 && width < kGrain;
   const int axis = whole ? before : last;
   const int64_t unit = whole ? width : 1, grain = even_grain(walk.count);
-  const bool ahead = walk.count * static_cast<int64_t>(sizeof(T)) >= kWorthAhead;
+  const bool ahead = worth_asking(walk.count * static_cast<int64_t>(sizeof(T)));
   for_ranges(walk.count / unit, (grain + unit - 1) / unit, [&](int64_t begin, int64_t end) {
     Place place(walk, 1, begin * unit);
     while (begin < end) {

@@ -83,43 +83,47 @@ __attribute__((noinline)) void scatter(T* out, const T* x, int64_t next, int64_t
   }
 }
 
-// What the inner loop reads of one operand: n values at `at` if step is 1, or if it is 0 one value,
-// kLanes times.
+// What the inner loop reads of one operand: rows of n values at `at` if step is 1, or if it is 0 of
+// one value, kLanes times; the rows are `next` apart.
 template <class T>
 struct Reading {
   const T* at;
-  int64_t step;
+  int64_t step, next;
 };
 
 // One operand, and where it is gathered.
 template <class T, int kLanesUsed>
 struct Operand {
   const T* x;
-  Reading<T> reading{nullptr, 1};
+  Reading<T> reading{nullptr, 1, 0};
   const T* repeated = nullptr;  // the row that the block holds, `times` times
   int64_t times = 0;
   T block[kBlock + kLanesUsed];
 
   explicit Operand(const T* base) : x(base) {}
 
-  // One row: contiguous, or one value.
-  void row(const T* from, int64_t step) {
-    reading = {step == 0 ? block : from, step};
-    if (step == 0)
-      for (int i = 0; i < kLanesUsed; ++i) block[i] = *from;
+  // Rows that are each contiguous, or one value: at most kBlock / kLanesUsed of these.
+  __attribute__((noinline)) void lines(int64_t offset, int64_t next, int64_t step, int64_t rows) {
+    reading = {x + offset, 1, next};
+    if (step != 0) return;
+    reading = {block, 0, next == 0 ? 0 : kLanesUsed};
+    for (int64_t r = 0; r < (next == 0 ? 1 : rows); ++r) {
+      const T value = x[offset + r * next];
+      for (int i = 0; i < kLanesUsed; ++i) block[r * kLanesUsed + i] = value;
+    }
   }
 
-  // Several rows, or a row of any step.
+  // Several rows, or a row of any step, as one.
   __attribute__((noinline)) void rows(int64_t offset, int64_t next, int64_t step, int64_t rows,
                                       int64_t cols) {
     const T* const from = x + offset;
     const bool one = rows == 1;
-    reading = {from, 1};
+    reading = {from, 1, 0};
     if (step == 1 && (one || next == cols)) return;
-    reading = {block, 1};
+    reading = {block, 1, 0};
     if (step == 0 && (one || next == 0)) {
       repeated = nullptr;
-      row(from, 0);
+      lines(offset, 0, 0, 1);
     } else if (one || next != 0 || from != repeated || rows > times) {
       gather(block, from, next, step, rows, cols);
       repeated = one || next != 0 ? nullptr : from;
@@ -166,30 +170,37 @@ inline void put(uint8_t* out, Mask<T> m, int n) {
   std::memcpy(out, &bytes, n);
 }
 
-// One line of a kernel: the inner loop. All that lies around it is compiled once for all kernels of
-// the same operands. `ahead`: what lies beyond the line's end is written next.
+// Lines of a kernel, `next` apart: the inner loop, over vectors of the output that lie as the
+// cache's lines do, before and after them a part of one. All that lies around it is compiled once
+// for all kernels of the same operands. `ahead`: so many bytes on a line is asked for; 0 asks for
+// what is written at once, which costs less than a branch around it.
 template <class Out, class... In>
-using Line = void (*)(const void* f, Out* out, int64_t n, bool ahead, Reading<In>... x);
+using Lines = void (*)(const void* f, Out* out, int64_t next, int64_t rows, int64_t n,
+                       int64_t ahead, Reading<In>... x);
 
 template <class T, class F, class Out, class... In>
-__attribute__((flatten)) void line(  // f to its last function: its constants stay in registers
-    const void* function, Out* out, int64_t n, bool ahead, Reading<In>... x) {
+__attribute__((flatten)) void lines(  // f to its last function: its constants stay in registers
+    const void* function, Out* out, int64_t next, int64_t rows, int64_t n, int64_t ahead,
+    Reading<In>... x) {
   const F f = *static_cast<const F*>(function);
-  constexpr int64_t kStride = 16 * kLanes<T>;
-  int64_t i = 0;
-  while (i + kLanes<T> <= n) {
-    const int64_t end = ahead && i + kStride < n ? i + kStride : n;
-    if (ahead) will_write(out + i, end - i);
-    for (; i + kLanes<T> <= end; i += kLanes<T>) put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
-  }
-  if (i < n) {
-    const int rest = static_cast<int>(n - i);
-    put<T>(out + i, f(lanes<T>(x, i, rest)...), rest);
+  for (; rows > 0; --rows, out += next, (..., (x.at += x.next))) {
+    const int64_t before = -(reinterpret_cast<uintptr_t>(out) / sizeof(Out)) % kLanes<T>;
+    for (int64_t i = 0, part = before < n ? before : n; i < n; part = n - i) {
+      if (part > 0) {
+        const int count = static_cast<int>(part);
+        put<T>(out + i, f(lanes<T>(x, i, count)...), count);
+        i += part;
+      }
+      for (; i + kLanes<T> <= n; i += kLanes<T>) {
+        fetch_to_write(reinterpret_cast<const char*>(out + i) + ahead);
+        put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
+      }
+    }
   }
 }
 
 template <class T, class Out, class... In>
-__attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line, const void* f,
+__attribute__((noinline)) void for_lines(const Walk& walk, Lines<Out, In...> lines, const void* f,
                                          Out* out, const In*... in) {
   constexpr int kInputs = sizeof...(In);
   const int last = walk.ndim - 1, before = last > 0 ? last - 1 : 0;
@@ -200,7 +211,7 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
     gathers |= walk.stride[k][last] != 0 && walk.stride[k][last] != 1;
   const bool long_rows = walk.ndim == 1 || width >= kLongRow;
   const int64_t unit = long_rows ? 1 : width, group = kBlock / unit;
-  const bool ahead = walk.count * static_cast<int64_t>(sizeof(Out)) >= kWorthAhead;
+  const int64_t ahead = worth_asking(walk.count * static_cast<int64_t>(sizeof(Out))) ? kAhead : 0;
 
   for_ranges(walk.count / unit, even_grain(walk.count) / unit, [&](int64_t begin, int64_t end) {
     Place place(walk, kInputs, begin * unit);
@@ -213,15 +224,14 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
           if (n > place.left(before)) n = place.left(before);
           rows = n;
         } else if (!gathers && last > 0 && n >= 2 * width && place.left_in_row() == width) {
-          // Whole rows, one after the other.
+          // Whole rows.
           rows = n / width;
           if (rows > place.left(before)) rows = place.left(before);
-          for (int64_t r = 0; r < rows; ++r) {
-            int k = 1;
-            (..., (x.row(x.x + place.offset[k] + r * walk.stride[k][before], walk.stride[k][last]),
-                   ++k));
-            line(f, out + place.offset[0] + r * walk.stride[0][before], width, ahead, x.reading...);
-          }
+          if (rows > kBlock / kLanes<T>) rows = kBlock / kLanes<T>;
+          int k = 1;
+          (...,
+           (x.lines(place.offset[k], walk.stride[k][before], walk.stride[k][last], rows), ++k));
+          lines(f, out + place.offset[0], walk.stride[0][before], rows, width, ahead, x.reading...);
           place.advance(before, rows);
           begin += rows * width;
           continue;
@@ -236,9 +246,9 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
         Out* const to = out + place.offset[0];
         const int64_t next = walk.stride[0][before], step = walk.stride[0][last];
         if (step == 1 && (rows == 1 || next == cols)) {
-          line(f, to, rows * cols, ahead, x.reading...);
+          lines(f, to, 0, 1, rows * cols, ahead, x.reading...);
         } else {
-          line(f, spread, rows * cols, false, x.reading...);
+          lines(f, spread, 0, 1, rows * cols, 0, x.reading...);
           scatter(to, spread, next, step, rows, cols);
         }
         place.advance(long_rows ? last : before, n);
@@ -252,7 +262,7 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Line<Out, In...> line
 // out = f(x, ...): f takes and gives vectors of kLanes<T>.
 template <class T, class Out, class F, class... In>
 inline void elementwise(const Walk& walk, const F& f, Out* out, const In*... in) {
-  for_lines<T, Out, In...>(walk, line<T, F, Out, In...>, &f, out, in...);
+  for_lines<T, Out, In...>(walk, lines<T, F, Out, In...>, &f, out, in...);
 }
 
 // A kernel of a few words: `expression` gives the output's vector from the inputs' vectors x, y.

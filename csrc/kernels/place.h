@@ -14,7 +14,7 @@ constexpr int64_t kGrain = 1 << 14;
 // kGrain or a little less, so that an even number of chunks is of one size: two threads finish
 // together.
 inline int64_t even_grain(int64_t count) {
-  if (count <= kGrain || count >= 32 * kGrain) return kGrain;
+  if (count <= kGrain) return kGrain;
   const int64_t pairs = (count + 2 * kGrain - 1) / (2 * kGrain);
   return ((count + 2 * pairs - 1) / (2 * pairs) + 63) / 64 * 64;
 }
