@@ -34,38 +34,24 @@ struct Rows {
 template <int Vectors>
 constexpr int kStepRows = Vectors == 1 ? kTileRows : (kRegisters - 1 - Vectors) / Vectors;
 
-// w (G n, n) as panels of G vectors: panel p has, for each k, w[g n + p L + lane, k] of all gates
-// g.
+// Panel p of w (G n, n): for each k, a vector of each gate, w[g n + p L + lane, k].
 template <int G, class T>
-void pack_gates(T* to, const T* w, int64_t n) {
+void pack_gates(T* to, const T* w, int64_t n, int64_t panel) {
   constexpr int L = kLanes<T>;
-  for_chunks(ceil_div(n, L), [&](int64_t panel) {
-    T* out = to + panel * n * G * L;
-    const int lanes = min(L, n - panel * L);
-    for (int g = 0; g < G; ++g) {
-      const T* from = w + (g * n + panel * L) * n;
-      for (int64_t k = 0; k < n; k += L) {
-        const int depth = min(L, n - k);
-        Vec<T> x[L];
+  const int lanes = min(L, n - panel * L);
+  for (int g = 0; g < G; ++g) {
+    const T* from = w + (g * n + panel * L) * n;
+    for (int64_t k = 0; k < n; k += L) {
+      const int depth = min(L, n - k);
+      Vec<T> x[L];
 #pragma GCC unroll 16
-        for (int r = 0; r < L; ++r) x[r] = r < lanes ? take(from + r * n + k, depth) : Vec<T>{};
-        transpose<T>(x);
+      for (int r = 0; r < L; ++r) x[r] = r < lanes ? take(from + r * n + k, depth) : Vec<T>{};
+      transpose<T>(x);
 #pragma GCC unroll 16
-        for (int r = 0; r < L; ++r)
-          if (r < depth) store(out + ((k + r) * G + g) * L, x[r]);
-      }
+      for (int r = 0; r < L; ++r)
+        if (r < depth) store(to + ((k + r) * G + g) * L, x[r]);
     }
-  });
-}
-
-// w (depth, n) as panels of two vectors of columns.
-template <class T>
-void pack_columns(T* to, const T* w, int64_t depth, int64_t n) {
-  constexpr int W = 2 * kLanes<T>;
-  for_chunks(ceil_div(n, W), [&](int64_t panel) {
-    pack<W>(to + panel * depth * W, Matrix<const T>{w + panel * W, 1, n}, min(W, n - panel * W),
-            depth);
-  });
+  }
 }
 
 // The last state of each example: of the last step that it takes part in, or where it began.
@@ -79,43 +65,61 @@ void last_states(T* last, const T* states, const T* start, const Sequence& s) {
   for (int64_t i = done * s.n; i < s.batch * s.n; ++i) last[i] = start[i];
 }
 
-// Products in a chunk of a step: few, since at small batches they wait for the weights, of which
-// each core then reads its own part out of its own cache.
-constexpr int64_t kStepWork = kChunkWork / 2;
-
-// The groups of examples that go through all steps on their own: no thread then waits for another,
-// nor fetches what that one has made. 1 where they are too few, or where the weights are better
-// shared out than read whole by every core.
+// The groups of examples that go through all steps on their own, one on each thread, which packs
+// the weights for itself: no thread then waits for another, nor fetches what that one has made. 1
+// where they are too few, or where the weights are better shared out than read whole by every core.
 inline int64_t groups(const Sequence& s, int64_t work, int64_t bytes) {
   if (bytes > kPanelBytes || s.batch < 8) return 1;
-  return min(max(ceil_div(s.batch, 8), min(4, s.batch / 4)),
-             max(1, s.batch * s.steps * work / kChunkWork));
+  return min(min(num_threads(), s.batch / 4), max(1, s.batch * s.steps * work / kChunkWork));
 }
 
-// piece(step, panel, begin, end) for the examples begin .. end-1 and each panel of the weights, in
-// tiles of R, for every step from `first` on and before `end`, up (by = 1) or down (-1), the one
-// before done; rows(step) examples take part. An example's panel is `work` products.
-template <class Rows, class F>
+// Where group g of `all` begins, so that each has as many rows: later examples may have fewer.
+inline int64_t group_begin(const Sequence& s, int64_t all, int64_t g) {
+  const auto rows = [&](int64_t examples) {
+    int64_t sum = 0;
+    for (int64_t step = 0; step < s.steps; ++step) sum += min(s.count[step], examples);
+    return sum;
+  };
+  const int64_t wanted = cut(rows(s.batch), all, g);
+  int64_t example = 0;
+  while (rows(example) < wanted) ++example;
+  return g == all ? s.batch : example;
+}
+
+constexpr int64_t kTogether = 8;  // of its examples, so that the next step's rows are soon at hand
+
+// piece(weights, step, panel, begin, end) for the examples begin .. end-1 and each panel of the
+// weights, in tiles of R, for every step from `first` on and before `end`, up (by = 1) or down
+// (-1), the one before done; rows(step) examples take part. pack(to, panel) makes a panel of `size`
+// numbers, which are as many products for each example.
+template <class T, class Rows, class Pack, class F>
 void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t panels, int R,
-               int64_t work, int64_t bytes, const Rows& rows, const F& piece) {
-  const int64_t all = groups(s, panels * work, bytes);
+               int64_t size, const Rows& rows, const Pack& pack, const F& piece) {
+  const int64_t all = groups(s, panels * size, panels * size * sizeof(T));
   if (all > 1) {
     for_chunks(all, [&](int64_t group) {
-      const int64_t begin = cut(s.batch, all, group);
-      for (int64_t step = first; step != end; step += by)
-        for (int64_t panel = 0; panel < panels; ++panel)
-          piece(step, panel, begin, min(rows(step), cut(s.batch, all, group + 1)));
+      Scratch<T> own(panels * size);
+      for (int64_t panel = 0; panel < panels; ++panel) pack(own.p + panel * size, panel);
+      const int64_t begin = group_begin(s, all, group), n = group_begin(s, all, group + 1) - begin;
+      const int64_t parts = ceil_div(n, kTogether);
+      for (int64_t part = 0; part < parts; ++part)
+        for (int64_t step = first; step != end; step += by)
+          for (int64_t panel = 0; panel < panels; ++panel)
+            piece(own.p + panel * size, step, panel, begin + cut(n, parts, part),
+                  min(rows(step), begin + cut(n, parts, part + 1)));
     });
     return;
   }
+  Scratch<T> packed(panels * size);
+  for_chunks(panels, [&](int64_t panel) { pack(packed.p + panel * size, panel); });
   for (int64_t step = first; step != end; step += by) {
     const int64_t count = rows(step), tiles = max(1, ceil_div(count, R));
-    const int64_t blocks = max(1, min(tiles, count * work / kStepWork));
-    const int64_t grain = ceil_div(kStepWork, max(1, ceil_div(count, blocks) * work));
+    const int64_t blocks = max(1, min(tiles, count * size / kChunkWork));
+    const int64_t grain = even_share(panels * blocks, ceil_div(count, blocks) * size);
     for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
       for (int64_t k = from; k < to; ++k) {
-        const int64_t block = k % blocks;
-        piece(step, k / blocks, cut(count, tiles, cut(tiles, blocks, block)),
+        const int64_t block = k % blocks, panel = k / blocks;
+        piece(packed.p + panel * size, step, panel, cut(count, tiles, cut(tiles, blocks, block)),
               cut(count, tiles, cut(tiles, blocks, block + 1)));
       }
     });
@@ -124,7 +128,8 @@ void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t pa
 
 // What a cell reads and writes: arrays of so many vectors of n units in each row. They are asked
 // for while the products before are made, if the rows of all steps are too many for the L2 cache;
-// a cell without gates touches so few that it is not worth it.
+// a cell without gates touches so few that it is not worth it. A vector's last line is the one that
+// the piece before has not touched.
 template <class T>
 struct Plane {
   const T* p;
@@ -140,7 +145,7 @@ template <class T, int N>
 inline void ask(const Plane<T> (&planes)[N], int64_t row, int64_t n, int64_t j) {
   for (const Plane<T>& plane : planes)
     for (int v = 0; v < plane.vectors; ++v)
-      __builtin_prefetch(plane.p + (row * plane.vectors + v) * n + j, 0, 2);
+      __builtin_prefetch(plane.p + (row * plane.vectors + v) * n + j + kLanes<T> - 1, 0, 2);
 }
 
 // For every step: p = h w^T of its examples, in pieces of a vector of units, each of which goes to
@@ -153,9 +158,7 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const Pl
   const Rows at{s};
   const int64_t n = s.n, panels = ceil_div(n, L);
   if (n == 0) return;
-  Scratch<T> packed(panels * n * G * L);
-  pack_gates<G>(packed.p, w, n);
-  const auto piece = [&](int64_t step, int64_t panel, int64_t low, int64_t high) {
+  const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
     const int64_t j = panel * L, tiles = ceil_div(high - low, R);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t begin = low + cut(high - low, tiles, t);
@@ -170,7 +173,7 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const Pl
           state.row[i] = before < 0 ? h + (begin + i) * n : y + before * n;
         }
         Vec<T> sum[H][G] = {};
-        accumulate<H, G, T>(sum, n, state, Steps<T>{packed.p + panel * n * G * L, G * L});
+        accumulate<H, G, T>(sum, n, state, Steps<T>{weights, G * L});
 #pragma GCC unroll 14
         for (int i = 0; i < H; ++i) {
 #pragma GCC unroll 4
@@ -182,10 +185,13 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const Pl
              static_cast<int>(min(L, n - j)));
     }
   };
-  run_steps(
-      s, 0, s.steps, 1, panels, R, G * L * n, panels * n * G * L * sizeof(T),
-      [&](int64_t step) { return s.count[step]; }, piece);
+  run_steps<T>(
+      s, 0, s.steps, 1, panels, R, n * G * L, [&](int64_t step) { return s.count[step]; },
+      [&](T* to, int64_t panel) { pack_gates<G>(to, w, n, panel); }, piece);
 }
+
+// As many rows as may begin in one set of the L1 cache, which those of a batch often do.
+constexpr int kBackRows = kTileRows < 8 ? kTileRows : 8;
 
 // For every step from the last: dh += dp w, dp the rows (G n) of the step after it; dh keeps what
 // else reaches the state. cell(row, before, example, j, lanes) takes it from there for each piece
@@ -193,15 +199,13 @@ void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const Pl
 template <int G, class T, int N, class F>
 void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const Plane<T> (&planes)[N],
                   const F& cell) {
-  constexpr int L = kLanes<T>, W = 2 * L, R = kTileRows;
+  constexpr int L = kLanes<T>, W = 2 * L, R = kBackRows;
   const Rows at{s};
   const int64_t n = s.n, depth = G * n, panels = ceil_div(n, W);
   if (n == 0) return;
-  Scratch<T> packed(panels * depth * W);
-  pack_columns(packed.p, w, depth, n);
   const auto now = [&](int64_t step) { return step < 0 ? 0 : s.count[step]; };
   const auto after = [&](int64_t step) { return step + 1 < s.steps ? s.count[step + 1] : 0; };
-  const auto piece = [&](int64_t step, int64_t panel, int64_t low, int64_t high) {
+  const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
     const int64_t j = panel * W, tiles = ceil_div(high - low, R);
     const int width = min(W, n - j);
     for (int64_t t = 0; t < tiles; ++t) {
@@ -216,17 +220,25 @@ void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const Plane
           ByRow<T, H> from;
           for (int i = 0; i < H; ++i) from.row[i] = dp + at.row(step + 1, begin + i) * depth;
           const Matrix<T> to{dh + begin * n + j, n, 1};
-          tile<H, 2>(depth, from, Steps<T>{packed.p + panel * depth * W, W}, width, to,
-                     Matrix<const T>{to.p, n, 1});
+          const Matrix<const T> more{to.p, n, 1};
+          const Steps<T> by{weights, W};
+          if (width > L)
+            tile<H, 2>(depth, from, by, width, to, more);
+          else
+            tile<H, 1>(depth, from, by, width, to, more);
         });
       for (int64_t i = begin; i < min(end, now(step)); ++i)
         for (int l = 0; l < width; l += L)
           cell(at.row(step, i), at.before(step, i), i, j + l, static_cast<int>(min(L, width - l)));
     }
   };
-  run_steps(
-      s, s.steps - 1, -2, -1, panels, R, W * depth, panels * depth * W * sizeof(T),
-      [&](int64_t step) { return max(now(step), after(step)); }, piece);
+  run_steps<T>(
+      s, s.steps - 1, -2, -1, panels, R, depth * W,
+      [&](int64_t step) { return max(now(step), after(step)); },
+      [&](T* to, int64_t panel) {
+        pack<W>(to, Matrix<const T>{w + panel * W, 1, n}, min(W, n - panel * W), depth);
+      },
+      piece);
 }
 
 // gates = (i, f, g, o) = (s, s, tanh, s)(x + p),  cell = f c + i g,  y = o tanh(cell)

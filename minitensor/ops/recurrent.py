@@ -130,7 +130,7 @@ def _layouts(gates: int, states: int, bias: bool) -> Callable[[np.random.Generat
         sizes = [(3, case) for case in LAYOUTS]
         sizes += [(n, ((2, 2), False, False)) for n in (1, 16, 17, 35)]
         sizes += [(5, ((20, 20, 9), False, False)), (70, ((30, 30, 17), True, False))]
-        sizes += [(70, ((*[30] * 6, 17, 2), False, False))]
+        sizes += [(70, ((*[30] * 6, 17, 2), False, False)), (270, ((9, 7), False, False))]
         for n, (counts, reverse, batch_first) in sizes:
             batch = max(counts)
             shapes: list[tuple[int, ...]] = [(sum(counts), gates * n), *[(batch, n)] * states, (gates * n, n)]
@@ -138,7 +138,7 @@ def _layouts(gates: int, states: int, bias: bool) -> Callable[[np.random.Generat
             args = [rng.standard_normal(shape) for shape in shapes]
             args[1 + states] /= np.sqrt(n)  # so that 35 terms do not saturate every gate
             params = {"sizes": counts, "reverse": reverse, "batch_first": batch_first}
-            yield Sample(tuple(args), params, large=n == 70)
+            yield Sample(tuple(args), params, large=n >= 70)
 
     return samples
 
