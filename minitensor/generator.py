@@ -224,9 +224,11 @@ class Generator:
                 raise ShapeError(f"bernoulli: p {p.shape} does not broadcast to {sizes}") from None
             if not ((p >= 0) & (p <= 1)).all():
                 raise ShapeError("bernoulli: p has values outside [0, 1]")
-            u = self._filled("bernoulli", sizes, np.dtype(work), lambda n: self._unit(n, work))
-            mask: Array = (u < p).astype(dtype) * dtype.type(one)
-            return mask
+            u = _empty("bernoulli", sizes, np.dtype(work))
+            with self._lock:
+                _core.random_uniform(u, self._state, 0.0, 1.0, 1.0)
+            mask: Array = (u < p).astype(dtype)
+            return mask if one == 1 else mask * dtype.type(one)
         if not 0 <= p <= 1:
             raise ShapeError(f"bernoulli: p must lie in [0, 1], not {p}")
         limit = math.ceil(p * 2.0**53)  # u53 < p where 2^53 u53, an integer, lies below it

@@ -570,8 +570,11 @@ class Tensor(Methods, metaclass=TensorType):
         if memory_format is not None:
             moved = self.to(*args, dtype=dtype, device=device, copy=copy)
             return moved if memory_format is preserve_format else moved.contiguous(memory_format=memory_format)
-        if len(args) == 1 and type(args[0]) is dtypes.dtype and dtype is device is None and not copy:
-            return to_dtype(self, args[0])  # type: ignore[no-any-return]
+        if len(args) == 1 and dtype is device is None and not copy:
+            if type(args[0]) is dtypes.dtype:
+                return to_dtype(self, args[0])  # type: ignore[no-any-return]
+            if args[0] == "cpu" and not is_meta(self.array):
+                return self
         flags = [value for value in args if isinstance(value, bool)]  # non_blocking, copy
         copy = copy or flags[1:] == [True]
         for value in args:
@@ -809,6 +812,8 @@ class Tensor(Methods, metaclass=TensorType):
 
     def fill_(self, value: Any) -> Tensor:
         """Writes one value everywhere."""
+        if views.put(self, ..., value):
+            return self
         indexing.setitem(self, ..., value)
         called(self, f"FillBackward{2 + isinstance(value, Tensor)}")
         return self
@@ -867,6 +872,8 @@ class Tensor(Methods, metaclass=TensorType):
 
     def zero_(self) -> Tensor:
         """Writes 0 everywhere."""
+        if views.put(self, ..., 0):
+            return self
         indexing.setitem(self, ..., 0)
         called(self, "ZeroBackward0")
         return self

@@ -8,7 +8,7 @@ namespace mt {
 namespace {
 
 // The last two axes of x in elements: sizes and strides. An axis of size 1 may have any stride; it
-// gets one that the kernel likes.
+// gets one that the kernel likes. A vector is a row on the `left` of a product, else a column.
 struct Face {
   int64_t rows, cols, row, col;
 };
@@ -22,8 +22,12 @@ bool readable(const Array& x) {
 }
 
 template <class T>
-Face face(const Array& x) {
+Face face(const Array& x, bool left) {
   const int64_t item = sizeof(T), d = x.ndim() - 2;
+  if (d < 0) {
+    const int64_t n = x.shape(0), step = x.strides(0) / item;
+    return left ? Face{1, n, step == 1 ? n : 1, step} : Face{n, 1, step, 1};
+  }
   Face f{x.shape(d), x.shape(d + 1), x.strides(d) / item, x.strides(d + 1) / item};
   if (f.cols == 1) f.col = 1;
   if (f.rows == 1 && f.col != 1) f.row = 1;
@@ -31,9 +35,9 @@ Face face(const Array& x) {
 }
 
 template <class T>
-Array with_unit_stride(const Array& x) {
+Array with_unit_stride(const Array& x, bool left) {
   if (!readable<T>(x)) return contiguous(x);
-  const Face f = face<T>(x);
+  const Face f = face<T>(x, left);
   return f.row == 1 || f.col == 1 ? x : contiguous(x);
 }
 
@@ -41,17 +45,20 @@ Array with_unit_stride(const Array& x) {
 // null. None where the sizes do not fit: whoever called knows under which name to say so.
 template <class T>
 py::object matmul(const Array& a_given, const Array& b_given, bool turned, PyObject* bias_given) {
-  const Array a = with_unit_stride<T>(a_given), b = with_unit_stride<T>(b_given);
-  const Face fa = face<T>(a);
-  Face fb = face<T>(b);
+  const Array a = with_unit_stride<T>(a_given, true), b = with_unit_stride<T>(b_given, false);
+  const Face fa = face<T>(a, true);
+  Face fb = face<T>(b, false);
   if (turned) fb = {fb.cols, fb.rows, fb.col, fb.row};
   if (fa.cols != fb.rows) return py::none();
   MatmulSizes s;
   s.m = fa.rows, s.n = fb.cols, s.k = fa.cols;
   s.a_row = fa.row, s.a_col = fa.col, s.b_row = fb.row, s.b_col = fb.col;
-  const int na = a.ndim() - 2, nb = b.ndim() - 2, ndim = na > nb ? na : nb;
+  const int na = std::max<int>(a.ndim() - 2, 0), nb = std::max<int>(b.ndim() - 2, 0);
+  const int ndim = std::max(na, nb);
+  int kept = ndim;  // the axes of the result
   py::ssize_t shape[kMaxDims];
-  shape[ndim] = s.m, shape[ndim + 1] = s.n;
+  if (a.ndim() > 1) shape[kept++] = s.m;
+  if (b.ndim() > 1) shape[kept++] = s.n;
   s.batch.ndim = ndim;
   s.batch.count = 1;
   for (int d = 0; d < ndim; ++d) {
@@ -62,7 +69,7 @@ py::object matmul(const Array& a_given, const Array& b_given, bool turned, PyObj
     s.batch.stride[1][d] = size_a == 1 ? 0 : a.strides(da) / static_cast<int64_t>(sizeof(T));
     s.batch.stride[2][d] = size_b == 1 ? 0 : b.strides(db) / static_cast<int64_t>(sizeof(T));
   }
-  Array c = empty<T>(ndim + 2, shape);
+  Array c = empty<T>(kept, shape);
   for (int d = 0; d < ndim; ++d) s.batch.count *= shape[d];
   const Array bias = bias_given ? contiguous(py::reinterpret_borrow<Array>(bias_given))
                                 : py::reinterpret_borrow<Array>(c);
@@ -85,7 +92,7 @@ py::object matmul(const Array& a_given, const Array& b_given, bool turned, PyObj
 }
 
 // The function that Python calls: two arrays and, unless it is None, a bias; None for other dtypes
-// and for arrays of fewer axes.
+// and for arrays without axes.
 PyObject* product(const char* name, bool turned, PyObject* const* arguments, Py_ssize_t given) {
   try {
     if (given != 2 && given != 3)
@@ -95,7 +102,7 @@ PyObject* product(const char* name, bool turned, PyObject* const* arguments, Py_
       if (!py::isinstance<Array>(arguments[k])) Py_RETURN_NONE;
     const auto a = py::reinterpret_borrow<Array>(arguments[0]);
     const auto b = py::reinterpret_borrow<Array>(arguments[1]);
-    if (a.ndim() < 2 || b.ndim() < 2 || (turned && b.ndim() != 2)) Py_RETURN_NONE;
+    if (a.ndim() < 1 || b.ndim() < 1 || (turned && (a.ndim() < 2 || b.ndim() != 2))) Py_RETURN_NONE;
     const auto run = [&](auto t) -> PyObject* {
       using T = decltype(t);
       if (!is<T>(b) || (bias && !is<T>(py::reinterpret_borrow<Array>(bias)))) Py_RETURN_NONE;

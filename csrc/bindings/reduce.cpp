@@ -196,6 +196,27 @@ PyObject* var(PyObject* const* arguments, Py_ssize_t given) {
   return by_dtype("var", typed, x).release().ptr();
 }
 
+// What each element along an axis makes with those before it, or after it; None for other dtypes.
+PyObject* scan(Scan how, PyObject* const* arguments, Py_ssize_t given) {
+  if (given < 2 || !floats(arguments[0])) Py_RETURN_NONE;
+  const auto x = py::reinterpret_borrow<Array>(arguments[0]);
+  const py::ssize_t dim = axis_of(arguments[1], x.ndim());
+  if (dim < 0) Py_RETURN_NONE;
+  const bool reverse = given > 2 && arguments[2] == Py_True;
+  const Lines lines(x, dim, dim, -1);
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array in = contiguous(x);
+    Array y = empty<T>(static_cast<int>(x.ndim()), x.shape());
+    T* to = data<T>(y);
+    const T* px = data<T>(in);
+    without_gil(x.size(),
+                [&] { active<T>().scan(to, px, lines.outer, lines.n, lines.inner, how, reverse); });
+    return y;
+  };
+  return by_dtype("scan", typed, x).release().ptr();
+}
+
 // The largest or the `least` along an axis, or of all (dim None), with the first place that has it,
 // or that place alone; None where an axis is empty.
 PyObject* extreme(bool least, bool values, PyObject* const* arguments, Py_ssize_t given) {
@@ -349,29 +370,10 @@ void bind_reduce(py::module_& m) {
             "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool, correction: float) -> "
             "numpy.ndarray",
             var(arguments, given));
-  const auto scan = [&m](const char* name, Scan how) {
-    m.def(
-        name,
-        [name, how](const Array& x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
-          check_middle(name, x, outer, n, inner);
-          return by_dtype(
-              name,
-              [&](auto t) {
-                using T = decltype(t);
-                const Array in = contiguous(x);
-                Array y = empty<T>(shape_of(x));
-                T* to = data<T>(y);
-                const T* px = data<T>(in);
-                without_gil(x.size(),
-                            [&] { active<T>().scan(to, px, outer, n, inner, how, reverse); });
-                return y;
-              },
-              x);
-        },
-        py::arg("x"), py::arg("outer"), py::arg("n"), py::arg("inner"), py::arg("reverse"));
-  };
-  scan("cumsum", kAdded);
-  scan("cumprod", kMultiplied);
+  MT_CALLED("cumsum", "(x: numpy.ndarray, dim: int, reverse: bool) -> numpy.ndarray",
+            scan(kAdded, arguments, given));
+  MT_CALLED("cumprod", "(x: numpy.ndarray, dim: int) -> numpy.ndarray",
+            scan(kMultiplied, arguments, given));
   // -> (values, their first indices)
   MT_CALLED("max_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
             extreme(false, true, arguments, given));

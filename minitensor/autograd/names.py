@@ -91,6 +91,9 @@ def _rank(node: Any) -> int:
 
 
 def _matmul(node: Any) -> str:
+    ranks = [len(s.array) for s in node.saved or () if s is not None and isinstance(s.array, tuple)]
+    if 1 in ranks:  # and more than two axes: the others have been named
+        return "ViewBackward0"
     return "UnsafeViewBackward0" if _rank(node) > 2 else "MmBackward0"
 
 
@@ -103,8 +106,6 @@ def _permute(node: Any) -> str:
 def _reshape(node: Any) -> str:
     after, source = node.params["shape"], node.inputs[0]
     of = source.op.name if isinstance(source, nodes.Node) else ""
-    if of == "matmul" and len(after) < 2:
-        return "MvBackward0" if after else "DotBackward0"
     copies = of == "permute" and _copies(_shape(node), source.params["dims"], after)
     return "UnsafeViewBackward0" if copies else "ViewBackward0"
 

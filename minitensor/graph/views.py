@@ -201,7 +201,8 @@ _OPTIONS = frozenset(("alpha", "value"))  # what such kernels take by name
 def put(x: Any, index: Any, value: Any) -> cython.bint:
     """`x[index] = value` for an index of ints and slices where no graph is concerned: whether that was so, and done.
 
-    `value` is a number, or a tensor of the same dtype; what does not fit is left to the caller.
+    `value` is a number, or a tensor of the same dtype; what does not fit is left to the caller. Of a
+    small x the index may be an array, too.
     """
     if not isinstance(x, Tensor) or concerns(x) or concerns(value):
         return False
@@ -214,6 +215,8 @@ def put(x: Any, index: Any, value: Any) -> cython.bint:
         if type(given) is not _ndarray or given.dtype is not array.dtype or not array.flags.c_contiguous:
             return False
     elif (type(value) is not float and type(value) is not int) or array.dtype.kind != "f":
+        return False
+    if type(index) is _ndarray and array.size >= _FEW:
         return False
     check_writable("assignment", x, True)
     try:

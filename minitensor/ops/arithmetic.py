@@ -520,6 +520,10 @@ def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
     >>> mt.addcmul(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]), mt.tensor([5.0, 6.0]), value=10)
     tensor([151., 242.])
     """
+    if type(value) is float or type(value) is int:
+        result = attempt(ADDCMUL, input, tensor1, tensor2, float(value))
+        if result is not None:
+            return result if out is None else write_out("addcmul", result, out)
     _float_value("addcmul", value, input, tensor1, tensor2)
     if isinstance(value, (int, float)) and _alike(input, tensor1, tensor2):
         result = apply(ADDCMUL, input, tensor1, tensor2, value=float(value))
@@ -541,6 +545,10 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
     >>> mt.addcdiv(mt.tensor([1.0, 2.0]), mt.tensor([3.0, 4.0]), mt.tensor([2.0, 8.0]), value=10)
     tensor([16.,  7.])
     """
+    if type(value) is float or type(value) is int:
+        result = attempt(ADDCDIV, input, tensor1, tensor2, float(value))
+        if result is not None:
+            return result if out is None else write_out("addcdiv", result, out)
     if not (is_floating(tensor1) or is_floating(tensor2)):
         raise DtypeError("addcdiv: integers are divided; make one of them floats, or use addcmul and div")
     if isinstance(value, (int, float)) and _alike(input, tensor1, tensor2):

@@ -11,8 +11,8 @@ import numpy as np
 from .. import _core
 from ..errors import ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply
-from ..op import Op, Result, Sample
+from ..graph.record import apply, apply_flat
+from ..op import SHAPE, Op, Result, Sample
 from . import indexing, reduce
 from .common import Array, array_of, axis, named, raw, reads, shape_of, shifted, write_out
 from .shape import Shape, clone, reshape, scatter_view
@@ -21,8 +21,9 @@ from .shape import Shape, clone, reshape, scatter_view
 
 
 def _diagonal_view(x: Array, offset: int, dim1: int, dim2: int) -> Array:
-    out = np.diagonal(x, offset, dim1, dim2)
-    out.flags.writeable = x.flags.writeable
+    out = x.diagonal(offset, dim1, dim2)
+    if x.flags.writeable:
+        out.flags.writeable = True
     return out
 
 
@@ -49,6 +50,9 @@ DIAGONAL = Op(
     view=True,
     exact=True,
     batch=shifted("diagonal", "dim1", "dim2"),
+    kernel=_diagonal_view,
+    saves=(SHAPE,),
+    names=("offset", "dim1", "dim2"),
 )
 
 
@@ -98,7 +102,7 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     tensor([2])
     """
     a, b = _plane("diagonal", len(shape_of(input)), dim1, dim2)
-    return apply(DIAGONAL, input, offset=int(offset), dim1=a, dim2=b)
+    return apply_flat(DIAGONAL, input, int(offset), a, b)
 
 
 def linalg_diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
@@ -173,7 +177,7 @@ def trace(input: Any) -> Any:
     """
     if len(shape_of(input)) != 2:
         raise ShapeError(f"trace: expected a matrix, got shape {shape_of(input)}")
-    return reduce.sum(apply(DIAGONAL, input, offset=0, dim1=0, dim2=1))
+    return reduce.sum(apply_flat(DIAGONAL, input, 0, 0, 1))
 
 
 # --- triangles --------------------------------------------------------------------------------------------------------

@@ -328,6 +328,9 @@ def getitem(input: Any, index: Any) -> Any:
     if type(index) is int:  # what a loop over rows goes through
         basic, arrays = index, None
     try:
+        if type(index) is tuple and _takes_elements(input, index):
+            lasting = isinstance(input, Tensor) and input.requires_grad  # what the graph keeps nobody else will write
+            return apply_flat(GETITEM, input, tuple([i.array.copy() if lasting else i.array for i in index]))
         if isinstance(index, Tensor) and _takes_slices(input, index):
             return apply(scatter.INDEX_SELECT, input, index, dim=0)
         if type(index) is not int:
@@ -340,6 +343,14 @@ def getitem(input: Any, index: Any) -> Any:
         raise _explain("indexing", shape_of(input), error) from None
     except _InBatch as batch:
         return _getitem_by_batch(batch.level, input, index)
+
+
+def _takes_elements(x: Any, index: tuple[Any, ...]) -> bool:
+    """Whether index tensors, as they are, name elements by one number for each axis."""
+    for i in index:
+        if not isinstance(i, Tensor) or i.layer is not None or i.array.dtype.char not in "lq" or i.array.ndim == 0:
+            return False
+    return len(index) == array_of(x).ndim > 1
 
 
 def _takes_slices(x: Any, index: Any) -> bool:
@@ -432,6 +443,11 @@ def setitem(input: Any, index: Any, value: Any) -> None:
             break
     else:
         if put(input, index, value):
+            return
+    if isinstance(index, Tensor) and isinstance(input, Tensor) and type(value) in (float, int):
+        at = index.array
+        whole = at.dtype.kind == "b" and at.shape == input.array.shape
+        if (whole or at.dtype.char in "lq") and index.layer is None and put(input, at, value):
             return
     recorded = record.records(input, value)
     check_writable("assignment", input, not recorded)

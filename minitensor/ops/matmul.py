@@ -20,6 +20,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph.modes import autocast_dtype
+from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, mul
@@ -47,14 +48,33 @@ def _matmul_reference(a: Array, b: Array) -> Result:
     return np.matmul(a, b), (a, b, a.shape, b.shape)
 
 
-def _matmul_da(g: Any, _a: Any, b: Any, a_shape: Shape, _b_shape: Shape) -> Any:
+def _matmul_da(g: Any, _a: Any, b: Any, a_shape: Shape, b_shape: Shape) -> Any:
+    if len(b_shape) == 1:
+        return mul(g if len(a_shape) == 1 else _with_axis(g, -1), b)
+    if len(a_shape) == 1:
+        return sum_to(_without_axis(apply_flat(MATMUL, b, _with_axis(g, -1)), -1), a_shape)
     return sum_to(apply_flat(MATMUL, g, transpose(b, -2, -1)), a_shape)
 
 
 def _matmul_db(g: Any, a: Any, _b: Any, a_shape: Shape, b_shape: Shape) -> Any:
+    if len(a_shape) == 1:
+        return mul(g, a) if len(b_shape) == 1 else mul(_with_axis(g, -2), _with_axis(a, -1))
+    if len(b_shape) == 1:
+        return sum_to(_without_axis(apply_flat(MATMUL, _with_axis(g, -2), a), -2), b_shape)
     if len(b_shape) == 2 and len(a_shape) > 2:  # one b for the whole batch: its rows are one long product
         a, g = _as_rows(a), _as_rows(g)
     return sum_to(apply_flat(MATMUL, transpose(a, -2, -1), g), b_shape)
+
+
+def _with_axis(x: Any, dim: int) -> Any:
+    """The same elements with an axis of size 1 as the last (-1) or the last but one (-2)."""
+    shape = shape_of(x)
+    return reshape(x, (*shape, 1) if dim == -1 else (*shape[:-1], 1, *shape[-1:]))
+
+
+def _without_axis(x: Any, dim: int) -> Any:
+    shape = shape_of(x)
+    return reshape(x, shape[:-1] if dim == -1 else (*shape[:-2], shape[-1]))
 
 
 def _as_rows(x: Any) -> Any:
@@ -78,8 +98,17 @@ def _matmul_samples(rng: np.random.Generator) -> Iterator[Sample]:
         ((3, 2, 4), (4, 3)),
         ((2, 3), (2, 3, 2)),
         ((0, 2, 3), (3, 2)),
+        ((3, 4), (4,)),
+        ((4,), (4, 3)),
+        ((5,), (5,)),
+        ((0,), (0,)),
+        ((0, 3), (3,)),
+        ((17,), (17, 33)),
+        ((2, 3, 4), (4,)),
+        ((4,), (2, 4, 3)),
     ):
         yield Sample((rng.standard_normal(a), rng.standard_normal(b)))
+    yield Sample((rng.standard_normal((9, 4)).T, rng.standard_normal((9, 2))[:, 0]))
     for a, b in (
         ((150, 400), (400, 130)),
         ((1, 700), (700, 900)),
@@ -165,7 +194,8 @@ def _product(name: str, input: Any, other: Any) -> Any:
             raise
         result = None
     if result is not None:
-        return result
+        rank = raw(result).ndim
+        return result if rank > 1 else called(result, "MvBackward0" if rank else "DotBackward0")
     if _any_sparse(input, other):
         return _sparse_product(name, input, other)
     if name not in ("mv", "dot", "vdot", "addmv"):
@@ -186,7 +216,9 @@ def _product(name: str, input: Any, other: Any) -> Any:
     b = apply_flat(RESHAPE, other, (*b_shape, 1)) if len(b_shape) == 1 else other
     rows = a_shape[:-1] if len(b_shape) == 1 else b_shape[:-2]
     columns = () if len(b_shape) == 1 else b_shape[-1:]
-    return apply_flat(RESHAPE, apply_flat(MATMUL, a, b), (*rows, *columns))
+    shape = (*rows, *columns)
+    result = apply_flat(RESHAPE, apply_flat(MATMUL, a, b), shape)
+    return result if len(shape) > 1 else called(result, "MvBackward0" if shape else "DotBackward0")
 
 
 def _any_sparse(*tensors: Any) -> bool:
@@ -204,9 +236,15 @@ def _sparse_product(name: str, a: Any, b: Any) -> Any:
 def need_axes(name: str, *wanted: tuple[Any, int]) -> None:
     """Raises unless each tensor has that many axes."""
     for x, n in wanted:
-        shape = shape_of(x)
-        if len(shape) != n:
-            raise ShapeError(f"{name}: expected {n} axes, got a tensor of shape {shape}")
+        if array_of(x).ndim != n:
+            raise ShapeError(f"{name}: expected {n} axes, got a tensor of shape {shape_of(x)}")
+
+
+def _of_axes(name: str, x: Any, n: int, y: Any, m: int) -> Any:
+    """The product of tensors of n and of m axes."""
+    if not _any_sparse(x, y):
+        need_axes(name, (x, n), (y, m))
+    return _product(name, x, y)
 
 
 def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
@@ -216,9 +254,7 @@ def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     tensor([[3.],
             [3.]])
     """
-    if not _any_sparse(input, mat2):
-        need_axes("mm", (input, 2), (mat2, 2))
-    result = _product("mm", input, mat2)
+    result = _of_axes("mm", input, 2, mat2, 2)
     return result if out is None else write_out("mm", result, out)
 
 
@@ -249,9 +285,7 @@ def mv(input: Any, vec: Any, *, out: Any = None) -> Any:
     >>> mt.mv(mt.ones(2, 3), mt.ones(3))
     tensor([3., 3.])
     """
-    if not _any_sparse(input, vec):
-        need_axes("mv", (input, 2), (vec, 1))
-    result = _product("mv", input, vec)
+    result = _of_axes("mv", input, 2, vec, 1)
     return result if out is None else write_out("mv", result, out)
 
 
@@ -336,6 +370,14 @@ def _added(name: str, input: Any, product: Any, beta: Any, alpha: Any, out: Any)
     """beta * input + alpha * product; with beta = 0 nothing of `input` counts, not even NaN."""
     input = to_dtype(input, dtypes.of(array_of(product).dtype)) if autocast_dtype() is not None else input
     x, p = array_of(input), array_of(product)
+    if (
+        x.dtype is p.dtype
+        and x.shape == p.shape
+        and type(beta) is type(alpha) is int
+        and beta == alpha == 1
+        and out is None
+    ):
+        return add(input, product)
     if len(x.shape) > p.ndim or any(m not in (1, n) for m, n in zip(x.shape[::-1], p.shape[::-1], strict=False)):
         raise ShapeError(f"{name}: {x.shape} does not broadcast to the product's shape {p.shape}")
     if x.dtype != p.dtype:
@@ -361,9 +403,7 @@ def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, ou
     >>> mt.addmm(mt.ones(2), mt.ones(1, 3), mt.ones(3, 2))
     tensor([[4., 4.]])
     """
-    if not _any_sparse(mat1, mat2):
-        need_axes("addmm", (mat1, 2), (mat2, 2))
-    return _added("addmm", input, _product("addmm", mat1, mat2), beta, alpha, out)
+    return _added("addmm", input, _of_axes("addmm", mat1, 2, mat2, 2), beta, alpha, out)
 
 
 @named("AddmvBackward0")
@@ -373,8 +413,7 @@ def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1, out:
     >>> mt.addmv(mt.ones(2), mt.ones(2, 3), mt.ones(3), alpha=2)
     tensor([7., 7.])
     """
-    need_axes("addmv", (mat, 2), (vec, 1))
-    return _added("addmv", input, _product("addmv", mat, vec), beta, alpha, out)
+    return _added("addmv", input, _of_axes("addmv", mat, 2, vec, 1), beta, alpha, out)
 
 
 @named("AddrBackward0")

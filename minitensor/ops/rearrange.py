@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from . import indexing, scatter
@@ -133,7 +133,7 @@ def hstack(tensors: Sequence[Any], *, out: Any = None) -> Any:
     >>> mt.hstack([mt.tensor([1, 2]), mt.tensor([3])])
     tensor([1, 2, 3])
     """
-    parts = [atleast_1d(x) for x in tensors]
+    parts = [x if shape_of(x) else reshape(x, (1,)) for x in tensors]
     return cat(parts, 1 if parts and len(shape_of(parts[0])) > 1 else 0, out=out)
 
 
@@ -186,7 +186,7 @@ def select(input: Any, dim: int, index: Any) -> Any:
     d, place = axis("select", dim, len(shape)), int(raw(index))
     if not -shape[d] <= place < shape[d]:
         raise IndexRangeError(f"select: index {place} is out of range for axis {d} of {shape}")
-    return apply(indexing.GETITEM, input, index=(*(slice(None),) * d, place))
+    return apply_flat(indexing.GETITEM, input, (*(slice(None),) * d, place))
 
 
 @numpy_names
@@ -337,7 +337,14 @@ def _roll_reference(x: Array, *, shifts: Shape, dims: Shape) -> Result:
     return np.roll(x, shifts, dims), ()
 
 
-def _roll_forward(x: Array, *, shifts: Shape, dims: Shape) -> Result:
+def _roll_kernel(x: Array, shifts: Shape, dims: Shape) -> Array:
+    if len(dims) == 1 and x.size < _FEW:
+        d, before = dims[0], (slice(None),) * dims[0]
+        n = max(x.shape[d], 1)
+        first = n - shifts[0] % n
+        joined = _core.cat([x[(*before, slice(first, None))], x[(*before, slice(first))]], d)
+        if joined is not None:
+            return joined
     by = dict.fromkeys(range(x.ndim), 0)
     for shift, d in zip(shifts, dims, strict=True):
         by[d] = (by[d] + shift) % max(x.shape[d], 1)
@@ -353,7 +360,10 @@ def _roll_forward(x: Array, *, shifts: Shape, dims: Shape) -> Result:
         to, given = out[target], x[source]
         if not _core.put(to, given):
             to[...] = given
-    return out, ()
+    return out
+
+
+_FEW = 4096  # elements of which it takes less time to copy them twice than to name the parts
 
 
 def _roll_dx(g: Any, *, shifts: Shape, dims: Shape) -> Any:
@@ -373,13 +383,15 @@ def _roll_samples(rng: np.random.Generator) -> Iterator[Sample]:
 ROLL: Op = Op(
     "roll",
     _roll_reference,
-    _roll_forward,
+    None,
     (_roll_dx,),
     "linear",
     _roll_samples,
     exact=True,
     anything=True,
     batch=shifted("roll", "dims"),
+    kernel=_roll_kernel,
+    names=("shifts", "dims"),
 )
 
 
@@ -409,7 +421,7 @@ def roll(input: Any, shifts: Any, dims: Any = None, *, dim: Any = None) -> Any:
     over = tuple([axis("roll", d, len(shape)) for d in _ints(dims)])
     if len(over) != len(by):
         raise ShapeError(f"roll: {len(by)} shifts for {len(over)} dims")
-    return apply(ROLL, input, shifts=by, dims=over) if shape else clone(input)
+    return apply_flat(ROLL, input, by, over) if shape else clone(input)
 
 
 def fliplr(input: Any) -> Any:

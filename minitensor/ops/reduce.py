@@ -32,6 +32,7 @@ from .common import (
     raw,
     shape_of,
     shifted,
+    small,
     to_dtype,
     write_out,
 )
@@ -599,7 +600,8 @@ def _logical(name: str, numpy: np.ufunc) -> Op:
     def counted(x: Array, axes: Axes, keepdim: bool) -> Any:
         if x.dtype.kind != "b" or not axes:
             return None
-        return np.asarray(_core.sum(x, axes, keepdim) >= (count_of(x.shape, axes) if least else 1))
+        count, wanted = _core.sum(x, axes, keepdim), count_of(x.shape, axes) if least else 1
+        return small((), count.item() >= wanted, x.dtype) if count.ndim == 0 else count >= wanted
 
     short: dict[str, Any] = {"kernel": counted, "names": ("axes", "keepdim")}
     return Op(name, reference, reference, (None,), None, cases(CASES, EMPTY), batch=shifted(name, "axes"), **short)
@@ -642,7 +644,10 @@ def _count_nonzero_reference(x: Array, *, axes: Axes, keepdim: bool) -> Result:
 
 
 def _count_nonzero(x: Array, axes: Axes, keepdim: bool) -> Any:
-    return _core.sum(x if x.dtype.kind == "b" else x != 0, axes, keepdim) if axes else None
+    if not axes:
+        return None
+    nonzero = x if x.dtype.kind == "b" else _core.ne(x, 0)
+    return _core.sum(x != 0 if nonzero is None else nonzero, axes, keepdim)
 
 
 COUNT_NONZERO = Op(

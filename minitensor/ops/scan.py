@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import _core, dtypes, return_types
 from ..errors import DtypeError, ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, attempt
 from ..op import Op, Result, Sample
 from . import scatter
 from . import shape as shapes
@@ -83,10 +83,6 @@ def _cumsum_reference(x: Array, *, dim: int, reverse: bool) -> Result:
     return np.cumsum(x, dim, dtype=x.dtype), ()
 
 
-def _cumsum_forward(x: Array, *, dim: int, reverse: bool) -> Result:
-    return _core.cumsum(x, *around(x.shape, dim), reverse), ()
-
-
 def _cumsum_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for cases in (CASES, KERNEL_CASES, LARGE):
         for shape, dim in cases:
@@ -97,13 +93,15 @@ def _cumsum_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CUMSUM: Op = Op(
     "cumsum",
     _cumsum_reference,
-    _cumsum_forward,
+    None,
     (lambda g, *, dim, reverse: apply(CUMSUM, g, dim=dim, reverse=not reverse),),
     "linear",
     _cumsum_samples,
     exact=True,
     length=_length,
     batch=shifted("cumsum", "dim"),
+    kernel=_core.cumsum,
+    names=("dim", "reverse"),
 )
 
 
@@ -117,6 +115,10 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     >>> mt.cumsum(mt.tensor([1, 2, 3]), 0)
     tensor([1, 3, 6])
     """
+    if dtype is None and out is None:
+        result = attempt(CUMSUM, input, axis("cumsum", dim, len(shape_of(input))), False)
+        if result is not None:
+            return result
     result = _along("cumsum", summable(input, dtype), dim, lambda x, d: apply(CUMSUM, x, dim=d, reverse=False))
     return result if out is None else write_out("cumsum", result, out)
 
@@ -179,11 +181,6 @@ def _cumprod_reference(x: Array, *, dim: int) -> Result:
     return out, (x, out)
 
 
-def _cumprod_forward(x: Array, *, dim: int) -> Result:
-    out = _core.cumprod(x, *around(x.shape, dim), False)
-    return out, (x, out)
-
-
 def _cumprod_dx(g: Any, x: Any, out: Any, *, dim: int) -> Any:
     # S_i = g_i + x_i+1 g_i+1 + x_i+1 x_i+2 g_i+2 + ...
     after = apply(LINEAR_SCAN, _shifted(x, dim, -1, 0.0), g, dim=dim, reverse=True)
@@ -202,11 +199,14 @@ def _cumprod_samples(rng: np.random.Generator) -> Iterator[Sample]:
 CUMPROD = Op(
     "cumprod",
     _cumprod_reference,
-    _cumprod_forward,
+    None,
     (_cumprod_dx,),
     None,
     _cumprod_samples,
     batch=shifted("cumprod", "dim"),
+    kernel=_core.cumprod,
+    saves=(0, -1),
+    names=("dim",),
 )
 
 
@@ -220,6 +220,10 @@ def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     >>> mt.cumprod(mt.tensor([1.0, 2.0, 3.0]), 0)
     tensor([1., 2., 6.])
     """
+    if dtype is None and out is None:
+        result = attempt(CUMPROD, input, axis("cumprod", dim, len(shape_of(input))))
+        if result is not None:
+            return result
     result = _along("cumprod", summable(input, dtype), dim, lambda x, d: apply(CUMPROD, x, dim=d))
     return result if out is None else write_out("cumprod", result, out)
 

@@ -26,6 +26,7 @@ from .common import (
     reads,
     shape_of,
     shifted,
+    small,
     to_dtype,
     with_batch,
     write_out,
@@ -66,6 +67,17 @@ def same_dtype(name: str, x: Any, source: Any) -> None:
 
 def _full(d: int) -> tuple[slice, ...]:
     return (slice(None),) * d
+
+
+def _short(op: Op, input: Any, dim: Any, index: Any, *source: Any) -> Any:
+    """The operator on (input, the source if there is one, index), where nothing has to be made fit; else None."""
+    shape, at = shape_of(input), raw(index)
+    if type(dim) is not int or not -len(shape) <= dim < len(shape):
+        return None
+    d = dim if dim >= 0 else dim + len(shape)
+    if not isinstance(at, np.ndarray) or not _core.lies_within(at, 0, shape[d]):
+        return None
+    return attempt(op, input, source[0], index, d, source[1]) if source else attempt(op, input, index, d)
 
 
 def _at_least_1d(x: Any) -> Any:
@@ -284,12 +296,12 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     tensor([[2, 2],
             [4, 4]])
     """
-    shape = shape_of(input)
-    d = axis("index_select", dim, len(shape))
-    if out is None and shape and _core.lies_within(raw(index), 0, shape[d]) and raw(index).ndim == 1:
-        result = attempt(INDEX_SELECT, input, index, d)
+    if out is None and getattr(raw(index), "ndim", 0) == 1:
+        result = _short(INDEX_SELECT, input, dim, index)
         if result is not None:
             return result
+    shape = shape_of(input)
+    d = axis("index_select", dim, len(shape))
     places = integers("index_select", index, vector=True)
     in_range("index_select", places, shape[d] if shape else 1)
     if not shape:
@@ -333,6 +345,10 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
     >>> mt.index_add(mt.zeros(3), 0, mt.tensor([0, 0, 2]), mt.tensor([1.0, 2.0, 3.0]))
     tensor([3., 0., 3.])
     """
+    if type(alpha) is int and alpha == 1 and out is None:
+        result = _short(WRITE_SLICES, input, dim, index, source, True)
+        if result is not None:
+            return result
     places, source, d = _slices("index_add", input, dim, index, source)
     x = _at_least_1d(input)
     scaled = source if isinstance(alpha, int) and alpha == 1 else arithmetic.mul(source, alpha)
@@ -482,12 +498,12 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: 
     tensor([[1],
             [4]])
     """
-    shape = shape_of(input)
-    d = axis("gather", dim, len(shape))
-    if out is None and shape and _core.lies_within(raw(index), 0, shape[d]):
-        result = attempt(GATHER, input, index, d)
+    if out is None:
+        result = _short(GATHER, input, dim, index)
         if result is not None:
             return result
+    shape = shape_of(input)
+    d = axis("gather", dim, len(shape))
     places = integers("gather", index)
     want = shape_of(places)
     if 0 in want and len(want) != len(shape):  # nothing is picked
@@ -551,10 +567,8 @@ def scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) 
     >>> mt.scatter_add(mt.zeros(3), 0, mt.tensor([0, 0, 2]), mt.ones(3))
     tensor([2., 0., 1.])
     """
-    shape = shape_of(input)
-    d = axis("scatter_add", dim, len(shape))
-    if out is None and shape and _core.lies_within(raw(index), 0, shape[d]):
-        result = attempt(WRITE_ELEMENTS, input, src, index, d, True)
+    if out is None:
+        result = _short(WRITE_ELEMENTS, input, dim, index, src, True)
         if result is not None:
             return result
     x, at, source, d = _elements("scatter_add", input, dim, index, src)
@@ -585,6 +599,12 @@ def scatter(
     if reduce not in (None, "add", "multiply"):
         raise ShapeError(f"scatter: reduce must be 'add' or 'multiply', not {reduce!r}")
     number = not isinstance(raw(source), np.ndarray)
+    if reduce is out is None and isinstance(raw(index), np.ndarray):
+        at = _core.copy(raw(index))  # which nobody else will write
+        given = small(at, source, array_of(input).dtype) if number else source
+        result = _short(WRITE_ELEMENTS, input, dim, at, given, False)
+        if result is not None:
+            return called(result, f"ScatterBackward{int(number)}")
     if number:
         source = shapes.expand(scalar_of("scatter", input, source), shape_of(integers("scatter", index)))
     if reduce is not None:
@@ -825,6 +845,10 @@ def take_along_dim(input: Any, indices: Any, dim: Any = None, *, out: Any = None
     tensor([[1],
             [2]])
     """
+    if dim is not None and out is None:
+        result = _short(GATHER, input, dim, indices)
+        if result is not None:
+            return result
     places = integers("take_along_dim", indices)
     if dim is None:
         return gather(shapes.reshape(input, (-1,)), 0, shapes.reshape(places, (-1,)), out=out)

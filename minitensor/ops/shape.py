@@ -381,6 +381,10 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     minitensor.Size([3, 4, 2])
     """
     ndim = len(shape_of(input))
+    if type(source) is type(destination) is int:
+        moved = list(range(ndim))
+        moved.insert(axis("movedim", destination, ndim), moved.pop(axis("movedim", source, ndim)))
+        return apply_flat(PERMUTE, input, tuple(moved))
     pairs = [(d if isinstance(d, (tuple, list)) else (d,)) for d in (source, destination)]
     src, dst = ([axis("movedim", d, ndim) for d in p] for p in pairs)
     if len(src) != len(dst) or len(set(src)) != len(src) or len(set(dst)) != len(dst):
@@ -668,8 +672,12 @@ def unbind(input: Any, dim: int = 0) -> Any:
 
 
 def _split_reference(x: Array, *, dim: int, ends: tuple[int, ...]) -> Result:
+    return _split_kernel(x, dim, ends), ()
+
+
+def _split_kernel(x: Array, dim: int, ends: tuple[int, ...]) -> Any:
     before: Any = (slice(None),) * dim
-    return tuple([x[(*before, slice(a, b))] for a, b in pairwise((0, *ends))]), ()
+    return tuple([x[(*before, slice(a, b))] for a, b in pairwise((0, *ends))])
 
 
 def _split_dx(g: Any, *, dim: int, ends: tuple[int, ...]) -> Any:
@@ -691,6 +699,8 @@ SPLIT = Op(
     view=True,
     exact=True,
     batch=shifted("split", "dim"),
+    kernel=_split_kernel,
+    names=("dim", "ends"),
 )
 
 
@@ -719,7 +729,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
             raise ShapeError(f"split: split_size {size} must be positive")
         lengths = tuple([min(size, n - k) for k in range(0, n, size)]) if n else (0,)
     ends = tuple(accumulate(lengths))
-    return apply(SPLIT, tensor, dim=d, ends=ends) if ends else ()
+    return apply_flat(SPLIT, tensor, d, ends) if ends else ()
 
 
 @numpy_names
@@ -859,15 +869,18 @@ def flip(input: Any, *axes: Any, dims: Any = None) -> Any:
         raise ShapeError(f"flip: dims {turned} name an axis twice")
     if not ndim:
         return clone(input)
-    return apply(FLIP, input, dims=turned)
+    return apply_flat(FLIP, input, turned)
 
 
 def _flip_reference(x: Array, *, dims: Shape) -> Result:
     return np.flip(x, dims).copy(), ()
 
 
-def _flip_forward(x: Array, *, dims: Shape) -> Result:
-    return _core.copy(np.flip(x, dims)), ()
+def _flip_kernel(x: Array, dims: Shape) -> Array:
+    return _core.copy(x[tuple([_BACKWARDS if d in dims else _ALL for d in range(x.ndim)])])
+
+
+_ALL, _BACKWARDS = slice(None), slice(None, None, -1)
 
 
 def _flip_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -878,13 +891,15 @@ def _flip_samples(rng: np.random.Generator) -> Iterator[Sample]:
 FLIP = Op(
     "flip",
     _flip_reference,
-    _flip_forward,
+    None,
     (lambda g, *, dims: flip(g, dims),),
     "linear",
     _flip_samples,
     exact=True,
     anything=True,
     batch=shifted("flip", "dims"),
+    kernel=_flip_kernel,
+    names=("dims",),
 )
 
 
