@@ -6,6 +6,7 @@
 
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "place.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -95,7 +96,7 @@ bool narrow_rows(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64
                  int64_t outputs, const F& f) {
   if (inner != 1 || n > kLanes<T> || n < 2 || outer < kLanes<T>) return false;
   const int64_t blocks = (outer + kTogether - 1) / kTogether;
-  const int64_t grain = threads ? 1 + (1 << 13) / (n * kTogether) : blocks;
+  const int64_t grain = threads ? even_grain(blocks, 1 + (1 << 13) / (n * kTogether)) : blocks;
   for_ranges(blocks, grain, [&](int64_t begin, int64_t end) {
     T from[kLanes<T> * kTogether], to[kLanes<T> * kTogether];
     for (int64_t b = begin; b < end; ++b) {
@@ -118,7 +119,7 @@ void for_lines(bool threads, int64_t outer, int64_t n, int64_t inner, const F& f
   const int64_t blocks = inner == 1 ? 1 : (inner + kLanes<T> - 1) / kLanes<T>;
   const int64_t lines = outer * blocks;
   const int64_t width = inner == 1 ? 1 : kLanes<T>;
-  const int64_t grain = threads ? 1 + (1 << 14) / (n * width + 1) : lines;
+  const int64_t grain = threads ? even_grain(lines, 1 + kGrain / (n * width + 1)) : lines;
   if (lines == 0) return;
   for_ranges(lines, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -11,13 +11,14 @@ namespace {
 // 3 us of work on, and gains 1.1 to 1.4 times at 2^15 (bench/scaling.py --crossover).
 constexpr int64_t kGrain = 1 << 14;
 
-// kGrain or a little less, so that an even number of chunks is of one size: two threads finish
+// `grain` or a little less, so that n are an even number of chunks of one size: two threads finish
 // together.
-inline int64_t even_grain(int64_t count) {
-  if (count <= kGrain) return kGrain;
-  const int64_t pairs = (count + 2 * kGrain - 1) / (2 * kGrain);
-  return ((count + 2 * pairs - 1) / (2 * pairs) + 63) / 64 * 64;
+inline int64_t even_grain(int64_t n, int64_t grain) {
+  if (n <= grain) return grain;
+  const int64_t pairs = (n + 2 * grain - 1) / (2 * grain);
+  return (n + 2 * pairs - 1) / (2 * pairs);
 }
+inline int64_t even_grain(int64_t count) { return (even_grain(count, kGrain) + 63) / 64 * 64; }
 
 // A place in the walk: the index along each axis, and each operand's offset. Its functions are
 // called, not copied into every loop.

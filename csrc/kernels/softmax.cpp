@@ -93,16 +93,41 @@ void vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner)
   });
 }
 
-// m and log(sum_j exp(x_j - m)) for the largest m, or if it is to be `finite`, 0 where it is not
-template <class T>
-struct LogSum {
-  Vec<T> m, log;
-};
-template <class T, class Line>
-[[gnu::noinline]] LogSum<T> log_sum(const Line& line, const T* x, bool finite) {
-  Vec<T> m = largest<T>(line, x);
-  if (finite) m = select<T>(m - m == 0, m, Vec<T>{});
-  return {m, log<T>(sum_exp<T>(line, x, m))};
+// f(line, place, row, count, m, log) for every line of x as in for_lines, with m the largest x_j,
+// or if it is to be `finite`, 0 where it is not, and log(sum_j exp(x_j - m)). Of short rows several
+// have one logarithm, in which none waits for another.
+template <class T, class F>
+void log_sums(bool threads, const T* x, int64_t outer, int64_t n, int64_t inner, bool finite,
+              const F& f) {
+  const auto highest = [=](const auto& line, int64_t at) {
+    const Vec<T> m = largest<T>(line, x + at);
+    return finite ? select<T>(m - m == 0, m, Vec<T>{}) : m;
+  };
+  if (inner != 1) {
+    for_lines<T>(threads, outer, n, inner, [&](auto line, int64_t at, int64_t row, int count) {
+      const Vec<T> m = highest(line, at);
+      f(line, at, row, count, m, log<T>(sum_exp<T>(line, x + at, m)));
+    });
+    return;
+  }
+  const Along<T> line{n};
+  const int64_t most = n < 256 ? kLanes<T> : 1;
+  const int64_t blocks = (outer + most - 1) / most;
+  const int64_t grain = threads ? even_grain(blocks, 1 + kGrain / (n * most + 1)) : blocks;
+  for_ranges(blocks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin * most; row < end * most && row < outer; row += most) {
+      const int rows = static_cast<int>(outer - row < most ? outer - row : most);
+      T m[kLanes<T>], sum[kLanes<T>];
+      store(sum, splat<T>(1));
+      for (int k = 0; k < rows; ++k) {
+        const Vec<T> v = highest(line, (row + k) * n);
+        m[k] = v[0];
+        sum[k] = sum_exp<T>(line, x + (row + k) * n, v)[0];
+      }
+      store(sum, log<T>(load(sum)));
+      for (int k = 0; k < rows; ++k) f(line, (row + k) * n, row + k, 1, splat(m[k]), splat(sum[k]));
+    }
+  });
 }
 
 // y = log(sum_j exp(x_j))
@@ -112,10 +137,10 @@ void logsumexp(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t
     logsumexp(false, to, from, 1, n, rows);
   };
   if (narrow_rows<T>(threads, y, x, outer, n, inner, 1, turned)) return;
-  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t row, int count) {
-    const LogSum<T> s = log_sum<T>(line, x + at, true);
-    store_n<T>(y + row, s.m + s.log, count);
-  });
+  log_sums<T>(threads, x, outer, n, inner, true,
+              [=](const auto&, int64_t, int64_t row, int count, Vec<T> m, Vec<T> log) {
+                store_n<T>(y + row, m + log, count);
+              });
 }
 template <class T>
 void logsumexp_fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
@@ -144,12 +169,12 @@ void log_softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64
     log_softmax(false, to, from, 1, n, rows);
   };
   if (narrow_rows<T>(threads, y, x, outer, n, inner, n, turned)) return;
-  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
-    const LogSum<T> s = log_sum<T>(line, x + at, false);
-    line.each([&](int64_t j, int count) {
-      store_n<T>(y + at + j, load_n<T>(x + at + j, count) - s.m - s.log, count);
-    });
-  });
+  log_sums<T>(threads, x, outer, n, inner, false,
+              [=](const auto& line, int64_t at, int64_t, int, Vec<T> m, Vec<T> log) {
+                line.each([&](int64_t j, int count) {
+                  store_n<T>(y + at + j, load_n<T>(x + at + j, count) - m - log, count);
+                });
+              });
 }
 template <class T>
 void log_simd(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
