@@ -143,14 +143,28 @@ inline bool any_below(Vec<T> x, T low) {
   return any<T>(x < low);
 }
 
+// m, but a where that is NaN.
+template <class T>
+inline Vec<T> unless_nan(Vec<T> m, Vec<T> a) {
+#if defined(__AVX512F__)  // in one instruction, by four bits for each kind of number
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_fixupimm_ps(-1, (__m512)m, (__m512)a,
+                                            _mm512_maskz_set1_epi32(-1, 0x22), 0);
+  else
+    return (Vec<T>)_mm512_maskz_fixupimm_pd(-1, (__m512d)m, (__m512d)a,
+                                            _mm512_maskz_set1_epi64(-1, 0x22), 0);
+#endif
+  return a != a ? a : m;
+}
+
 // a if a > b or a is NaN: NaN wins, as in NumPy's and PyTorch's maximum, whichever side it is on.
 template <class T>
 inline Vec<T> maximum(Vec<T> a, Vec<T> b) {
-  return (a > b) | (a != a) ? a : b;
+  return unless_nan<T>(a > b ? a : b, a);
 }
 template <class T>
 inline Vec<T> minimum(Vec<T> a, Vec<T> b) {
-  return (a < b) | (a != a) ? a : b;
+  return unless_nan<T>(a < b ? a : b, a);
 }
 
 // --- across the lanes: one half onto the other, so that the order is a binary tree
@@ -371,12 +385,16 @@ struct Exponential {
 
   explicit Exponential(Vec<T> x) {
     using F = Format<T>;
-    const Vec<T> shifted = x * T(1.4426950408889634) + F::round;  // x / ln 2, rounded
-    n = shifted - F::round;
-    integer = bits<T>(shifted) - bits<T>(splat<T>(F::round));
-    r = (x - n * F::ln2_high) - n * F::ln2_low;
-    more = r * r * polynomial(F::exp_p, r);
-    minus_one = more + r;
+    begin(x * T(1.4426950408889634));
+    end((x - n * F::ln2_high) - n * F::ln2_low);
+  }
+
+  // of x ln 2
+  static Exponential to_base_2(Vec<T> x) {
+    Exponential e;
+    e.begin(x);
+    e.end((x - e.n) * T(0.69314718055994531));
+    return e;
   }
 
   bool makes_denormals() const { return any_below<T>(n, T(2 - Format<T>::bias)); }
@@ -408,6 +426,19 @@ struct Exponential {
     const Vec<T> bits = from_bits<T>(__builtin_convertvector(times + F::below_half, Mask<T>));
     return select<T>(small, bits, rest.scale_normal(v));
   }
+
+ private:
+  Exponential() = default;
+  void begin(Vec<T> x_by_ln2) {
+    const Vec<T> shifted = x_by_ln2 + Format<T>::round;
+    n = shifted - Format<T>::round;
+    integer = bits<T>(shifted) - bits<T>(splat<T>(Format<T>::round));
+  }
+  void end(Vec<T> rest) {
+    r = rest;
+    more = r * r * polynomial(Format<T>::exp_p, r);
+    minus_one = more + r;
+  }
 };
 
 template <class T>
@@ -433,15 +464,11 @@ inline Vec<T> exp_negative(Vec<T> x) {
   return e.scale(e.minus_one + 1);
 }
 
-// 2^x, for which 2^x = 2^n e^(r ln 2) with the nearest integer n
 template <class T>
 inline Vec<T> exp2(Vec<T> x) {
   using F = Format<T>;
-  x = at_most<T>(at_least<T>(x, T(-F::bias - F::mantissa - 2)), T(F::bias + 2));
-  const Vec<T> n = (x + F::round) - F::round, y = (x - n) * T(0.69314718055994531);
-  Exponential<T> e(y);  // whose own n may be +-1 at the ends
-  e.n += n;
-  e.integer += bits<T>(n + F::round) - bits<T>(splat<T>(F::round));
+  const auto e = Exponential<T>::to_base_2(
+      at_most<T>(at_least<T>(x, T(-F::bias - F::mantissa - 2)), T(F::bias + 2)));
   return e.scale(e.minus_one + 1);
 }
 

@@ -157,19 +157,19 @@ void copy(T* out, const T* x, const Walk& walk) {
   }
   const int64_t rows = walk.size[last - 1], cols = walk.size[last], stride = walk.stride[1][last];
   const int64_t strips = (rows + kTile - 1) / kTile, strip = kTile * cols;
-  for_ranges(walk.count / (rows * cols) * strips, strip < kGrain ? kGrain / strip : 1,
-             [&](int64_t begin, int64_t end) {
-               for (int64_t s = begin; s < end; ++s) {
-                 const int64_t matrix = s / strips, first = s % strips * kTile;
-                 int64_t rest = matrix, at = 0;
-                 for (int d = last - 2; d >= 0; --d) {
-                   at += rest % walk.size[d] * walk.stride[1][d];
-                   rest /= walk.size[d];
-                 }
-                 transpose(out + matrix * rows * cols, x + at, cols, stride, first,
-                           first + kTile < rows ? first + kTile : rows);
-               }
-             });
+  for_even_ranges(walk.count / (rows * cols) * strips, strip < kGrain ? kGrain / strip : 1,
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t s = begin; s < end; ++s) {
+                      const int64_t matrix = s / strips, first = s % strips * kTile;
+                      int64_t rest = matrix, at = 0;
+                      for (int d = last - 2; d >= 0; --d) {
+                        at += rest % walk.size[d] * walk.stride[1][d];
+                        rest /= walk.size[d];
+                      }
+                      transpose(out + matrix * rows * cols, x + at, cols, stride, first,
+                                first + kTile < rows ? first + kTile : rows);
+                    }
+                  });
 }
 
 // out (outer, width[0] + width[1] + ...) = the x[k] (outer, width[k]) side by side.
@@ -181,7 +181,7 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   bool single = count < kLongRow;  // elements, as where a new last axis joins them
   for (int64_t k = 0; k < count; ++k) single = single && width[k] == 1;
   if (single) {
-    for_ranges(outer, kGrain / count + 1, [&](int64_t begin, int64_t end) {
+    for_even_ranges(outer, kGrain / count + 1, [&](int64_t begin, int64_t end) {
       for (int64_t k = 0; k < count; ++k)
         for (int64_t r = begin; r < end; ++r) out[r * count + k] = x[k][r];
     });
@@ -189,27 +189,28 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   }
   // A row at a time, or long rows in pieces; a thread takes kGrain elements.
   const int64_t pieces = (total + kGrain - 1) / kGrain, piece = (total + pieces - 1) / pieces;
-  for_ranges(outer * pieces, total < kGrain ? kGrain / total : 1, [&](int64_t first, int64_t last) {
-    for (int64_t p = first; p < last; ++p) {
-      const int64_t row = p / pieces, begin = p % pieces * piece;
-      const int64_t end = begin + piece < total ? begin + piece : total;
-      int64_t at = 0;  // where x[k] begins in the row
-      for (int64_t k = 0; k < count && at < end; at += width[k++]) {
-        const int64_t from = begin > at ? begin - at : 0;
-        const int64_t to = end - at < width[k] ? end - at : width[k];
-        if (from < to)
-          std::memcpy(out + row * total + at + from, x[k] + row * width[k] + from,
-                      (to - from) * sizeof(T));
-      }
-    }
-  });
+  for_even_ranges(outer * pieces, total < kGrain ? kGrain / total : 1,
+                  [&](int64_t first, int64_t last) {
+                    for (int64_t p = first; p < last; ++p) {
+                      const int64_t row = p / pieces, begin = p % pieces * piece;
+                      const int64_t end = begin + piece < total ? begin + piece : total;
+                      int64_t at = 0;  // where x[k] begins in the row
+                      for (int64_t k = 0; k < count && at < end; at += width[k++]) {
+                        const int64_t from = begin > at ? begin - at : 0;
+                        const int64_t to = end - at < width[k] ? end - at : width[k];
+                        if (from < to)
+                          std::memcpy(out + row * total + at + from, x[k] + row * width[k] + from,
+                                      (to - from) * sizeof(T));
+                      }
+                    }
+                  });
 }
 
 // out = x of `count` matrices (rows, cols), but 0 above the diagonal or, if `upper`, below it
 template <class T>
 void triangle(T* out, const T* x, int64_t count, int64_t rows, int64_t cols, int64_t diagonal,
               bool upper) {
-  for_ranges(count * rows, kGrain / (cols + 1) + 1, [&](int64_t begin, int64_t end) {
+  for_even_ranges(count * rows, kGrain / (cols + 1) + 1, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       int64_t edge = r % rows + diagonal + !upper;  // columns of the lower part
       edge = edge < 0 ? 0 : edge > cols ? cols : edge;

@@ -146,7 +146,7 @@ template <class T>
 inline Mask<T> as_mask(const uint8_t* p, int n) {
   uint8_t byte[kLanes<T>] = {};
   std::memcpy(byte, p, n);
-  Mask<T> m;
+  Mask<T> m{};
   for (int i = 0; i < kLanes<T>; ++i) m[i] = byte[i];
   return m != 0;
 }

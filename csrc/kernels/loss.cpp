@@ -129,7 +129,7 @@ template <class T>
 void nll_vjp(T* dx, const T* g, const T* total, const int64_t* target, const T* weight,
              int64_t ignored, bool shared, int64_t outer, int64_t n, int64_t inner) {
   const int64_t line = n * inner;
-  for_ranges(outer, 1 + (1 << 15) / (line + 1), [&](int64_t begin, int64_t end) {
+  for_even_ranges(outer, 1 + (1 << 15) / (line + 1), [&](int64_t begin, int64_t end) {
     std::memset(dx + begin * line, 0, (end - begin) * line * sizeof(T));
     for (int64_t i = begin * inner; i < end * inner; ++i) {
       const int64_t t = target[i];

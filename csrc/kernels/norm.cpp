@@ -209,7 +209,7 @@ void for_channels(bool threads, int64_t outer, int64_t channels, int64_t inner, 
   const int64_t blocks = (channels + width - 1) / width;
   if (blocks == 0) return;
   const int64_t grain = threads ? 1 + (1 << 14) / (outer * inner * width + 1) : blocks;
-  for_ranges(blocks, grain, [&](int64_t begin, int64_t end) {
+  for_even_ranges(blocks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t c = i * width;
       if (inner > 1) {
@@ -431,7 +431,7 @@ void group(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T
            int64_t examples, int64_t groups, int64_t channels, int64_t inner) {
   const int64_t n = channels * inner;
   if (n == 0) return;
-  for_ranges(examples * groups, 1 + (1 << 14) / n, [&](int64_t begin, int64_t end) {
+  for_even_ranges(examples * groups, 1 + (1 << 14) / n, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const T* from = x + i * n;
       T* to = y + i * n;
@@ -463,7 +463,7 @@ void group_vjp(T* dx, T* dw, T* db, const T* g, const T* x, const T* weight, con
   T* const partial = static_cast<T*>(scratch(2 * examples * all * sizeof(T) + 1));
   std::memset(partial, 0, 2 * examples * all * sizeof(T));
   if (n > 0)
-    for_ranges(examples * groups, 1 + (1 << 14) / n, [&](int64_t begin, int64_t end) {
+    for_even_ranges(examples * groups, 1 + (1 << 14) / n, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const T *gs = g + i * n, *xs = x + i * n;
         const int64_t first = i % groups * channels;

@@ -3,6 +3,7 @@
 #include "../runtime/parallel.h"
 #include "../simd.h"
 #include "ahead.h"
+#include "place.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -12,7 +13,7 @@ constexpr int64_t kGrain = 1 << 14;  // elements that a thread takes at a time
 // f(i, rest) for every vector of 0..n-1: `rest` is kLanes, and less for the last one.
 template <class T, class F>
 inline void for_vectors(int64_t n, const F& f) {
-  for_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
+  for_even_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
     int64_t i = begin;
     for (; i + kLanes<T> <= end; i += kLanes<T>) f(i, kLanes<T>);
     if (i < end) f(i, static_cast<int>(end - i));

@@ -4,6 +4,7 @@
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "place.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -169,7 +170,7 @@ void order(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, 
   const int64_t outputs = wanted == kTop ? k : 1, sides = (inner + kSide - 1) / kSide;
   const int64_t width = inner < kSide ? inner : kSide;
   const int64_t cost = n <= kMostOrdered ? 8 * n : n + room_for(k) * room_for(k) / 2;
-  for_ranges(outer * sides, 1 + kChunk / (width * cost), [&](int64_t begin, int64_t end) {
+  for_even_ranges(outer * sides, 1 + kChunk / (width * cost), [&](int64_t begin, int64_t end) {
     T* const rows = inner > 1 ? static_cast<T*>(scratch(kSide * n * sizeof(T))) : nullptr;
     for (int64_t task = begin; task < end; ++task) {
       const int64_t o = task / sides, column = task % sides * kSide;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../kernels.h"
+#include "../runtime/parallel.h"
 
 namespace mt {
 namespace {
@@ -18,6 +19,12 @@ inline int64_t even_grain(int64_t n, int64_t grain) {
   const int64_t pairs = (n + 2 * grain - 1) / (2 * grain);
   return (n + 2 * pairs - 1) / (2 * pairs);
 }
+// for_ranges in such ranges.
+template <class F>
+inline void for_even_ranges(int64_t n, int64_t grain, const F& f) {
+  for_ranges(n, even_grain(n, grain), f);
+}
+
 inline int64_t even_grain(int64_t count) { return (even_grain(count, kGrain) + 63) / 64 * 64; }
 
 // A place in the walk: the index along each axis, and each operand's offset. Its functions are

@@ -4,6 +4,7 @@
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "place.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -262,9 +263,12 @@ void reduce(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
     }
   }
   const int64_t tasks = outer * pieces * strips;
-  for_ranges(tasks, max_of(kChunk / (min_of(rows, n) * width), 1), [&](int64_t begin, int64_t end) {
+  const bool together = inner == 1 && pieces == 1;
+  int64_t grain = max_of(kChunk / (min_of(rows, n) * width), 1);
+  if (together && grain > kLanes<T>) grain -= grain % kLanes<T>;
+  for_ranges(tasks, grain, [&](int64_t begin, int64_t end) {
     int64_t task = begin;
-    if (inner == 1 && pieces == 1)
+    if (together)
       for (; task + kLanes<T> <= end; task += kLanes<T>)
         rows_together<T, Op>(y + task, x + task * n, n);
     for (; task < end; ++task) {

@@ -3,6 +3,7 @@
 #include "../kernels.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "place.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -15,7 +16,7 @@ template <class F>
 void for_strips(int64_t outer, int64_t n, int64_t inner, const F& f) {
   if (outer == 0 || n == 0 || inner == 0) return;
   const int64_t width = inner < kStrip ? inner : kStrip, strips = (inner + width - 1) / width;
-  for_ranges(outer * strips, 1 + kChunk / (n * width), [&](int64_t begin, int64_t end) {
+  for_even_ranges(outer * strips, 1 + kChunk / (n * width), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t column = task % strips * width;
       f(task / strips, column, inner - column < width ? inner - column : width);
@@ -138,7 +139,7 @@ void scan_as(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool rev
   const int64_t step = reverse ? -inner : inner;
   if (inner == 1 && n < 2 * kWide && n > 0) {
     const int64_t first = reverse ? n - 1 : 0;
-    for_ranges(outer, 1 + kChunk / n, [&](int64_t begin, int64_t end) {
+    for_even_ranges(outer, 1 + kChunk / n, [&](int64_t begin, int64_t end) {
       scan_few<T, Op>(y + begin * n + first, x + begin * n + first, end - begin, true, n, step);
     });
     return;

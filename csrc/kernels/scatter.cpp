@@ -3,6 +3,7 @@
 #include "../kernels.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "place.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -44,7 +45,7 @@ inline void begin_row(T* y, const T* x, int64_t n) {
 template <class T>
 void index_select(T* y, const T* x, const int64_t* index, int64_t outer, int64_t n, int64_t count,
                   int64_t inner) {
-  for_ranges(outer * count, per_chunk(inner), [&](int64_t begin, int64_t end) {
+  for_even_ranges(outer * count, per_chunk(inner), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end;) {  // what of one o lies in the chunk
       const int64_t o = r / count, first = r % count;
       const int64_t last = first + end - r < count ? first + end - r : count;
@@ -100,8 +101,8 @@ void index_add(T* y, const T* x, const T* g, const int64_t* index, int64_t outer
 template <class F>
 inline void for_columns(int64_t outer, int64_t depth, int64_t inner, const F& f) {
   if (depth * inner < kChunk) {
-    for_ranges(outer, per_chunk(depth * inner),
-               [&](int64_t begin, int64_t end) { f(begin, end, int64_t{0}, inner); });
+    for_even_ranges(outer, per_chunk(depth * inner),
+                    [&](int64_t begin, int64_t end) { f(begin, end, int64_t{0}, inner); });
     return;
   }
   constexpr int64_t kLine = 16;  // columns: a cache line or two

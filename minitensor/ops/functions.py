@@ -18,7 +18,7 @@ from ..errors import DtypeError, ShapeError
 from ..graph.record import apply, apply_one, attempt
 from ..graph.tensors import Tensor
 from ..op import Op
-from .arithmetic import add, div, mul, reciprocal, square, sub, zero
+from .arithmetic import add, div, mul, mul_both, reciprocal, square, sub, zero
 from .common import (
     ONE,
     TWO,
@@ -194,7 +194,7 @@ def _in_double(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 EXPM1 = plain("expm1", np.expm1, lambda g, out: mul(g, add(out, 1)), "out", kernel=_core.expm1)
-EXP2 = plain("exp2", np.exp2, lambda g, out: mul(mul(g, out), math.log(2)), "out", kernel=_core.exp2)
+EXP2 = plain("exp2", np.exp2, lambda g, out: mul_both(g, out, math.log(2)), "out", kernel=_core.exp2)
 LOG1P = plain("log1p", np.log1p, lambda g, x: div(g, add(x, 1)), "x", -0.5, 2, _core.log1p)
 LOG2 = plain("log2", np.log2, lambda g, x: div(g, mul(x, math.log(2))), "x", 0.5, 3, _core.log2)
 LOG10 = plain("log10", np.log10, lambda g, x: div(g, mul(x, math.log(10))), "x", 0.5, 3, _core.log10)
@@ -334,7 +334,7 @@ def _pow_scalar_dx(g: Any, x: Any, *, exponent: float) -> Any:
         return zero(g)
     # x itself would do for x^1, but a derivative that is constant counts as a function of x.
     rest = x if exponent == 2 and not isinstance(g, Tensor) else apply(POW_SCALAR, x, exponent=exponent - 1)
-    return mul(mul(g, rest), exponent)
+    return mul_both(g, rest, exponent)
 
 
 def _pow_scalar_reference(x: Array, *, exponent: float) -> Array:
