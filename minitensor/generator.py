@@ -219,10 +219,10 @@ class Generator:
             work = _work(_floating("bernoulli", p.dtype))
             sizes = _sizes("bernoulli", shape)
             try:
-                p = np.broadcast_to(p, sizes)
+                p = p if p.shape == sizes else np.broadcast_to(p, sizes)
             except ValueError:
                 raise ShapeError(f"bernoulli: p {p.shape} does not broadcast to {sizes}") from None
-            if not ((p >= 0) & (p <= 1)).all():
+            if p.size and not (p.min() >= 0 and p.max() <= 1):
                 raise ShapeError("bernoulli: p has values outside [0, 1]")
             u = _empty("bernoulli", sizes, np.dtype(work))
             with self._lock:

@@ -510,7 +510,7 @@ def _normal(out: Any, mean: float, std: float) -> Fill:
 
 
 def _bernoulli(out: Any, p: Any) -> Fill:
-    if isinstance(p, np.ndarray):
+    if isinstance(p, np.ndarray) and not (p.shape == out.shape and out.flags.c_contiguous):
         axes = memory_axes(out)
         try:
             p = np.broadcast_to(p, out.shape).transpose(axes)

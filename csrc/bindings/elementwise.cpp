@@ -51,21 +51,6 @@ Array run_views(const char* name, const Loop& loop, bool wide, const View* in, i
   return out;
 }
 
-// The loop on n arrays of one dtype.
-Array run_arrays(const char* name, const Loop& loop, const Array* const* arrays, int n) {
-  const bool wide = !is<float>(*arrays[0]);
-  if (wide && !is<double>(*arrays[0]))
-    fail_dtype(std::string(name) + ": the kernels take float32 and float64");
-  py::object held[kMaxOperands];
-  View in[kMaxOperands];
-  for (int k = 0; k < n; ++k) {
-    if (!(wide ? is<double>(*arrays[k]) : is<float>(*arrays[k])))
-      fail_dtype(std::string(name) + ": the arrays' dtypes differ");
-    in[k] = view(*arrays[k], held[k]);
-  }
-  return run_views(name, loop, wide, in, n);
-}
-
 // n arrays or Python numbers, the arrays all of doubles or of floats; a number is taken as one.
 PyObject* run_arguments(const char* name, const Loop& loop, bool wide, PyObject* const* arguments,
                         int n, PyObject* into) {
@@ -121,29 +106,15 @@ PyObject* run_call(const char* name, const Loop& loop, int n, int typed, PyObjec
   }
 }
 
-// The same for n arrays of one dtype, nothing else, and after them `count` numbers for the loop.
+// The same where after the n operands come `count` numbers for the loop.
 PyObject* run_numbers(const char* name, const Loop& loop, int n, PyObject* const* arguments,
                       Py_ssize_t given, double* numbers, int count) {
-  try {
-    if (given != n + count)
-      throw py::type_error(std::string(name) + ": takes " + std::to_string(n) + " arrays and " +
-                           std::to_string(count) + " numbers");
-    Array arrays[kMaxOperands];
-    const Array* in[kMaxOperands];
-    for (int k = 0; k < n; ++k) {
-      if (!py::isinstance<Array>(arguments[k]))
-        throw py::type_error(std::string(name) + ": takes arrays");
-      arrays[k] = py::reinterpret_borrow<Array>(arguments[k]);
-      in[k] = &arrays[k];
-    }
-    for (int k = 0; k < count; ++k) {
-      numbers[k] = PyFloat_AsDouble(arguments[n + k]);
-      if (numbers[k] == -1 && PyErr_Occurred()) return nullptr;
-    }
-    return run_arrays(name, loop, in, n).release().ptr();
-  } catch (...) {
-    return raise_pending();
+  if (given != n + count) Py_RETURN_NONE;
+  for (int k = 0; k < count; ++k) {
+    numbers[k] = PyFloat_AsDouble(arguments[n + k]);
+    if (numbers[k] == -1 && PyErr_Occurred()) return nullptr;
   }
+  return run_call(name, loop, n, n, arguments, n);
 }
 
 // These take arrays and Python numbers, and give None where the arrays are not all float32 or all

@@ -286,8 +286,16 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
     if (is<float>(x)) return f(float{}, x, reduced).release().ptr();
     if (is<double>(x)) return f(double{}, x, reduced).release().ptr();
     if constexpr (integers) return sum_integers(x, reduced);
-    if (ufunc != nullptr && std::strchr("?bBhil", x.dtype().char_()) && x.size() > 0)
+    if (ufunc != nullptr && std::strchr("?bBhil", x.dtype().char_()) && x.size() > 0) {
+      int64_t whole;  // of all: holds any of them
+      if (reduced.count == x.size() && !keepdim && x.size() < kWithGil &&
+          numpy_reduce(ufunc, x, &whole)) {
+        Array y = empty(x.dtype(), Shape{});
+        std::memcpy(y.mutable_data(), &whole, x.itemsize());
+        return y.release().ptr();
+      }
       return reduced_by(ufunc, arguments, keepdim);
+    }
     Py_RETURN_NONE;
   } catch (...) {
     return raise_pending();

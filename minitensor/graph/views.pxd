@@ -1,6 +1,6 @@
 from .algebra cimport algebra
 from .forward cimport evaluate
-from .modes cimport recording, set_grad_enabled, current
+from .modes cimport recording, set_grad_enabled, switches, current
 from .nodes cimport Node
 from .places cimport here
 from .record cimport concerns, record_node, row_of

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..device import is_meta
 from ..errors import DtypeError, GraphError, ShapeError
-from .modes import uses_reference
 from .nodes import add_hook
 from .record import replay
 from .tensors import set_follow
@@ -21,7 +20,7 @@ except ImportError:
 if not cython.compiled:
     from .algebra import algebra
     from .forward import evaluate
-    from .modes import current, recording, set_grad_enabled
+    from .modes import current, recording, set_grad_enabled, switches
     from .nodes import Node
     from .places import here
     from .record import concerns, record_node, row_of
@@ -155,8 +154,9 @@ def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: 
     recorded: cython.bint = concerns(x)
     for a in args:
         recorded = recorded or concerns(a)
-    for a in kwargs.values():
-        recorded = recorded or concerns(a)
+    if kwargs:
+        for a in kwargs.values():
+            recorded = recorded or concerns(a)
     if recorded:
         before: Any = snapshot(x)
         args = (before, *[before if a is x else a for a in args])
@@ -183,13 +183,16 @@ def _written(x: Tensor, writer: tuple, args: tuple, kwargs: dict) -> cython.bint
             arrays.append(a)
         else:
             return False
-    for a in kwargs.values():
-        if type(a) is not float and type(a) is not int:
-            return False
-    if uses_reference() or not kwargs.keys() <= _OPTIONS:
+    if switches.reference:
         return False
     arrays.append(array)
-    if writer[0](*arrays, **kwargs) is None:
+    if kwargs:
+        for a in kwargs.values():
+            if type(a) is not float and type(a) is not int:
+                return False
+        if not kwargs.keys() <= _OPTIONS or writer[0](*arrays, **kwargs) is None:
+            return False
+    elif writer[0](*arrays) is None:
         return False
     bump(x)
     return True

@@ -17,7 +17,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
-from ..graph.record import apply
+from ..graph.record import apply, attempt
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, square, sub, zero
 from .common import (
@@ -39,7 +39,7 @@ from .common import (
     raw,
     to_dtype,
 )
-from .comparison import clamped, gt, le, lt, where
+from .comparison import clamp_kernel, gt, le, lt, where
 from .functions import abs, exp, logistic, sigmoid, tanh
 from .shape import reshape, split
 from .special import erf_reference
@@ -129,7 +129,8 @@ def _each_gelu(shapes: Any) -> Callable[..., Iterator[Sample]]:
 GELU_VJP: Op = elementwise(
     "gelu_vjp",
     reference=_gelu_vjp_reference,
-    kernel=lambda g, x, *, approximate: (_core.gelu_tanh_vjp if approximate == "tanh" else _core.gelu_vjp)(g, x),
+    kernel=lambda g, x, approximate: (_core.gelu_tanh_vjp if approximate == "tanh" else _core.gelu_vjp)(g, x),
+    names=("approximate",),
     rules=(
         lambda h, _g, x, *, approximate: _gelu_vjp(h, x, approximate=approximate),
         lambda h, g, x, *, approximate: mul(mul(h, g), _gelu_second(x, approximate)),
@@ -169,7 +170,8 @@ def gelu(input: Any, *, approximate: str = "none") -> Any:
 LEAKY_RELU_VJP: Op = elementwise(
     "leaky_relu_vjp",
     reference=lambda g, x, *, slope: np.where(x > 0, g, g * slope).astype(g.dtype),
-    kernel=lambda g, x, *, slope: _core.leaky_relu_vjp(g, x, slope),
+    kernel=_core.leaky_relu_vjp,
+    names=("slope",),
     rules=(lambda h, x, *, slope: apply(LEAKY_RELU_VJP, h, x, slope=slope), lambda h, _x, **_: zero(h)),
     saves="y",
     samples=draws(*TWO, away=0.1, slope=0.1),
@@ -178,7 +180,8 @@ LEAKY_RELU_VJP: Op = elementwise(
 LEAKY_RELU = elementwise(
     "leaky_relu",
     reference=lambda x, *, slope: np.where(x > 0, x, x * slope).astype(x.dtype),
-    kernel=lambda x, *, slope: _core.leaky_relu(x, slope),
+    kernel=_core.leaky_relu,
+    names=("slope",),
     rules=(lambda g, x, *, slope: apply(LEAKY_RELU_VJP, g, x, slope=slope),),
     saves="x",
     samples=draws(*ONE, away=0.1, slope=0.1),
@@ -194,8 +197,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     >>> mt.nn.functional.leaky_relu(mt.tensor([-1.0, 2.0]))
     tensor([-0.0100,  2.0000])
     """
-    need_float("leaky_relu", input)
-    return apply(LEAKY_RELU, input, slope=float(negative_slope))
+    return floating(LEAKY_RELU, input, float(negative_slope))
 
 
 PRELU = elementwise(
@@ -292,7 +294,8 @@ def _softplus_second(x: Any, beta: float, threshold: float) -> Any:
 SOFTPLUS_VJP: Op = elementwise(
     "softplus_vjp",
     reference=_softplus_vjp_reference,
-    kernel=lambda g, x, *, beta, threshold: _core.softplus_vjp(g, x, beta, threshold),
+    kernel=_core.softplus_vjp,
+    names=("beta", "threshold"),
     rules=(
         lambda h, _g, x, *, beta, threshold: _softplus_vjp(h, x, beta=beta, threshold=threshold),
         lambda h, g, x, *, beta, threshold: mul(mul(h, g), _softplus_second(x, beta, threshold)),
@@ -304,7 +307,8 @@ SOFTPLUS_VJP: Op = elementwise(
 SOFTPLUS = elementwise(
     "softplus",
     reference=_softplus_reference,
-    kernel=lambda x, *, beta, threshold: _core.softplus(x, beta, threshold),
+    kernel=_core.softplus,
+    names=("beta", "threshold"),
     rules=(_softplus_vjp,),
     saves="x",
     samples=draws(*ONE, beta=2.0, threshold=3.0),
@@ -320,8 +324,7 @@ def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
     >>> mt.nn.functional.softplus(mt.tensor([0.0, 30.0]))
     tensor([ 0.6931, 30.0000])
     """
-    need_float("softplus", input)
-    return apply(SOFTPLUS, input, beta=float(beta), threshold=float(threshold))
+    return floating(SOFTPLUS, input, float(beta), float(threshold))
 
 
 # --- elu, selu, celu: a line above, an exponential below --------------------------------------------------------------
@@ -354,7 +357,8 @@ def _each_elu(shapes: Any) -> Callable[..., Iterator[Sample]]:
 ELU_VJP: Op = elementwise(
     "elu_vjp",
     reference=_elu_slope,
-    kernel=lambda g, x, *, positive, negative, rate: _core.elu_vjp(g, x, positive, negative, rate),
+    kernel=_core.elu_vjp,
+    names=("positive", "negative", "rate"),
     rules=(lambda h, _g, x, **scales: _elu_vjp(h, x, **scales), _elu_second),
     saves="x y",
     samples=_each_elu(TWO),
@@ -365,7 +369,8 @@ ELU = elementwise(
     reference=lambda x, *, positive, negative, rate: np.where(
         x > 0, positive * x, negative * np.expm1(rate * np.minimum(x, 0))
     ).astype(x.dtype),
-    kernel=lambda x, *, positive, negative, rate: _core.elu(x, positive, negative, rate),
+    kernel=_core.elu,
+    names=("positive", "negative", "rate"),
     rules=(_elu_vjp,),
     saves="x",
     samples=_each_elu(ONE),
@@ -381,8 +386,7 @@ def elu(input: Any, alpha: float = 1.0) -> Any:
     >>> mt.nn.functional.elu(mt.tensor([-1.0, 2.0]))
     tensor([-0.6321,  2.0000])
     """
-    need_float("elu", input)
-    return apply(ELU, input, positive=1.0, negative=float(alpha), rate=1.0)
+    return floating(ELU, input, 1.0, float(alpha), 1.0)
 
 
 def selu(input: Any) -> Any:
@@ -484,7 +488,8 @@ def _each_hardtanh(shapes: Any) -> Callable[..., Iterator[Sample]]:
 HARDTANH_VJP: Op = elementwise(
     "hardtanh_vjp",
     reference=lambda g, x, *, low, high: _inside(g, x, low, high),
-    kernel=lambda g, x, *, low, high: _core.hardtanh_vjp(g, x, low, high),
+    kernel=_core.hardtanh_vjp,
+    names=("low", "high"),
     rules=(lambda h, x, *, low, high: apply(HARDTANH_VJP, h, x, low=low, high=high), lambda h, _x, **_: zero(h)),
     saves="y",
     samples=_each_hardtanh(TWO),
@@ -493,7 +498,8 @@ HARDTANH_VJP: Op = elementwise(
 HARDTANH = elementwise(
     "hardtanh",
     reference=lambda x, *, low, high: np.clip(x, low, high),
-    kernel=lambda x, *, low, high: clamped(x, low, high),
+    kernel=clamp_kernel,
+    names=("low", "high"),
     rules=(lambda g, x, *, low, high: apply(HARDTANH_VJP, g, x, low=low, high=high),),
     saves="x",
     samples=_each_hardtanh(ONE),
@@ -511,6 +517,10 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     >>> mt.nn.functional.hardtanh(mt.tensor([-2.0, 0.5, 2.0]))
     tensor([-1.0000,  0.5000,  1.0000])
     """
+    if type(min_val) is type(max_val) is float and min_val <= max_val:
+        result = attempt(HARDTANH, input, min_val, max_val)
+        if result is not None:
+            return result
     min_val, max_val = number("hardtanh", "min_val", min_val), number("hardtanh", "max_val", max_val)
     if min_val > max_val:
         raise ShapeError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
@@ -608,7 +618,8 @@ def hardswish(input: Any) -> Any:
 HARDSHRINK_VJP: Op = elementwise(
     "hardshrink_vjp",
     reference=lambda g, x, *, width: np.where(np.abs(x) <= width, 0, np.where(np.isnan(x), x, g)).astype(g.dtype),
-    kernel=lambda g, x, *, width: _core.shrink_vjp(g, x, width),
+    kernel=_core.shrink_vjp,
+    names=("width",),
     rules=(lambda h, x, *, width: apply(HARDSHRINK_VJP, h, x, width=width), lambda h, _x, **_: zero(h)),
     saves="y",
     samples=draws(*TWO, width=0.5),
@@ -619,7 +630,8 @@ def _shrinking(name: str, reference: Callable[..., Any], soft: bool) -> Op:
     return elementwise(
         name,
         reference=reference,
-        kernel=lambda x, *, width: _core.shrink(x, width, soft),
+        kernel=lambda x, width: _core.shrink(x, width, soft),
+        names=("width",),
         rules=(lambda g, x, *, width: apply(HARDSHRINK_VJP, g, x, width=width),),
         saves="x",
         samples=draws(*ONE, width=0.5),

@@ -204,7 +204,14 @@ def _floor_reference(x: Array, y: Array) -> Array:
     return np.where(y == 0, np.divide(x, y), q) if x.dtype.kind == "f" else q
 
 
-def _floor_kernel(x: Array, y: Array) -> Array:
+_floor_integers = _core.loop(np.floor_divide, "floor_divide")
+
+
+def _floor_kernel(x: Array, y: Any) -> Any:
+    if x.dtype.kind != "f":
+        return _floor_integers(x, y)
+    if x.dtype.char not in "fd" or not isinstance(y, np.ndarray):
+        return None
     rest = _core.fmod(x, y)
     q = _core.div(_core.sub(x, rest), y)  # a whole number but for rounding: the truncated quotient
     below = _core.mul(_core.ne(rest, 0.0), _core.ne(_core.lt(rest, 0.0), _core.lt(y, 0.0)))
@@ -230,7 +237,7 @@ FLOOR_DIVIDE, TRUNC_DIVIDE = [
     )
     for name, reference, kernel in (
         ("floor_divide", _floor_reference, _floor_kernel),
-        ("trunc_divide", _trunc_reference, lambda x, y: _core.trunc(_core.div(x, y))),
+        ("trunc_divide", _trunc_reference, lambda x, y: _core.trunc(_core.div(x, y)) if x.dtype.char in "fd" else None),
     )
 ]
 
@@ -258,11 +265,20 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
 def _rounded_quotient(input: Any, other: Any, rounding_mode: str) -> Any:
     if rounding_mode not in ("floor", "trunc"):
         raise ShapeError(f"div: rounding_mode must be None, 'floor' or 'trunc', not {rounding_mode!r}")
+    op = FLOOR_DIVIDE if rounding_mode == "floor" else TRUNC_DIVIDE
+    result = _by_number(op, input, other)
+    if result is not None:
+        return result
     x, y = promote("div", input, other)
     if _is_bool(x):
         raise DtypeError("div: bools have no rounded quotient")
     _check_divisor("div", y)
-    return apply(FLOOR_DIVIDE if rounding_mode == "floor" else TRUNC_DIVIDE, x, y)
+    return apply(op, x, y)
+
+
+def _by_number(op: Op, x: Any, y: Any) -> Any:
+    """The operator on a tensor and an integer that is not 0, where the kernel takes both as they are; else None."""
+    return attempt(op, x, y) if type(y) is int and y and isinstance(x, Tensor) else None
 
 
 divide = true_divide = div
@@ -308,6 +324,9 @@ def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
     >>> mt.remainder(mt.tensor([7, -7]), 3)
     tensor([1, 2])
     """
+    result = _by_number(REMAINDER, input, other)
+    if result is not None:
+        return result if out is None else write_out("remainder", result, out)
     x, y = promote("remainder", input, other)
     _no_bools("remainder", x)
     _check_divisor("remainder", y)
@@ -324,6 +343,9 @@ def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
     >>> mt.fmod(mt.tensor([7, -7]), 3)
     tensor([ 1, -1])
     """
+    result = _by_number(FMOD, input, other)
+    if result is not None:
+        return result if out is None else write_out("fmod", result, out)
     x, y = promote("fmod", input, other)
     _no_bools("fmod", x)
     _check_divisor("fmod", y)

@@ -598,7 +598,7 @@ def elementwise(
     return Op(
         name,
         with_saved(numpy),
-        None if run is None else with_saved(run),
+        None if run is None or names else with_saved(run),  # by position: the operator's own way
         rules,
         "elementwise",
         samples,

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
+from ..graph.modes import uses_reference
 from ..graph.record import apply, attempt
 from ..op import Op, Result, Sample
 from .common import (
@@ -21,6 +22,7 @@ from .common import (
     TWO,
     Array,
     array_of,
+    axes,
     binary,
     draws,
     elementwise,
@@ -102,7 +104,10 @@ def equal(input: Any, other: Any) -> bool:
         return False
     if x.dtype is not y.dtype:
         x, y = map(raw, promote("equal", input, other))
-    return bool((x == y).all())
+    same = None if uses_reference() or x.ndim == 0 else _core.eq(x, y)
+    return bool(
+        (x == y).all() if same is None else _core.sum(same, axes("equal", None, x.ndim), False).item() == x.size
+    )
 
 
 def _near(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool) -> Any:
@@ -496,7 +501,7 @@ def clamped(x: Array, low: float, high: float) -> Array:
     return _core.clamp(x, low, high) if low == low and high == high else np.full_like(x, np.nan)
 
 
-def _clamp_kernel(x: Array, low: Any, high: Any) -> Array | None:
+def clamp_kernel(x: Array, low: Any, high: Any) -> Array | None:
     if not isinstance(x, np.ndarray):
         return None
     if x.dtype.char in "fd":
@@ -515,7 +520,8 @@ def _clamp_into(x: Array, low: Any, high: Any, into: Array) -> Array | None:
 CLAMP_VJP: Op = elementwise(
     "clamp_vjp",
     reference=_within,
-    kernel=lambda g, x, *, low, high: _core.clamp_vjp(g, x, *_limits(low, high)),
+    kernel=lambda g, x, low, high: _core.clamp_vjp(g, x, *_limits(low, high)),
+    names=("low", "high"),
     rules=(lambda h, x, *, low, high: apply(CLAMP_VJP, h, x, low=low, high=high), None),
     saves="y",
     samples=_clamp_samples(TWO),
@@ -524,7 +530,7 @@ CLAMP_VJP: Op = elementwise(
 CLAMP = elementwise(
     "clamp",
     reference=lambda x, *, low, high: np.clip(x, low, high),
-    kernel=_clamp_kernel,
+    kernel=clamp_kernel,
     rules=(lambda g, x, *, low, high: apply(CLAMP_VJP, g, x, low=low, high=high),),
     saves="x",
     samples=_clamp_samples(ONE),

@@ -152,6 +152,9 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     """
     x, y = promote_float("cosine_similarity", x1, x2)
     a, b = shape_of(x), shape_of(y)
+    if a == b and a:
+        d = axis("cosine_similarity", dim, len(a))
+        return sum(mul(_shortened(x, d, eps), _shortened(y, d, eps)), d)
     ndim = max(len(a), len(b))
     joint_batch("cosine_similarity", a, b)
     d = axis("cosine_similarity", dim, ndim) - ndim

@@ -59,6 +59,9 @@ def sign(input: Any, *, out: Any = None) -> Any:
     >>> mt.sign(mt.tensor([-3.0, 0.0, 2.0]))
     tensor([-1.,  0.,  1.])
     """
+    result = attempt(SIGN, input)
+    if result is not None:
+        return result if out is None else write_out("sign", result, out)
     (x,) = promote("sign", input)
     if array_of(x).dtype.kind == "c":
         raise DtypeError("sign: complex numbers have no sign; sgn is their direction")
@@ -348,7 +351,7 @@ def _pow_scalar_reference(x: Array, *, exponent: float) -> Array:
 POW_SCALAR: Op = elementwise(
     "pow_scalar",
     reference=_pow_scalar_reference,
-    kernel=lambda x, exponent: _core.pow_scalar(x, exponent),
+    kernel=_core.pow_scalar,
     names=("exponent",),
     rules=(_pow_scalar_dx,),
     saves="x",

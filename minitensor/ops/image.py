@@ -131,6 +131,8 @@ def _target(
         if recompute:
             raise ShapeError("interpolate: recompute_scale_factor needs a scale_factor, not a size")
         return each("interpolate", "size", _listed("size", size, axes), 1, axes), (None,) * axes
+    if type(scale_factor) is int and scale_factor > 0 and not recompute:
+        return tuple([n * scale_factor for n in have]), (float(scale_factor),) * axes
     scales = tuple([float(s) for s in _listed("scale_factor", scale_factor, axes)])
     sizes = tuple([math.floor(n * s) if 0 < s < math.inf else 0 for n, s in zip(have, scales, strict=True)])
     if min(sizes) < 1:

@@ -221,7 +221,8 @@ def _huber(d: Array, *, delta: float) -> Array:
 HUBER = elementwise(
     "huber",
     reference=_huber,
-    kernel=lambda d, *, delta: _core.huber(d, delta),
+    kernel=_core.huber,
+    names=("delta",),
     rules=(lambda g, d, *, delta: mul(g, clamp(d, -delta, delta)),),
     saves="x",
     samples=draws(*ONE, delta=0.7),

@@ -16,7 +16,7 @@ import numpy as np
 from .. import _core
 from ..errors import ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..op import Op, Result, Sample
 from .common import Array, filled, number, raw, shape_of
 from .resample import Taps, resample
@@ -32,15 +32,24 @@ def _pad_reference(x: Array, *, widths: Widths, value: float) -> Result:
     return y, ()
 
 
-def _pad_forward(x: Array, *, widths: Widths, value: float) -> Result:
-    y = filled([n + a + b for n, (a, b) in zip(x.shape, widths, strict=True)], value, x.dtype)
-    kept = [slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, widths, strict=True)]
-    place = [slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(y.shape, widths, strict=True)]
-    source: tuple[Any, ...] = (*kept, ...)
-    target: tuple[Any, ...] = (*place, ...)
-    if not _core.put(y[target], x[source]):
+def _pad_kernel(x: Array, widths: Widths, value: float) -> Array:
+    pairs = list(zip(x.shape, widths, strict=True))
+    y = filled([n + a + b for n, (a, b) in pairs], value, x.dtype)
+    source: tuple[Any, ...] = (
+        *[_ALL if a >= 0 <= b else slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in pairs],
+        ...,
+    )
+    target: tuple[Any, ...] = (
+        *[_ALL if a <= 0 >= b else slice(max(a, 0), max(a, 0) + n + min(a, 0) + min(b, 0)) for n, (a, b) in pairs],
+        ...,
+    )
+    if x.size < _FEW or not _core.put(y[target], x[source]):
         y[target] = x[source]
-    return y, ()
+    return y
+
+
+_ALL = slice(None)
+_FEW = 4096  # elements that NumPy copies itself
 
 
 def _pad_dx(g: Any, *, widths: Widths, value: float) -> Any:
@@ -70,13 +79,15 @@ def _pad_batch(args: Any, _flags: Any, *, widths: Any, value: float) -> Any:
 PAD = Op(
     "pad",
     _pad_reference,
-    _pad_forward,
+    None,
     (_pad_dx,),
     _pad_jvp,
     _pad_samples,
     exact=True,
     anything=True,
     batch=_pad_batch,
+    kernel=_pad_kernel,
+    names=("widths", "value"),
 )
 
 
@@ -85,9 +96,9 @@ def padded(name: str, input: Any, widths: Sequence[tuple[int, int]], value: floa
     shape = shape_of(input)
     full = ((0, 0),) * (len(shape) - len(widths)) + tuple(widths)
     for d, (n, (a, b)) in enumerate(zip(shape, full, strict=True)):
-        if n + min(a, 0) + min(b, 0) < 0 or n + a + b < 0:
+        if (a < 0 or b < 0) and (n + min(a, 0) + min(b, 0) < 0 or n + a + b < 0):
             raise ShapeError(f"{name}: padding ({a}, {b}) takes more than there is of axis {d} of {tuple(shape)}")
-    return apply(PAD, input, widths=full, value=number(name, "value", value))
+    return apply_flat(PAD, input, full, number(name, "value", value))
 
 
 @lru_cache(maxsize=1024)
@@ -165,7 +176,7 @@ def _widths(name: str, input: Any, pad: Any) -> list[tuple[int, int]]:
     """(before, after) of the last axes, in the axes' order, from PyTorch's flat list, which begins with the last."""
     ndim = len(shape_of(input))
     try:
-        numbers = [int(n.__index__()) for n in raw(pad)]
+        numbers = [n if type(n) is int else int(n.__index__()) for n in raw(pad)]
     except (AttributeError, TypeError):
         raise TypeError(f"{name}: the widths must be a sequence of integers, not {pad!r}") from None
     if len(numbers) % 2 or len(numbers) > 2 * ndim:

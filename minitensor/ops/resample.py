@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..op import Op, Result, Sample
 from .common import Array, shifted
 
@@ -108,6 +108,16 @@ def _resample_forward(x: Array, *, taps: Taps, dim: int) -> Result:
     return _resample_reference(x, taps=taps, dim=dim)
 
 
+def _resample_few(x: Array, taps: Taps, dim: int) -> Array | None:
+    if x.size >= _FEW or taps.runs is None:
+        return None
+    out: Array | None = _core.index_select(x, taps.index, dim % x.ndim)
+    return out
+
+
+_FEW = 4096  # elements that are fetched one by one before it is known where they lie together
+
+
 def _resample_dx(g: Any, *, taps: Taps, dim: int) -> Any:
     return apply(RESAMPLE, g, taps=taps.transposed, dim=dim)
 
@@ -141,9 +151,11 @@ RESAMPLE = Op(
     anything=True,
     length=lambda x, *, taps, **_: max(np.diff(taps.start).max(initial=1), np.bincount(taps.index).max(initial=1)),
     batch=shifted("resample", "dim"),
+    kernel=_resample_few,
+    names=("taps", "dim"),
 )
 
 
 def resample(input: Any, taps: Taps, dim: int) -> Any:
     """The matrix `taps` times `input` along the axis `dim` (counted from the end, below 0)."""
-    return apply(RESAMPLE, input, taps=taps, dim=dim)
+    return apply_flat(RESAMPLE, input, taps, dim)

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import _core, dtypes, return_types
 from ..errors import DtypeError
-from ..graph.record import apply
+from ..graph.record import apply, attempt
 from ..op import Op, Result
 from .arithmetic import div, mul, neg, zero
 from .common import (
@@ -50,6 +50,9 @@ ROUND = _rounding("round", np.round, _core.round)
 
 
 def _rounded(op: Op, input: Any) -> Any:
+    result = attempt(op, input)
+    if result is not None:
+        return result
     (x,) = promote(op.name, input)
     kind = array_of(x).dtype.kind
     if kind == "b":
