@@ -18,13 +18,14 @@
 namespace mt {
 namespace {
 
-// How often an idle thread looks for its next work before it lets others have the core: 4,000 looks
-// take 10 to 40 us. A worker looks for longer than the gap between two kernels of a training step,
+// How often an idle thread looks for its next work before it lets others have the core: 300 looks
+// take 2 to 12 us. A worker looks for longer than the gap between two kernels of a training step,
 // which is 20 to 200 us where its data has driven the program out of the caches: to be woken takes
-// 50. Where another process wants the core it soon sleeps instead; after 1,000 more jobs it is as
-// patient as before.
-constexpr int kSpins = 4000, kMostSpins = 40000, kPatience = 36;
+// 50. But who looks on and on is not given the core when there is work: for a while after another
+// process has taken it, a worker soon sleeps.
+constexpr int kSpins = 300, kMostSpins = 40000;
 constexpr std::chrono::microseconds kAway{50};  // for which a thread is known to have lost its core
+constexpr std::chrono::milliseconds kWhile{300};
 
 constexpr int kMost = 1024;  // threads
 
@@ -157,16 +158,17 @@ class Pool {
   void work(int id) {
     inside_ = true;  // a kernel called from a kernel stays on its thread
     uint64_t seen = 0;
-    int most = kMostSpins;
+    std::chrono::steady_clock::time_point lost;  // when it last lost its core
     for (;;) {
       uint64_t gate = gate_.load(std::memory_order_acquire);
       auto looked = std::chrono::steady_clock::now();
+      int most = looked - lost < kWhile ? kSpins : kMostSpins;
       for (int spins = 0; spins < most && !joinable(gate, seen, id); ++spins) {
         pause();
         gate = gate_.load(std::memory_order_acquire);
         if (spins % 64 > 0) continue;
         const auto now = std::chrono::steady_clock::now();
-        if (now - looked > kAway) most = kSpins;
+        if (now - looked > kAway) lost = now, most = kSpins;
         looked = now;
       }
       if (!joinable(gate, seen, id)) {
@@ -181,7 +183,6 @@ class Pool {
       while (joinable(gate, seen, id)) {
         if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
         seen = gate >> 16;
-        if (most < kMostSpins) most += kPatience;
         draw(job_, id + 1);
         finished_.fetch_add(1, std::memory_order_release);
         break;
