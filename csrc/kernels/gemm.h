@@ -63,8 +63,8 @@ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // How many of n items, of so much work each, a thread takes at a time, where results do not depend
 // on it: enough to be worth waking it for, and as many for one thread as for another.
-inline int64_t even_share(int64_t n, int64_t work) {
-  const int64_t chunks = ceil_div(n * work, kChunkWork), threads = num_threads();
+inline int64_t even_share(int64_t n, int64_t work, int64_t chunk_work = kChunkWork) {
+  const int64_t chunks = ceil_div(n * work, chunk_work), threads = num_threads();
   return max(1, chunks <= 1 ? n : ceil_div(n, ceil_div(chunks, threads) * threads));
 }
 

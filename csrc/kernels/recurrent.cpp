@@ -65,6 +65,10 @@ void last_states(T* last, const T* states, const T* start, const Sequence& s) {
   for (int64_t i = done * s.n; i < s.batch * s.n; ++i) last[i] = start[i];
 }
 
+// Products in a chunk of a step: few, since at small batches they wait for the weights, of which
+// each core then reads its own part out of its own cache.
+constexpr int64_t kStepWork = kChunkWork / 2;
+
 // The groups of examples that go through all steps on their own, one on each thread, which packs
 // the weights for itself: no thread then waits for another, nor fetches what that one has made. 1
 // where they are too few, or where the weights are better shared out than read whole by every core.
@@ -114,8 +118,8 @@ void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t pa
   for_chunks(panels, [&](int64_t panel) { pack(packed.p + panel * size, panel); });
   for (int64_t step = first; step != end; step += by) {
     const int64_t count = rows(step), tiles = max(1, ceil_div(count, R));
-    const int64_t blocks = max(1, min(tiles, count * size / kChunkWork));
-    const int64_t grain = even_share(panels * blocks, ceil_div(count, blocks) * size);
+    const int64_t blocks = max(1, min(tiles, count * size / kStepWork));
+    const int64_t grain = even_share(panels * blocks, ceil_div(count, blocks) * size, kStepWork);
     for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
       for (int64_t k = from; k < to; ++k) {
         const int64_t block = k % blocks, panel = k / blocks;
