@@ -3,7 +3,7 @@ r"""Adafactor: the gradients' mean squares of a matrix, kept as one number for e
 rho   = min(lr, 1 / sqrt(t)),     alpha = max(eps2, rms(p)) * rho,     b = t^beta2_decay
 r     = r + b (mean over columns of g^2 - r),     c = c + b (mean over rows of g^2 - c)
 v     = r c / max(mean(r), eps1)               a vector's v = v + b (g^2 - v)
-u     = g / sqrt(max(v, eps1^2))
+u     = g / max(sqrt(v), eps1)
 p     = (1 - lr * weight_decay) * p - alpha * u / max(1, rms(u) / d)
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 from .. import dtypes
 from ..errors import ShapeError
 from ..graph.tensors import wrap
+from ..ops.arithmetic import div, mul, sub
 from .optimizer import ByFormula
 
 
@@ -87,12 +88,17 @@ class Adafactor(ByFormula):
         eps1 = dtypes.finfo(p.dtype).eps if eps1 is None else eps1
         fresh = float(t) ** group["beta2_decay"]
         alpha = max(eps2, _rms(p)) * min(lr, 1 / t**0.5)
-        p = p * (1 - lr * group["weight_decay"])
+        p = mul(p, 1 - lr * group["weight_decay"])
         if g.ndim < 2:
-            s["variance"] = v = s["variance"] + fresh * (g * g - s["variance"])
+            s["variance"] = s["variance"] + fresh * (g * g - s["variance"])
+            root = np.sqrt(s["variance"])
         else:
-            for name, axis in (("row_var", -1), ("col_var", -2)):
-                s[name] = s[name] + fresh * ((g * g).mean(axis, keepdims=True) - s[name])
-            v = s["row_var"] * s["col_var"] / np.maximum(s["row_var"].mean(-2, keepdims=True), eps1)
-        u = g / np.sqrt(np.maximum(v, eps1 * eps1))
-        return p - alpha / max(1.0, _rms(u) / group["d"]) * u
+            for name, sums, axis in (("row_var", "...ij,...ij->...i", -1), ("col_var", "...ij,...ij->...j", -2)):
+                squares = np.expand_dims(np.einsum(sums, g, g), axis) / g.shape[axis]
+                s[name] = s[name] + fresh * (squares - s[name])
+            rows = s["row_var"] / np.maximum(s["row_var"].mean(-2, keepdims=True), eps1)
+            root = mul(np.sqrt(rows), np.sqrt(s["col_var"]))
+        if root.min(initial=eps1) < eps1:  # seldom, and one more pass
+            root = np.maximum(root, eps1)
+        u = div(g, root)
+        return sub(p, mul(u, alpha / max(1.0, _rms(u) / group["d"])))
