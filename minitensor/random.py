@@ -20,7 +20,7 @@ from .errors import DtypeError, ShapeError
 from .generator import memory_axes
 from .graph.record import records
 from .graph.tensors import wrap
-from .graph.views import assign, check_writable, written
+from .graph.views import assign, memory_of, written
 from .ops.common import array_of, draws_numbers, finish, raw, small
 from .ops.indexing import setitem
 from .ops.shape import new_sizes
@@ -485,19 +485,17 @@ def _filled(out: Any, generator: Any, draw: Fill) -> Any:
 
 def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
     """Writes random numbers into the memory of a tensor; in the graph they depend on nothing."""
-    check_writable(name, x)
-    array = x.array
-    if is_meta(array):
-        return x
-    graph = records(x)
-    if array.flags.c_contiguous and not graph:
+    array = memory_of(name, x)
+    if array is not None:
         made = draw(_stream(generator), array, array.dtype)
         if made is not array:
             array[...] = made
         written((x,))
         return x
-    made = wrap(_filled(np.empty_like(array), generator, draw))
-    if graph:
+    if is_meta(x.array):
+        return x
+    made = wrap(_filled(np.empty_like(x.array), generator, draw))
+    if records(x):
         setitem(x, ..., made)  # x stays where it is in the graph, with the gradient 0
     else:
         assign(name, x, made)

@@ -79,6 +79,26 @@ Pair pair_of(PyObject* x) {
   return pair;
 }
 
+// None for other dtypes than the kernels'.
+py::object avg_pool2d(const Array& x, const Array& rows, const Array& cols) {
+  if (!is_floating(x)) return py::none();
+  const Planes in("avg_pool2d", x);
+  const Window *r = windows(rows, in.h), *c = windows(cols, in.w);
+  const int64_t oh = rows.shape(0), ow = cols.shape(0);
+  const auto of = [&](auto t) {
+    using T = decltype(t);
+    const Array from = contiguous(x);
+    Array y = empty<T>(resized(x, oh, ow));
+    if (y.size() == 0) return y;
+    T* py_ = data<T>(y);
+    const T* px = data<T>(from);
+    without_gil(x.size(),
+                [&] { active<T>().avg_pool2d(py_, px, in.count, in.h, in.w, oh, ow, r, c); });
+    return y;
+  };
+  return by_dtype("avg_pool2d", of, x);
+}
+
 PyObject* max_pool2d(PyObject* const* arguments, Py_ssize_t given) {
   if (given != 6 || !py::isinstance<Array>(arguments[0])) Py_RETURN_NONE;
   const auto x = py::reinterpret_borrow<Array>(arguments[0]);
@@ -171,28 +191,10 @@ void bind_pool(py::module_& m) {
             x);
       },
       py::arg("x"), py::arg("idx"));
-  m.def(
-      "avg_pool2d",
-      [](const Array& x, const Array& rows, const Array& cols) {
-        const Planes in("avg_pool2d", x);
-        const Window *r = windows(rows, in.h), *c = windows(cols, in.w);
-        const int64_t oh = rows.shape(0), ow = cols.shape(0);
-        return by_dtype(
-            "avg_pool2d",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array from = contiguous(x);
-              Array y = empty<T>(resized(x, oh, ow));
-              if (y.size() == 0) return y;
-              T* py_ = data<T>(y);
-              const T* px = data<T>(from);
-              without_gil(
-                  [&] { active<T>().avg_pool2d(py_, px, in.count, in.h, in.w, oh, ow, r, c); });
-              return y;
-            },
-            x);
-      },
-      py::arg("x"), py::arg("rows"), py::arg("cols"));
+  def_fast(m, "avg_pool2d",
+           "avg_pool2d(x: numpy.ndarray, rows: numpy.ndarray, cols: numpy.ndarray) -> "
+           "numpy.ndarray",
+           typed<avg_pool2d>);
   m.def(
       "avg_pool2d_vjp",
       [](const Array& g, const Array& rows, const Array& cols, Pair size) {

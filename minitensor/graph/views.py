@@ -144,6 +144,18 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
         raise ShapeError(f"{name}: the tensor's memory is read-only")
 
 
+def memory_of(name: str, x: Any) -> Any:
+    """The array of a tensor that can be written, where it is contiguous and no graph is concerned; else None.
+
+    What has been written is marked by `written`.
+    """
+    check_writable(name, x)
+    array = x.array
+    if concerns(x) or not array.flags.c_contiguous or (array.base is not None and is_meta(array)):
+        return None
+    return array
+
+
 def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: dict, writer: Any = None) -> None:
     """The in-place operator of function(x, *args, **kwargs): its result is written into the memory of `x`.
 

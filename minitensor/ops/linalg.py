@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import dtypes, return_types
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, attempt
 from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, square, sub, zero
@@ -226,6 +226,10 @@ def vector_norm(
     tensor(7.)
     """
     name = "linalg.vector_norm"
+    if dtype is out is None and type(ord) in (int, float) and ord == 2:
+        result = attempt(NORM, x, axes(name, dim, array_of(x).ndim), bool(keepdim), 2.0)
+        if result is not None:
+            return result
     x = _floating(name, x, dtype)
     if isinstance(ord, str):
         raise TypeError(f"{name}: ord must be a number, not {ord!r}")

@@ -406,15 +406,16 @@ def _avg_pool2d_reference(x: Array, *, rows: Array, cols: Array) -> Result:
     for i, (a, b, n) in enumerate(rows.tolist()):
         for j, (c, d, m) in enumerate(cols.tolist()):
             y[..., i, j] = x[..., a:b, c:d].sum((-2, -1)) / (n * m)
-    return y, (x.shape[-2:],)
+    return y, (x.shape,)
 
 
-def _avg_pool2d_forward(x: Array, *, rows: Array, cols: Array) -> Result:
-    return laid_as(_core.avg_pool2d(x, rows, cols), x), (x.shape[-2:],)
+def _avg_pool2d_kernel(x: Array, rows: Array, cols: Array) -> Array | None:
+    y = _core.avg_pool2d(x, rows, cols)
+    return None if y is None else laid_as(y, x)
 
 
-def _avg_pool2d_dx(g: Any, size: Pair, *, rows: Array, cols: Array) -> Any:
-    return apply(AVG_POOL2D_VJP, g, rows=rows, cols=cols, size=size)
+def _avg_pool2d_dx(g: Any, shape: Any, *, rows: Array, cols: Array) -> Any:
+    return apply(AVG_POOL2D_VJP, g, rows=rows, cols=cols, size=shape[-2:])
 
 
 def _avg_pool2d_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -443,13 +444,16 @@ def _covered(_x: Array, *, rows: Array, cols: Array, **_: Any) -> int:
 AVG_POOL2D = Op(
     "avg_pool2d",
     _avg_pool2d_reference,
-    _avg_pool2d_forward,
+    None,
     (_avg_pool2d_dx,),
     "linear",
     _avg_pool2d_samples,
     length=_covered,
     batch=folded("avg_pool2d"),
     flat=True,
+    kernel=_avg_pool2d_kernel,
+    saves=(SHAPE,),
+    names=("rows", "cols"),
 )
 
 

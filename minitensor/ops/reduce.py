@@ -517,7 +517,7 @@ def max(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if other is not None or isinstance(raw(dim), np.ndarray):
         result = maximum(input, dim if other is None else other)
     elif dim is None:
-        result = called(amax(input), "MaxBackward1")
+        result = called(_amax_amin(AMAX, input, None, False, None), "MaxBackward1")
     else:
         result = return_types.max(*_along_axis("max", MAX_ALONG, input, dim, keepdim))
     return result if out is None else write_out("max", result, out)
@@ -539,7 +539,7 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
     if other is not None or isinstance(raw(dim), np.ndarray):
         result = minimum(input, dim if other is None else other)
     elif dim is None:
-        result = called(amin(input), "MinBackward1")
+        result = called(_amax_amin(AMIN, input, None, False, None), "MinBackward1")
     else:
         result = return_types.min(*_along_axis("min", MIN_ALONG, input, dim, keepdim))
     return result if out is None else write_out("min", result, out)

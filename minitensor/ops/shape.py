@@ -714,6 +714,10 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
     >>> [part.shape[0] for part in mt.split(mt.arange(5), 2)]
     [2, 2, 1]
     """
+    return _blocks(tensor, split_size_or_sections, dim)
+
+
+def _blocks(tensor: Any, split_size_or_sections: Any, dim: int) -> Any:
     shape = shape_of(tensor)
     if not shape:
         raise ShapeError("split: a tensor without axes cannot be split")
@@ -747,8 +751,8 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
     d = axis("chunk", dim, len(shape))
     n = shape[d]
     if n == 0:  # as many empty blocks as were asked for
-        return split(input, [0] * chunks, d)
-    return split(input, -(-n // chunks), d)
+        return _blocks(input, [0] * chunks, d)
+    return _blocks(input, -(-n // chunks), d)
 
 
 @numpy_names
