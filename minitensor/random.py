@@ -268,6 +268,8 @@ def randint(
 
 def _whole(bound: Any) -> int:
     """A bound as an integer: programs also give whole floats."""
+    if type(bound) is int:
+        return bound
     return int(bound.item() if isinstance(raw(bound), np.ndarray) else bound)
 
 

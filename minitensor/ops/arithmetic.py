@@ -257,6 +257,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
         result = _rounded_quotient(input, other, rounding_mode)
     elif is_floating(input):
         result = apply_two(DIV, input, other)
+    elif isinstance(input, Tensor) and (type(other) is int or type(other) is float):
+        result = apply_two(DIV, to_dtype(input, dtypes.get_default_dtype()), other)
     else:
         result = apply(DIV, *promote_float("div", input, other))
     return result if out is None else write_out("div", result, out)

@@ -330,7 +330,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     if num_classes < -1 or (index.size == 0 and num_classes <= 0):
         raise ShapeError(f"{name}: num_classes {num_classes} says nothing of the number of classes")
     classes = int(index.max()) + 1 if num_classes == -1 else int(num_classes)
-    if index.size and (index.min() < 0 or index.max() >= classes):
+    if index.size and not _core.lies_within(index, 0, classes) and (index.min() < 0 or index.max() >= classes):
         wrong = index.min() if index.min() < 0 else index.max()
         raise IndexRangeError(f"{name}: class index {wrong} is out of range for {max(classes, 0)} classes")
     out = np.zeros((index.size, classes), np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph.modes import uses_reference
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..graph.tensors import vmap_layer, wrap
 from . import comparison, indexing
 from . import shape as shapes
@@ -69,8 +69,11 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     layer = vmap_layer(mask)
     if layer is not None and layer.level.takes_masks:
         return indexing.getitem(shapes.expand(input, common), shapes.expand(mask, common))
-    whole = np.array(np.broadcast_to(m, common))
-    result = apply(indexing.GETITEM, shapes.expand(input, common), index=(whole,))
+    if common == m.shape == shape_of(input):
+        result = apply_flat(indexing.GETITEM, input, (m.copy(),))
+    else:
+        whole = np.array(np.broadcast_to(m, common))
+        result = apply(indexing.GETITEM, shapes.expand(input, common), index=(whole,))
     if not common:
         result = shapes.reshape(result, (-1,))
     return result if out is None else write_out("masked_select", result, out)

@@ -7,6 +7,7 @@ back to where they came from. NaN counts as larger than all numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -93,9 +94,14 @@ def _fetched(name: str, op: Op, kind: Any, input: Any, dim: int, keepdim: bool, 
         values, index = shapes.reshape(values, ()), shapes.reshape(index, ())
     elif not keepdim:
         values, index = shapes.squeeze(values, d), shapes.squeeze(index, d)
-    form = int(kind in (return_types.median, return_types.nanmedian))  # PyTorch has two: of all, and along an axis
-    result = kind(called(values, f"{name.capitalize()}Backward{form}"), index)
+    result = kind(called(values, _label(name)), index)
     return result if out is None else write_out(name, result, out)
+
+
+@lru_cache
+def _label(name: str) -> str:
+    """The name of the node: of medians PyTorch has two, of all elements and along an axis."""
+    return f"{name.capitalize()}Backward{int(name.endswith('median'))}"
 
 
 # --- sort -------------------------------------------------------------------------------------------------------------
