@@ -130,6 +130,11 @@ struct Argument<double> {
   }
 };
 template <>
+struct Argument<py::tuple> {
+  static bool fits(PyObject* x) { return PyTuple_Check(x); }
+  static py::tuple get(PyObject* x) { return py::reinterpret_borrow<py::tuple>(x); }
+};
+template <>
 struct Argument<std::string> {
   static bool fits(PyObject* x) { return PyUnicode_Check(x); }
   static std::string get(PyObject* x) { return py::reinterpret_borrow<py::str>(x); }

@@ -233,6 +233,35 @@ bool copy_as(const View& x, Array& y) {
   return done;
 }
 
+// out = in, broadcast; whether a kernel could.
+bool put_view(const View& out, const View& in) {
+  Walk walk;
+  Sizes shape;
+  int order[kMaxDims];
+  const View both[2] = {in, out};
+  if (!plan_row(both, 2, walk, shape)) {
+    broadcast("put", both, 2, shape);
+    if (shape.ndim != out.ndim || !std::equal(shape.n, shape.n + shape.ndim, out.shape))
+      return false;
+    order_of(&out, 1, shape, order);
+    plan("put", &in, 1, shape, order, walk, &out);
+  }
+  bool done = true;
+  return by_width(out.item,
+                  [&](auto t) {
+                    using T = decltype(t);
+                    T* y = static_cast<T*>(const_cast<void*>(out.data));
+                    const T* x = static_cast<const T*>(in.data);
+                    without_gil(walk.count, [&] {
+                      if constexpr (sizeof(T) < 4)
+                        done = move_elements(y, x, walk);
+                      else
+                        active<T>().put(y, x, walk);
+                    });
+                  }) &&
+         done;
+}
+
 // to = from, broadcast, in the memory of `to`: whether the kernel could. A number is converted.
 bool put(const Array& to, const py::object& value) {
   if (to.dtype().flags() || !to.writeable() || to.size() == 0) return false;
@@ -262,31 +291,44 @@ bool put(const Array& to, const py::object& value) {
   bounds(out, low[0], high[0]);
   bounds(in, low[1], high[1]);
   if (low[0] < high[1] && low[1] < high[0]) return false;
-  Walk walk;
-  Sizes shape;
-  int order[kMaxDims];
-  const View both[2] = {in, out};
-  if (!plan_row(both, 2, walk, shape)) {
-    broadcast("put", both, 2, shape);
-    if (shape.ndim != out.ndim || !std::equal(shape.n, shape.n + shape.ndim, out.shape))
-      return false;
-    order_of(&out, 1, shape, order);
-    plan("put", &in, 1, shape, order, walk, &out);
+  return put_view(out, in);
+}
+
+// x with `widths`, a tuple of (before, after) for each axis, more elements of that value, or fewer
+// where they are negative; None where the kernels do not take it.
+py::object pad(const Array& x, const py::tuple& widths, double value) {
+  constexpr py::ssize_t kMost = py::ssize_t{1} << 40;
+  py::object held;
+  View from = view(x, held);
+  const bool wide = is<double>(x);
+  if (static_cast<int>(widths.size()) != from.ndim || !(wide || is<float>(x)) || held)
+    return py::none();
+  py::ssize_t first[kMaxDims], whole[kMaxDims], kept[kMaxDims];
+  for (int d = 0; d < from.ndim; ++d) {
+    py::detail::make_caster<std::pair<py::ssize_t, py::ssize_t>> pair;
+    if (!pair.load(widths[d], false)) return py::none();
+    const auto [before, after] = py::detail::cast_op<std::pair<py::ssize_t, py::ssize_t>>(pair);
+    if (std::max(std::abs(before), std::abs(after)) > kMost) return py::none();
+    first[d] = before;
+    whole[d] = from.shape[d] + before + after;
+    kept[d] = from.shape[d] + std::min<py::ssize_t>(before, 0) + std::min<py::ssize_t>(after, 0);
+    if (kept[d] < 0 || whole[d] < 0) return py::none();
   }
-  bool done = true;
-  return by_width(out.item,
-                  [&](auto t) {
-                    using T = decltype(t);
-                    T* y = static_cast<T*>(const_cast<void*>(out.data));
-                    const T* x = static_cast<const T*>(in.data);
-                    without_gil(walk.count, [&] {
-                      if constexpr (sizeof(T) < 4)
-                        done = move_elements(y, x, walk);
-                      else
-                        active<T>().put(y, x, walk);
-                    });
-                  }) &&
-         done;
+  Array out = empty(x.dtype().ptr(), from.item, from.ndim, whole);
+  View to = view(out, held);
+  const auto single = static_cast<float>(value);
+  View number;
+  number.data = wide ? static_cast<const void*>(&value) : &single;
+  number.item = from.item;
+  put_view(to, number);
+  from.shape = to.shape = kept;
+  from.contiguous = to.contiguous = false;
+  for (int d = 0; d < from.ndim; ++d) {
+    View& later = first[d] < 0 ? from : to;
+    later.data = static_cast<const char*>(later.data) + std::abs(first[d]) * later.strides[d];
+  }
+  put_view(to, from);
+  return out;
 }
 
 // What the elements of a dtype are; kElements if the kernels do not cast them.
@@ -397,6 +439,10 @@ void bind_elementwise(py::module_& m) {
       },
       py::arg("have"), py::arg("more"));
   m.def("put", put, py::arg("out"), py::arg("x"));
+  def_fast(m, "pad",
+           "pad(x: numpy.ndarray, widths: tuple[tuple[int, int], ...], value: float) -> "
+           "numpy.ndarray | None",
+           typed<pad>);
   def_fast(m, "cast", "cast(x: numpy.ndarray, dtype: numpy.dtype) -> numpy.ndarray", typed<cast>);
   m.def(
       "triangle",
