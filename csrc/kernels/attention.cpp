@@ -4,6 +4,7 @@
 // time.
 #include <cmath>
 
+#include "../functions.h"
 #include "../kernels.h"
 #include "gemm.h"
 

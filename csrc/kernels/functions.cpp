@@ -1,5 +1,7 @@
 // Functions of one number, activations and choices, element by element; each derivative stands
 // under its function.
+#include "../functions.h"
+
 #include "elementwise.h"
 
 namespace mt::MT_ISA {
@@ -40,14 +42,14 @@ MT_UNARY(ceil, ceil<T>(x))
 MT_UNARY(trunc, trunc<T>(x))
 MT_UNARY(round, round<T>(x))
 MT_UNARY(frac, x - trunc<T>(x))
-MT_OF_FLOAT(log2, log2<T>(x))
-MT_OF_FLOAT(log10, log10<T>(x))
-MT_OF_FLOAT(tan, tan<T>(x))
-MT_OF_FLOAT(atan, atan<T>(x))
-MT_OF_FLOAT(asin, asin<T>(x))
-MT_OF_FLOAT(acos, acos<T>(x))
-MT_OF_FLOAT(sinh, sinh<T>(x))
-MT_UNARY(cosh, cosh<T>(x))
+MT_OF_FLOAT(log2, log2(x))
+MT_OF_FLOAT(log10, log10(x))
+MT_OF_FLOAT(tan, tan(x))
+MT_OF_FLOAT(atan, atan(x))
+MT_OF_FLOAT(asin, asin(x))
+MT_OF_FLOAT(acos, acos(x))
+MT_OF_FLOAT(sinh, sinh(x))
+MT_UNARY(cosh, cosh(x))
 MT_UNARY(erf, erf<T>(x))
 MT_UNARY(erfc, per_lane<T>([](T s) { return complement(s); }, x))
 
@@ -234,17 +236,26 @@ void elu_vjp(T* dx, const T* g0, const T* x0, T positive, T negative, T rate, co
 // y = x t,  y' = t + x (1 - t^2) s(x),  t = tanh(ln(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2),
 // or the same divided by e^2x where x > 0
 template <class T>
-inline Vec<T> tanh_softplus(Vec<T> x) {
-  const Vec<T> e = exp_negative<T>(-abs<T>(x)), n = e * e + 2 * e;
-  const Vec<T> top = select<T>(x > 0, 1 + 2 * e, n);
+inline Vec<T> tanh_softplus(Vec<T> x, Vec<T> e) {  // e = e^-|x|
+  const Vec<T> top = select<T>(x > 0, 1 + 2 * e, e * e + 2 * e);
   return top / (top + select<T>(x > 0, 2 * e * e, splat<T>(2)));
+}
+inline Vec<double> mish_of(Vec<double> x) {
+  return x * tanh_softplus<double>(x, exp_negative<double>(-abs<double>(x)));
+}
+inline Vec<float> mish_of(Vec<float> x) {
+  const auto f = [](Vec<double> v) {
+    const ShortExponential e(at_least<double>(-abs<double>(v), -110));
+    return v * tanh_softplus<double>(v, e.value());
+  };
+  return in_double(f, x);
 }
 template <class T>
 inline Vec<T> mish_slope(Vec<T> x) {
-  const Vec<T> t = tanh_softplus<T>(x);
+  const Vec<T> t = tanh_softplus<T>(x, exp_negative<T>(-abs<T>(x)));
   return t + x * (1 - t * t) * sigmoid<T>(x);
 }
-MT_UNARY(mish, x* tanh_softplus<T>(x))
+MT_UNARY(mish, mish_of(x))
 MT_BINARY(mish_vjp, x* mish_slope<T>(y))  // x is g
 
 // y = min(max(x, low), high) is clamp;  y' is 1 between the ends, 0 at them and outside, NaN at NaN

@@ -4,8 +4,8 @@
 // across lanes. A formula written with `each`, `sum` and `highest` holds for both.
 #pragma once
 
+#include "../functions.h"
 #include "../runtime/parallel.h"
-#include "../simd.h"
 #include "place.h"
 
 namespace mt::MT_ISA {

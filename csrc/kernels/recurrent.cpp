@@ -7,6 +7,7 @@
 // w is packed once. A piece of work makes a few columns of the product and goes on with them while
 // they are in registers and L1: forward those of all gates of as many units as a vector holds,
 // backward two vectors of units.
+#include "../functions.h"
 #include "../kernels.h"
 #include "gemm.h"
 

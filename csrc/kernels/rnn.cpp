@@ -1,8 +1,8 @@
 // The steps of recurrent layers. A row of x or y is made of gates of n values each, one after the
 // other: (i, f, g, o) of an LSTM, (r, z, n) of a GRU; h, c and their gradients are (rows, n).
+#include "../functions.h"
 #include "../kernels.h"
 #include "../runtime/parallel.h"
-#include "../simd.h"
 
 namespace mt::MT_ISA {
 namespace {
