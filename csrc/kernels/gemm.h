@@ -270,15 +270,16 @@ __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, 
   }
 }
 
-// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors), of the last of which so many columns
-// are there. `Apart` says that b's rows are, so that the strip beside it, which comes next, has to
-// be asked for.
+// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors) from column and row `begin` on; of the
+// last vectors so many columns are there. `Apart` says that b's rows are, so that the strip beside
+// it, which comes next, has to be asked for.
 template <int H, int NV, class T, class V, class A, class B, class Apart = Int<1>>
 inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
-                                                      Apart = {}, int last = kLanes<T>) {
+                                                      Apart = {}, int last = kLanes<T>,
+                                                      int64_t begin = 0) {
   constexpr int L = kLanes<T>;
 #pragma GCC unroll 2
-  for (int64_t k = 0; k < depth; ++k) {
+  for (int64_t k = begin; k < depth; ++k) {
     const T* row = b(k);
     if constexpr (NV <= 2 && Apart::value) {
 #pragma GCC unroll 2
@@ -297,6 +298,10 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
   }
 }
 
+// No sum has more than so many terms; those of a longer one are joined in c. The error of a sum
+// grows with its length, and to go to c and back takes 1 % of the time.
+constexpr int64_t kChain = 128;
+
 // c (H, NV vectors) = a (H, depth) b (depth, NV vectors) + d, whose rows and columns are steps of
 // d_row and d_col (1 or 0) where d is not null. Of the last vector so many columns are there, all
 // of them where there are no masks.
@@ -313,32 +318,41 @@ __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t
       for (int j = 0; j < NV; ++j) __builtin_prefetch(c + i * c_row + j * L, 1);
     }
   }
-  Vec<T> sum[H][NV] = {};
-  if (H > kTileRows / 2 && packed(b))
-    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<0>{}, last);
-  else
-    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<1>{}, last);
-  if (d && d_col) {
+  const int64_t chain = depth <= kChain ? depth : ceil_div(depth, ceil_div(depth, kChain));
+  int64_t begin = 0;
+  do {
+    const int64_t end = min(begin + chain, depth);
+    Vec<T> sum[H][NV] = {};
+    if (H > kTileRows / 2 && packed(b))
+      accumulate<H, NV, T>(sum, end, rows_of<H>(a), b, Int<0>{}, last, begin);
+    else
+      accumulate<H, NV, T>(sum, end, rows_of<H>(a), b, Int<1>{}, last, begin);
+    if (d && d_col) {
 #pragma GCC unroll 14
-    for (int i = 0; i < H; ++i, d += d_row) {
+      for (int i = 0; i < H; ++i) {
+        const T* more = d + i * d_row;
 #pragma GCC unroll 8
-      for (int j = 0; j < NV - 1; ++j) sum[i][j] += load(d + j * L);
-      sum[i][NV - 1] += load_part(d + (NV - 1) * L, last);
+        for (int j = 0; j < NV - 1; ++j) sum[i][j] += load(more + j * L);
+        sum[i][NV - 1] += load_part(more + (NV - 1) * L, last);
+      }
+    } else if (d) {
+#pragma GCC unroll 14
+      for (int i = 0; i < H; ++i) {
+        const Vec<T> more = splat(d[i * d_row]);
+#pragma GCC unroll 8
+        for (int j = 0; j < NV; ++j) sum[i][j] += more;
+      }
     }
-  } else if (d) {
 #pragma GCC unroll 14
-    for (int i = 0; i < H; ++i, d += d_row) {
-      const Vec<T> more = splat(*d);
+    for (int i = 0; i < H; ++i) {
+      T* out = c + i * c_row;
 #pragma GCC unroll 8
-      for (int j = 0; j < NV; ++j) sum[i][j] += more;
+      for (int j = 0; j < NV - 1; ++j) store(out + j * L, sum[i][j]);
+      store_part(out + (NV - 1) * L, sum[i][NV - 1], last);
     }
-  }
-#pragma GCC unroll 14
-  for (int i = 0; i < H; ++i, c += c_row) {
-#pragma GCC unroll 8
-    for (int j = 0; j < NV - 1; ++j) store(c + j * L, sum[i][j]);
-    store_part(c + (NV - 1) * L, sum[i][NV - 1], last);
-  }
+    d = c, d_row = c_row, d_col = 1;
+    begin = end;
+  } while (begin < depth);
 }
 
 // c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
