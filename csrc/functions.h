@@ -53,12 +53,16 @@ struct Exponential {
 
   explicit Exponential(Vec<T> x) {
     using F = Format<T>;
-    const Vec<T> shifted = x * T(1.4426950408889634) + F::round;  // x / ln 2, rounded
-    n = shifted - F::round;
-    integer = bits<T>(shifted) - bits<T>(splat<T>(F::round));
-    r = (x - n * F::ln2_high) - n * F::ln2_low;
-    more = r * r * polynomial(F::exp_p, r);
-    minus_one = more + r;
+    begin(x * T(1.4426950408889634));
+    end((x - n * F::ln2_high) - n * F::ln2_low);
+  }
+
+  // of x ln 2
+  static Exponential to_base_2(Vec<T> x) {
+    Exponential e;
+    e.begin(x);
+    e.end((x - e.n) * T(0.69314718055994531));
+    return e;
   }
 
   // e^r, with what the sum of 1 and r rounds off
@@ -96,6 +100,19 @@ struct Exponential {
     const Vec<T> bits = from_bits<T>(__builtin_convertvector(times + F::below_half, Mask<T>));
     return select<T>(small, bits, rest.scale_normal(v));
   }
+
+ private:
+  Exponential() = default;
+  void begin(Vec<T> x_by_ln2) {
+    const Vec<T> shifted = x_by_ln2 + Format<T>::round;
+    n = shifted - Format<T>::round;
+    integer = bits<T>(shifted) - bits<T>(splat<T>(Format<T>::round));
+  }
+  void end(Vec<T> rest) {
+    r = rest;
+    more = r * r * polynomial(Format<T>::exp_p, r);
+    minus_one = more + r;
+  }
 };
 
 template <class T>
@@ -112,27 +129,11 @@ inline Vec<T> exp_negative(Vec<T> x) {
   return e.scale(e.minus_one + 1);
 }
 
-// 2^x = 2^n e^(r ln 2) with the nearest integer n; in single precision with a polynomial of its own
 template <class T>
 inline Vec<T> exp2(Vec<T> x) {
   using F = Format<T>;
-  x = at_most<T>(at_least<T>(x, T(-F::bias - F::mantissa - 2)), T(F::bias + 2));
-  const Vec<T> shifted = x + F::round, n = shifted - F::round, r = x - n;
-  Exponential<T> e(r * T(0.69314718055994531));  // whose own n may be +-1 at the ends
-  if constexpr (sizeof(T) == 4) {
-    static constexpr T c[] = {1,
-                              0x1.62e43p-1f,
-                              0x1.ebfbep-3f,
-                              0x1.c6af6cp-5f,
-                              0x1.3b2a54p-7f,
-                              0x1.5f089p-10f,
-                              0x1.44138ap-13f};
-    e.n = n;
-    e.integer = bits<T>(shifted) - bits<T>(splat<T>(F::round));
-    return e.scale(polynomial(c, r));
-  }
-  e.n += n;
-  e.integer += bits<T>(shifted) - bits<T>(splat<T>(F::round));
+  const auto e = Exponential<T>::to_base_2(
+      at_most<T>(at_least<T>(x, T(-F::bias - F::mantissa - 2)), T(F::bias + 2)));
   return e.scale(e.around_one());
 }
 
