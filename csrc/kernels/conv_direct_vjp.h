@@ -139,8 +139,10 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   if (s.dh == 1 && s.dw == 1 && s.n > 0) {
     const Winograd wino{
         s.n, s.groups, z.m, channels, {s.h, s.oh, s.kh, s.sh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.pw}};
-    const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * z.m * wino.values());
-    if (wino.outweighs(L) && winograd_weight_vjp(dw, g, x, wino, parts)) return;
+    if (wino.outweighs(L)) {
+      const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * z.m * wino.values());
+      if (winograd_weight_vjp(dw, g, x, wino, parts)) return;
+    }
   }
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
   if (!image.worth(s)) return by_matrix_weight_vjp<T, product_simd<T>>(dw, g, x, s);
