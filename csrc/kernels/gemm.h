@@ -155,6 +155,21 @@ struct ByRow {
   T operator()(int i, int64_t k) const { return row[i][k]; }
 };
 
+// What is left of an operand after k columns of a, or rows of b.
+template <class T>
+inline ByColumn<T> after(ByColumn<T> a, int64_t k) {
+  return {a.p + k * a.step, a.step};
+}
+template <class T>
+inline EvenRows<T> after(EvenRows<T> a, int64_t k) {
+  return {a.p + k, a.step};
+}
+template <class T, int H>
+inline ByRow<T, H> after(ByRow<T, H> a, int64_t k) {
+  for (int i = 0; i < H; ++i) a.row[i] += k;
+  return a;
+}
+
 template <int H, class A>
 inline A rows_of(A a) {
   return a;
@@ -177,6 +192,15 @@ struct Taps {
   const int64_t* offset;
   const T* operator()(int64_t k) const { return p + offset[k]; }
 };
+
+template <class T>
+inline Steps<T> after(Steps<T> b, int64_t k) {
+  return {b.p + k * b.step, b.step};
+}
+template <class T>
+inline Taps<T> after(Taps<T> b, int64_t k) {
+  return {b.p, b.offset + k};
+}
 
 // Whether b's rows follow each other.
 template <class T>
@@ -270,16 +294,15 @@ __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, 
   }
 }
 
-// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors) from column and row `begin` on; of the
-// last vectors so many columns are there. `Apart` says that b's rows are, so that the strip beside
-// it, which comes next, has to be asked for.
+// sum (H, NV vectors) += a (H, depth) b (depth, NV vectors), of the last of which so many columns
+// are there. `Apart` says that b's rows are, so that the strip beside it, which comes next, has to
+// be asked for.
 template <int H, int NV, class T, class V, class A, class B, class Apart = Int<1>>
 inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
-                                                      Apart = {}, int last = kLanes<T>,
-                                                      int64_t begin = 0) {
+                                                      Apart = {}, int last = kLanes<T>) {
   constexpr int L = kLanes<T>;
 #pragma GCC unroll 2
-  for (int64_t k = begin; k < depth; ++k) {
+  for (int64_t k = 0; k < depth; ++k) {
     const T* row = b(k);
     if constexpr (NV <= 2 && Apart::value) {
 #pragma GCC unroll 2
@@ -298,10 +321,6 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
   }
 }
 
-// No sum has more than so many terms; those of a longer one are joined in c. The error of a sum
-// grows with its length, and to go to c and back takes 1 % of the time.
-constexpr int64_t kChain = 128;
-
 // c (H, NV vectors) = a (H, depth) b (depth, NV vectors) + d, whose rows and columns are steps of
 // d_row and d_col (1 or 0) where d is not null. Of the last vector so many columns are there, all
 // of them where there are no masks.
@@ -318,48 +337,38 @@ __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t
       for (int j = 0; j < NV; ++j) __builtin_prefetch(c + i * c_row + j * L, 1);
     }
   }
-  const int64_t chain = depth <= kChain ? depth : ceil_div(depth, ceil_div(depth, kChain));
-  int64_t begin = 0;
-  do {
-    const int64_t end = min(begin + chain, depth);
-    Vec<T> sum[H][NV] = {};
-    if (H > kTileRows / 2 && packed(b))
-      accumulate<H, NV, T>(sum, end, rows_of<H>(a), b, Int<0>{}, last, begin);
-    else
-      accumulate<H, NV, T>(sum, end, rows_of<H>(a), b, Int<1>{}, last, begin);
-    if (d && d_col) {
+  Vec<T> sum[H][NV] = {};
+  if (H > kTileRows / 2 && packed(b))
+    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<0>{}, last);
+  else
+    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<1>{}, last);
+  if (d && d_col) {
 #pragma GCC unroll 14
-      for (int i = 0; i < H; ++i) {
-        const T* more = d + i * d_row;
+    for (int i = 0; i < H; ++i, d += d_row) {
 #pragma GCC unroll 8
-        for (int j = 0; j < NV - 1; ++j) sum[i][j] += load(more + j * L);
-        sum[i][NV - 1] += load_part(more + (NV - 1) * L, last);
-      }
-    } else if (d) {
-#pragma GCC unroll 14
-      for (int i = 0; i < H; ++i) {
-        const Vec<T> more = splat(d[i * d_row]);
-#pragma GCC unroll 8
-        for (int j = 0; j < NV; ++j) sum[i][j] += more;
-      }
+      for (int j = 0; j < NV - 1; ++j) sum[i][j] += load(d + j * L);
+      sum[i][NV - 1] += load_part(d + (NV - 1) * L, last);
     }
+  } else if (d) {
 #pragma GCC unroll 14
-    for (int i = 0; i < H; ++i) {
-      T* out = c + i * c_row;
+    for (int i = 0; i < H; ++i, d += d_row) {
+      const Vec<T> more = splat(*d);
 #pragma GCC unroll 8
-      for (int j = 0; j < NV - 1; ++j) store(out + j * L, sum[i][j]);
-      store_part(out + (NV - 1) * L, sum[i][NV - 1], last);
+      for (int j = 0; j < NV; ++j) sum[i][j] += more;
     }
-    d = c, d_row = c_row, d_col = 1;
-    begin = end;
-  } while (begin < depth);
+  }
+#pragma GCC unroll 14
+  for (int i = 0; i < H; ++i, c += c_row) {
+#pragma GCC unroll 8
+    for (int j = 0; j < NV - 1; ++j) store(c + j * L, sum[i][j]);
+    store_part(c + (NV - 1) * L, sum[i][NV - 1], last);
+  }
 }
 
-// c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
-// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
+// The tile by one sum for each element.
 template <int H, int NV, class T, class A, class B>
-inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                Matrix<const T> d) {
+inline __attribute__((always_inline)) void chain(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                                 Matrix<const T> d) {
   constexpr int width = NV * kLanes<T>, before = width - kLanes<T>;
   if (c.col == 1 && (n == width || (kMasks && n > before)))
     return whole_tile<H, NV, T>(depth, a, b, c.p, c.row, d.p, d.row, d.col, n - before);
@@ -367,6 +376,26 @@ inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, 
   whole_tile<H, NV, T, A, B>(depth, a, b, value, width, nullptr, 0, 0,
                              n > before ? n - before : kLanes<T>);
   finish(value, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
+}
+
+// No sum has more than so many terms; those of a longer one are joined in c. The error of a sum
+// grows with its length, and to go to c and back takes 1 % of the time.
+constexpr int64_t kChain = 128;
+
+// c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
+// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
+template <int H, int NV, class T, class A, class B>
+inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                                Matrix<const T> d) {
+  if (__builtin_expect(depth > kChain, 0)) {
+    for (int64_t parts = ceil_div(depth, kChain); parts > 1; --parts) {
+      const int64_t part = ceil_div(depth, parts);
+      chain<H, NV, T>(part, a, b, n, c, d);
+      d = {c.p, c.row, c.col};
+      a = after(a, part), b = after(b, part), depth -= part;
+    }
+  }
+  chain<H, NV, T>(depth, a, b, n, c, d);
 }
 
 // --- packing
