@@ -136,13 +136,10 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   if (s.n * s.groups == 1 && one_to_one(s))
     return product_fast<T>({z.m, z.k, z.p, {dw, z.k, 1}, {g, z.p, 1}, {x, 1, z.p}, {}},
                            num_threads());
-  if (s.dh == 1 && s.dw == 1 && s.n > 0) {
-    const Winograd wino{
-        s.n, s.groups, z.m, channels, {s.h, s.oh, s.kh, s.sh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.pw}};
-    if (wino.outweighs(L)) {
-      const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * z.m * wino.values());
-      if (winograd_weight_vjp(dw, g, x, wino, parts)) return;
-    }
+  if (three_by_three(s) && s.n > 0) {
+    const Winograd wino{s.n, s.groups, z.m, channels, s.h, s.w, s.oh, s.ow, s.ph, s.pw};
+    const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * kPoints * z.m * channels);
+    if (wino.pays() && winograd_weight_vjp(dw, g, x, wino, parts)) return;
   }
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
   if (!image.worth(s)) return by_matrix_weight_vjp<T, product_simd<T>>(dw, g, x, s);

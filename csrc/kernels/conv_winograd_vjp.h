@@ -1,9 +1,9 @@
-// The gradient by the weights of a convolution (conv_winograd.h), for each part of the kernel:
+// The gradient by the weights of a 3x3 convolution at stride 1 (conv_winograd.h):
 //
 //     y = A^T [(G w G^T) * (B^T d B)] A
 //     dw = G^T [sum over tiles of (A g A^T) * (B^T d B)] G
 //
-// Up to 16 products of matrices (o, tiles) and (tiles, c). Vectors hold channels here.
+// 16 products of matrices (o, tiles) and (tiles, c). Vectors hold channels here.
 #pragma once
 
 #include "conv_winograd.h"
@@ -35,32 +35,31 @@ void turn_row(T* to, const T* x, int64_t plane, int channels, int64_t n) {
 }
 
 // An image (h, w), its pixel (-ph, -pw) the first of the rows below, and the lines of tiles that
-// cover it: each sees `height` rows of `width` pixels, `step` rows below those of the one before.
+// cover it.
 struct Turned {
-  int64_t h, w, ph, pw, down, step, height, width;
+  int64_t h, w, ph, pw, down, across;
 };
-constexpr int kMostRows = kMostTaps + kMostStride;
 
-// f(line, rows) for the lines of tiles first..end-1 of all images: the rows of pixels that a line
+// f(line, rows) for the lines first..end-1 of all images: the `height` rows of pixels that a line
 // sees, turned, x being the first of some channels.
 template <class T, class F>
-void turned_lines(const T* x, int64_t x_step, int channels, const Turned& s, int64_t first,
-                  int64_t end, const F& f) {
+void turned_lines(const T* x, int64_t x_step, int channels, int height, const Turned& s,
+                  int64_t first, int64_t end, const F& f) {
   constexpr int L = kLanes<T>;
-  const int64_t size = s.width * L, wide = min(s.w, s.width - s.pw);
-  Scratch<T> ring(s.height * size);  // row r is in place r % height
-  std::memset(ring.p, 0, s.height * size * sizeof(T));
+  const int64_t size = (2 * s.across + 2) * L;
+  Scratch<T> ring(4 * size);  // row r is in place r % 4
+  std::memset(ring.p, 0, 4 * size * sizeof(T));
   for (int64_t line = first; line < end; ++line) {
     const int64_t i = line % s.down;
-    const int64_t done = line > first && i > 0 ? s.height - s.step : 0;  // by the line before
-    const T* rows[kMostRows];
-    for (int64_t a = 0; a < s.height; ++a) {
-      const int64_t row = s.step * i + a - s.ph;
-      T* to = ring.p + (s.step * i + a) % s.height * size;
+    const int done = line > first && i > 0 ? height - 2 : 0;  // by the line before
+    const T* rows[4];
+    for (int a = 0; a < height; ++a) {
+      const int64_t row = 2 * i + a - s.ph;
+      T* to = ring.p + (2 * i + a) % 4 * size;
       rows[a] = to;
       if (a < done) continue;
       if (row >= 0 && row < s.h)
-        turn_row(to + s.pw * L, x + line / s.down * x_step + row * s.w, s.h * s.w, channels, wide);
+        turn_row(to + s.pw * L, x + line / s.down * x_step + row * s.w, s.h * s.w, channels, s.w);
       else
         std::memset(to, 0, size * sizeof(T));
     }
@@ -68,57 +67,44 @@ void turned_lines(const T* x, int64_t x_step, int channels, const Turned& s, int
   }
 }
 
-// columns[a][col] = (B^T d)[a] of the columns that a line sees, for one part of the vertical axis
+// v[xi * point + j * step] = (B^T d B)[xi] of the tiles j of a line
 template <class T>
-void transform_down(T* columns, const T* const* rows, int64_t width, const Side& s,
-                    const Part& part) {
+void transform_line(T* v, int64_t point, int64_t step, const T* const (&rows)[4], int64_t across) {
   constexpr int L = kLanes<T>;
-  with<4>(part.places, [&](auto places) {
-    constexpr int N = decltype(places)::value;
-    for (int64_t col = 0; col < width * L; col += L) {
-      Vec<T> x[4];
+  Vec<T> d[4][4];  // B^T d, by row and column
+  const auto column = [&](int64_t col, int b) {
+    const Vec<T> x0 = load(rows[0] + col * L), x1 = load(rows[1] + col * L),
+                 x2 = load(rows[2] + col * L), x3 = load(rows[3] + col * L);
+    d[0][b] = x0 - x2, d[1][b] = x1 + x2, d[2][b] = x2 - x1, d[3][b] = x1 - x3;
+  };
+  column(0, 0), column(1, 1);
+  for (int64_t j = 0; j < across; ++j) {
+    column(2 * j + 2, 2), column(2 * j + 3, 3);
 #pragma GCC unroll 4
-      for (int e = 0; e < N; ++e) x[e] = load(rows[(part.shift + e) * s.stride + part.phase] + col);
-      transform<T>(N - 1, x, [&](int a, Vec<T> y) { store(columns + a * width * L + col, y); });
+    for (int a = 0; a < 4; ++a) {
+      T* to = v + 4 * a * point + j * step;
+      store(to, d[a][0] - d[a][2]);
+      store(to + point, d[a][1] + d[a][2]);
+      store(to + 2 * point, d[a][2] - d[a][1]);
+      store(to + 3 * point, d[a][1] - d[a][3]);
+      d[a][0] = d[a][2], d[a][1] = d[a][3];
     }
-  });
-}
-
-// v[b * point + j * step] = (d B)[b] of the tiles j of a line, for one part of the horizontal axis
-template <class T>
-void transform_across(T* v, int64_t point, int64_t step, const T* d, const Side& s,
-                      const Part& part) {
-  constexpr int L = kLanes<T>;
-  const int64_t apart = s.stride * L;
-  d += part.shift * apart + part.phase * L;
-  with<3>(part.taps, [&](auto taps) {
-    constexpr int N = decltype(taps)::value;
-    for (int64_t j = 0; j < s.tiles(); ++j, d += 2 * apart, v += step) {
-      Vec<T> x[4];
-#pragma GCC unroll 4
-      for (int e = 0; e <= N; ++e) x[e] = load(d + e * apart);
-      transform<T>(N, x, [&](int b, Vec<T> y) { store(v + b * point, y); });
-    }
-  });
+  }
 }
 
 // v[xi * point + j * step] = (A g A^T)[xi] of the tiles j of a line
 template <class T>
-void spread_line(T* v, int64_t point, int64_t step, const T* const* rows, const Winograd& s) {
+void spread_line(T* v, int64_t point, int64_t step, const T* const (&rows)[4], int64_t across) {
   constexpr int L = kLanes<T>;
-  for (int64_t j = 0; j < s.h.tiles(); ++j) {
+  for (int64_t j = 0; j < across; ++j) {
     Vec<T> left[4], right[4];  // A g
     const auto column = [&](Vec<T>(&c)[4], int64_t col) {
-      const Vec<T> g0 = load(rows[0] + col * L);
-      c[0] = g0;
-      if (s.v.outs == 1) return;
-      const Vec<T> g1 = load(rows[1] + col * L);
-      c[1] = g0 + g1, c[2] = g0 - g1, c[3] = -g1;
+      const Vec<T> g0 = load(rows[0] + col * L), g1 = load(rows[1] + col * L);
+      c[0] = g0, c[1] = g0 + g1, c[2] = g0 - g1, c[3] = -g1;
     };
     column(left, 2 * j), column(right, 2 * j + 1);
 #pragma GCC unroll 4
     for (int a = 0; a < 4; ++a) {
-      if (a >= s.v.points) break;
       T* to = v + 4 * a * point + j * step;
       store(to, left[a]);
       store(to + point, left[a] + right[a]);
@@ -128,76 +114,42 @@ void spread_line(T* v, int64_t point, int64_t step, const T* const* rows, const 
   }
 }
 
-// taps = G^T p, of what a part of n taps has
-template <class T>
-inline void gather(Vec<T> (&tap)[3], int n, const Vec<T> (&p)[4]) {
-  const Vec<T> even = (p[1] + p[2]) * T(0.5);
-  if (n == 3)
-    tap[0] = p[0] + even, tap[1] = (p[1] - p[2]) * T(0.5), tap[2] = even + p[3];
-  else if (n == 2)
-    tap[0] = p[0] + p[1], tap[1] = p[1] + p[3];
-  else if (n == 1)
-    tap[0] = p[0] + p[3];
-  else
-    tap[0] = p[0];
-}
-
 // dw[k][tap] = (G^T p G)[tap] of the sum p of the parts; lanes k. False if one is not finite.
 template <class T>
-bool gather_taps(T* dw, const T* p, int64_t point, int64_t part_of, int64_t parts,
-                 int64_t part_step, int channels, const Winograd& s) {
-  constexpr int L = kLanes<T>;
-  const int area = s.v.taps * s.h.taps;
-  T tap[(kMostTaps * kMostTaps + L) * L];
-  Vec<T> zero = {};
-  for (int r = area; r % L; ++r) store(tap + r * L, Vec<T>{});
-  for (int i = 0; i < s.v.parts; ++i)
-    for (int j = 0; j < s.h.parts; ++j, p += part_of) {
-      const Part &down = s.v.part[i], &right = s.h.part[j];
-      T v[4 * 3 * L];  // p G, by point and tap
-      with<3>(right.taps, [&](auto taps) {
-        constexpr int N = decltype(taps)::value;
-        for (int a = 0; a < 4; ++a) {
-          if (!s.v.has(i, a)) continue;
-          Vec<T> m[4], row[3];
+bool gather_taps(T* dw, const T* p, int64_t point, int64_t parts, int64_t part_step, int channels) {
+  constexpr int L = kLanes<T>, kBlocks = (kTaps + L - 1) / L;
+  Vec<T> v[4][3];  // p G
 #pragma GCC unroll 4
-          for (int b = 0; b < 4; ++b) {
-            if (!has_point(N, b)) continue;
-            const T* from = p + (4 * a + b) * point;
-            m[b] = load(from);
-            for (int64_t part = 1; part < parts; ++part) m[b] += load(from + part * part_step);
-          }
-          gather<T>(row, N, m);
-#pragma GCC unroll 3
-          for (int b = 0; b < N; ++b) store(v + (3 * a + b) * L, row[b]);
-        }
-      });
-      with<4>(down.places, [&](auto places) {
-        constexpr int N = decltype(places)::value - 1;
-        for (int b = 0; b < right.taps; ++b) {
-          Vec<T> m[4], column[3];
+  for (int a = 0; a < 4; ++a) {
+    Vec<T> m[4];
 #pragma GCC unroll 4
-          for (int a = 0; a < 4; ++a)
-            if (has_point(N, a)) m[a] = load(v + (3 * a + b) * L);
-          gather<T>(column, N, m);
-#pragma GCC unroll 3
-          for (int a = 0; a < max(1, N); ++a) {
-            store(tap + (s.v.index(down, a) * s.h.taps + s.h.index(right, b)) * L, column[a]);
-            zero += column[a] * 0;
-          }
-        }
-      });
+    for (int b = 0; b < 4; ++b) {
+      const T* from = p + (4 * a + b) * point;
+      m[b] = load(from);
+      for (int64_t part = 1; part < parts; ++part) m[b] += load(from + part * part_step);
     }
-  for (int block = 0; block < area; block += L) {
+    const Vec<T> even = (m[1] + m[2]) * T(0.5);
+    v[a][0] = m[0] + even, v[a][1] = (m[1] - m[2]) * T(0.5), v[a][2] = even + m[3];
+  }
+  Vec<T> tap[kBlocks * L] = {}, zero = {};
+#pragma GCC unroll 3
+  for (int b = 0; b < 3; ++b) {
+    const Vec<T> even = (v[1][b] + v[2][b]) * T(0.5);
+    tap[b] = v[0][b] + even;
+    tap[3 + b] = (v[1][b] - v[2][b]) * T(0.5);
+    tap[6 + b] = even + v[3][b];
+    zero += tap[b] * 0 + tap[3 + b] * 0 + tap[6 + b] * 0;
+  }
+  for (int block = 0; block < kBlocks; ++block) {
     Vec<T> x[L];
 #pragma GCC unroll 16
-    for (int r = 0; r < L; ++r) x[r] = load(tap + (block + r) * L);
+    for (int r = 0; r < L; ++r) x[r] = tap[block * L + r];
     transpose<T>(x);
     T rows[L * L];
 #pragma GCC unroll 16
     for (int r = 0; r < L; ++r) store(rows + r * L, x[r]);
     for (int r = 0; r < channels; ++r)
-      store_n(dw + r * area + block, load(rows + r * L), min(L, area - block));
+      store_n(dw + r * kTaps + block * L, load(rows + r * L), min(L, kTaps - block * L));
   }
   return sum<T>(zero) == 0;
 }
@@ -207,20 +159,13 @@ bool gather_taps(T* dw, const T* p, int64_t point, int64_t part_of, int64_t part
 template <class T>
 bool winograd_weight_vjp(T* dw, const T* g, const T* x, const Winograd& s, int64_t parts) {
   constexpr int L = kLanes<T>, H = L < 4 ? L : kRegisters < 32 || L < 8 ? 4 : 8;  // divides L
-  const int64_t down = s.v.tiles(), across = s.h.tiles(), lines = s.n * down;
-  const int64_t x_face = s.v.size * s.h.size, g_face = s.v.out * s.h.out;
-  const Turned outs{s.v.out, s.h.out, 0, 0, down, s.v.outs, s.v.outs, 2 * across};
-  const Turned ins{s.v.size,     s.h.size,
-                   s.v.pad,      s.h.pad,
-                   down,         s.v.outs * s.v.stride,
-                   s.v.window(), 2 * s.h.stride * (across - 1) + s.h.window()};
-  const int points = s.points(), of_kernel = s.v.parts * s.h.parts;
+  const int64_t down = s.down(), across = s.across(), lines = s.n * down;
+  const Turned outs{s.oh, s.ow, 0, 0, down, across}, ins{s.h, s.w, s.ph, s.pw, down, across};
   const int64_t lefts = ceil_div(s.m, L), rights = ceil_div(s.k, L);  // vectors of channels
-  const int64_t each = lefts + of_kernel * rights, columns = s.groups * each;
-  const int64_t row = of_kernel * rights * L, face = lefts * L * row;  // [o][part of kernel][k]
-  const int64_t size = s.groups * points * face;                       // by xi
+  const int64_t columns = s.groups * (lefts + rights);
+  const int64_t face = lefts * L * rights * L, size = s.groups * kPoints * face;  // [xi][o][k]
   const int64_t room = (parts > 1 ? 1 : 4) * kPanelBytes / int64_t(sizeof(T));
-  const int64_t fit = max(1, room / (points * columns * L * across));  // lines in a block
+  const int64_t fit = max(1, room / (kPoints * columns * L * across));  // lines in a block
   Scratch<T> sums(parts * size);
   for_chunks(parts, [&](int64_t part) {
     const int64_t begin = cut(lines, parts, part), end = cut(lines, parts, part + 1);
@@ -228,52 +173,44 @@ bool winograd_weight_vjp(T* dw, const T* g, const T* x, const Winograd& s, int64
     // Of each vector of g's channels [xi][tile], of x's, in pairs where there are two,
     // [xi][tile][channel]; an xi ends a vector later, for powers of two would meet in the cache.
     const int64_t point = ceil_div(end - begin, blocks) * across * L + L;
-    Scratch<T> turned(columns * points * point);
+    Scratch<T> turned(columns * kPoints * point);
     T* total = sums.p + part * size;
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t from = begin + cut(end - begin, blocks, block),
                     to = begin + cut(end - begin, blocks, block + 1), tiles = (to - from) * across;
-      const int64_t turns = s.groups * (lefts + rights);
-      const int64_t pieces = min(to - from, ceil_div(8, turns));
-      for_chunks(turns * pieces, [&](int64_t chunk) {
-        const int64_t piece = chunk % pieces, q = chunk / pieces / (lefts + rights),
-                      c = chunk / pieces % (lefts + rights);
-        T* const group = turned.p + q * each * points * point;
+      const int64_t pieces = min(to - from, ceil_div(8, columns));
+      for_chunks(columns * pieces, [&](int64_t chunk) {
+        const int64_t piece = chunk % pieces, column = chunk / pieces;
+        const int64_t q = column / (lefts + rights), c = column % (lefts + rights);
         const int64_t first = from + cut(to - from, pieces, piece),
                       last = from + cut(to - from, pieces, piece + 1);
         if (c < lefts) {
-          T* at = group + c * points * point;
-          turned_lines(g + (q * s.m + c * L) * g_face, s.groups * s.m * g_face, min(L, s.m - c * L),
-                       outs, first, last, [&](int64_t line, const T* const* rows) {
-                         spread_line(at + (line - from) * across * L, point, L, rows, s);
+          T* at = turned.p + column * kPoints * point;
+          turned_lines(g + (q * s.m + c * L) * s.oh * s.ow, s.groups * s.m * s.oh * s.ow,
+                       min(L, s.m - c * L), 2, outs, first, last,
+                       [&](int64_t line, const T* const(&rows)[4]) {
+                         spread_line(at + (line - from) * across * L, point, L, rows, across);
                        });
         } else {
           const int64_t k = c - lefts, wide = k / 2 * 2 + 1 < rights ? 2 : 1;
-          T* at = group + (c - k % 2) * points * point + k % 2 * L;
-          Scratch<T> d(4 * ins.width * L);
-          turned_lines(x + (q * s.k + k * L) * x_face, s.groups * s.k * x_face, min(L, s.k - k * L),
-                       ins, first, last, [&](int64_t line, const T* const* rows) {
-                         T* to = at + (line - from) * across * wide * L;
-                         for (int i = 0; i < s.v.parts; ++i) {
-                           transform_down(d.p, rows, ins.width, s.v, s.v.part[i]);
-                           for (int j = 0; j < s.h.parts; ++j, to += rights * points * point)
-                             for (int a = 0; a < 4; ++a)
-                               if (s.v.has(i, a))
-                                 transform_across(to + 4 * a * wide * point, wide * point, wide * L,
-                                                  d.p + a * ins.width * L, s.h, s.h.part[j]);
-                         }
+          T* at = turned.p + (column - k % 2) * kPoints * point + k % 2 * L;
+          turned_lines(x + (q * s.k + k * L) * s.h * s.w, s.groups * s.k * s.h * s.w,
+                       min(L, s.k - k * L), 4, ins, first, last,
+                       [&](int64_t line, const T* const(&rows)[4]) {
+                         transform_line(at + (line - from) * across * wide * L, wide * point,
+                                        wide * L, rows, across);
                        });
         }
       });
-      for_chunks(s.groups * points, [&](int64_t chunk) {
-        const int64_t q = chunk / points, xi = chunk % points;
-        const T* base = turned.p + q * each * points * point;
+      for_chunks(s.groups * kPoints, [&](int64_t chunk) {
+        const int64_t q = chunk / kPoints, xi = chunk % kPoints;
+        const T* base = turned.p + q * (lefts + rights) * kPoints * point;
         T* out = total + chunk * face;
         const auto multiply = [&](auto rows, auto vectors, int64_t k) {
           constexpr int R = decltype(rows)::value, NV = decltype(vectors)::value;
-          const Steps<T> b{base + ((lefts + k) * points + xi * NV) * point, NV * L};
+          const Steps<T> b{base + ((lefts + k) * kPoints + xi * NV) * point, NV * L};
           for (int64_t o = 0; o < lefts * L; o += R) {
-            const ByColumn<T> a{base + (o / L * points + xi) * point + o % L, L};
+            const ByColumn<T> a{base + (o / L * kPoints + xi) * point + o % L, L};
             Vec<T> sum[R][NV] = {};
             for (int64_t t = 0; t < tiles; ++t) {
               Vec<T> v[NV];
@@ -290,33 +227,29 @@ bool winograd_weight_vjp(T* dw, const T* g, const T* x, const Winograd& s, int64
             for (int l = 0; l < R; ++l)
 #pragma GCC unroll 2
               for (int v = 0; v < NV; ++v) {
-                T* at = out + (o + l) * row + (k + v) * L;
+                T* at = out + ((o + l) * rights + k + v) * L;
                 store(at, block ? load(at) + sum[l][v] : sum[l][v]);
               }
           }
         };
-        for (int i = 0; i < of_kernel; ++i) {
-          if (!s.v.has(i / s.h.parts, xi / 4) || !s.h.has(i % s.h.parts, xi % 4)) continue;
-          const int64_t end = (i + 1) * rights;
-          for (int64_t k = i * rights; k < end; k += 2) {
-            if (k + 1 < end)
-              multiply(Int<H>{}, Int<2>{}, k);
-            else
-              multiply(Int<(L > H ? 2 * H : H)>{}, Int<1>{}, k);
-          }
+        for (int64_t k = 0; k < rights; k += 2) {
+          if (k + 1 < rights)
+            multiply(Int<H>{}, Int<2>{}, k);
+          else
+            multiply(Int<(L > H ? 2 * H : H)>{}, Int<1>{}, k);
         }
       });
     }
   });
   bool finite = true;
-  for_ranges(s.groups * s.m, ceil_div(kChunkWork / 64, rights * points * L * parts),
+  for_ranges(s.groups * s.m, ceil_div(kChunkWork / 64, rights * kPoints * L * parts),
              [&](int64_t from, int64_t to) {
                bool fine = true;
                for (int64_t o = from; o < to; ++o)
                  for (int64_t k = 0; k < rights; ++k) {
-                   const T* at = sums.p + o / s.m * points * face + o % s.m * row + k * L;
-                   fine &= gather_taps(dw + (o * s.k + k * L) * s.v.taps * s.h.taps, at, face,
-                                       rights * L, parts, size, min(L, s.k - k * L), s);
+                   const T* at = sums.p + o / s.m * kPoints * face + (o % s.m * rights + k) * L;
+                   fine &= gather_taps(dw + (o * s.k + k * L) * kTaps, at, face, parts, size,
+                                       min(L, s.k - k * L));
                  }
                if (!fine) __atomic_store_n(&finite, false, __ATOMIC_RELAXED);
              });

@@ -57,8 +57,8 @@ constexpr int64_t kChunks = 16;           // enough to share among threads
 constexpr int64_t kSmallWork = 1 << 17;   // multiplications in one sweep over the tiles, no plan
 constexpr int64_t kChunkWork = 1 << 18;   // multiplications that are worth waking a thread for
 
-constexpr int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-constexpr int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
+inline int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // How many of n items, of so much work each, a thread takes at a time, where results do not depend
