@@ -50,7 +50,7 @@ def ulps(have: np.ndarray, want: np.ndarray) -> float:
 SPREAD = np.concatenate([np.linspace(-1, 1, 4001), np.linspace(-20, 20, 4001), np.linspace(-86, 86, 4001)])
 POSITIVE = np.concatenate([np.linspace(0.01, 3, 4001), np.exp(np.linspace(-80, 80, 4001))])
 FUNCTIONS = {
-    "exp": (functions.exp, np.exp, SPREAD, 1.5),
+    "exp": (functions.exp, np.exp, SPREAD, 1),
     "log": (functions.log, np.log, POSITIVE, 1.5),
     "tanh": (functions.tanh, np.tanh, SPREAD, 2),
     "expm1": (functions.expm1, np.expm1, SPREAD, 1.5),
@@ -58,12 +58,12 @@ FUNCTIONS = {
     "erf": (special.erf, lambda x: np.array([math.erf(v) for v in x]), SPREAD, 2),
     "sqrt": (functions.sqrt, np.sqrt, POSITIVE, 0.51),
     "rsqrt": (functions.rsqrt, lambda x: 1 / np.sqrt(x), POSITIVE, 1.6),
-    "sin": (trigonometry.sin, np.sin, SPREAD, 2),
-    "tan": (trigonometry.tan, np.tan, SPREAD, 2.5),
-    "atan": (trigonometry.atan, np.arctan, SPREAD, 1.5),
-    "cosh": (trigonometry.cosh, np.cosh, SPREAD, 1.5),
-    "log2": (functions.log2, np.log2, POSITIVE, 2.1),
-    "log10": (functions.log10, np.log10, POSITIVE, 2.2),
+    "sin": (trigonometry.sin, np.sin, SPREAD, 0.51),
+    "tan": (trigonometry.tan, np.tan, SPREAD, 0.51),
+    "atan": (trigonometry.atan, np.arctan, SPREAD, 0.51),
+    "cosh": (trigonometry.cosh, np.cosh, SPREAD, 0.51),
+    "log2": (functions.log2, np.log2, POSITIVE, 0.51),
+    "log10": (functions.log10, np.log10, POSITIVE, 0.51),
     "erfc": (special.erfc, lambda x: np.array([math.erfc(v) for v in x]), np.linspace(-9, 9, 4001), 0.51),
     "softplus": (activation.softplus, lambda x: np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20)))), SPREAD, 3),
 }
