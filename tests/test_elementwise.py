@@ -134,6 +134,23 @@ def test_special_values(name, dtype):
         assert (np.signbit(have) == np.signbit(want))[~np.isnan(want)].all()
 
 
+ENDS = [NAN, INF, -INF, 0.0, -0.0, -1.0, 1.0, 1e-42, -1e-42, 1e38, -1e38, 2e6, -110.0, -104.0, 89.2, -89.2]
+
+
+@pytest.mark.parametrize(
+    "name",
+    "sin cos tan atan asin acos sinh cosh tanh exp exp2 expm1 log2 log10 log1p mish".split(),
+)
+@pytest.mark.usefixtures("isa")
+def test_float32_at_the_ends_is_float64_rounded(name):
+    f = getattr(mt, name, None) or getattr(mt.nn.functional, name)
+    with np.errstate(all="ignore"):
+        x = np.array(ENDS, np.float32)
+        have, want = f(mt.tensor(x)).numpy(), f(mt.tensor(x.astype(np.float64))).numpy().astype(np.float32)
+    np.testing.assert_allclose(have, want, rtol=3e-7, atol=np.finfo(np.float32).smallest_subnormal)
+    assert (np.signbit(have) == np.signbit(want))[~np.isnan(want)].all()
+
+
 @pytest.mark.parametrize("n", [1, 3, 15, 16, 17, 31, 33, 67])
 @pytest.mark.usefixtures("isa")
 def test_a_value_is_the_same_wherever_it_stands(n):

@@ -245,8 +245,10 @@ inline Vec<double> mish_of(Vec<double> x) {
 }
 inline Vec<float> mish_of(Vec<float> x) {
   const auto f = [](Vec<double> v) {
-    const ShortExponential e(at_least<double>(-abs<double>(v), -110));
-    return v * tanh_softplus<double>(v, e.value());
+    const Vec<double> low = -abs<double>(v);
+    const ShortExponential e(at_least<double>(low, -110));
+    const Vec<double> none{};  // below: -inf times it is NaN, what is finite becomes 0
+    return v * tanh_softplus<double>(v, select<double>(low < -110, none, e.value()));
   };
   return in_double(f, x);
 }
