@@ -37,7 +37,7 @@ from .common import (
 )
 from .comparison import where
 from .reduce import sum_to
-from .shape import RESHAPE, expand, reshape, transpose
+from .shape import expand, reshape, transpose
 
 Shape = tuple[int, ...]
 
@@ -212,13 +212,9 @@ def _product(name: str, input: Any, other: Any) -> Any:
             f"{b_shape[-2 if len(b_shape) > 1 else 0]} differ"
         )
     _check_dtypes(name, raw(input), raw(other))
-    a = apply_flat(RESHAPE, input, (1, *a_shape)) if len(a_shape) == 1 else input
-    b = apply_flat(RESHAPE, other, (*b_shape, 1)) if len(b_shape) == 1 else other
-    rows = a_shape[:-1] if len(b_shape) == 1 else b_shape[:-2]
-    columns = () if len(b_shape) == 1 else b_shape[-1:]
-    shape = (*rows, *columns)
-    result = apply_flat(RESHAPE, apply_flat(MATMUL, a, b), shape)
-    return result if len(shape) > 1 else called(result, "MvBackward0" if shape else "DotBackward0")
+    result = apply_flat(MATMUL, input, other)
+    rank = raw(result).ndim
+    return result if rank > 1 else called(result, "MvBackward0" if rank else "DotBackward0")
 
 
 def _any_sparse(*tensors: Any) -> bool:
