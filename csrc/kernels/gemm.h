@@ -387,15 +387,13 @@ constexpr int64_t kChain = 128;
 template <int H, int NV, class T, class A, class B>
 inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
                                                 Matrix<const T> d) {
-  if (__builtin_expect(depth > kChain, 0)) {
-    for (int64_t parts = ceil_div(depth, kChain); parts > 1; --parts) {
-      const int64_t part = ceil_div(depth, parts);
-      chain<H, NV, T>(part, a, b, n, c, d);
-      d = {c.p, c.row, c.col};
-      a = after(a, part), b = after(b, part), depth -= part;
-    }
+  for (;;) {
+    const int64_t part = depth <= kChain ? depth : ceil_div(depth, ceil_div(depth, kChain));
+    chain<H, NV, T>(part, a, b, n, c, d);
+    depth -= part;
+    if (__builtin_expect(depth <= 0, 1)) return;
+    a = after(a, part), b = after(b, part), d = {c.p, c.row, c.col};
   }
-  chain<H, NV, T>(depth, a, b, n, c, d);
 }
 
 // --- packing
