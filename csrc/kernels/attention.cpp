@@ -114,10 +114,6 @@ struct Scores {
   const T* p;
   T operator()(int i, int64_t k) const { return p[i * kRow + k]; }
 };
-template <class T>
-inline Scores<T> after(Scores<T> a, int64_t k) {
-  return {a.p + k};
-}
 
 // c (h, n) = a (h, depth) b (depth, n) + d, b a panel of two vectors.
 template <class T, class A>

@@ -164,11 +164,6 @@ template <class T>
 inline EvenRows<T> after(EvenRows<T> a, int64_t k) {
   return {a.p + k, a.step};
 }
-template <class T, int H>
-inline ByRow<T, H> after(ByRow<T, H> a, int64_t k) {
-  for (int i = 0; i < H; ++i) a.row[i] += k;
-  return a;
-}
 
 template <int H, class A>
 inline A rows_of(A a) {
@@ -196,10 +191,6 @@ struct Taps {
 template <class T>
 inline Steps<T> after(Steps<T> b, int64_t k) {
   return {b.p + k * b.step, b.step};
-}
-template <class T>
-inline Taps<T> after(Taps<T> b, int64_t k) {
-  return {b.p, b.offset + k};
 }
 
 // Whether b's rows follow each other.
@@ -365,10 +356,11 @@ __attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t
   }
 }
 
-// The tile by one sum for each element.
+// c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
+// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
 template <int H, int NV, class T, class A, class B>
-inline __attribute__((always_inline)) void chain(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                 Matrix<const T> d) {
+inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                                Matrix<const T> d) {
   constexpr int width = NV * kLanes<T>, before = width - kLanes<T>;
   if (c.col == 1 && (n == width || (kMasks && n > before)))
     return whole_tile<H, NV, T>(depth, a, b, c.p, c.row, d.p, d.row, d.col, n - before);
@@ -378,18 +370,16 @@ inline __attribute__((always_inline)) void chain(int64_t depth, A a, B b, int n,
   finish(value, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
 }
 
-// No sum has more than so many terms; those of a longer one are joined in c. The error of a sum
-// grows with its length, and to go to c and back takes 1 % of the time.
+// The same by several tiles, so that no sum has more than kChain terms: they are joined in c. The
+// error of a sum grows with its length, and to go to c and back takes 1 % of the time.
 constexpr int64_t kChain = 128;
 
-// c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
-// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
 template <int H, int NV, class T, class A, class B>
-inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                Matrix<const T> d) {
+inline __attribute__((always_inline)) void joined_tiles(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                                        Matrix<const T> d) {
   for (;;) {
     const int64_t part = depth <= kChain ? depth : ceil_div(depth, ceil_div(depth, kChain));
-    chain<H, NV, T>(part, a, b, n, c, d);
+    tile<H, NV, T>(part, a, b, n, c, d);
     depth -= part;
     if (__builtin_expect(depth <= 0, 1)) return;
     a = after(a, part), b = after(b, part), d = {c.p, c.row, c.col};
@@ -498,8 +488,8 @@ void product_simd(const Product<T>& p) {
         const auto run = [&](auto vectors, auto left) {
           for (int64_t t = first; t < last; ++t) {
             const int64_t i = t * H + (high ? 0 : higher);
-            tile<H, decltype(vectors)::value, T>(p.k, left(p.a.at(i, 0)), b, n, p.c.at(i, j),
-                                                 p.d.at(i, j));
+            joined_tiles<H, decltype(vectors)::value, T>(p.k, left(p.a.at(i, 0)), b, n,
+                                                         p.c.at(i, j), p.d.at(i, j));
           }
         };
         const auto with_left = [&](auto vectors) {
@@ -588,9 +578,9 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
           ask_for(next, next_rows, cut(b.depth, shares * strips, share * strips + s),
                   cut(b.depth, shares * strips, share * strips + s + 1));
         if (n > kLanes<T>)
-          tile<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
+          joined_tiles<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
         else
-          tile<H, 1>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
+          joined_tiles<H, 1>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
       }
     };
     if (packed)
