@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -18,14 +19,21 @@
 namespace mt {
 namespace {
 
-// How often an idle thread looks for its next work before it lets others have the core: 300 looks
-// take 2 to 12 us. A worker looks for longer than the gap between two kernels of a training step,
-// which is 20 to 200 us where its data has driven the program out of the caches: to be woken takes
-// 50. But who looks on and on is not given the core when there is work: for a while after another
-// process has taken it, a worker soon sleeps.
+using Clock = std::chrono::steady_clock;
+
+// How often an idle thread looks for its next work before it offers the core to others: 300 looks
+// take 2 to 12 us. A worker looks again and again, for longer than the gap between two kernels of a
+// training step, which is 20 to 200 us where its data has driven the program out of the caches: to
+// be woken takes 50.
 constexpr int kSpins = 300, kMostSpins = 40000;
-constexpr std::chrono::microseconds kAway{50};  // for which a thread is known to have lost its core
-constexpr std::chrono::milliseconds kWhile{300};
+
+// A worker that shares its core with another process is sent away in the middle of a chunk, for 4
+// ms that the caller waits. So it offers the core between two chunks, every kTurn. Was it away for
+// kAway then, it rests for kWhile: three threads on two cores have two thirds of one each, and the
+// caller alone has a whole one. Only a job that has taken kLong, and will as much again, is shared
+// nevertheless.
+constexpr std::chrono::milliseconds kTurn{2}, kAway{1}, kWhile{100};
+constexpr std::chrono::microseconds kLong{100};
 
 constexpr int kMost = 1024;  // threads
 
@@ -76,23 +84,36 @@ class Pool {
     }
     inside_ = true;
     grow();
-    job_ = {body, context, chunks, limit_ < chunks ? int(limit_) : int(chunks), turned()};
+    const int64_t awake = std::max(1, limit_ - resting_.load(std::memory_order_relaxed));
+    job_ = {body, context, chunks, int(std::min(awake, chunks)), turned()};
     for (int k = 0; k < job_.shares; ++k) {
       shares_[k].begin = chunks * k / job_.shares;
       shares_[k].next.store(shares_[k].begin, std::memory_order_relaxed);
       shares_[k].end = chunks * (k + 1) / job_.shares;
     }
     finished_.store(0, std::memory_order_relaxed);
-    const uint64_t number = (gate_.load(std::memory_order_relaxed) >> 16) + 1;
-    gate_.store(number << 16 | kOpen, std::memory_order_seq_cst);
-    if (sleepers_.load(std::memory_order_seq_cst) > 0) {
-      std::lock_guard<std::mutex> lock(sleep_);
-      wake_.notify_all();
-    }
-    draw(job_, 0);
-    const uint64_t joined = gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & kCount;
+    const uint64_t number = gate_.load(std::memory_order_relaxed) / kJob + 1;
+    gate_.store(number * kJob | kOpen, std::memory_order_seq_cst);
+    wake(sleepers_);
+    bool shared = false;
+    int64_t done = 0;
+    Clock::time_point began{};
+    draw(job_, 0, [&] {
+      if (shared || resting_.load(std::memory_order_relaxed) == 0) return true;
+      const auto now = Clock::now();
+      if (began == Clock::time_point()) began = now;
+      const auto took = now - began;
+      if (took > kLong && took * (chunks - done - 1) > kLong * done) {
+        shared = true;
+        gate_.fetch_or(kLasts, std::memory_order_seq_cst);
+        wake(resting_);
+      }
+      ++done;
+      return true;
+    });
+    const uint64_t joined = gate_.fetch_and(~(kOpen | kLasts), std::memory_order_acq_rel) & kCount;
     for (int spins = 0; finished_.load(std::memory_order_acquire) < joined; ++spins) {
-      if (spins < kSpins)
+      if (spins < kMostSpins / 8)
         pause();
       else
         std::this_thread::yield();
@@ -107,7 +128,8 @@ class Pool {
   int limit() const { return limit_; }
 
  private:
-  static constexpr uint64_t kOpen = 0x8000, kCount = 0x7fff;  // so at most kMost threads
+  static constexpr uint64_t kJob = uint64_t(1) << 32, kOpen = kJob / 2, kLasts = kOpen / 2,
+                            kCount = kLasts - 1;
 
   Pool() {
     pthread_atfork(nullptr, nullptr, [] { get().forget(); });
@@ -120,8 +142,9 @@ class Pool {
   void forget() {
     workers_ = 0;
     sleepers_.store(0);
+    resting_.store(0);
     finished_.store(0);
-    gate_.store(gate_.load() & ~(kOpen | kCount));
+    gate_.store(gate_.load() & ~(kOpen | kLasts | kCount));
     new (&owner_) std::mutex;
     new (&sleep_) std::mutex;
     new (&wake_) std::condition_variable;
@@ -139,10 +162,16 @@ class Pool {
     }
   }
 
-  void draw(const Job& job, int first) {
+  // Draws chunks until there are none, or `goes_on`, asked between two, says no; whether there are
+  // none.
+  template <class GoesOn>
+  bool draw(const Job& job, int first, const GoesOn& goes_on) {
+    bool between = false;
     for (int k = 0; k < job.shares; ++k) {
       Share& share = shares_[(first + k) % job.shares];
-      for (;;) {
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        if (between && !goes_on()) return false;
+        between = true;
         const int64_t c = share.next.fetch_add(1, std::memory_order_relaxed);
         if (c >= share.end) break;
         try {
@@ -153,50 +182,63 @@ class Pool {
         }
       }
     }
+    return true;
   }
 
   void work(int id) {
     inside_ = true;  // a kernel called from a kernel stays on its thread
     uint64_t seen = 0;
-    std::chrono::steady_clock::time_point lost;  // when it last lost its core
+    auto since = Clock::now(), lost = since - kWhile;  // when it was given the core, and lost it
+    const auto in_turn = [&] { return Clock::now() - since < kTurn; };
+    const auto rests = [&] { return since - lost < kWhile; };
+    const auto offer = [&] {
+      const auto before = Clock::now();
+      std::this_thread::yield();
+      since = Clock::now();
+      if (since - before > kAway) lost = before;
+    };
+    const auto ready = [&](uint64_t gate) {
+      return (gate & (rests() ? kLasts : kOpen)) && gate / kJob != seen && id < limit_ - 1;
+    };
     for (;;) {
       uint64_t gate = gate_.load(std::memory_order_acquire);
-      auto looked = std::chrono::steady_clock::now();
-      int most = looked - lost < kWhile ? kSpins : kMostSpins;
-      for (int spins = 0; spins < most && !joinable(gate, seen, id); ++spins) {
+      for (int spins = 1; spins < (rests() ? kSpins : kMostSpins) && !ready(gate); ++spins) {
+        if (spins % kSpins == 0) offer();
         pause();
         gate = gate_.load(std::memory_order_acquire);
-        if (spins % 64 > 0) continue;
-        const auto now = std::chrono::steady_clock::now();
-        if (now - looked > kAway) lost = now, most = kSpins;
-        looked = now;
       }
-      if (!joinable(gate, seen, id)) {
+      if (!ready(gate)) {
         std::unique_lock<std::mutex> lock(sleep_);
-        sleepers_.fetch_add(1, std::memory_order_seq_cst);
-        wake_.wait(lock, [&] {
-          gate = gate_.load(std::memory_order_seq_cst);
-          return joinable(gate, seen, id);
-        });
-        sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+        std::atomic<int>& sleepers = rests() ? resting_ : sleepers_;
+        const auto called = [&] { return ready(gate = gate_.load(std::memory_order_seq_cst)); };
+        sleepers.fetch_add(1, std::memory_order_seq_cst);
+        if (rests())
+          wake_.wait_until(lock, lost + kWhile, called);
+        else
+          wake_.wait(lock, called);
+        sleepers.fetch_sub(1, std::memory_order_seq_cst);
+        since = Clock::now();
       }
-      while (joinable(gate, seen, id)) {
+      while (ready(gate)) {
         if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
-        seen = gate >> 16;
-        draw(job_, id + 1);
+        if (draw(job_, id + 1, in_turn)) seen = gate / kJob;
         finished_.fetch_add(1, std::memory_order_release);
+        if (!in_turn()) offer();
         break;
       }
     }
   }
 
-  bool joinable(uint64_t gate, uint64_t seen, int id) const {
-    return (gate & kOpen) && gate >> 16 != seen && id < limit_ - 1;
+  // Wakes those that wait, if any do.
+  void wake(const std::atomic<int>& sleepers) {
+    if (sleepers.load(std::memory_order_seq_cst) == 0) return;
+    std::lock_guard<std::mutex> lock(sleep_);
+    wake_.notify_all();
   }
 
   std::mutex owner_, sleep_;
   std::condition_variable wake_;
-  std::atomic<int> limit_{1}, sleepers_{0};
+  std::atomic<int> limit_{1}, sleepers_{0}, resting_{0};
   int workers_ = 0;           // guarded by owner_
   Job job_;                   // written by the owner while the gate is closed
   std::exception_ptr error_;  // of any chunk; guarded by sleep_ until the workers are done
