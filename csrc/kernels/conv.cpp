@@ -64,9 +64,15 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
       }))
     return;
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
-  if (three_by_three(s)) {
-    const Winograd wino{s.n, s.groups, z.m, s.c / s.groups, s.h, s.w, s.oh, s.ow, s.ph, s.pw};
-    if (wino.pays() && winograd_from(y, x, w, z.m * z.k, z.k, kTaps, false, bias, wino)) return;
+  if (s.dh * s.dw == 1) {
+    const Winograd wino{s.n,
+                        s.groups,
+                        z.m,
+                        s.c / s.groups,
+                        {s.h, s.oh, s.kh, s.sh, s.ph},
+                        {s.w, s.ow, s.kw, s.sw, s.pw}};
+    if (wino.pays() && winograd_from(y, x, w, z.m * z.k, z.k, s.kh * s.kw, false, bias, wino))
+      return;
   }
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
   if (s.groups > 1 && s.c == s.groups) return correlate_planes(y, x, w, bias, s, image);
@@ -172,10 +178,15 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                           {}};
       }))
     return;
-  if (three_by_three(s)) {
-    const Winograd wino{s.n, s.groups, channels, z.m, s.oh, s.ow, s.h, s.w, 2 - s.ph, 2 - s.pw};
+  if (s.sh * s.sw * s.dh * s.dw == 1) {
+    const Winograd wino{s.n,
+                        s.groups,
+                        channels,
+                        z.m,
+                        {s.oh, s.h, s.kh, 1, s.kh - 1 - s.ph},
+                        {s.ow, s.w, s.kw, 1, s.kw - 1 - s.pw}};
     if (wino.pays() &&
-        winograd_from(dx, g, w, z.m * z.k, kTaps, z.k, true, static_cast<const T*>(nullptr), wino))
+        winograd_from(dx, g, w, z.m * z.k, area, z.k, true, static_cast<const T*>(nullptr), wino))
       return;
   }
   const Range v(s.h, s.kh, s.sh, s.ph, s.dh), h(s.w, s.kw, s.sw, s.pw, s.dw);

@@ -136,8 +136,9 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   if (s.n * s.groups == 1 && one_to_one(s))
     return product_fast<T>({z.m, z.k, z.p, {dw, z.k, 1}, {g, z.p, 1}, {x, 1, z.p}, {}},
                            num_threads());
-  if (three_by_three(s) && s.n > 0) {
-    const Winograd wino{s.n, s.groups, z.m, channels, s.h, s.w, s.oh, s.ow, s.ph, s.pw};
+  if (s.kh == 3 && s.kw == 3 && s.sh * s.sw * s.dh * s.dw == 1 && s.n > 0) {
+    const Winograd wino{
+        s.n, s.groups, z.m, channels, {s.h, s.oh, s.kh, s.sh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.pw}};
     const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * kPoints * z.m * channels);
     if (wino.pays() && winograd_weight_vjp(dw, g, x, wino, parts)) return;
   }

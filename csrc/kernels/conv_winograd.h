@@ -1,4 +1,4 @@
-// Kernels of 3x3 at stride 1 by Winograd's minimal filtering, F(2x2, 3x3):
+// Convolution by Winograd's minimal filtering, F(2x2, 3x3):
 //
 //     y = A^T [ sum over c of (G w G^T) * (B^T d B) ] A        * element by element
 //
@@ -8,37 +8,96 @@
 //     B^T d = (d0 - d2, d1 + d2, d2 - d1, d1 - d3)      A^T m = (m0 + m1 + m2, m1 - m2 - m3)
 //     G w = (w0, (w0 + w1 + w2) / 2, (w0 - w1 + w2) / 2, w2)
 //
-// so that what is exact on small integers by the plain sum is exact here, and the error is the
-// plain sum's or smaller, for each sum is 9 times shorter. Infinities would meet in the transforms;
-// where a result is not finite, all is done the other way. A. Lavin and S. Gray, "Fast algorithms
-// for convolutional neural networks", 2015.
+// A larger kernel is cut, along each axis, into parts of three taps that are a stride apart. Each
+// is such a kernel for an image of its own, and they are summed as channels are. A part whose first
+// or last tap is missing has nothing at the first or the last of the four points, so that 5x5 takes
+// 49 products instead of 100, and 7x7, at stride 2 too, 100 instead of 196.
+//
+// What is exact on small integers by the plain sum is exact here, and the error is the plain sum's
+// or smaller, for each sum is shorter. Infinities would meet in the transforms; where a result is
+// not finite, all is done the other way. A. Lavin and S. Gray, "Fast algorithms for convolutional
+// neural networks", 2015.
 #pragma once
 
-#include "../kernels.h"
-#include "gemm.h"
+#include "conv_matrix.h"
 
 namespace mt::MT_ISA {
 namespace {
 
-// y (n, groups * m, oh, ow) of x (n, groups * k, h, w)
-struct Winograd {
-  int64_t n, groups, m, k, h, w, oh, ow, ph, pw;
+constexpr int kPoints = 16, kMostTaps = 12, kMostParts = kMostTaps / 3;
+constexpr int64_t kSumDepth = 64;  // terms in one sum: several short ones have smaller errors
 
-  int64_t down() const { return ceil_div(oh, 2); }  // tiles
-  int64_t across() const { return ceil_div(ow, 2); }
-  int64_t tiles() const { return down() * across(); }  // of an image
-  int64_t work() const { return groups * m * k * n * tiles() * 16; }
-  // Whether the products saved outweigh the transforms.
-  bool pays() const { return m >= 8 && k >= 8 && m * k >= 5 * (m + k) && ph >= 0 && pw >= 0; }
+// Three taps of an axis, a stride apart from `tap` on, of which the first and the last may be
+// missing; they are the places shift, shift + 1 and shift + 2 of every stride-th pixel.
+struct Part {
+  int64_t tap, shift;
+  bool first, last;
+  bool whole() const { return first && last; }
 };
 
-// Whether a convolution is of this kind.
-bool three_by_three(const ConvSizes& s) {
-  return s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 && s.dh == 1 && s.dw == 1;
-}
+// One axis: y[j] = sum over t of x[j * stride - pad + t] w[t]
+struct Side {
+  int64_t size, out, taps, stride, pad;
+  int parts, begin[4], end[4];  // those parts that have something at each point
+  Part part[kMostParts];
 
-constexpr int kTaps = 9, kPoints = 16;
-constexpr int64_t kSumDepth = 64;  // channels in one sum: several short ones have smaller errors
+  Side(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t pad)
+      : size(size), out(out), taps(taps), stride(stride), pad(pad), parts(0) {
+    if (taps > kMostTaps || stride > 2) return;
+    int count[4] = {};  // of parts that miss both, the first, none, the last, in this order
+    for (int kind = 0; kind < 4; ++kind)
+      for (int64_t phase = 0; phase < min(stride, taps); ++phase) {
+        const int64_t places = ceil_div(taps - phase, stride), first = places % 3 == 1 ? -1 : 0;
+        for (int64_t i = first; i < places; i += 3) {
+          const Part p{phase + i * stride, i - first, i >= 0, i + 2 < places};
+          if (kind != (p.first ? 3 - p.last : p.last)) continue;
+          part[parts++] = p;
+          ++count[kind];
+        }
+      }
+    for (int point = 0; point < 4; ++point) begin[point] = 0, end[point] = parts;
+    begin[0] = count[0] + count[1], begin[3] = count[0], end[3] = parts - count[3];
+  }
+  int64_t tiles() const { return ceil_div(out, 2); }
+  bool has(int64_t tap) const { return tap >= 0 && tap < taps; }
+  int64_t points() const {
+    int64_t sum = 0;
+    for (int point = 0; point < 4; ++point) sum += end[point] - begin[point];
+    return sum;
+  }
+  // Whether a quarter of the products is saved, as for three taps at stride 2 it is not.
+  bool saves() const { return parts > 0 && 2 * points() <= 3 * taps; }
+  // Lines of tiles that are seen beyond those of the tiles themselves.
+  int64_t beyond() const {
+    int64_t most = 0;
+    for (int i = 0; i < parts; ++i) most = max(most, part[i].shift);
+    return ceil_div(most + 2, 2);
+  }
+};
+
+// Some terms of the sum at a point; `first` of them.
+struct Chain {
+  int xi;
+  bool first;
+  int64_t from, end;
+};
+
+// y (n, groups * m, v.out, h.out) of x (n, groups * k, v.size, h.size)
+struct Winograd {
+  int64_t n, groups, m, k;
+  Side v, h;
+
+  bool three_by_three() const { return v.taps == 3 && h.taps == 3 && v.parts * h.parts == 1; }
+  int64_t tiles() const { return v.tiles() * h.tiles(); }  // of an image
+  int64_t terms() const { return v.parts * h.parts * k; }  // of a sum that has them all
+  int64_t products() const { return v.points() * h.points() * m * k; }  // of a tile
+  int64_t work() const { return groups * n * tiles() * products(); }
+  // Whether so many products are saved that they outweigh the transforms.
+  bool pays() const {
+    if (!v.saves() || !h.saves() || m < 8 || terms() < 8) return false;
+    return 4 * v.taps * h.taps * m * k - products() >= 100 * (m + terms());
+  }
+};
 
 // The even, or the odd, elements of a and b.
 template <class T>
@@ -57,19 +116,29 @@ inline Vec<T> every_other(Vec<T> a, Vec<T> b, int first) {
 
 // --- the weights -------------------------------------------------------------------------------
 
-// u[xi][k][i] = (G w_ik G^T)[xi], of h rows i and s.k terms k: element (i, k) of w begins at
-// w + i * row + k * col. `turned` reads its taps from the last to the first.
-template <class T>
-void winograd_weights(T* u, const T* w, int64_t row, int64_t col, int h, int64_t depth,
-                      bool turned) {
+// u[xi][part][k][i] = (G w_ik G^T)[xi], of h rows i and s.k channels k: element (i, k) of w begins
+// at w + i * row + k * col. `turned` reads its taps from the last to the first. 3x3 (`Three`) has
+// its numbers from the compiler.
+template <class Three, class T>
+void winograd_weights(Three three, T* u, const T* w, int64_t row, int64_t col, int h, bool turned,
+                      const Winograd& s) {
   constexpr int L = kLanes<T>;
+  const int area = three ? 9 : s.v.taps * s.h.taps, parts = three ? 1 : s.v.parts * s.h.parts;
+  const int64_t depth = s.terms();
+  int index[kMostParts * kMostParts * 9];  // of the parts' taps; the one after the last is 0
+  for (int t = 0; t < (three ? 0 : parts * 9); ++t) {
+    const int64_t down = s.v.part[t / 9 / s.h.parts].tap + t / 3 % 3 * s.v.stride;
+    const int64_t right = s.h.part[t / 9 % s.h.parts].tap + t % 3 * s.h.stride;
+    const int tap = down * s.h.taps + right;
+    index[t] = !s.v.has(down) || !s.h.has(right) ? area : turned ? area - 1 - tap : tap;
+  }
   for (int i = 0; i < h; i += L) {
     const int high = min(L, h - i);
-    for (int64_t k = 0; k < depth; ++k) {
-      // Nine taps of L rows: squares of vectors turned over.
-      T taps[(kTaps + L - 1) / L * L * L];
-      for (int t = 0; t < kTaps; t += L) {
-        const int wide = min(L, kTaps - t);
+    for (int64_t k = 0; k < s.k; ++k) {
+      // The taps of L rows: squares of vectors turned over.
+      T taps[(kMostTaps * kMostTaps / L + 1) * L * L];
+      for (int t = 0; t < area + 1 - three; t += L) {
+        const int wide = min(L, area - t);
         Vec<T> x[L];
 #pragma GCC unroll 16
         for (int r = 0; r < L; ++r)
@@ -78,23 +147,28 @@ void winograd_weights(T* u, const T* w, int64_t row, int64_t col, int h, int64_t
 #pragma GCC unroll 16
         for (int r = 0; r < L; ++r) store(taps + (t + r) * L, x[r]);
       }
-      Vec<T> v[4][3];  // G w
+      for (int part = 0; part < parts; ++part) {
+        Vec<T> v[4][3];  // G w
 #pragma GCC unroll 3
-      for (int b = 0; b < 3; ++b) {
-        Vec<T> w[3];
+        for (int b = 0; b < 3; ++b) {
+          Vec<T> w[3];
 #pragma GCC unroll 3
-        for (int a = 0; a < 3; ++a) w[a] = load(taps + (turned ? 8 - 3 * a - b : 3 * a + b) * L);
-        const Vec<T> even = (w[0] + w[2]) * T(0.5), odd = w[1] * T(0.5);
-        v[0][b] = w[0], v[1][b] = even + odd, v[2][b] = even - odd, v[3][b] = w[2];
-      }
+          for (int a = 0; a < 3; ++a) {
+            const int t = 3 * a + b;
+            w[a] = load(taps + (three ? turned ? 8 - t : t : index[9 * part + t]) * L);
+          }
+          const Vec<T> even = (w[0] + w[2]) * T(0.5), odd = w[1] * T(0.5);
+          v[0][b] = w[0], v[1][b] = even + odd, v[2][b] = even - odd, v[3][b] = w[2];
+        }
 #pragma GCC unroll 4
-      for (int a = 0; a < 4; ++a) {
-        const Vec<T> even = (v[a][0] + v[a][2]) * T(0.5), odd = v[a][1] * T(0.5);
-        T* to = u + (4 * a * depth + k) * h + i;
-        store_n(to, v[a][0], high);
-        store_n(to + depth * h, even + odd, high);
-        store_n(to + 2 * depth * h, even - odd, high);
-        store_n(to + 3 * depth * h, v[a][2], high);
+        for (int a = 0; a < 4; ++a) {
+          const Vec<T> even = (v[a][0] + v[a][2]) * T(0.5), odd = v[a][1] * T(0.5);
+          T* to = u + (4 * a * depth + part * s.k + k) * h + i;
+          store_n(to, v[a][0], high);
+          store_n(to + depth * h, even + odd, high);
+          store_n(to + 2 * depth * h, even - odd, high);
+          store_n(to + 3 * depth * h, v[a][2], high);
+        }
       }
     }
   }
@@ -114,55 +188,68 @@ struct Piece {
 struct TileBlock {
   int64_t first, end, across, per_image;
   int64_t image, images;  // the first that has some, and how many have
-  int64_t lines;          // rows of tiles, in the image that has most
+  int64_t lines;          // of tiles, and beyond, in the image that has most
   TileBlock(const Winograd& s, int64_t first, int64_t end)
-      : first(first), end(end), across(s.across()), per_image(s.tiles()) {
+      : first(first), end(end), across(s.h.tiles()), per_image(s.tiles()) {
     image = first / per_image, images = (end - 1) / per_image + 1 - image;
-    lines = images > 1 ? s.down() : last_line(image) - first_line(image);
+    lines = images > 1 ? s.v.tiles() : last_line(image) - first_line(image);
+    lines += s.v.beyond();
   }
   int64_t first_line(int64_t i) const { return max(0, first - i * per_image) / across; }
   int64_t last_line(int64_t i) const {
     return ceil_div(min(per_image, end - i * per_image), across);
   }
   // Of one phase of rows and one column; whole vectors are written, and read.
-  int64_t plane() const { return (lines + 1) * across + kSpare; }
+  int64_t plane() const { return lines * across + kSpare; }
   int64_t size() const { return images * 8 * plane(); }
-  int64_t padded_plane() const { return (lines + 1) * 2 * across + 2 * kSpare; }
+  int64_t padded_plane() const { return lines * 2 * across + 2 * kSpare; }
   int64_t padded_size() const { return images * 4 * padded_plane(); }
   static constexpr int64_t kSpare = 64 / sizeof(float);  // a vector's lanes, at most
 };
 
-// rows[image][phase of the row][column of B^T][line][tile] = (d B) of one channel.
+// rows[image][even, odd row][column of B^T][line][tile] = (d B) of one channel, for the rows from
+// tap `top` on, and a part of the taps of a row.
 //
-// Its padded rows are laid out first, those of a phase one behind another, from column 0 and once
-// more from column 2: so the tiles of all lines fill vectors, however short the lines are. The
-// padding is never written, and is 0 from the start.
+// Its padded rows are laid out first, the even and the odd ones one behind another, from column 0
+// and once more from column 2: so the tiles of all lines fill vectors, however short the lines are.
+// The padding is never written, and is 0 from the start.
 template <class T>
-void transform_rows(T* rows, T* padded, const T* x, int64_t x_step, const Winograd& s,
-                    const TileBlock& block) {
+void transform_rows(T* rows, T* padded, const T* x, int64_t x_step, int64_t top, const Part& part,
+                    const Winograd& s, const TileBlock& block) {
   constexpr int L = kLanes<T>;
-  const int64_t across = block.across, plane = block.plane(), size = block.padded_plane();
+  const Side &v = s.v, &h = s.h;
+  const int64_t across = block.across, tiles = block.lines * across;
+  const int64_t plane = block.plane(), size = block.padded_plane();
+  const int64_t left = part.tap - h.pad, face = v.size * h.size, step = h.stride;
+  const Span spans[2] = {{2 * across, step, left, h.size},
+                         {2 * across, step, left + 2 * step, h.size}};
   for (int64_t n = 0; n < block.images; ++n) {
-    const int64_t image = block.image + n, first = 2 * block.first_line(image);
-    const int64_t from = max(first, s.ph), end = min(2 * block.last_line(image) + 2, s.h + s.ph);
-    for (int64_t r = from; r < end; ++r) {
-      const T* in = x + image * x_step + (r - s.ph) * s.w;
-      for (int64_t column = 0; column <= 2; column += 2) {
-        T* to = padded + (4 * n + r % 2 * 2 + column / 2) * size + (r - first) / 2 * 2 * across;
-        const int64_t left = max(0, column - s.pw), right = max(0, s.pw - column);
-        const int64_t count = min(s.w - left, 2 * across - right);
-        for (int64_t j = 0; j < count; j += L) {
-          const int lanes = min(L, count - j);
-          store_n(to + right + j, load_n(in + left + j, lanes), lanes);
+    const int64_t image = block.image + n, first = block.first_line(image);
+    const int64_t lines = block.last_line(image) + v.beyond() - first;
+    const int64_t up = 2 * first * v.stride + top - v.pad;
+    const Span is(2 * lines, v.stride, up, v.size);
+    for (int64_t i = is.begin; i < is.end; ++i) {
+      const T* in = x + image * x_step + (up + i * v.stride) * h.size + left;
+      for (int column = 0; column < 2; ++column, in += 2 * step) {
+        T* to = padded + (4 * n + i % 2 * 2 + column) * size + i / 2 * 2 * across;
+        const int64_t end = spans[column].end;
+        for (int64_t j = spans[column].begin; j < end; j += L) {
+          const int lanes = min(L, end - j);
+          if (step == 1) {
+            __builtin_prefetch(in + j + face);  // the next channel
+            store_n(to + j, load_n(in + j, lanes), lanes);
+          } else {
+            const Vec<T> low = load_n(in + 2 * j, min(L, 2 * lanes - 1));
+            const Vec<T> high = load_n(in + 2 * j + L, max(0, 2 * lanes - 1 - L));
+            store_n(to + j, every_other<T>(low, high, 0), lanes);
+          }
         }
       }
     }
   }
-  for (int64_t n = 0; n < 2 * block.images; ++n) {  // and phases
+  for (int64_t n = 0; n < 2 * block.images; ++n) {  // even and odd
     const T *left = padded + 2 * n * size, *right = left + size;
     T* out = rows + 4 * n * plane;
-    const int64_t image = block.image + n / 2;
-    const int64_t tiles = (block.last_line(image) - block.first_line(image) + 1) * across;
     for (int64_t t = 0; t < tiles; t += L) {
       const Vec<T> a = load(left + 2 * t), b = load(left + 2 * t + L);
       const Vec<T> c = load(right + 2 * t), d = load(right + 2 * t + L);
@@ -191,26 +278,30 @@ int pieces_of_rows(Piece* piece, const TileBlock& block, int64_t t) {
   return count;
 }
 
-// v[xi * step + j] = (B^T d B)[xi] of L tiles of one channel
-template <class T>
-void transform_columns(T* v, int64_t step, const T* rows, const TileBlock& block,
-                       const Piece* piece, int count) {
+// v[xi * step + j] = (B^T d B)[xi] of L tiles of one channel, where these parts have
+// something: everywhere, if they are `Whole`.
+template <class Whole, class T>
+void transform_columns(Whole whole, T* v, int64_t step, const T* rows, const Part& down,
+                       const Part& right, const TileBlock& block, const Piece* piece, int count) {
   const int64_t plane = block.plane();
+  const T* two[2];  // the even rows of the tiles, and the odd ones
+  for (int a = 0; a < 2; ++a)
+    two[a] = rows + (down.shift + a) % 2 * 4 * plane + (down.shift + a) / 2 * block.across;
 #pragma GCC unroll 4
   for (int b = 0; b < 4; ++b) {
-    const T* in = rows + b * plane;
+    if (!whole && ((b == 0 && !right.first) || (b == 3 && !right.last))) continue;
     Vec<T> d[4];
 #pragma GCC unroll 4
     for (int a = 0; a < 4; ++a) {
-      const T* row = in + a % 2 * 4 * plane + a / 2 * block.across;
+      const T* row = two[a % 2] + b * plane + a / 2 * block.across;
       d[a] = load(row + piece[0].at);
       for (int p = 1; p < count; ++p)
         d[a] = select<T>(first_lanes<T>(piece[p].lane), d[a], load(row + piece[p].at));
     }
-    store(v + b * step, d[0] - d[2]);
+    if (whole || down.first) store(v + b * step, d[0] - d[2]);
     store(v + (4 + b) * step, d[1] + d[2]);
     store(v + (8 + b) * step, d[2] - d[1]);
-    store(v + (12 + b) * step, d[1] - d[3]);
+    if (whole || down.last) store(v + (12 + b) * step, d[1] - d[3]);
   }
 }
 
@@ -220,14 +311,15 @@ void transform_columns(T* v, int64_t step, const T* rows, const TileBlock& block
 template <class T>
 int pieces_of_y(Piece* piece, const Winograd& s, int64_t y_step, int64_t t, int64_t end) {
   int count = 0;
-  const int64_t across = s.across(), per_image = s.tiles();
+  const int64_t across = s.h.tiles(), per_image = s.tiles();
   for (int lane = 0; lane < kLanes<T> && t + lane < end;) {
     const int64_t image = (t + lane) / per_image, tile = (t + lane) % per_image;
     const int64_t i = tile / across, j = tile % across;
     const int run = min(min(kLanes<T> - lane, end - t - lane), across - j);
     piece[count].lane = lane;
-    piece[count].at = image * y_step + 2 * i * s.ow + 2 * j;
-    piece[count].wide = min(2 * run, s.ow - 2 * j), piece[count].high = min(2, s.oh - 2 * i);
+    piece[count].at = image * y_step + 2 * i * s.h.out + 2 * j;
+    piece[count].wide = min(2 * run, s.h.out - 2 * j);
+    piece[count].high = min(2, s.v.out - 2 * i);
     lane += run, ++count;
   }
   return count;
@@ -254,15 +346,15 @@ inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd
     const Vec<T> a = interleave<T>(left, right, 0), b = interleave<T>(left, right, L / 2);
     if (piece[0].wide == 2 * L) {
       if (below >= piece[0].high) return;
-      store(y + piece[0].at + below * s.ow, a);
-      store(y + piece[0].at + below * s.ow + L, b);
+      store(y + piece[0].at + below * s.h.out, a);
+      store(y + piece[0].at + below * s.h.out + L, b);
       return;
     }
 #if defined(__AVX512F__) && !defined(__clang__)
     for (int p = 0; p < count; ++p) {
       if (below >= piece[p].high) continue;
       const int n = piece[p].wide;
-      T* out = y + piece[p].at + below * s.ow;
+      T* out = y + piece[p].at + below * s.h.out;
       Mask<T> index;
       for (int i = 0; i < L; ++i) index[i] = i;
       index += 2 * piece[p].lane;
@@ -276,7 +368,7 @@ inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd
     for (int p = 0; p < count; ++p) {
       if (below >= piece[p].high) continue;
       const int n = piece[p].wide;
-      T* out = y + piece[p].at + below * s.ow;
+      T* out = y + piece[p].at + below * s.h.out;
       const T* from = pixels + 2 * piece[p].lane;
       store_n(out, load(from), min(n, L));
       if (n > L) store_n(out + L, load(from + L), n - L);
@@ -289,23 +381,45 @@ inline void transform_out(T* y, const T* m, int64_t step, T bias, const Winograd
 
 // --- all of it ---------------------------------------------------------------------------------
 
+// Lists the chains of all points: the terms of those parts that have something there, which lie
+// side by side where rows of parts are whole. A point without any has an empty one. How many there
+// are.
+int64_t chains_of(Chain* list, const Winograd& s) {
+  int64_t count = 0;
+  for (int xi = 0; xi < kPoints; ++xi) {
+    const int a = xi / 4, b = xi % 4;
+    const int high = s.v.end[a] - s.v.begin[a], wide = s.h.end[b] - s.h.begin[b];
+    const int runs = high == 0 || wide == s.h.parts ? 1 : high;
+    const int64_t length = high * wide / runs * s.k, depths = max(1, ceil_div(length, kSumDepth));
+    for (int i = 0; i < runs * depths; ++i) {
+      const int64_t from = ((s.v.begin[a] + i / depths) * s.h.parts + s.h.begin[b]) * s.k;
+      list[count++] = {xi, i == 0, from + cut(length, depths, i % depths),
+                       from + cut(length, depths, i % depths + 1)};
+    }
+  }
+  return count;
+}
+
 // y = the convolution of x with the transformed weights u + bias: slivers of a group's m outputs,
 // one behind another. False if a result, or what it came from, is not finite.
 template <class T>
 bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
   const int64_t total = s.n * s.tiles(), strips = ceil_div(total, W), slices = slivers(s.m);
-  const int64_t x_step = s.groups * s.k * s.h * s.w, y_step = s.groups * s.m * s.oh * s.ow;
-  const int64_t depths = ceil_div(s.k, kSumDepth);
-  const int64_t point = s.k * W + L;  // one vector more: a power of two would meet in the cache
+  const int64_t face = s.v.size * s.h.size, out_face = s.v.out * s.h.out;
+  const int64_t x_step = s.groups * s.k * face, y_step = s.groups * s.m * out_face;
+  const int64_t terms = s.terms();
+  const int64_t point = terms * W + L;  // one vector more: a power of two would meet in the cache
   const int64_t fit = max(1, kPanelBytes / int64_t(sizeof(T)) / (kPoints * point));
   const int64_t wanted = min(kChunks, s.work() / s.groups / kChunkWork);
   const int64_t fitting = ceil_div(strips, fit), many = max(fitting, min(strips, wanted));
   const bool apart = s.groups * many > 1 || s.work() < 2 * kChunkWork;
   const int64_t blocks = apart ? many : fitting;
+  Scratch<Chain> chains(kPoints * (kMostParts + ceil_div(terms, kSumDepth)));
+  const int64_t count = chains_of(chains.p, s);
   bool finite = true;
 
-  // v[strip][xi][channel][tile] of the channels first..last-1 of group q
+  // v[strip][xi][part][channel][tile] of the channels first..last-1 of group q
   const auto transform = [&](T* v, const TileBlock& block, int64_t q, int64_t first, int64_t last) {
     const int64_t vectors = ceil_div(block.end - block.first, L);
     Scratch<T> rows(block.size() + 4 * L), padded(block.padded_size());
@@ -313,16 +427,29 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
     Scratch<int> counts(vectors);
     for (int64_t i = 0; i < vectors; ++i)
       counts.p[i] = pieces_of_rows<T>(pieces.p + i * L, block, block.first + i * L);
-    std::memset(padded.p, 0, block.padded_size() * sizeof(T));
     // Lanes beyond the last tile are dropped, but what is left in memory may be slow to multiply.
     std::memset(rows.p, 0, (block.size() + 4 * L) * sizeof(T));
-
-    for (int64_t c = first; c < last; ++c) {
-      transform_rows(rows.p, padded.p, x + (q * s.k + c) * s.h * s.w, x_step, s, block);
-      for (int64_t i = 0; i < vectors; ++i)
-        transform_columns(v + i * L / W * kPoints * point + c * W + i * L % W, point, rows.p, block,
-                          pieces.p + i * L, counts.p[i]);
-    }
+    for (int right = 0; right < s.h.parts; ++right)
+      for (int phase = 0; phase < s.v.parts; ++phase) {
+        if (s.v.part[phase].shift) continue;
+        std::memset(padded.p, 0, block.padded_size() * sizeof(T));
+        for (int64_t c = first; c < last; ++c) {
+          transform_rows(rows.p, padded.p, x + (q * s.k + c) * face, x_step, s.v.part[phase].tap,
+                         s.h.part[right], s, block);
+          for (int down = 0; down < s.v.parts; ++down) {
+            const Part& part = s.v.part[down];
+            if (part.tap != s.v.part[phase].tap + part.shift * s.v.stride) continue;
+            T* to = v + ((down * s.h.parts + right) * s.k + c) * W;
+            const auto columns = [&](auto whole) {
+              for (int64_t i = 0; i < vectors; ++i)
+                transform_columns(whole, to + i * L / W * kPoints * point + i * L % W, point,
+                                  rows.p, part, s.h.part[right], block, pieces.p + i * L,
+                                  counts.p[i]);
+            };
+            part.whole() && s.h.part[right].whole() ? columns(Int<1>{}) : columns(Int<0>{});
+          }
+        }
+      }
   };
   // The slivers first..last-1 of group q.
   const auto multiply = [&](const T* v, const TileBlock& block, int64_t q, int64_t first,
@@ -332,7 +459,7 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
     Vec<T> zero = {};
     for (int64_t t = first; t < last; ++t) {
       const int64_t i = sliver(s.m, t);
-      const T* a = u + (q * s.m + i) * kPoints * s.k;
+      const T* a = u + (q * s.m + i) * kPoints * terms;
       with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto height) {
         constexpr int H = decltype(height)::value;
         for (int64_t begin = block.first; begin < block.end; begin += W) {
@@ -340,20 +467,20 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
           const int n = min(W, block.end - begin);
           const auto run = [&](auto vectors) {
             constexpr int NV = decltype(vectors)::value;
-            for (int xi = 0; xi < kPoints; ++xi)
-              for (int64_t part = 0; part < depths; ++part) {
-                const int64_t k = cut(s.k, depths, part), end = cut(s.k, depths, part + 1);
-                const Matrix<T> c{products + xi * H * W, W, 1};
-                tile<H, NV, T>(end - k, ByColumn<T>{a + (xi * s.k + k) * H, H},
-                               Steps<T>{right + xi * point + k * W, W}, NV * L, c,
-                               part ? Matrix<const T>{c.p, W, 1} : Matrix<const T>{});
-              }
+            for (int64_t l = 0; l < count; ++l) {
+              const Chain& chain = chains.p[l];
+              const int64_t k = chain.from;
+              const Matrix<T> c{products + chain.xi * H * W, W, 1};
+              tile<H, NV, T>(chain.end - k, ByColumn<T>{a + (chain.xi * terms + k) * H, H},
+                             Steps<T>{right + chain.xi * point + k * W, W}, NV * L, c,
+                             chain.first ? Matrix<const T>{} : Matrix<const T>{c.p, W, 1});
+            }
             for (int part = 0; part < NV; ++part) {
-              const int count = pieces_of_y<T>(piece[part], s, y_step, begin + part * L, block.end);
+              const int runs = pieces_of_y<T>(piece[part], s, y_step, begin + part * L, block.end);
               for (int l = 0; l < H; ++l) {
                 const int64_t o = q * s.m + i + l;
-                transform_out(y + o * s.oh * s.ow, products + l * W + part * L, H * W,
-                              bias ? bias[o] : T(0), s, piece[part], count, min(L, n - part * L),
+                transform_out(y + o * out_face, products + l * W + part * L, H * W,
+                              bias ? bias[o] : T(0), s, piece[part], runs, min(L, n - part * L),
                               zero);
               }
             }
@@ -399,15 +526,18 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
 template <class T>
 bool winograd_from(T* y, const T* x, const T* w, int64_t w_step, int64_t row, int64_t col,
                    bool turned, const T* bias, const Winograd& s) {
-  const int64_t slices = slivers(s.m);
-  Scratch<T> u(s.groups * s.m * kPoints * s.k);
-  for_ranges(s.groups * slices, ceil_div(kChunkWork / 16, s.k * 16 * kTileRows),
+  const int64_t slices = slivers(s.m), size = kPoints * s.terms();
+  Scratch<T> u(s.groups * s.m * size);
+  for_ranges(s.groups * slices, ceil_div(kChunkWork / 16, size * kTileRows),
              [&](int64_t from, int64_t to) {
                for (int64_t t = from; t < to; ++t) {
                  const int64_t q = t / slices, i = sliver(s.m, t % slices),
                                end = sliver(s.m, t % slices + 1);
-                 winograd_weights(u.p + (q * s.m + i) * kPoints * s.k, w + q * w_step + i * row,
-                                  row, col, end - i, s.k, turned);
+                 const auto make = [&](auto three) {
+                   winograd_weights(three, u.p + (q * s.m + i) * size, w + q * w_step + i * row,
+                                    row, col, end - i, turned, s);
+                 };
+                 s.three_by_three() ? make(Int<1>{}) : make(Int<0>{});
                }
              });
   return winograd(y, x, u.p, bias, s);

@@ -115,6 +115,7 @@ void spread_line(T* v, int64_t point, int64_t step, const T* const (&rows)[4], i
 }
 
 // dw[k][tap] = (G^T p G)[tap] of the sum p of the parts; lanes k. False if one is not finite.
+constexpr int kTaps = 9;
 template <class T>
 bool gather_taps(T* dw, const T* p, int64_t point, int64_t parts, int64_t part_step, int channels) {
   constexpr int L = kLanes<T>, kBlocks = (kTaps + L - 1) / L;
@@ -159,8 +160,10 @@ bool gather_taps(T* dw, const T* p, int64_t point, int64_t parts, int64_t part_s
 template <class T>
 bool winograd_weight_vjp(T* dw, const T* g, const T* x, const Winograd& s, int64_t parts) {
   constexpr int L = kLanes<T>, H = L < 4 ? L : kRegisters < 32 || L < 8 ? 4 : 8;  // divides L
-  const int64_t down = s.down(), across = s.across(), lines = s.n * down;
-  const Turned outs{s.oh, s.ow, 0, 0, down, across}, ins{s.h, s.w, s.ph, s.pw, down, across};
+  const int64_t down = s.v.tiles(), across = s.h.tiles(), lines = s.n * down;
+  const Turned outs{s.v.out, s.h.out, 0, 0, down, across},
+      ins{s.v.size, s.h.size, s.v.pad, s.h.pad, down, across};
+  const int64_t face_in = s.v.size * s.h.size, face_out = s.v.out * s.h.out;
   const int64_t lefts = ceil_div(s.m, L), rights = ceil_div(s.k, L);  // vectors of channels
   const int64_t columns = s.groups * (lefts + rights);
   const int64_t face = lefts * L * rights * L, size = s.groups * kPoints * face;  // [xi][o][k]
@@ -186,7 +189,7 @@ bool winograd_weight_vjp(T* dw, const T* g, const T* x, const Winograd& s, int64
                       last = from + cut(to - from, pieces, piece + 1);
         if (c < lefts) {
           T* at = turned.p + column * kPoints * point;
-          turned_lines(g + (q * s.m + c * L) * s.oh * s.ow, s.groups * s.m * s.oh * s.ow,
+          turned_lines(g + (q * s.m + c * L) * face_out, s.groups * s.m * face_out,
                        min(L, s.m - c * L), 2, outs, first, last,
                        [&](int64_t line, const T* const(&rows)[4]) {
                          spread_line(at + (line - from) * across * L, point, L, rows, across);
@@ -194,7 +197,7 @@ bool winograd_weight_vjp(T* dw, const T* g, const T* x, const Winograd& s, int64
         } else {
           const int64_t k = c - lefts, wide = k / 2 * 2 + 1 < rights ? 2 : 1;
           T* at = turned.p + (column - k % 2) * kPoints * point + k % 2 * L;
-          turned_lines(x + (q * s.k + k * L) * s.h * s.w, s.groups * s.k * s.h * s.w,
+          turned_lines(x + (q * s.k + k * L) * face_in, s.groups * s.k * face_in,
                        min(L, s.k - k * L), 4, ins, first, last,
                        [&](int64_t line, const T* const(&rows)[4]) {
                          transform_line(at + (line - from) * across * wide * L, wide * point,
