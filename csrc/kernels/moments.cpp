@@ -7,6 +7,7 @@
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "widened.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -20,33 +21,33 @@ inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // Joins (mean, squares) of `more` elements into (m, s) of `n`.
-template <class T>
-inline void join(T& m, T& s, int64_t n, T mean, T squares, int64_t more) {
-  const T d = mean - m, share = T(more) / T(n + more);
+inline void join(double& m, double& s, int64_t n, double mean, double squares, int64_t more) {
+  const double d = mean - m, share = double(more) / double(n + more);
   m += d * share;
-  s += squares + d * d * (T(n) * share);
+  s += squares + d * d * (double(n) * share);
 }
 
 // sum_i f(x_i), f of whole vectors with f(fill) = 0
 template <class T, class F>
-inline T sum_of(const T* x, int64_t n, T fill, const F& f) {
+inline double sum_of(const T* x, int64_t n, T fill, const F& f) {
   Vec<T> way[kWays] = {};
   int64_t i = 0;
   for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
     for (int k = 0; k < kWays; ++k) way[k] += f(load(x + i + k * kLanes<T>));
   for (; i + kLanes<T> <= n; i += kLanes<T>) way[0] += f(load(x + i));
   if (i < n) way[1] += f(load_n(x + i, static_cast<int>(n - i), fill));
-  return sum<T>((way[0] + way[1]) + (way[2] + way[3]));
+  return sum<double>((widened(way[0]) + widened(way[1])) + (widened(way[2]) + widened(way[3])));
 }
 
 // (m, s) of a row of n elements
 template <class T>
-void row_moments(T& m, T& s, const T* x, int64_t n) {
+void row_moments(double& m, double& s, const T* x, int64_t n) {
   m = s = 0;
   for (int64_t i = 0; i < n; i += kBlock) {
     const int64_t count = min_of(kBlock, n - i);
-    const T mean = sum_of<T>(x + i, count, 0, [](Vec<T> v) { return v; }) / T(count);
-    const T squares = sum_of<T>(x + i, count, mean, [mean](Vec<T> v) {
+    const T mean = static_cast<T>(sum_of<T>(x + i, count, 0, [](Vec<T> v) { return v; }) /
+                                  static_cast<double>(count));
+    const double squares = sum_of<T>(x + i, count, mean, [mean](Vec<T> v) {
       const Vec<T> d = v - mean;
       return d * d;
     });
@@ -61,7 +62,7 @@ void row_moments(T& m, T& s, const T* x, int64_t n) {
 
 // (m, s) of `width` columns of n rows, `inner` apart
 template <class T>
-void column_moments(T* m, T* s, const T* x, int64_t n, int64_t inner, int64_t width) {
+void column_moments(double* m, double* s, const T* x, int64_t n, int64_t inner, int64_t width) {
   T mean[kStrip], squares[kStrip];
   const int64_t rows = max_of(kBlock / width, 4);
   for (int64_t j = 0; j < n; j += rows) {
@@ -80,8 +81,10 @@ void column_moments(T* m, T* s, const T* x, int64_t n, int64_t inner, int64_t wi
         squares[i] += d * d;
       }
     if (j == 0) {
-      std::memcpy(m, mean, width * sizeof(T));
-      std::memcpy(s, squares, width * sizeof(T));
+      for (int64_t i = 0; i < width; ++i) {
+        m[i] = mean[i];
+        s[i] = squares[i];
+      }
     } else {
       for (int64_t i = 0; i < width; ++i) join(m[i], s[i], j, mean[i], squares[i], count);
     }
@@ -99,8 +102,8 @@ void var(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom) {
   const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
   const int64_t rows = max_of(kChunk / width, 1), pieces = (n + rows - 1) / rows;
   const int64_t size = pieces * outer * inner;
-  T* mean = static_cast<T*>(scratch(2 * size * sizeof(T)));  // of each piece
-  T* squares = mean + size;
+  double* mean = static_cast<double*>(scratch(2 * size * sizeof(double)));  // of each piece
+  double* squares = mean + size;
   const int64_t tasks = outer * pieces * strips;
   const int64_t grain = max_of(kChunk / (min_of(rows, n) * width), 1);
   for_ranges(tasks, grain, [&](int64_t begin, int64_t end) {
@@ -110,19 +113,20 @@ void var(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom) {
       const int64_t to = (o * pieces + p) * inner + column, count = min_of(rows, n - p * rows);
       const T* from = x + (o * n + p * rows) * inner + column;
       if (inner == 1)
-        row_moments(mean[to], squares[to], from, count);
+        row_moments<T>(mean[to], squares[to], from, count);
       else
-        column_moments(mean + to, squares + to, from, count, inner, min_of(width, inner - column));
+        column_moments<T>(mean + to, squares + to, from, count, inner,
+                          min_of(width, inner - column));
     }
   });
   for (int64_t o = 0; o < outer; ++o)
     for (int64_t i = 0; i < inner; ++i) {
       const int64_t first = o * pieces * inner + i;
-      T m = mean[first], s = squares[first];
+      double m = mean[first], s = squares[first];
       for (int64_t p = 1; p < pieces; ++p)
         join(m, s, p * rows, mean[first + p * inner], squares[first + p * inner],
              min_of(rows, n - p * rows));
-      y[o * inner + i] = s / freedom;
+      y[o * inner + i] = static_cast<T>(s / freedom);
     }
   release(mean);
 }

@@ -5,6 +5,7 @@
 #include "../kernels.h"
 #include "../runtime/memory.h"
 #include "lines.h"
+#include "widened.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -268,9 +269,10 @@ struct ImagePieces {
 // one walk: about the mean of the group's first image, which cannot be far off. Then those of all
 // groups: sum (x - m)^2 is the groups' own, and n_g (m_g - m)^2 each.
 template <class T>
-void batch_moments(bool threads, const ImagePieces& pieces, T* own, T* mean, T* var, const T* x,
-                   int64_t inner) {
+void batch_moments(bool threads, const ImagePieces& pieces, T* mean, T* var, T* rstd, const T* x,
+                   T eps, int64_t inner) {
   const int64_t channels = pieces.channels, groups = pieces.groups();
+  double* const own = static_cast<double*>(scratch(2 * groups * channels * sizeof(double)));
   const Along<T> row{inner};
   pieces.each(threads, [&](int64_t group, int64_t image, int64_t images, int64_t c) {
     const T* const from = x + (image * channels + c) * inner;
@@ -283,23 +285,27 @@ void batch_moments(bool threads, const ImagePieces& pieces, T* own, T* mean, T* 
       way[0] += d;
       way[1] += d * d;
     });
-    const T n = T(images * inner), d = sum<T>(total[0]) / n;
+    const double n = static_cast<double>(images * inner), d = sum<double>(widened(total[0])) / n;
     own[2 * group * channels + c] = about[0] + d;
-    const T squares = sum<T>(total[1]) - n * d * d;
+    const double squares = sum<double>(widened(total[1])) - n * d * d;
     own[(2 * group + 1) * channels + c] = squares < 0 ? 0 : squares;  // by rounding
   });
   for (int64_t c = 0; c < channels; ++c) {
-    T m = 0, squares = 0;
+    double m = 0, squares = 0;
     for (int64_t k = 0; k < groups; ++k)
-      m += (own[2 * k * channels + c] - own[c]) * T(pieces.size(k));
-    m = own[c] + m / T(pieces.outer);
+      m += own[2 * k * channels + c] * static_cast<double>(pieces.size(k));
+    m /= static_cast<double>(pieces.outer);
     for (int64_t k = 0; k < groups; ++k) {
-      const T d = own[2 * k * channels + c] - m;
-      squares += own[(2 * k + 1) * channels + c] + d * d * T(pieces.size(k) * inner);
+      const double d = own[2 * k * channels + c] - m;
+      squares +=
+          own[(2 * k + 1) * channels + c] + d * d * static_cast<double>(pieces.size(k) * inner);
     }
-    mean[c] = m;
-    var[c] = squares / T(pieces.outer * inner);
+    const double all = squares / static_cast<double>(pieces.outer * inner);
+    mean[c] = static_cast<T>(m);
+    var[c] = static_cast<T>(all);
+    rstd[c] = static_cast<T>(1 / scalar_sqrt(all + eps));
   }
+  release(own);
 }
 
 template <class T>
@@ -307,16 +313,13 @@ void batch(bool threads, T* y, T* mean, T* var, T* rstd, const T* x, const T* we
            T eps, int64_t outer, int64_t channels, int64_t inner) {
   if (inner > 1 && ImagePieces::fit<T>(outer * channels * inner)) {
     const ImagePieces pieces(outer, channels, inner);
-    T* const own = static_cast<T*>(scratch(2 * pieces.groups() * channels * sizeof(T)));
-    batch_moments(threads, pieces, own, mean, var, x, inner);
-    release(own);
-    for (int64_t c = 0; c < channels; ++c) rstd[c] = 1 / scalar_sqrt(var[c] + eps);
+    batch_moments(threads, pieces, mean, var, rstd, x, eps, inner);
     pieces.each(threads, [&](int64_t, int64_t image, int64_t images, int64_t c) {
       const Vec<T> m = splat<T>(mean[c]), b = splat<T>(bias == nullptr ? T(0) : bias[c]);
-      const Vec<T> r = splat<T>(rstd[c]), w = splat<T>(weight == nullptr ? T(1) : weight[c]);
+      const Vec<T> scale = splat<T>(weight == nullptr ? rstd[c] : rstd[c] * weight[c]);
       const int64_t at = (image * channels + c) * inner;
       Rows<T>{images, channels * inner, {inner}}.each([&](int64_t j, int count) {
-        store_n<T>(y + at + j, (load_n<T>(x + at + j, count) - m) * r * w + b, count);
+        store_n<T>(y + at + j, (load_n<T>(x + at + j, count) - m) * scale + b, count);
       });
     });
     return;

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kChunk = 1 << 15;  // elements that a thread takes at a time
 constexpr int64_t kStrip = 512;      // columns that are reduced together, in the first-level cache
-constexpr int64_t kLeafRows = 64;    // rows that are reduced one after the other
+constexpr int64_t kLeafRows = 32;    // rows that are reduced one after the other
 constexpr int64_t kLeafVectors =
     64;  // vectors of a row that are reduced into kWays of them one after the other
 constexpr int kWays = 8;
