@@ -206,6 +206,18 @@ def test_expanded_operands():
     np.testing.assert_array_equal(_core.mul(x, x), np.full((50, 60), 9))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [3, 47, 48, 49, 100])
+def test_transposed_beside_contiguous_operands(n, dtype):
+    rng = np.random.default_rng(n)
+    x, y = (rng.standard_normal(shape).astype(dtype) for shape in ((130, 70, n), (130, n, 70)))
+    turned, column, condition = y.transpose(0, 2, 1), x[:, :, :1], y.transpose(0, 2, 1) > 0
+    np.testing.assert_array_equal(_core.sub(x, turned), x - turned)
+    np.testing.assert_array_equal(_core.sub(turned, x[0]), turned - x[0])
+    np.testing.assert_array_equal(_core.sub(column, turned), column - turned)
+    np.testing.assert_array_equal(_core.where(x, turned, condition), np.where(condition, x, turned))
+
+
 # --- conventions ------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import pytest
 from checks import check, leaves
 
 import minitensor as mt
+from minitensor import _core
 from minitensor.errors import DtypeError, GraphError, IndexRangeError, OutOfMemoryError, ShapeError
 
 T = mt.tensor
@@ -314,3 +315,24 @@ def test_more_repeats_than_can_be_counted():
     for repeats in (2**62, [2**62, 2**62, 1], mt.tensor([2**62])):
         with pytest.raises(MemoryError, match="repeat_interleave: no memory"):
             mt.repeat_interleave(mt.ones(3), repeats)
+
+
+def test_reshape_copies_where_numpy_does():
+    """A view where the strides allow it, of axes that are cut, turned, expanded or of size 1."""
+    rng = np.random.default_rng(0)
+    whole = np.arange(6 * 4 * 4 * 6, dtype=np.float32).reshape(6, 4, 4, 6)
+    cuts = (slice(None), slice(None, None, 2), slice(1, 2), slice(None, None, -1), None)
+    shapes = ((-1,), (-1, 1), (1, -1, 2), (2, -1), (2, 1, -1, 2), (-1, 3), (4, -1, 1))
+    views = 0
+    for _ in range(400):
+        x = whole[tuple(cuts[k] for k in rng.integers(0, len(cuts), 4))]
+        x = x.transpose(rng.permutation(x.ndim))
+        if rng.integers(4) == 0:
+            x = np.broadcast_to(x, (2, *x.shape))
+        for shape in shapes:
+            if x.size % -np.prod(shape) == 0:
+                want, have = x.reshape(shape), _core.reshape(x, shape)
+                np.testing.assert_array_equal(have, want)
+                assert np.may_share_memory(have, x) == np.may_share_memory(want, x), (x.shape, x.strides, shape)
+                views += np.may_share_memory(have, x)
+    assert views > 100

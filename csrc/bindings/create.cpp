@@ -8,7 +8,8 @@
 namespace mt {
 namespace {
 
-constexpr int64_t kFew = 1 << 16;  // bytes; more are left to NumPy, the system and several threads
+constexpr int64_t kFew = 1 << 16;   // bytes that one thread writes in no time
+constexpr int64_t kMany = 1 << 30;  // elements; of more the public functions know the errors
 
 // The sizes in a tuple of ints, or of one sequence of ints; -1 where they are none, or too many.
 int sizes_of(PyObject* given, py::ssize_t* shape) {
@@ -47,8 +48,9 @@ bool fits(PyObject* value, T& number) {
   }
 }
 
-// A small array of one value, or of whatever the memory held (None), with these sizes or with those
-// of a contiguous array, whose dtype it has for None. None where something is out of the ordinary.
+// An array of one value, or a small one of whatever the memory held (None), with these sizes or with
+// those of a contiguous array, whose dtype it has for None. None where something is out of the
+// ordinary, and for many zeros, which the system may have.
 PyObject* filled(PyObject* const* arguments, Py_ssize_t given) {
   if (given != 3) Py_RETURN_NONE;
   PyObject *const like = arguments[0], *const value = arguments[1], *dtype = arguments[2];
@@ -73,9 +75,21 @@ PyObject* filled(PyObject* const* arguments, Py_ssize_t given) {
   const auto of = [&](auto t) -> PyObject* {
     using T = decltype(t);
     T number{};
-    if (count > kFew / int64_t(sizeof(T)) || (!empty_one && !fits(value, number))) Py_RETURN_NONE;
+    if (count > kMany || (!empty_one && !fits(value, number))) Py_RETURN_NONE;
+    const bool few = count <= kFew / int64_t(sizeof(T));
+    if (!few && (empty_one || number == T{} || sizeof(T) < 4)) Py_RETURN_NONE;
     Array out = empty<T>(ndim, shape);
-    if (!empty_one) std::fill_n(data<T>(out), count, number);
+    if (few) {
+      if (!empty_one) std::fill_n(data<T>(out), count, number);
+    } else {
+      using Word = std::conditional_t<sizeof(T) == 8, double, float>;
+      Walk walk{};
+      walk.ndim = 1;
+      walk.count = walk.size[0] = count;
+      walk.stride[0][0] = 1;
+      auto* const to = reinterpret_cast<Word*>(data<T>(out));
+      without_gil([&] { active<Word>().copy(to, reinterpret_cast<const Word*>(&number), walk); });
+    }
     return out.release().ptr();
   };
   if (dtype == descriptor<float>()) return of(float{});

@@ -1,4 +1,4 @@
-#include "common.h"
+#include "walks.h"
 
 namespace mt {
 namespace {
@@ -287,8 +287,28 @@ PyObject* join(bool stacked, PyObject* const* arguments, Py_ssize_t given) {
   return out.release().ptr();
 }
 
-// x under another shape, of which one size may be -1: a view where x is contiguous, else a copy
-// where NumPy needs one. None where the sizes do not fit.
+// The strides of a view of x, which is not empty, under another shape of as many elements; whether
+// there is one: axes of x that lie as one must be as many of the view's as hold the same elements.
+bool view_strides(const View& x, int ndim, const py::ssize_t* shape, py::ssize_t* strides) {
+  Walk walk;
+  Sizes sizes;
+  plan("reshape", &x, 1, walk, sizes);
+  int to = ndim - 1;
+  for (int d = walk.ndim - 1; d >= 0; --d) {
+    int64_t rest = walk.size[d];
+    py::ssize_t step = walk.stride[1][d] * x.item;
+    for (; to >= 0 && (rest > 1 || shape[to] == 1) && rest % shape[to] == 0; --to) {
+      strides[to] = step;
+      step *= shape[to];
+      rest /= shape[to];
+    }
+    if (rest > 1) return false;
+  }
+  return true;
+}
+
+// x under another shape, of which one size may be -1: a view where its strides allow it, else a
+// copy. None where the sizes do not fit.
 PyObject* reshape(PyObject* const* arguments, Py_ssize_t given) {
   if (given != 2 || !py::isinstance<Array>(arguments[0]) || !PyTuple_Check(arguments[1]))
     Py_RETURN_NONE;
@@ -312,12 +332,16 @@ PyObject* reshape(PyObject* const* arguments, Py_ssize_t given) {
   }
   if (hole < 0 ? known != count : known == 0 || count % known) Py_RETURN_NONE;
   if (hole >= 0) shape[hole] = count / known;
-  const auto& api = py::detail::npy_api::get();
-  if (!(x->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_)) {
-    py::detail::npy_api::PyArray_Dims sizes{shape, static_cast<int>(ndim)};
-    return api.PyArray_Newshape_(arguments[0], &sizes, 0);
-  }
-  return view_of(arguments[0], static_cast<int>(ndim), shape, nullptr);
+  const int axes = static_cast<int>(ndim);
+  if (x->flags & py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_)
+    return view_of(arguments[0], axes, shape, nullptr);
+  const Array given_x = array(arguments[0]);
+  py::object held;
+  py::ssize_t strides[kMaxDims];
+  const View from = view(given_x, held);
+  if (!held && view_strides(from, axes, shape, strides))
+    return view_of(arguments[0], axes, shape, strides);
+  return view_of(copied(given_x).ptr(), axes, shape, nullptr);
 }
 
 }  // namespace

@@ -178,7 +178,7 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   int64_t total = 0;
   for (int64_t k = 0; k < count; ++k) total += width[k];
   if (outer * total == 0) return;
-  bool single = count < kLongRow;  // elements, as where a new last axis joins them
+  bool single = count < 200;  // elements, as where a new last axis joins them
   for (int64_t k = 0; k < count; ++k) single = single && width[k] == 1;
   if (single) {
     for_even_ranges(outer, kGrain / count + 1, [&](int64_t begin, int64_t end) {
