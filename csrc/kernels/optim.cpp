@@ -10,10 +10,12 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements that a thread takes at a time
 
-// f(i, rest) for every vector of 0..n-1: `rest` is kLanes, and less for the last one.
+// f(i, rest) for every vector of 0..n-1: `rest` is kLanes, and less for the last one. f holds what
+// it needs by value: a store might change what it refers to, and each vector would read it again.
 template <class T, class F>
-inline void for_vectors(int64_t n, const F& f) {
+inline void for_vectors(int64_t n, const F& function) {
   for_even_ranges(n, kGrain, [&](int64_t begin, int64_t end) {
+    const F f = function;
     int64_t i = begin;
     for (; i + kLanes<T> <= end; i += kLanes<T>) f(i, kLanes<T>);
     if (i < end) f(i, static_cast<int>(end - i));
@@ -42,14 +44,15 @@ template <class T>
 void sgd_step(T* p, T* b, const T* g, int64_t n, const SgdStep& s) {
   const T lr = s.lr, momentum = s.momentum, kept = 1 - s.dampening, decay = s.weight_decay,
           sign = s.maximize ? -1 : 1;
-  for_vectors<T>(n, [&](int64_t i, int rest) {
+  const bool first = s.first, nesterov = s.nesterov;
+  for_vectors<T>(n, [=](int64_t i, int rest) {
     go_on(i, p, b);
     const Vec<T> x = take(p, i, rest);
     Vec<T> d = take(g, i, rest) * sign + x * decay;
     if (b != nullptr) {
-      const Vec<T> v = s.first ? d : take(b, i, rest) * momentum + d * kept;
+      const Vec<T> v = first ? d : take(b, i, rest) * momentum + d * kept;
       put(b, i, rest, v);
-      d = s.nesterov ? d + v * momentum : v;
+      d = nesterov ? d + v * momentum : v;
     }
     put(p, i, rest, x - d * lr);
   });
@@ -64,7 +67,7 @@ void adam_step(T* p, T* m, T* v, T* largest, const T* g, int64_t n, const AdamSt
   const T sign = s.maximize ? -1 : 1, decay = s.decoupled ? 0 : s.weight_decay;
   const T shrink = s.decoupled ? 1 - s.lr * s.weight_decay : 1;
   const T step = s.lr / s.correction1, scale = 1 / __builtin_sqrt(s.correction2);
-  for_vectors<T>(n, [&](int64_t i, int rest) {
+  for_vectors<T>(n, [=](int64_t i, int rest) {
     go_on(i, p, m, v, largest);
     const Vec<T> x = take(p, i, rest), d = take(g, i, rest) * sign + x * decay;
     const Vec<T> mean = take(m, i, rest) * beta1 + d * rest1;
@@ -95,7 +98,7 @@ struct State {
 // p -= f(d, p, state), d = g + decay p
 template <class T, class F>
 inline void each_step(T* p, T* const* state, const T* g, int64_t n, T sign, T decay, const F& f) {
-  for_vectors<T>(n, [&](int64_t i, int rest) {
+  for_vectors<T>(n, [=](int64_t i, int rest) {
     go_on(i, p, state[0]);
     const Vec<T> x = take(p, i, rest), d = take(g, i, rest) * sign + x * decay;
     put(p, i, rest, x - f(d, x, State<T>{state, i, rest}));
