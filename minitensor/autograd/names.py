@@ -61,7 +61,6 @@ _NAMES = {
     "solve": "LinalgSolveExBackward0",
     "solve_triangular": "LinalgSolveTriangularBackward0",
     "square": "PowBackward0",
-    "squared_error": "MseLossBackward0",
     "svd": "LinalgSvdBackward0",
     "svdvals": "LinalgSvdBackward0",
     "view_write": "torch::autograd::CopySlices",
@@ -141,6 +140,13 @@ def _linear(node: Any) -> str:
     return "ViewBackward0" if _rank(node) > 2 else "AddmmBackward0"
 
 
+def _error(node: Any) -> str:
+    made = {"squared": "MseLoss", "absolute": "Abs", "huber": "HuberLoss"}[node.params["kind"]]
+    if node.op.name == "total_error" and made == "Abs":
+        made = "Mean" if node.params["mean"] else "Sum"
+    return f"{made}Backward0"
+
+
 def _bessel(node: Any) -> str:
     order, scaled = node.params["order"], node.params["scaled"]
     return f"{'Special' if order or scaled else ''}I{order}{'E' if scaled else ''}Backward0"
@@ -148,6 +154,8 @@ def _bessel(node: Any) -> str:
 
 _FORMS: dict[str, Callable[[Any], str]] = {
     "bessel_i": _bessel,
+    "error": _error,
+    "total_error": _error,
     "getitem": _getitem,
     "lerp": _lerp,
     "linear": _linear,

@@ -395,11 +395,24 @@ def _group_norm(b: Any, s: Any, x: str, weight: Any, bias: Any, *, groups: int, 
 # --- losses -----------------------------------------------------------------------------------------------------------
 
 
-@writes("squared_error")
-def _squared_error(b: Any, s: Any, x: str, y: str, *, mean: bool) -> Any:
-    rank = len(b.shapes[x])
+@writes("error")
+def _error(b: Any, s: Any, x: str, y: str, *, kind: str, delta: float) -> Any:
     d = b.node("Sub", x, y)
-    return reduced(b, "ReduceMean" if mean else "ReduceSum", b.node("Mul", d, d), tuple(range(rank)), False)
+    if kind == "squared":
+        return b.node("Mul", d, d)
+    size = b.node("Abs", d)
+    if kind == "absolute":
+        return size
+    bound = b.number(delta, x)
+    line = b.node("Mul", bound, b.node("Sub", size, b.number(delta / 2, x)))
+    parabola = b.node("Mul", b.node("Mul", d, d), b.number(0.5, x))
+    return b.node("Where", b.node("LessOrEqual", size, bound), parabola, line)
+
+
+@writes("total_error")
+def _total_error(b: Any, s: Any, x: str, y: str, *, kind: str, delta: float, mean: bool) -> Any:
+    each = _error(b, s, x, y, kind=kind, delta=delta)
+    return reduced(b, "ReduceMean" if mean else "ReduceSum", each, tuple(range(len(b.shapes[x]))), False)
 
 
 def _batched(b: Any, x: str) -> str:

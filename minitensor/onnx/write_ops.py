@@ -309,14 +309,6 @@ def _softshrink(b: Any, s: Any, x: str, *, width: float) -> Any:
     return b.node("Sub", x, b.node("Clip", x, b.number(-width, x), b.number(width, x)))
 
 
-@writes("huber")
-def _huber(b: Any, s: Any, x: str, *, delta: float) -> Any:
-    size, bound = b.node("Abs", x), b.number(delta, x)
-    line = b.node("Mul", bound, b.node("Sub", size, b.number(delta / 2, x)))
-    parabola = b.node("Mul", b.node("Mul", x, x), b.number(0.5, x))
-    return b.node("Where", b.node("LessOrEqual", size, bound), parabola, line)
-
-
 @writes("constant")
 def _constant(b: Any, s: Any, x: str) -> Any:
     return x

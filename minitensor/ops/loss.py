@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _core
 from ..errors import ShapeError
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
@@ -23,6 +23,7 @@ from .common import (
     ONE,
     TWO,
     Array,
+    Samples,
     draws,
     elements,
     elementwise,
@@ -91,56 +92,160 @@ def _pair(name: str, input: Any, target: Any) -> list[Any]:
 # --- regression -------------------------------------------------------------------------------------------------------
 
 
-def _squared_error_reference(x: Array, y: Array, *, mean: bool) -> Result:
-    total = np.square(x - y).sum(dtype=x.dtype)
+def _error(x: Array, y: Array, *, kind: str, delta: float) -> Array:
+    """How much the difference d of x and y counts: d^2, |d|, or Huber's d^2 / 2 up to delta and a line from there."""
+    d = x - y
+    a = np.abs(d)
+    if kind == "huber":
+        with np.errstate(invalid="ignore"):  # of what is not chosen
+            return np.asarray(np.where(a < delta, 0.5 * d * d, delta * (a - 0.5 * delta)), d.dtype)
+    return np.asarray(np.square(d) if kind == "squared" else a)
+
+
+def _slope(g: Array, x: Array, y: Array, *, kind: str, delta: float) -> Array:
+    d = x - y
+    sign = np.subtract(d > 0, d < 0, dtype=d.dtype)
+    slope = 2 * d if kind == "squared" else sign if kind == "absolute" else np.clip(d, -delta, delta)
+    return np.asarray(g * slope).astype(d.dtype)
+
+
+def _error_kernel(x: Array, y: Array, kind: str, delta: float) -> Any:
+    out = _core.error(x, y, kind, delta)
+    if out is not None or x.dtype.char not in "fd":
+        return out
+    d = _core.sub(x, y)
+    return _core.square(d) if kind == "squared" else _core.abs(d) if kind == "absolute" else _core.huber(d, delta)
+
+
+def _slope_kernel(g: Array, x: Array, y: Array, kind: str, delta: float) -> Any:
+    out = _core.error_vjp(g, x, y, kind, delta)
+    if out is not None or x.dtype.char not in "fd":
+        return out
+    d = _core.sub(x, y)
+    slope = _core.mul(d, 2.0) if kind == "squared" else _core.sign(d)
+    return _core.mul(g, _core.clamp(d, -delta, delta) if kind == "huber" else slope)
+
+
+def _error_dx(g: Any, x: Any, y: Any, *, kind: str, delta: float) -> Any:
+    return apply_flat(ERROR_VJP, g, x, y, kind, delta)
+
+
+def _error_dy(g: Any, x: Any, y: Any, *, kind: str, delta: float) -> Any:
+    return apply_flat(ERROR_VJP, g, y, x, kind, delta)
+
+
+def _slope_dx(h: Any, g: Any, x: Any, y: Any, *, kind: str, delta: float) -> Any:
+    if kind == "squared":
+        return mul(mul(h, g), 2)
+    return mul(mul(h, g), lt(abs(sub(x, y)), delta) if kind == "huber" else 0)
+
+
+def _slope_dy(h: Any, g: Any, x: Any, y: Any, *, kind: str, delta: float) -> Any:
+    return neg(_slope_dx(h, g, x, y, kind=kind, delta=delta))
+
+
+def _kinds(*shapes: tuple[Sequence[int], ...]) -> Samples:
+    """Arguments for each kind of error, of which the last two are not as far apart as a kink of it."""
+
+    def samples(rng: np.random.Generator) -> Iterator[Sample]:
+        for call in shapes:
+            for kind in ("squared", "absolute", "huber"):
+                args = [np.asarray(rng.uniform(-1, 1, shape)) for shape in call]
+                args[-1] = args[-1] + 4 * rng.choice((-1, 1), args[-1].shape)
+                if kind == "huber" and call[-1] == call[-2]:  # some within delta
+                    near = rng.choice((False, True), call[-1])
+                    args[-1] = np.where(near, args[-2] + rng.uniform(-0.5, 0.5, call[-1]), args[-1])
+                yield Sample(tuple(args), {"kind": kind, "delta": 1.3 if kind == "huber" else 0.0})
+
+    return samples
+
+
+ERROR_VJP: Op = elementwise(
+    "error_vjp",
+    reference=_slope,
+    kernel=_slope_kernel,
+    names=("kind", "delta"),
+    rules=(
+        lambda h, g, x, y, *, kind, delta: apply_flat(ERROR_VJP, h, x, y, kind, delta),
+        _slope_dx,
+        _slope_dy,
+    ),
+    saves="x y z",
+    samples=_kinds(((2, 3), (2, 3), (2, 3)), ((), (67,), (67,)), ((2, 1), (1,), (2, 3)), ((33,), (33,), (33,))),
+)
+
+ERROR = elementwise(
+    "error",
+    reference=_error,
+    kernel=_error_kernel,
+    names=("kind", "delta"),
+    rules=(_error_dx, _error_dy),
+    saves="x y",
+    samples=_kinds(*TWO, ((5000,), (5000,))),
+)
+
+
+def _total_error_reference(x: Array, y: Array, *, kind: str, delta: float, mean: bool) -> Result:
+    total = _error(x, y, kind=kind, delta=delta).sum(dtype=x.dtype)
     return np.asarray(total / x.size if mean else total, x.dtype), (x, y)
 
 
-def _squared_error_forward(x: Array, y: Array, *, mean: bool) -> Result:
-    total = _core.squared_error(x, y)
+def _total_error_forward(x: Array, y: Array, *, kind: str, delta: float, mean: bool) -> Result:
+    if kind == "squared":
+        total: Any = _core.squared_error(x, y)
+    else:
+        total = _core.total_error(np.ascontiguousarray(x), np.ascontiguousarray(y), kind, delta)
+    if total is None:
+        return _total_error_reference(x, y, kind=kind, delta=delta, mean=mean)
     return (_core.div(total, float(x.size)) if mean else total), (x, y)
 
 
-def _squared_error_dx(g: Any, x: Any, y: Any, *, mean: bool) -> Any:
-    return mul(sub(x, y), mul(g, 2 / raw(x).size if mean else 2))
+def _total_error_dx(g: Any, x: Any, y: Any, *, kind: str, delta: float, mean: bool) -> Any:
+    return _error_dx(div(g, raw(x).size) if mean else g, x, y, kind=kind, delta=delta)
 
 
-def _squared_error_dy(g: Any, x: Any, y: Any, *, mean: bool) -> Any:
-    return _squared_error_dx(g, y, x, mean=mean)
+def _total_error_dy(g: Any, x: Any, y: Any, *, kind: str, delta: float, mean: bool) -> Any:
+    return _total_error_dx(g, y, x, kind=kind, delta=delta, mean=mean)
 
 
-def _squared_error_joint(g: Array, x: Array, y: Array, *, mean: bool) -> tuple[Any, Any]:
-    dx = _squared_error_dx(g, x, y, mean=mean)
+def _total_error_joint(g: Array, x: Array, y: Array, **params: Any) -> tuple[Any, Any]:
+    dx = _total_error_dx(g, x, y, **params)
     return dx, neg(dx)
 
 
-def _squared_error_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape in ((2, 3), (), (1,), (33,), (67,)):
-        yield Sample((rng.standard_normal(shape), rng.standard_normal(shape)), {"mean": shape != (2, 3)})
-    x, y = rng.standard_normal((2, 300, 700))
-    yield Sample((x, y), {"mean": True}, large=True)
+def _total_error_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for sample in _kinds(*[(shape, shape) for shape in ((2, 3), (), (1,), (33,), (67,))])(rng):
+        yield Sample(sample.args, {**sample.params, "mean": sample.args[0].shape != (2, 3)})
+    for sample in _kinds(((300, 700), (300, 700)))(rng):
+        yield Sample(sample.args, {**sample.params, "mean": True}, large=True)
 
 
-def _squared_error_batch(args: Any, flags: Any, *, mean: bool) -> Any:
-    x, y = with_batch(args, flags)
-    over = tuple(range(1, len(shape_of(x))))
-    each = square(sub(x, y))
+def _total_error_batch(args: Any, flags: Any, *, kind: str, delta: float, mean: bool) -> Any:
+    each = apply(ERROR, *with_batch(args, flags), kind=kind, delta=delta)
+    over = tuple(range(1, len(shape_of(each))))
     if not over:
         return each
     return average(each, over) if mean else sum(each, over)
 
 
-SQUARED_ERROR = Op(
-    "squared_error",
-    _squared_error_reference,
-    _squared_error_forward,
-    (_squared_error_dx, _squared_error_dy),
+TOTAL_ERROR = Op(
+    "total_error",
+    _total_error_reference,
+    _total_error_forward,
+    (_total_error_dx, _total_error_dy),
     None,
-    _squared_error_samples,
-    length=lambda x, y, *, mean: x.size,
-    batch=_squared_error_batch,
-    joint=together(_squared_error_joint, (_squared_error_dx, _squared_error_dy)),
+    _total_error_samples,
+    length=lambda x, y, **_: x.size,
+    batch=_total_error_batch,
+    joint=together(_total_error_joint, (_total_error_dx, _total_error_dy)),
 )
+
+
+def _errors(x: Any, y: Any, reduction: str, kind: str, delta: float = 0.0) -> Any:
+    """The errors of all elements, reduced."""
+    if reduction != "none" and shape_of(x) == shape_of(y) and raw(x).size:
+        return apply(TOTAL_ERROR, x, y, kind=kind, delta=delta, mean=reduction == "mean")
+    return reduced(apply_flat(ERROR, x, y, kind, delta), reduction)
 
 
 @widens
@@ -166,9 +271,9 @@ def mse_loss(
     name = "mse_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
     x, y = _pair(name, input, target)
-    if weight is None and reduction != "none" and shape_of(x) == shape_of(y) and raw(x).size:
-        return apply(SQUARED_ERROR, x, y, mean=reduction == "mean")
-    return _averaged(name, square(sub(x, y)), weight, reduction)
+    if weight is None:
+        return _errors(x, y, reduction, "squared")
+    return _averaged(name, _errors(x, y, "none", "squared"), weight, reduction)
 
 
 @widens
@@ -193,7 +298,9 @@ def l1_loss(
     name = "l1_loss"
     reduction = reduction_of(name, size_average, reduce, reduction)
     x, y = _pair(name, input, target)
-    return _averaged(name, abs(sub(x, y)), weight, reduction)
+    if weight is None:
+        return _errors(x, y, reduction, "absolute")
+    return _averaged(name, _errors(x, y, "none", "absolute"), weight, reduction)
 
 
 def _weighted(name: str, loss: Any, weight: Any) -> Any:
@@ -211,22 +318,6 @@ def _averaged(name: str, loss: Any, weight: Any, reduction: str) -> Any:
     if reduction == "mean" and weight is not None:
         return div(sum(loss), sum(weight))
     return reduced(loss, reduction)
-
-
-def _huber(d: Array, *, delta: float) -> Array:
-    a = np.abs(d)
-    return np.where(a < delta, 0.5 * d * d, delta * (a - 0.5 * delta)).astype(d.dtype)
-
-
-HUBER = elementwise(
-    "huber",
-    reference=_huber,
-    kernel=_core.huber,
-    names=("delta",),
-    rules=(lambda g, d, *, delta: mul(g, clamp(d, -delta, delta)),),
-    saves="x",
-    samples=draws(*ONE, delta=0.7),
-)
 
 
 @widens
@@ -254,7 +345,9 @@ def huber_loss(
     if not delta > 0:
         raise ShapeError(f"{name}: delta must be above 0, not {delta}")
     x, y = _pair(name, input, target)
-    return reduced(_weighted(name, apply(HUBER, sub(x, y), delta=float(delta)), weight), reduction)
+    if weight is None:
+        return _errors(x, y, reduction, "huber", float(delta))
+    return reduced(_weighted(name, _errors(x, y, "none", "huber", float(delta)), weight), reduction)
 
 
 @widens
@@ -282,10 +375,8 @@ def smooth_l1_loss(
     if not beta >= 0:
         raise ShapeError(f"{name}: beta must not be negative, but it is {beta}")
     x, y = _pair(name, input, target)
-    d = sub(x, y)
-    loss = abs(d) if beta == 0 else apply(HUBER, d, delta=float(beta))
-    loss = loss if beta in (0, 1) else div(loss, beta)
-    return reduced(loss, reduction)
+    loss = _errors(x, y, reduction, "huber", float(beta)) if beta else _errors(x, y, reduction, "absolute")
+    return loss if beta in (0, 1) else div(loss, beta)
 
 
 # --- probabilities ----------------------------------------------------------------------------------------------------
