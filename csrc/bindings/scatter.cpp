@@ -30,13 +30,14 @@ bool fit(PyObject* const* arguments, int n) {
 
 Array array(PyObject* x) { return py::reinterpret_borrow<Array>(x); }
 
-// y (*x's sizes before dim, *index's sizes, *x's after) = x at index along dim.
+// y (*x's sizes before dim, *index's sizes, *x's after) = x at index along dim; the index is
+// checked in all of these.
 Array index_select(const Array& x, const Array& index, py::ssize_t dim) {
   const auto typed = [&](auto t) {
     using T = decltype(t);
     Shape shape = shape_of(x);
     const Around a = around("index_select", shape, dim);
-    const Array at = checked_index("index_select", index, a.n), from = contiguous(x);
+    const Array at = contiguous(index), from = contiguous(x);
     shape.erase(shape.begin() + dim);
     shape.insert(shape.begin() + dim, index.shape(), index.shape() + index.ndim());
     Array y = empty<T>(shape);
@@ -74,7 +75,7 @@ Array index_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n, 
     shape.erase(shape.begin() + dim, shape.begin() + dim + axes);
     shape.insert(shape.begin() + dim, n);
     const Around a = around("index_add", shape, dim);
-    const Array at = checked_index("index_add", index, n), from = contiguous(g);
+    const Array at = contiguous(index), from = contiguous(g);
     const Array base = x.is_none() ? from : base_of<T>("index_add", x, shape);
     Array y = empty<T>(shape);
     if (y.size() == 0) return y;
@@ -97,7 +98,7 @@ Array gather(const Array& x, const Array& index, py::ssize_t dim) {
     const Around a = around("gather", whole, dim), b = around("gather", shape, dim);
     require(whole.size() == shape.size() && a.outer == b.outer && a.inner == b.inner,
             "gather: the index must have the sizes of x but along dim");
-    const Array at = checked_index("gather", index, a.n), from = contiguous(x);
+    const Array at = contiguous(index), from = contiguous(x);
     Array y = empty<T>(shape);
     if (y.size() == 0) return y;
     T* to = data<T>(y);
@@ -120,7 +121,7 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
     require(n >= 0, "scatter: n must not be negative");
     require(kSum <= how && how <= kLeast, "scatter: there is no such way to join");
     const Around a = around("scatter", shape, dim);
-    const Array at = checked_index("scatter", index, n), from = contiguous(g);
+    const Array at = contiguous(index), from = contiguous(g);
     shape[dim] = n;
     const Array base = x.is_none() ? from : base_of<T>("scatter", x, shape);
     Array y = empty<T>(shape);
@@ -136,13 +137,25 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
   return by_dtype("scatter", typed, g);
 }
 
-// What Python calls: None where the arrays are no such, or not laid out for the kernel.
+// The index as a contiguous array that lies in 0 .. n - 1: a number below 0 counts from the end if
+// `turning`, and else there is none.
+std::optional<Array> within(const char* name, const Array& index, int64_t n, bool turning) {
+  if (turning) return checked_index(name, index, n);
+  if (!lies_within(index, 0, n)) return std::nullopt;
+  return contiguous(index);
+}
+
+// What Python calls: None where the arrays are no such, or not laid out for the kernel, or the
+// index does not lie in 0 .. n - 1. With one more argument it may be negative, and errors are
+// raised.
 PyObject* call_index_select(PyObject* const* arguments, Py_ssize_t given) {
-  if (given != 3 || !fit(arguments, 1)) Py_RETURN_NONE;
+  if ((given != 3 && given != 4) || !fit(arguments, 1)) Py_RETURN_NONE;
   const Array x = array(arguments[0]);
   const py::ssize_t dim = axis_of(arguments[2], x.ndim());
   if (dim < 0 || !(x.flags() & Array::c_style)) Py_RETURN_NONE;  // it would copy all of x
-  return index_select(x, array(arguments[1]), dim).release().ptr();
+  const auto at = within("index_select", array(arguments[1]), x.shape(dim), given == 4);
+  if (!at) Py_RETURN_NONE;
+  return index_select(x, *at, dim).release().ptr();
 }
 
 bool same_but_along(const Array& x, const Array& y, py::ssize_t dim) {
@@ -152,16 +165,18 @@ bool same_but_along(const Array& x, const Array& y, py::ssize_t dim) {
 }
 
 PyObject* call_gather(PyObject* const* arguments, Py_ssize_t given) {
-  if (given != 3 || !fit(arguments, 1)) Py_RETURN_NONE;
+  if ((given != 3 && given != 4) || !fit(arguments, 1)) Py_RETURN_NONE;
   const Array x = array(arguments[0]), index = array(arguments[1]);
   const py::ssize_t dim = axis_of(arguments[2], x.ndim());
   if (dim < 0 || x.ndim() != index.ndim() || !same_but_along(x, index, dim)) Py_RETURN_NONE;
-  return gather(x, index, dim).release().ptr();
+  const auto at = within("gather", index, x.shape(dim), given == 4);
+  if (!at) Py_RETURN_NONE;
+  return gather(x, *at, dim).release().ptr();
 }
 
 // x with src added or put at an index along dim: (x, src, index, dim, add), by slices or elements.
 PyObject* call_write(bool slices, PyObject* const* arguments, Py_ssize_t given) {
-  if (given != 5 || !fit(arguments, 2)) Py_RETURN_NONE;
+  if ((given != 5 && given != 6) || !fit(arguments, 2)) Py_RETURN_NONE;
   const Array x = array(arguments[0]), src = array(arguments[1]), index = array(arguments[2]);
   const py::ssize_t dim = axis_of(arguments[3], x.ndim());
   if (dim < 0 || src.ndim() != x.ndim() || !same_but_along(x, src, dim)) Py_RETURN_NONE;
@@ -170,8 +185,10 @@ PyObject* call_write(bool slices, PyObject* const* arguments, Py_ssize_t given) 
     if (index.shape(d) != src.shape(slices ? dim : d)) Py_RETURN_NONE;
   const bool replace = PyObject_IsTrue(arguments[4]) == 0;
   const int64_t n = x.shape(dim);
-  const Array out = slices ? index_add(src, index, dim, n, x, replace)
-                           : scatter(src, index, dim, n, x, replace ? kReplaced : kSum);
+  const auto at = within(slices ? "index_add" : "scatter", index, n, given == 6);
+  if (!at) Py_RETURN_NONE;
+  const Array out = slices ? index_add(src, *at, dim, n, x, replace)
+                           : scatter(src, *at, dim, n, x, replace ? kReplaced : kSum);
   return py::object(out).release().ptr();
 }
 
@@ -353,22 +370,34 @@ void bind_scatter(py::module_& m) {
             join(true, arguments, given));
   MT_CALLED("reshape", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
             reshape(arguments, given));
-  MT_CALLED("index_select", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
+  MT_CALLED("index_select",
+            "(x: numpy.ndarray, index: numpy.ndarray, dim: int, *turning: bool) -> numpy.ndarray",
             call_index_select(arguments, given));
-  m.def("index_add", index_add, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
-        py::arg("x") = py::none(), py::arg("replace") = false);
-  MT_CALLED("gather", "(x: numpy.ndarray, index: numpy.ndarray, dim: int) -> numpy.ndarray",
+  m.def(
+      "index_add",
+      [](const Array& g, const Array& index, py::ssize_t dim, int64_t n, const py::object& x,
+         bool replace) {
+        return index_add(g, checked_index("index_add", index, n), dim, n, x, replace);
+      },
+      py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"), py::arg("x") = py::none(),
+      py::arg("replace") = false);
+  MT_CALLED("gather",
+            "(x: numpy.ndarray, index: numpy.ndarray, dim: int, *turning: bool) -> numpy.ndarray",
             call_gather(arguments, given));
   MT_CALLED("write_slices",
-            "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
-            "numpy.ndarray",
+            "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool, "
+            "*turning: bool) -> numpy.ndarray",
             call_write(true, arguments, given));
   MT_CALLED("write_elements",
-            "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool) -> "
-            "numpy.ndarray",
+            "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool, "
+            "*turning: bool) -> numpy.ndarray",
             call_write(false, arguments, given));
-  m.def("scatter", scatter, py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"),
-        py::arg("x") = py::none(), py::arg("how") = static_cast<int>(kSum));
+  m.def(
+      "scatter",
+      [](const Array& g, const Array& index, py::ssize_t dim, int64_t n, const py::object& x,
+         int how) { return scatter(g, checked_index("scatter", index, n), dim, n, x, how); },
+      py::arg("g"), py::arg("index"), py::arg("dim"), py::arg("n"), py::arg("x") = py::none(),
+      py::arg("how") = static_cast<int>(kSum));
   MT_CALLED("lies_within", "(index: numpy.ndarray, least: int, n: int) -> bool",
             lies_within(arguments, given));
   MT_CALLED("expand", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply, attempt
+from ..graph.record import apply, attempt, records
 from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes
@@ -75,7 +75,7 @@ def _short(op: Op, input: Any, dim: Any, index: Any, *source: Any) -> Any:
     if type(dim) is not int or not -len(shape) <= dim < len(shape):
         return None
     d = dim if dim >= 0 else dim + len(shape)
-    if not isinstance(at, np.ndarray) or not _core.lies_within(at, 0, shape[d]):
+    if not isinstance(at, np.ndarray):
         return None
     return attempt(op, input, source[0], index, d, source[1]) if source else attempt(op, input, index, d)
 
@@ -99,7 +99,7 @@ def _index_select_reference(x: Array, index: Array, *, dim: int) -> Result:
 
 
 def _index_select_forward(x: Array, index: Array, *, dim: int) -> Result:
-    out = _core.index_select(x, index, dim)  # None where the kernel would copy all of x
+    out = _core.index_select(x, index, dim, True)  # None where the kernel would copy all of x
     return _index_select_reference(x, index, dim=dim) if out is None else (out, (index, x.shape))
 
 
@@ -220,6 +220,9 @@ def _written(name: str, pick: Op, kernel: Callable[..., Array], places: Callable
             out[at] = src
         return out, (index,)
 
+    def forward(x: Array, src: Array, index: Array, *, dim: int, add: bool) -> Result:
+        return kernel(x, src, index, dim, add, True), (index,)
+
     def dx(g: Any, index: Any, *, dim: int, add: bool) -> Any:
         if add:
             return g
@@ -258,7 +261,7 @@ def _written(name: str, pick: Op, kernel: Callable[..., Array], places: Callable
     op: Op = Op(
         name,
         reference,
-        None,
+        forward,
         (dx, dsrc, None),
         "linear",
         samples,
@@ -399,6 +402,10 @@ def _gather_reference(x: Array, index: Array, *, dim: int) -> Result:
     return np.take_along_axis(x, index, dim), (index, x.shape)
 
 
+def _gather_forward(x: Array, index: Array, *, dim: int) -> Result:
+    return _core.gather(x, index, dim, True), (index, x.shape)
+
+
 def _gather_dx(g: Any, index: Any, shape: Shape, *, dim: int) -> Any:
     return apply(SCATTER_ADD, g, index, dim=dim, n=shape[dim])
 
@@ -414,7 +421,7 @@ def _gather_samples(rng: np.random.Generator) -> Iterator[Sample]:
 GATHER: Op = Op(
     "gather",
     _gather_reference,
-    None,
+    _gather_forward,
     (_gather_dx, None),
     "linear",
     _gather_samples,
@@ -600,7 +607,8 @@ def scatter(
         raise ShapeError(f"scatter: reduce must be 'add' or 'multiply', not {reduce!r}")
     number = not isinstance(raw(source), np.ndarray)
     if reduce is out is None and isinstance(raw(index), np.ndarray):
-        at = _core.copy(raw(index))  # which nobody else will write
+        kept = records(input, source)  # for the backward: nobody else may write it
+        at = _core.copy(raw(index)) if kept else raw(index)
         given = small(at, source, array_of(input).dtype) if number else source
         result = _short(WRITE_ELEMENTS, input, dim, at, given, False)
         if result is not None:
