@@ -3,6 +3,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "../kernels/place.h"
 #include "common.h"
 
 namespace mt {
@@ -48,8 +49,8 @@ bool fits(PyObject* value, T& number) {
   }
 }
 
-// An array of one value, or a small one of whatever the memory held (None), with these sizes or with
-// those of a contiguous array, whose dtype it has for None. None where something is out of the
+// An array of one value, or a small one of whatever the memory held (None), with these sizes or
+// with those of a contiguous array, whose dtype it has for None. None where something is out of the
 // ordinary, and for many zeros, which the system may have.
 PyObject* filled(PyObject* const* arguments, Py_ssize_t given) {
   if (given != 3) Py_RETURN_NONE;
@@ -108,13 +109,18 @@ py::object progression(double first, double by, int64_t count, const py::dtype& 
     Array y = empty<T>(Shape{count});
     T* to = data<T>(y);
     const int64_t eights = std::is_same_v<T, float> ? count / 16 * 16 : 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t rest = i < eights ? i % 8 : 0;
-      const double start = first + by * static_cast<double>(i - rest);
-      to[i] = rest == 0 ? static_cast<T>(start)
-                        : static_cast<T>(static_cast<double>(static_cast<T>(start)) +
-                                         by * static_cast<double>(rest));
-    }
+    const auto at = [=](int64_t i) { return first + by * static_cast<double>(i); };
+    without_gil(count, [&] {
+      for_ranges(count, even_grain(count), [&](int64_t begin, int64_t end) {
+        int64_t i = begin;  // a multiple of 64
+        for (; i < std::min(end, eights); i += 8) {
+          const auto start = static_cast<double>(static_cast<T>(at(i)));
+          to[i] = static_cast<T>(at(i));
+          for (int k = 1; k < 8; ++k) to[i + k] = static_cast<T>(start + by * k);
+        }
+        for (; i < end; ++i) to[i] = static_cast<T>(at(i));
+      });
+    });
     return y;
   };
   if (dtype.ptr() == descriptor<float>()) return of(float{});
@@ -129,9 +135,15 @@ Array even(T low, T high, int64_t count) {
   Array y = empty<T>(Shape{count});
   T* to = data<T>(y);
   const Wide step = (high - low) / static_cast<T>(count - 1);
-  for (int64_t i = 0; i < count; ++i)
-    to[i] = static_cast<T>(i < count / 2 ? static_cast<Wide>(low) + step * static_cast<Wide>(i)
-                                         : high - step * static_cast<Wide>(count - 1 - i));
+  without_gil(count, [&] {
+    for_ranges(count, even_grain(count), [&](int64_t begin, int64_t end) {
+      const int64_t middle = std::clamp(count / 2, begin, end);
+      for (int64_t i = begin; i < middle; ++i)
+        to[i] = static_cast<T>(static_cast<Wide>(low) + step * static_cast<Wide>(i));
+      for (int64_t i = middle; i < end; ++i)
+        to[i] = static_cast<T>(high - step * static_cast<Wide>(count - 1 - i));
+    });
+  });
   return y;
 }
 py::object evenly(double low, double high, int64_t count, const py::dtype& dtype) {

@@ -32,8 +32,8 @@ Loop loop_of_bools(const F& f) {
   return {&f, run_loop<float, bool, F>, run_loop<double, bool, F>, true};
 }
 
-// An operand that is a transposed matrix along the two innermost axes of a large walk, in order: its
-// copy by tiles costs less than to gather its columns, which lie in as many lines as they have
+// An operand that is a transposed matrix along the two innermost axes of a large walk, in order:
+// its copy by tiles costs less than to gather its columns, which lie in as many lines as they have
 // elements.
 constexpr int64_t kTurned = 1 << 12;  // elements; less is in the first cache
 template <class T>
@@ -348,7 +348,7 @@ py::object pad(const Array& x, const py::tuple& widths, double value) {
   View number;
   number.data = wide ? static_cast<const void*>(&value) : &single;
   number.item = from.item;
-  put_view(to, number);
+  if (!std::equal(kept, kept + from.ndim, whole)) put_view(to, number);
   from.shape = to.shape = kept;
   from.contiguous = to.contiguous = false;
   for (int d = 0; d < from.ndim; ++d) {

@@ -73,6 +73,8 @@ def _pad_samples(rng: np.random.Generator) -> Iterator[Sample]:
         ((3,), ((-3, 0),), 1.0),
     ):
         yield Sample((rng.standard_normal(shape),), {"widths": widths, "value": value})
+    for pairs in (((0, 0), (2, 1), (3, -1)), ((-1, 2), (1, 1), (0, 0)), ((0, 0), (-1, 0), (0, -2))):
+        yield Sample((rng.standard_normal((5, 90, 70)),), {"widths": pairs, "value": 0.5}, large=True)
 
 
 def _pad_batch(args: Any, _flags: Any, *, widths: Any, value: float) -> Any:
