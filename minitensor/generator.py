@@ -16,6 +16,7 @@ M. E. Muller, "A note on the generation of random normal deviates" (1958); PyTor
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import os
@@ -90,16 +91,12 @@ class Generator:
             raise ShapeError(f"Generator: the only device is 'cpu', not {str(device)!r}")
         self.device = "cpu"
         self._lock = threading.RLock()
-        self._kept: Array | None = None
         self.manual_seed(_DEFAULT_SEED)
 
-    @property
+    @functools.cached_property
     def _state(self) -> Array:
         """The 624 words and the place of the next one, made when the first number is drawn."""
-        kept = self._kept
-        if kept is None:
-            kept = self._kept = _core.seed_words(self._seed % 2**32)
-        return kept
+        return _core.seed_words(self._seed % 2**32)
 
     def manual_seed(self, seed: int) -> Generator:
         """Starts the stream anew. A negative seed counts modulo 2^64; the low 32 bits decide.
@@ -111,7 +108,7 @@ class Generator:
             raise ShapeError(f"manual_seed: a seed has at most 64 bits, not {seed.bit_length()}")
         with self._lock:
             self._seed = seed % 2**64
-            self._kept = None
+            self.__dict__.pop("_state", None)
             self._spare: float | None = None  # the second normal of the last pair
         return self
 
@@ -165,7 +162,7 @@ class Generator:
         with self._lock:
             self._seed = int(new["seed"])
             self._spare = float(new["spare"]) if new["has_spare"] else None
-            self._kept = np.append(new["words"], position).astype(np.uint32)
+            self._state = np.append(new["words"], position).astype(np.uint32)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (), Generator.get_state(self)
@@ -182,10 +179,9 @@ class Generator:
 
         float16 and bfloat16 are made in float32 and rounded. A result that rounds up to `high` becomes `low`.
         """
-        if dtype is _F32 and low == 0.0 and high == 1.0:  # what is nearly always asked for
-            out = _empty("uniform", shape, dtype)
-            with self._lock:
-                return _core.random_uniform(out, self._state, 0.0, 1.0, 1.0)
+        few = _core.random_few(self, shape, False, low, high)
+        if few is not None:
+            return few
         dtype = _floating("uniform", dtype)
         work, start, span = _work(dtype), 0.0, 1.0
         if low != 0.0 or high != 1.0:
@@ -338,8 +334,10 @@ class Generator:
 
         float32 is equal to the bit on every machine.
         """
-        if dtype is not _F32:
-            dtype = _floating("normal", dtype)
+        few = _core.random_few(self, shape, True, mean, std) if contiguous else None
+        if few is not None:
+            return few
+        dtype = _floating("normal", dtype)
         if not std >= 0:
             raise ShapeError(f"normal: std must not be negative, but is {std}")
         out = _empty("normal", shape, dtype)

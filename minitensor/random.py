@@ -137,7 +137,8 @@ def fork_rng(
 
 # --- new tensors ----------------------------------------------------------------------------------
 
-Fill = Callable[[generator.Generator, Any, Any], Any]  # of a generator, a shape or an array to fill, and a dtype
+_NORMAL, _UNIFORM = generator.Generator.normal, generator.Generator.uniform
+Fill = Callable[..., Any]  # of a generator, a shape or an array to fill, a dtype, and its parameters
 
 
 def _shape(name: str, given: tuple[Any, ...], size: Any) -> tuple[int, ...]:
@@ -324,7 +325,7 @@ def rand_like(
     """As `rand`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
     _dtype("rand_like", out.dtype)
-    return _made(_filled(out, generator, lambda g, shape, d: g.uniform(shape, d)), device, requires_grad)
+    return _made(_filled(out, generator, _UNIFORM), device, requires_grad)
 
 
 @draws_numbers
@@ -342,7 +343,7 @@ def randn_like(
     """As `randn`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
     _dtype("randn_like", out.dtype)
-    return _made(_filled(out, generator, _normal(out, 0.0, 1.0)), device, requires_grad)
+    return _made(_filled(out, generator, _NORMAL, 0.0, 1.0), device, requires_grad)
 
 
 @draws_numbers
@@ -418,7 +419,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> A
     """
     probabilities = array_of(input)
     out = np.empty(probabilities.shape, probabilities.dtype)  # whatever the order of the input's memory
-    return wrap(_filled(out, generator, _bernoulli(out, probabilities if p is None else p)))
+    return wrap(_filled(out, generator, _bernoulli, out, probabilities if p is None else p))
 
 
 @draws_numbers
@@ -476,27 +477,29 @@ def _floats(name: str, x: Any) -> Any:
 # --- methods that fill a tensor -------------------------------------------------------------------
 
 
-def _filled(out: Any, generator: Any, draw: Fill) -> Any:
-    """The array filled with `draw(generator, array, dtype)`, in the order of its memory, or another in its place."""
+def _filled(out: Any, generator: Any, draw: Fill, *parameters: Any) -> Any:
+    """The array filled with `draw(generator, array, dtype, *parameters)`, in the order of its memory, or another in its
+    place."""
     if out.flags.c_contiguous:
-        return draw(_stream(generator), out, out.dtype)
+        return draw(_stream(generator), out, out.dtype, *parameters)
     view = out.transpose(memory_axes(out))
-    view[...] = draw(_stream(generator), view.shape, out.dtype)
+    others = {"contiguous": False} if draw is _NORMAL else {}
+    view[...] = draw(_stream(generator), view.shape, out.dtype, *parameters, **others)
     return out
 
 
-def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
+def _refill(name: str, x: Any, given: Any, draw: Fill, *parameters: Any) -> Any:
     """Writes random numbers into the memory of a tensor; in the graph they depend on nothing."""
     array = memory_of(name, x)
     if array is not None:
-        made = draw(_stream(generator), array, array.dtype)
+        made = draw(default_generator if given is None else _stream(given), array, array.dtype, *parameters)
         if made is not array:
             array[...] = made
         written((x,))
         return x
     if is_meta(x.array):
         return x
-    made = wrap(_filled(np.empty_like(x.array), generator, draw))
+    made = wrap(_filled(np.empty_like(x.array), given, draw, *parameters))
     if records(x):
         setitem(x, ..., made)  # x stays where it is in the graph, with the gradient 0
     else:
@@ -504,38 +507,32 @@ def _refill(name: str, x: Any, generator: Any, draw: Fill) -> Any:
     return x
 
 
-def _normal(out: Any, mean: float, std: float) -> Fill:
-    whole = bool(out.flags.c_contiguous)
-    return lambda g, shape, d: g.normal(shape, d, mean, std, contiguous=whole)
-
-
-def _bernoulli(out: Any, p: Any) -> Fill:
+def _bernoulli(g: generator.Generator, into: Any, d: Any, out: Any, p: Any) -> Any:
     if isinstance(p, np.ndarray) and not (p.shape == out.shape and out.flags.c_contiguous):
         axes = memory_axes(out)
         try:
             p = np.broadcast_to(p, out.shape).transpose(axes)
         except ValueError:
             raise ShapeError(f"bernoulli: p {p.shape} does not broadcast to {out.shape}") from None
-    return lambda g, shape, d: g.bernoulli(shape, d, p)
+    return g.bernoulli(into, d, p)
 
 
 @draws_numbers
 def normal_(input: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with normal numbers."""
-    return _refill("normal_", input, generator, _normal(input.array, float(mean), float(std)))
+    return _refill("normal_", input, generator, _NORMAL, float(mean), float(std))
 
 
 @draws_numbers
 def uniform_(input: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with uniform numbers of [from, to)."""
-    low, high = float(from_), float(to)
-    return _refill("uniform_", input, generator, lambda g, s, d: g.uniform(s, d, low, high))
+    return _refill("uniform_", input, generator, _UNIFORM, float(from_), float(to))
 
 
 @draws_numbers
 def bernoulli_(input: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
     """Fills with 1 with probability p (a number, or a tensor that broadcasts), else 0."""
-    return _refill("bernoulli_", input, generator, _bernoulli(input.array, raw(p)))
+    return _refill("bernoulli_", input, generator, _bernoulli, input.array, raw(p))
 
 
 @draws_numbers

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "common.h"
 
 namespace mt {
@@ -98,6 +100,60 @@ Array random_normal(Array out, Array state, double mean, double std, bool whole)
   return out;
 }
 
+// A generator's lock, held: nobody else draws.
+class Held {
+ public:
+  explicit Held(py::handle lock) : lock_(lock) {
+    static PyObject* const acquire = PyUnicode_InternFromString("acquire");
+    if (!py::reinterpret_steal<py::object>(PyObject_CallMethodNoArgs(lock.ptr(), acquire)))
+      throw py::error_already_set();
+  }
+  ~Held() {
+    static PyObject* const release = PyUnicode_InternFromString("release");
+    Py_XDECREF(PyObject_CallMethodNoArgs(lock_.ptr(), release));
+  }
+
+ private:
+  py::handle lock_;
+};
+
+// A small array filled with usual numbers, normal ones of a mean and a deviation or uniform ones of
+// [low, high), while nobody else draws from the generator (generator.py). None where anything about
+// it is out of the ordinary.
+PyObject* random_few(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 5 || !py::isinstance<Array>(arguments[1]) || !PyBool_Check(arguments[2]) ||
+      !PyFloat_CheckExact(arguments[3]) || !PyFloat_CheckExact(arguments[4]))
+    Py_RETURN_NONE;
+  auto out = py::reinterpret_borrow<Array>(arguments[1]);
+  const bool normal = arguments[2] == Py_True;
+  const double first = PyFloat_AS_DOUBLE(arguments[3]), second = PyFloat_AS_DOUBLE(arguments[4]);
+  const bool whole = py::detail::array_proxy(out.ptr())->flags & Array::c_style;
+  const int64_t n = out.size();
+  if (!whole || !out.writeable() || n >= kWithGil || (normal && (n < 16 || !(second >= 0))))
+    Py_RETURN_NONE;
+  const auto fill = [&](auto t) -> PyObject* {
+    using T = decltype(t);
+    const T low = static_cast<T>(first), high = static_cast<T>(second);
+    const T span = high - low;
+    if (!normal && !(low <= high && std::isfinite(span))) Py_RETURN_NONE;
+    static PyObject* const lock_name = PyUnicode_InternFromString("_lock");
+    static PyObject* const state_name = PyUnicode_InternFromString("_state");
+    const py::handle generator = arguments[0];
+    const py::object lock = generator.attr(py::handle(lock_name));
+    const Held held(lock);
+    auto state =
+        py::reinterpret_steal<Array>(py::object(generator.attr(py::handle(state_name))).release());
+    if (normal)
+      random_normal(out, state, first, second, true);
+    else
+      random_uniform(out, state, low, span, second);
+    return out.release().ptr();
+  };
+  if (is<float>(out)) return fill(float{});
+  if (is<double>(out)) return fill(double{});
+  Py_RETURN_NONE;
+}
+
 // `typed`, but that what does not fit is an error: nothing else could draw in its place.
 template <auto f>
 PyObject* drawn(PyObject* self, PyObject* const* arguments, Py_ssize_t given) {
@@ -133,6 +189,10 @@ void bind_random(py::module_& m) {
       "random_normal(out: numpy.ndarray, state: numpy.ndarray, mean: float, std: float, whole: "
       "bool) -> numpy.ndarray",
       drawn<random_normal>);
+  MT_CALLED("random_few",
+            "(generator: object, out: numpy.ndarray, normal: bool, first: float, second: float) -> "
+            "numpy.ndarray | None",
+            random_few(arguments, given));
 }
 
 }  // namespace mt

@@ -431,7 +431,9 @@ def draws_numbers(function: F) -> F:
     @functools.wraps(function)
     def drawing(*args: Any, **kwargs: Any) -> Any:
         levels = batch_levels()
-        return levels[-1].draw(drawing, args, kwargs) if levels else function(*args, **kwargs)
+        if levels:
+            return levels[-1].draw(drawing, args, kwargs)
+        return function(*args, **kwargs) if kwargs else function(*args)
 
     return drawing  # type: ignore[return-value]
 
