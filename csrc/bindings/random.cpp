@@ -141,12 +141,12 @@ PyObject* random_few(PyObject* const* arguments, Py_ssize_t given) {
     const py::handle generator = arguments[0];
     const py::object lock = generator.attr(py::handle(lock_name));
     const Held held(lock);
-    auto state =
-        py::reinterpret_steal<Array>(py::object(generator.attr(py::handle(state_name))).release());
+    const py::object state = generator.attr(py::handle(state_name));
+    require(py::isinstance<Array>(state), "random_few: a generator's state is an array");
     if (normal)
-      random_normal(out, state, first, second, true);
+      random_normal(out, py::reinterpret_borrow<Array>(state), first, second, true);
     else
-      random_uniform(out, state, low, span, second);
+      random_uniform(out, py::reinterpret_borrow<Array>(state), low, span, second);
     return out.release().ptr();
   };
   if (is<float>(out)) return fill(float{});
@@ -190,7 +190,7 @@ void bind_random(py::module_& m) {
       "bool) -> numpy.ndarray",
       drawn<random_normal>);
   MT_CALLED("random_few",
-            "(generator: object, out: numpy.ndarray, normal: bool, first: float, second: float) -> "
+            "(generator: object, out: object, normal: bool, first: float, second: float) -> "
             "numpy.ndarray | None",
             random_few(arguments, given));
 }

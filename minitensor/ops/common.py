@@ -206,11 +206,12 @@ def numpy_names(function: F) -> F:
 
     @functools.wraps(function)
     def named(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            if "axis" in kwargs:
-                kwargs["dim"] = kwargs.pop("axis")
-            if "keepdims" in kwargs:
-                kwargs["keepdim"] = kwargs.pop("keepdims")
+        if not kwargs:
+            return function(*args)
+        if "axis" in kwargs:
+            kwargs["dim"] = kwargs.pop("axis")
+        if "keepdims" in kwargs:
+            kwargs["keepdim"] = kwargs.pop("keepdims")
         return function(*args, **kwargs)
 
     return named  # type: ignore[return-value]
@@ -418,7 +419,7 @@ def reads(*names: str) -> Callable[[F], F]:
                 layer = vmap_layer(*pytree.leaves(read if names else (args, kwargs)))
                 if layer is not None:
                     return layer.level.each(reading, args, kwargs)
-            return function(*args, **kwargs)
+            return function(*args, **kwargs) if kwargs else function(*args)
 
         return reading  # type: ignore[return-value]
 
@@ -618,8 +619,10 @@ def named(name: str) -> Callable[[F], F]:
     def decorate(function: Any) -> Any:
         @functools.wraps(function)
         def formula(*args: Any, **kwargs: Any) -> Any:
-            result = function(*args, **kwargs)
-            for y in result if isinstance(result, tuple) else (result,):
+            result = function(*args, **kwargs) if kwargs else function(*args)
+            if not isinstance(result, tuple):
+                return called(result, name)
+            for y in result:
                 called(y, name)
             return result
 

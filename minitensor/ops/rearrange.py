@@ -396,6 +396,8 @@ ROLL: Op = Op(
 
 
 def _ints(value: Any) -> tuple[int, ...]:
+    if type(value) is int:
+        return (value,)
     return tuple([int(v) for v in value]) if isinstance(value, (tuple, list)) else (int(value),)
 
 
@@ -531,6 +533,8 @@ def repeat_interleave(input: Any, repeats: Any = None, dim: Any = None, *, outpu
         input, dim = reshape(input, (-1,)), 0
     d = axis("repeat_interleave", dim, len(shape_of(input)))
     x = atleast_1d(input)
+    if type(repeats) is int and repeats >= 0:
+        return _each_repeated(x, repeats, d, output_size)
     counts = np.asarray(raw(repeats))
     return _repeated(x, counts.reshape(-1) if counts.ndim < 2 else counts, d, output_size)
 
@@ -543,18 +547,27 @@ def _repeated(x: Any, counts: Array, d: int, output_size: Any) -> Any:
         raise ShapeError(f"repeat_interleave: repeats of shape {counts.shape} for an axis of size {n}")
     if counts.size and counts.min() < 0:
         raise ShapeError("repeat_interleave: the numbers of repeats must not be negative")
-    total = sum(counts.tolist()) if len(counts) == n else n * int(counts[0])
+    if len(counts) == 1:
+        return _each_repeated(x, int(counts[0]), d, output_size)
+    _check_total(sum(counts.tolist()), output_size)
+    places = np.repeat(np.arange(n), counts)
+    return apply(scatter.INDEX_SELECT, x, places, dim=d)
+
+
+def _each_repeated(x: Any, times: int, d: int, output_size: Any) -> Any:
+    shape = shape_of(x)
+    n, before, after = shape[d], shape[:d], shape[d + 1 :]
+    _check_total(n * times, output_size)
+    wide = expand(reshape(x, (*before, n, 1, *after)), (*before, n, times, *after))
+    result = reshape(wide, (*before, n * times, *after))
+    return clone(result) if np.may_share_memory(elements(result), elements(x)) else result
+
+
+def _check_total(total: int, output_size: Any) -> None:
     if total >= 2**60:  # NumPy does not look whether it can count them
         raise OutOfMemoryError(f"repeat_interleave: no memory for {total} slices")
     if output_size is not None and int(output_size) != total:
         raise ShapeError(f"repeat_interleave: output_size {output_size} is not the sum of the repeats, {total}")
-    if len(counts) == 1:
-        before, after = shape_of(x)[:d], shape_of(x)[d + 1 :]
-        wide = expand(reshape(x, (*before, n, 1, *after)), (*before, n, int(counts[0]), *after))
-        result = reshape(wide, (*before, total, *after))
-        return clone(result) if np.may_share_memory(elements(result), elements(x)) else result
-    places = np.repeat(np.arange(n), counts)
-    return apply(scatter.INDEX_SELECT, x, places, dim=d)
 
 
 # --- products of sets -------------------------------------------------------------------------------------------------
