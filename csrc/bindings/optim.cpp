@@ -72,7 +72,8 @@ bool by_first(const py::list& arrays, const F& f) {
 }
 
 // f(k, begin, count) over pieces of all of the arrays of these sizes, as one job for the threads: a
-// chunk is one piece of a large array or several small arrays.
+// chunk is one piece of a large array or several small arrays. The first share of every array comes
+// before the second share of any: the thread that made those rows of a gradient takes its step too.
 template <class F>
 void for_pieces(const std::vector<int64_t>& sizes, const F& f) {
   constexpr int64_t kPiece = 1 << 14, kChunk = 1 << 15;  // elements; a piece is one to the kernel
@@ -83,17 +84,20 @@ void for_pieces(const std::vector<int64_t>& sizes, const F& f) {
   std::vector<Piece> pieces;
   std::vector<size_t> first{0};  // of each chunk
   int64_t filled = 0;
-  for (size_t k = 0; k < sizes.size(); ++k) {
-    for (int64_t begin = 0; begin < sizes[k]; begin += kPiece) {
-      const int64_t count = std::min(kPiece, sizes[k] - begin);
-      if (filled + count > kChunk) {
-        first.push_back(pieces.size());
-        filled = 0;
+  const int64_t shares = num_threads();
+  for (int64_t share = 0; share < shares; ++share)
+    for (size_t k = 0; k < sizes.size(); ++k) {
+      const int64_t parts = (sizes[k] + kPiece - 1) / kPiece;
+      for (int64_t part = parts * share / shares; part < parts * (share + 1) / shares; ++part) {
+        const int64_t begin = part * kPiece, count = std::min(kPiece, sizes[k] - begin);
+        if (filled + count > kChunk) {
+          first.push_back(pieces.size());
+          filled = 0;
+        }
+        pieces.push_back({k, begin, count});
+        filled += count;
       }
-      pieces.push_back({k, begin, count});
-      filled += count;
     }
-  }
   first.push_back(pieces.size());
   for_chunks(static_cast<int64_t>(first.size()) - 1, [&](int64_t c) {
     for (size_t i = first[c]; i < first[c + 1]; ++i)

@@ -50,7 +50,7 @@ constexpr int64_t kLong = 512;            // of k, which several threads share w
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kRowUses = 16;          // the same of rows, unless one cache set has them all
 constexpr int64_t kWidest = 32;           // strips of b for one thread at a time
-constexpr int64_t kTornLine = 1024;       // elements that are packed while two cores share a line
+constexpr int64_t kTornRow = 1024;        // elements that are packed while two cores share a row
 constexpr int64_t kSmallBytes = 1 << 19;  // of b, which need no copy for a few uses more
 constexpr int64_t kSmallStrip = 64;       // rows of a strip that need no memory of the pool
 constexpr int64_t kChunks = 16;           // enough to share among threads
@@ -240,20 +240,21 @@ inline __attribute__((always_inline)) void transpose(Vec<T> (&x)[kLanes<T>]) {
 
 // --- the tile
 
-// The sums of a tile that is not whole, or whose columns do not lie side by side.
+// The sums of a tile that is not whole, or of columns that do not lie side by side; a vector is
+// read whole, beyond the last sum too.
 //
 // Takes numbers, not matrices: a matrix that was just written to the stack in parts and is read as
 // a vector waits until every store before it is done, and those to c may wait for memory.
 template <class T>
-__attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, T* c_p,
+__attribute__((noinline)) void finish(const T* sum, int64_t width, int64_t rows, int64_t n, T* c_p,
                                       int64_t c_row, int64_t c_col, const T* d_p, int64_t d_row,
                                       int64_t d_col) {
   constexpr int L = kLanes<T>;
   const Matrix<T> c{c_p, c_row, c_col};
   const Matrix<const T> d{d_p, d_row, d_col};
   if (c.col == 1) {
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < n; j += L) {
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < n; j += L) {
         const int lanes = min(L, n - j);
         T* out = c.p + i * c.row + j;
         const T* more = d.p + i * d.row + j * d.col;
@@ -262,8 +263,8 @@ __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, 
         lanes == L ? store(out, x) : store_n(out, x, lanes);
       }
   } else if (c.row == 1 && (!d.p || d.row <= 1)) {
-    for (int i = 0; i < rows; i += L)
-      for (int j = 0; j < n; j += L) {
+    for (int64_t i = 0; i < rows; i += L)
+      for (int64_t j = 0; j < n; j += L) {
         const int high = min(L, rows - i), wide = min(L, n - j);
         Vec<T> x[L];
 #pragma GCC unroll 16
@@ -280,8 +281,9 @@ __attribute__((noinline)) void finish(const T* sum, int width, int rows, int n, 
         }
       }
   } else {
-    for (int i = 0; i < rows; ++i)
-      for (int j = 0; j < n; ++j) *c.at(i, j).p = sum[i * width + j] + (d.p ? *d.at(i, j).p : 0);
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < n; ++j)
+        *c.at(i, j).p = sum[i * width + j] + (d.p ? *d.at(i, j).p : 0);
   }
 }
 
@@ -857,27 +859,35 @@ void product_fast(Product<T> p, int64_t threads) {
   const int64_t block = streams ? kShortDepth : deep ? 2 * kBlockDepth<T> : kBlockDepth<T>;
   const int64_t depths = max(1, ceil_div(p.k, block));
   // Each thread has rows or columns of c to itself, and packs the b, or the a, for them alone: what
-  // another core has just written is far away. So is a line of c that two of them write.
+  // another core has just written is far away. So is what lies beside it, which is fetched in
+  // advance: in each row of c that two of them write.
   // A few vectors of columns that the threads cannot share evenly cost more than that.
   const int64_t vectors = ceil_div(p.n, L);
   const bool uneven = vectors % threads && vectors < 16 * threads && p.m >= 2 * kTileRows * threads;
-  const int64_t torn = p.c.row % L ? kTornLine * p.m : 0;
+  const int64_t torn = p.c.col == 1 ? kTornRow * p.m : 0;
   const bool by_rows = p.k * p.m + torn > p.k * p.n || uneven || p.k <= 16 ||
                        (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
   const int64_t cuts = by_rows ? p.m : ceil_div(p.n, L);
   const int64_t wanted = p.m * p.n * p.k < kChunkWork ? 1 : threads;
   const int64_t pieces = min(cuts, wanted * (by_rows ? 1 : max(1, strips / (kWidest * wanted))));
   for_chunks(pieces, [&](int64_t piece) {
-    const int64_t from = cut(cuts, pieces, piece), to = cut(cuts, pieces, piece + 1);
+    int64_t from = cut(cuts, pieces, piece), to = cut(cuts, pieces, piece + 1);
+    Product<T> own = p;
     if (by_rows) {
-      product_tiles<T>(
-          {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)}, depths,
-          streams);
+      own = {to - from, p.n, p.k, p.c.at(from, 0), p.a.at(from, 0), p.b, p.d.at(from, 0)};
     } else {
-      const int64_t j = from * L, n = min(p.n, to * L) - j;
-      product_tiles<T>({p.m, n, p.k, p.c.at(0, j), p.a, p.b.at(0, j), p.d.at(0, j)}, depths,
-                       streams);
+      from *= L, to = min(p.n, to * L);
+      own = {p.m, to - from, p.k, p.c.at(0, from), p.a, p.b.at(0, from), p.d.at(0, from)};
     }
+    if (p.c.col == 1) return product_tiles(own, depths, streams);
+    // A c that lies transposed is made beside its place and turned over whole: each of its lines is
+    // then written once.
+    const Matrix<T> c = own.c;
+    const Matrix<const T> d = own.d;
+    Scratch<T> beside(own.m * own.n + L);  // finish reads whole vectors
+    own.c = {beside.p, own.n, 1}, own.d = {};
+    product_tiles(own, depths, streams);
+    finish(beside.p, own.n, own.m, own.n, c.p, c.row, c.col, d.p, d.row, d.col);
   });
 }
 
