@@ -17,7 +17,7 @@ namespace mt::MT_ISA {
 namespace {
 
 constexpr int64_t kBlock = 2048;  // elements that are gathered at a time
-constexpr int64_t kLongRow = 48;  // shorter rows are gathered
+constexpr int64_t kLongRow = 64;  // shorter rows are gathered
 
 // Of the numbers from p on every second one, or those from p down to p - kLanes + 1.
 template <class T, bool down>
