@@ -11,7 +11,9 @@ namespace {
 // fixed number, so that the order of summation does not depend on the threads. Without images there
 // is one part, whose sum is 0.
 int64_t sum_parts(const ConvSizes& s, int64_t work, int64_t size) {
-  return size <= 1 << 17 ? max(1, min(8, ceil_div(s.n, ceil_div(kChunkWork, work)))) : 1;
+  int64_t most = 8;
+  while (most > 1 && most * size > 1 << 20) most /= 2;
+  return max(1, min(most, ceil_div(s.n, ceil_div(kChunkWork, work))));
 }
 
 // y = w cols   gives   dw = g cols^T, each element a sum over the pixels, for few outputs in a
@@ -136,10 +138,10 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   if (s.n * s.groups == 1 && one_to_one(s))
     return product_fast<T>({z.m, z.k, z.p, {dw, z.k, 1}, {g, z.p, 1}, {x, 1, z.p}, {}},
                            num_threads());
-  if (s.kh == 3 && s.kw == 3 && s.sh * s.sw * s.dh * s.dw == 1 && s.n > 0) {
+  if (s.sh * s.sw * s.dh * s.dw == 1 && s.n > 0 && channels >= 8) {
     const Winograd wino{
-        s.n, s.groups, z.m, channels, {s.h, s.oh, s.kh, s.sh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.pw}};
-    const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * kPoints * z.m * channels);
+        s.n, s.groups, z.m, channels, {s.h, s.oh, s.kh, 1, s.ph}, {s.w, s.ow, s.kw, 1, s.pw}};
+    const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * kPoints * z.m * wino.terms());
     if (wino.pays() && winograd_weight_vjp(dw, g, x, wino, parts)) return;
   }
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};

@@ -33,6 +33,7 @@ struct Part {
   int64_t tap, shift;
   bool first, last;
   bool whole() const { return first && last; }
+  bool has(int point) const { return point == 0 ? first : point < 3 || last; }
 };
 
 // One axis: y[j] = sum over t of x[j * stride - pad + t] w[t]
@@ -41,7 +42,8 @@ struct Side {
   int parts, begin[4], end[4];  // those parts that have something at each point
   Part part[kMostParts];
 
-  Side(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t pad)
+  __attribute__((noinline)) Side(int64_t size, int64_t out, int64_t taps, int64_t stride,
+                                 int64_t pad)
       : size(size), out(out), taps(taps), stride(stride), pad(pad), parts(0) {
     if (taps > kMostTaps || stride > 2) return;
     int count[4] = {};  // of parts that miss both, the first, none, the last, in this order
@@ -60,7 +62,12 @@ struct Side {
   }
   int64_t tiles() const { return ceil_div(out, 2); }
   bool has(int64_t tap) const { return tap >= 0 && tap < taps; }
-  int64_t points() const {
+  int64_t first() const {
+    int64_t tap = 0;
+    for (int i = 0; i < parts; ++i) tap = min(tap, part[i].tap);
+    return tap;
+  }
+  __attribute__((noinline)) int64_t points() const {
     int64_t sum = 0;
     for (int point = 0; point < 4; ++point) sum += end[point] - begin[point];
     return sum;
@@ -68,7 +75,7 @@ struct Side {
   // Whether a quarter of the products is saved, as for three taps at stride 2 it is not.
   bool saves() const { return parts > 0 && 2 * points() <= 3 * taps; }
   // Lines of tiles that are seen beyond those of the tiles themselves.
-  int64_t beyond() const {
+  __attribute__((noinline)) int64_t beyond() const {
     int64_t most = 0;
     for (int i = 0; i < parts; ++i) most = max(most, part[i].shift);
     return ceil_div(most + 2, 2);
@@ -87,13 +94,26 @@ struct Winograd {
   int64_t n, groups, m, k;
   Side v, h;
 
+  int area() const { return v.taps * h.taps; }
   bool three_by_three() const { return v.taps == 3 && h.taps == 3 && v.parts * h.parts == 1; }
+  // Whether a pair of parts has something at a point.
+  bool has(int pair, int point) const {
+    return v.part[pair / h.parts].has(point / 4) && h.part[pair % h.parts].has(point % 4);
+  }
+  // The taps of each pair of parts; for the missing ones the number after the last.
+  __attribute__((noinline)) void index_taps(int* index) const {
+    for (int t = 0; t < v.parts * h.parts * 9; ++t) {
+      const int64_t down = v.part[t / 9 / h.parts].tap + t / 3 % 3 * v.stride;
+      const int64_t right = h.part[t / 9 % h.parts].tap + t % 3 * h.stride;
+      index[t] = v.has(down) && h.has(right) ? down * h.taps + right : area();
+    }
+  }
   int64_t tiles() const { return v.tiles() * h.tiles(); }  // of an image
   int64_t terms() const { return v.parts * h.parts * k; }  // of a sum that has them all
   int64_t products() const { return v.points() * h.points() * m * k; }  // of a tile
   int64_t work() const { return groups * n * tiles() * products(); }
   // Whether so many products are saved that they outweigh the transforms.
-  bool pays() const {
+  __attribute__((noinline)) bool pays() const {
     if (!v.saves() || !h.saves() || m < 8 || terms() < 8) return false;
     return 4 * v.taps * h.taps * m * k - products() >= 100 * (m + terms());
   }
@@ -123,15 +143,10 @@ template <class Three, class T>
 void winograd_weights(Three three, T* u, const T* w, int64_t row, int64_t col, int h, bool turned,
                       const Winograd& s) {
   constexpr int L = kLanes<T>;
-  const int area = three ? 9 : s.v.taps * s.h.taps, parts = three ? 1 : s.v.parts * s.h.parts;
+  const int area = three ? 9 : s.area(), parts = three ? 1 : s.v.parts * s.h.parts;
   const int64_t depth = s.terms();
-  int index[kMostParts * kMostParts * 9];  // of the parts' taps; the one after the last is 0
-  for (int t = 0; t < (three ? 0 : parts * 9); ++t) {
-    const int64_t down = s.v.part[t / 9 / s.h.parts].tap + t / 3 % 3 * s.v.stride;
-    const int64_t right = s.h.part[t / 9 % s.h.parts].tap + t % 3 * s.h.stride;
-    const int tap = down * s.h.taps + right;
-    index[t] = !s.v.has(down) || !s.h.has(right) ? area : turned ? area - 1 - tap : tap;
-  }
+  int index[kMostParts * kMostParts * 9];
+  if (!three) s.index_taps(index);
   for (int i = 0; i < h; i += L) {
     const int high = min(L, h - i);
     for (int64_t k = 0; k < s.k; ++k) {
@@ -155,7 +170,8 @@ void winograd_weights(Three three, T* u, const T* w, int64_t row, int64_t col, i
 #pragma GCC unroll 3
           for (int a = 0; a < 3; ++a) {
             const int t = 3 * a + b;
-            w[a] = load(taps + (three ? turned ? 8 - t : t : index[9 * part + t]) * L);
+            const int tap = three ? t : index[9 * part + t];
+            w[a] = load(taps + (turned && tap < area ? area - 1 - tap : tap) * L);
           }
           const Vec<T> even = (w[0] + w[2]) * T(0.5), odd = w[1] * T(0.5);
           v[0][b] = w[0], v[1][b] = even + odd, v[2][b] = even - odd, v[3][b] = w[2];
