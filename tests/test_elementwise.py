@@ -412,6 +412,13 @@ def test_out_is_written_and_returned():
     half = tensor([0.0] * 4)
     mt.sub(x, 1, out=half[::2])
     assert half.tolist() == [0, 0, 1, 0]
+    square = mt.arange(9.0).reshape(3, 3)
+    assert mt.add(square, square.t(), out=square).tolist() == [[0, 4, 8], [4, 8, 12], [8, 12, 16]]
+    assert mt.exp(tensor([0, 0]), out=out).tolist() == [1, 1]
+    assert mt.add(tensor([1, 2]), 1.5, out=out).tolist() == [2.5, 3.5]
+    assert mt.mul(mt.ones(3, 1), mt.ones(2), out=mt.empty(3, 2)).tolist() == [[1, 1]] * 3
+    view, base = half[1:3], half * 1
+    assert mt.add(view, 1, out=half[:2]).tolist() == (base[1:3] + 1).tolist()
 
 
 def test_out_of_another_shape_or_dtype():

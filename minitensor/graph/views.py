@@ -173,23 +173,35 @@ def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: 
         before: Any = snapshot(x)
         args = (before, *[before if a is x else a for a in args])
     else:
+        args = (x, *args)
         if writer is not None and _written(x, writer, args, kwargs):
             return
-        args = (x, *args)
     assign(name, x, function(*args, **kwargs) if kwargs else function(*args))
+
+
+def write_out(name: str, out: Any, args: tuple, writer: Any) -> cython.bint:
+    """Whether a kernel, `writer` as `write` has it, has written its result into another tensor."""
+    if writer is None or not isinstance(out, Tensor) or out.requires_grad or concerns(out):
+        return False
+    for a in args:
+        if concerns(a):
+            return False
+    check_writable(name, out)
+    return _written(out, writer, args, {})
 
 
 @cython.cfunc
 def _written(x: Tensor, writer: tuple, args: tuple, kwargs: dict) -> cython.bint:
-    """Whether the kernel has written what it makes of x, tensors and numbers into the memory of x."""
-    if len(args) + 1 != writer[1]:
+    """Whether the kernel has written what it makes of tensors and numbers into the memory of x."""
+    if len(args) != writer[1]:
         return False
-    array = x.array
-    arrays: list = [array]
+    arrays: list = []
     t: Tensor
     for a in args:
         if isinstance(a, Tensor):
             t = a
+            if t.base is not None:
+                refresh(t)
             arrays.append(t.array)
         elif type(a) is float or type(a) is int:
             arrays.append(a)
@@ -197,7 +209,7 @@ def _written(x: Tensor, writer: tuple, args: tuple, kwargs: dict) -> cython.bint
             return False
     if switches.reference:
         return False
-    arrays.append(array)
+    arrays.append(x.array)
     if kwargs:
         for a in kwargs.values():
             if type(a) is not float and type(a) is not int:

@@ -29,6 +29,7 @@ from .common import (
     promote,
     promote_float,
     raw,
+    straight,
     to_dtype,
     write_out,
     writes,
@@ -90,6 +91,8 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     >>> mt.add(mt.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
     """
+    if out is not None and alpha == 1 and straight("add", out, input, other):
+        return out
     result = apply_two(ADD, input, other if alpha == 1 else _scaled("add", other, alpha))
     return result if out is None else write_out("add", result, out)
 
@@ -140,6 +143,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     tensor([0., 1.])
     """
     _no_bools("sub", input, other)
+    if out is not None and alpha == 1 and straight("sub", out, input, other):
+        return out
     result = apply_two(SUB, input, other if alpha == 1 else _scaled("sub", other, alpha))
     return result if out is None else write_out("sub", result, out)
 
@@ -180,6 +185,8 @@ def mul(input: Any, other: Any, *, out: Any = None) -> Any:
     >>> mt.mul(mt.tensor([1.0, 2.0]), 10)
     tensor([10., 20.])
     """
+    if out is not None and straight("mul", out, input, other):
+        return out
     result = apply_two(MUL, input, other)
     return result if out is None else write_out("mul", result, out)
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import _core, dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
+from ..graph import views
 from ..graph.modes import autocast_dtype, batch_levels, uses_reference
 from ..graph.nodes import called
 from ..graph.record import apply, apply_one, apply_two, attempt, records
@@ -276,6 +277,11 @@ def writer(name: str) -> tuple[Callable[..., Any], int] | None:
     return kernel, kernel.__code__.co_argcount - 1 - len(kernel.__defaults__ or ())  # (*operands, into, alpha=1)
 
 
+def straight(name: str, out: Any, *args: Any) -> bool:
+    """Whether the kernel of the function `name` has written its result straight into `out`; else `write_out` does."""
+    return bool(views.write_out(name, out, args, writer(name)))
+
+
 def finish(array: Any, requires_grad: bool) -> Any:
     """A leaf over a fresh array."""
     out: Any = wrap(array)
@@ -304,12 +310,16 @@ def filled(shape: Sequence[int], value: Any, dtype: np.dtype[Any]) -> Array:
 
 def unary(op: Op, input: Any, out: Any) -> Any:
     """An operator on one argument, which becomes floating; written into `out` unless that is None."""
+    if out is not None and straight(op.name, out, input):
+        return out
     result = apply_one(op, input)
     return result if out is None else write_out(op.name, result, out)
 
 
 def binary(op: Op, x: Any, y: Any, out: Any) -> Any:
     """An operator on two arguments in their common dtype; written into `out` unless that is None."""
+    if out is not None and straight(op.name, out, x, y):
+        return out
     result = apply_two(op, x, y)
     return result if out is None else write_out(op.name, result, out)
 
