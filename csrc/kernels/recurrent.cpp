@@ -5,7 +5,7 @@
 //     backward   dh = dp w (dp of the step after) + what else reaches h, then the gates' gradients
 //
 // w is packed once. A piece of work makes a few columns of the product and goes on with them while
-// they are in registers and L1: forward those of all gates of as many units as a vector holds,
+// they are in L1: forward those of all gates of as many units as a vector holds,
 // backward two vectors of units.
 #include "../functions.h"
 #include "../kernels.h"
@@ -32,16 +32,48 @@ struct Rows {
   }
 };
 
-template <int Vectors>
-constexpr int kStepRows = Vectors == 1 ? kTileRows : (kRegisters - 1 - Vectors) / Vectors;
+// Rows of a tile: as many as may begin in one set of the L1 cache, which those of a batch often do.
+constexpr int kStepRows = kTileRows < 8 ? kTileRows : 8;
+constexpr int kMostGates = 4;
 
-// Panel p of w (G n, n): for each k, a vector of each gate, w[g n + p L + lane, k].
-template <int G, class T>
-void pack_gates(T* to, const T* w, int64_t n, int64_t panel) {
+// A function of so many arguments, called where it is: what differs from layer to layer, for code
+// that is there once for all of them.
+template <class>
+struct Call;
+template <class R, class... A>
+struct Call<R(A...)> {
+  const void* context;
+  R (*body)(const void*, A...);
+  template <class F>
+  Call(const F& f)
+      : context(&f),
+        body([](const void* f, A... a) { return (*static_cast<const F*>(f))(a...); }) {}
+  R operator()(A... a) const { return body(context, a...); }
+};
+
+// c (rows, n) = a (rows, depth) b (depth, n), or += if `add`; a's rows anywhere, n <= NV vectors.
+template <int NV, int R, class T>
+__attribute__((noinline)) void product(int rows, int n, int64_t depth, const T* const* a,
+                                       Steps<T> b, T* c, int64_t c_row, bool add) {
+  with<R>(rows, [&](auto height) {
+    constexpr int H = decltype(height)::value;
+    ByRow<T, H> from;
+    for (int i = 0; i < H; ++i) from.row[i] = a[i];
+    tile<H, NV>(depth, from, b, n, Matrix<T>{c, c_row, 1},
+                Matrix<const T>{add ? c : nullptr, c_row, 1});
+  });
+}
+
+// Panel p of w (G n, n) in strips of `wide` gates: for each k a vector of each of them,
+// w[g n + p L + lane, k].
+template <class T>
+void pack_gates(T* to, const T* w, int64_t gates, int64_t wide, int64_t n, int64_t panel) {
   constexpr int L = kLanes<T>;
   const int lanes = min(L, n - panel * L);
-  for (int g = 0; g < G; ++g) {
+  for (int64_t g = 0; g < gates; ++g) {
+    const int64_t strip = g / wide * wide, step = min(wide, gates - strip) * L;
     const T* from = w + (g * n + panel * L) * n;
+    T* column = to + strip * L * n + (g - strip) * L;
     for (int64_t k = 0; k < n; k += L) {
       const int depth = min(L, n - k);
       Vec<T> x[L];
@@ -50,7 +82,7 @@ void pack_gates(T* to, const T* w, int64_t n, int64_t panel) {
       transpose<T>(x);
 #pragma GCC unroll 16
       for (int r = 0; r < L; ++r)
-        if (r < depth) store(to + ((k + r) * G + g) * L, x[r]);
+        if (r < depth) store(column + (k + r) * step, x[r]);
     }
   }
 }
@@ -94,12 +126,15 @@ inline int64_t group_begin(const Sequence& s, int64_t all, int64_t g) {
 constexpr int64_t kTogether = 8;  // of its examples, so that the next step's rows are soon at hand
 
 // piece(weights, step, panel, begin, end) for the examples begin .. end-1 and each panel of the
-// weights, in tiles of R, for every step from `first` on and before `end`, up (by = 1) or down
-// (-1), the one before done; rows(step) examples take part. pack(to, panel) makes a panel of `size`
-// numbers, which are as many products for each example.
-template <class T, class Rows, class Pack, class F>
-void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t panels, int R,
-               int64_t size, const Rows& rows, const Pack& pack, const F& piece) {
+// weights, for every step from `first` on and before `end`, up (by = 1) or down (-1), the one
+// before done; rows(step) examples take part. pack(to, panel) makes a panel of `size` numbers,
+// which are as many products for each example.
+template <class T>
+using Piece = Call<void(const T* weights, int64_t step, int64_t panel, int64_t begin, int64_t end)>;
+
+template <class T>
+void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t panels, int64_t size,
+               Call<int64_t(int64_t)> rows, Call<void(T*, int64_t)> pack, Piece<T> piece) {
   const int64_t all = groups(s, panels * size, panels * size * sizeof(T));
   if (all > 1) {
     for_chunks(all, [&](int64_t group) {
@@ -118,7 +153,7 @@ void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t pa
   Scratch<T> packed(panels * size);
   for_chunks(panels, [&](int64_t panel) { pack(packed.p + panel * size, panel); });
   for (int64_t step = first; step != end; step += by) {
-    const int64_t count = rows(step), tiles = max(1, ceil_div(count, R));
+    const int64_t count = rows(step), tiles = max(1, ceil_div(count, kStepRows));
     const int64_t blocks = max(1, min(tiles, count * size / kStepWork));
     const int64_t grain = even_share(panels * blocks, ceil_div(count, blocks) * size, kStepWork);
     for_ranges(panels * blocks, grain, [&](int64_t from, int64_t to) {
@@ -137,77 +172,104 @@ void run_steps(const Sequence& s, int64_t first, int64_t end, int by, int64_t pa
 // the piece before has not touched.
 template <class T>
 struct Plane {
-  const T* p;
-  int vectors;
+  const T* p = nullptr;
+  int vectors = 0;
+};
+template <class T>
+struct Layer {
+  const Sequence& s;
+  int64_t gates;
+  Plane<T> planes[5];
+
+  bool far() const {
+    return gates > 1 && s.steps * s.batch * gates * s.n * int64_t(sizeof(T)) > kPanelBytes;
+  }
+  // Always inline, for GCC leaves out a call of what does nothing but ask.
+  __attribute__((always_inline)) void ask(int64_t row, int64_t j) const {
+    for (const Plane<T>& plane : planes) {
+      if (!plane.p) return;
+      const T* line = plane.p + row * plane.vectors * s.n + j + kLanes<T> - 1;
+      for (int v = 0; v < plane.vectors; ++v, line += s.n) __builtin_prefetch(line, 0, 2);
+    }
+  }
 };
 
-template <int G, class T>
-inline bool far(const Sequence& s) {
-  return G > 1 && s.steps * s.batch * G * s.n * int64_t(sizeof(T)) > kPanelBytes;
-}
+// For every step: p = h w^T of its examples, in pieces of a vector of units and a few examples,
+// each of which goes to cells(p, step, begin, end, j, lanes): for each example the gates' vectors
+// one after the other, from the unit j on.
+template <class T>
+using Forward = Call<void(const T* p, int64_t step, int64_t begin, int64_t end, int64_t j, int n)>;
 
-template <class T, int N>
-inline void ask(const Plane<T> (&planes)[N], int64_t row, int64_t n, int64_t j) {
-  for (const Plane<T>& plane : planes)
-    for (int v = 0; v < plane.vectors; ++v)
-      __builtin_prefetch(plane.p + (row * plane.vectors + v) * n + j + kLanes<T> - 1, 0, 2);
-}
-
-// For every step: p = h w^T of its examples, in pieces of a vector of units, each of which goes to
-// cell(p, row, before, example, j, lanes): its G gates' vectors one after the other, the row, that
-// of the state before (or -1), the first unit and how many there are.
-template <int G, class T, int N, class F>
-void run_forward(const T* y, const T* h, const T* w, const Sequence& s, const Plane<T> (&planes)[N],
-                 const F& cell) {
-  constexpr int L = kLanes<T>, R = kStepRows<G>;
+template <class T>
+void forward_steps(const T* y, const T* h, const T* w, const Layer<T>& layer, Forward<T> cells) {
+  constexpr int L = kLanes<T>, R = kStepRows;
+  const Sequence& s = layer.s;
   const Rows at{s};
-  const int64_t n = s.n, panels = ceil_div(n, L);
+  const int64_t n = s.n, panels = ceil_div(n, L), width = layer.gates * L;
+  // Two gates at a time, so that many rows share what is read of the weights; all of them for few
+  // rows, which would have too few sums.
+  const int64_t wide = s.batch <= 2 && layer.gates == 4 ? 4 : 2;
   if (n == 0) return;
+  const bool far = layer.far();
   const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
     const int64_t j = panel * L, tiles = ceil_div(high - low, R);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t begin = low + cut(high - low, tiles, t);
       const int64_t end = low + cut(high - low, tiles, t + 1);
-      T p[R * G * L];
-      with<R>(end - begin, [&](auto rows) {
-        constexpr int H = decltype(rows)::value;
-        ByRow<T, H> state;
-        for (int i = 0; i < H; ++i) {
-          if (far<G, T>(s)) ask(planes, at.row(step, begin + i), n, j);
-          const int64_t before = at.before(step, begin + i);
-          state.row[i] = before < 0 ? h + (begin + i) * n : y + before * n;
-        }
-        Vec<T> sum[H][G] = {};
-        accumulate<H, G, T>(sum, n, state, Steps<T>{weights, G * L});
-#pragma GCC unroll 14
-        for (int i = 0; i < H; ++i) {
-#pragma GCC unroll 4
-          for (int g = 0; g < G; ++g) store(p + (i * G + g) * L, sum[i][g]);
-        }
-      });
-      for (int64_t i = begin; i < end; ++i)
-        cell(p + (i - begin) * G * L, at.row(step, i), at.before(step, i), i, j,
-             static_cast<int>(min(L, n - j)));
+      const int rows = end - begin;
+      alignas(64) T p[kStepRows * kMostGates * kLanes<T>];
+      const T* state[R];
+      for (int i = 0; i < rows; ++i) {
+        if (far) layer.ask(at.row(step, begin + i), j);
+        const int64_t before = at.before(step, begin + i);
+        state[i] = before < 0 ? h + (begin + i) * n : y + before * n;
+      }
+      for (int64_t g = 0; g < layer.gates; g += wide) {
+        const int64_t strip = min(wide, layer.gates - g) * L;
+        const Steps<T> columns{weights + g * L * n, strip};
+        if (strip == L)
+          product<1, R, T>(rows, strip, n, state, columns, p + g * L, width, false);
+        else if (strip == 2 * L)
+          product<2, R, T>(rows, strip, n, state, columns, p + g * L, width, false);
+        else
+          product<4, 2, T>(rows, strip, n, state, columns, p + g * L, width, false);
+      }
+      cells(p, step, begin, end, j, min(L, n - j));
     }
   };
   run_steps<T>(
-      s, 0, s.steps, 1, panels, R, n * G * L, [&](int64_t step) { return s.count[step]; },
-      [&](T* to, int64_t panel) { pack_gates<G>(to, w, n, panel); }, piece);
+      s, 0, s.steps, 1, panels, n * width, [&](int64_t step) { return s.count[step]; },
+      [&](T* to, int64_t panel) { pack_gates(to, w, layer.gates, wide, n, panel); }, piece);
 }
 
-// As many rows as may begin in one set of the L1 cache, which those of a batch often do.
-constexpr int kBackRows = kTileRows < 8 ? kTileRows : 8;
+// The same with cell(p, row, before, example, j, lanes) for each example: its row, that of the
+// state before (or -1). Its functions are compiled into the loop, where their constants stay in
+// registers.
+template <class T, class F>
+void run_forward(const T* y, const T* h, const T* w, const Layer<T>& layer, const F& cell) {
+  const Rows at{layer.s};
+  const int64_t width = layer.gates * kLanes<T>;
+  forward_steps<T>(y, h, w, layer,
+                   [&](const T* p, int64_t step, int64_t begin, int64_t end, int64_t j, int lanes)
+                       __attribute__((flatten)) {
+                         for (int64_t i = begin; i < end; ++i, p += width)
+                           cell(p, at.row(step, i), at.before(step, i), i, j, lanes);
+                       });
+}
 
-// For every step from the last: dh += dp w, dp the rows (G n) of the step after it; dh keeps what
-// else reaches the state. cell(row, before, example, j, lanes) takes it from there for each piece
-// of a vector of units: it makes dp of its own row and leaves in dh what goes past the product.
-template <int G, class T, int N, class F>
-void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const Plane<T> (&planes)[N],
-                  const F& cell) {
-  constexpr int L = kLanes<T>, W = 2 * L, R = kBackRows;
+// For every step from the last: dh += dp w, dp the rows (gates n) of the step after it; dh keeps
+// what else reaches the state. cells(step, begin, end, j, units) takes it from there: it makes dp
+// of its own rows and leaves in dh what goes past the product.
+using Backward = Call<void(int64_t step, int64_t begin, int64_t end, int64_t j, int units)>;
+
+template <class T>
+void backward_steps(T* dh, const T* dp, const T* w, const Layer<T>& layer, Backward cells) {
+  constexpr int L = kLanes<T>, W = 2 * L, R = kStepRows;
+  const Sequence& s = layer.s;
   const Rows at{s};
-  const int64_t n = s.n, depth = G * n, panels = ceil_div(n, W);
+  const int64_t n = s.n, depth = layer.gates * n, panels = ceil_div(n, W);
   if (n == 0) return;
+  const bool far = layer.far();
   const auto now = [&](int64_t step) { return step < 0 ? 0 : s.count[step]; };
   const auto after = [&](int64_t step) { return step + 1 < s.steps ? s.count[step + 1] : 0; };
   const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
@@ -216,34 +278,44 @@ void run_backward(T* dh, const T* dp, const T* w, const Sequence& s, const Plane
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t begin = low + cut(high - low, tiles, t);
       const int64_t end = low + cut(high - low, tiles, t + 1);
-      if (far<G, T>(s))
-        for (int64_t i = begin; i < min(end, now(step)); ++i)
-          for (int l = 0; l < width; l += L) ask(planes, at.row(step, i), n, j + l);
-      if (begin < after(step))
-        with<R>(min(end, after(step)) - begin, [&](auto rows) {
-          constexpr int H = decltype(rows)::value;
-          ByRow<T, H> from;
-          for (int i = 0; i < H; ++i) from.row[i] = dp + at.row(step + 1, begin + i) * depth;
-          const Matrix<T> to{dh + begin * n + j, n, 1};
-          const Matrix<const T> more{to.p, n, 1};
-          const Steps<T> by{weights, W};
-          if (width > L)
-            tile<H, 2>(depth, from, by, width, to, more);
-          else
-            tile<H, 1>(depth, from, by, width, to, more);
-        });
-      for (int64_t i = begin; i < min(end, now(step)); ++i)
-        for (int l = 0; l < width; l += L)
-          cell(at.row(step, i), at.before(step, i), i, j + l, static_cast<int>(min(L, width - l)));
+      const int64_t last = min(end, now(step));
+      if (far)
+        for (int64_t i = begin; i < last; ++i)
+          for (int l = 0; l < width; l += L) layer.ask(at.row(step, i), j + l);
+      if (begin < after(step)) {
+        const int rows = min(end, after(step)) - begin;
+        const T* from[R];
+        for (int i = 0; i < rows; ++i) from[i] = dp + at.row(step + 1, begin + i) * depth;
+        T* to = dh + begin * n + j;
+        if (width > L)
+          product<2, R, T>(rows, width, depth, from, {weights, W}, to, n, true);
+        else
+          product<1, R, T>(rows, width, depth, from, {weights, W}, to, n, true);
+      }
+      cells(step, begin, last, j, width);
     }
   };
   run_steps<T>(
-      s, s.steps - 1, -2, -1, panels, R, depth * W,
+      s, s.steps - 1, -2, -1, panels, depth * W,
       [&](int64_t step) { return max(now(step), after(step)); },
       [&](T* to, int64_t panel) {
         pack<W>(to, Matrix<const T>{w + panel * W, 1, n}, min(W, n - panel * W), depth);
       },
       piece);
+}
+
+// The same with cell(row, before, example, j, lanes) for each example, as above.
+template <class T, class F>
+void run_backward(T* dh, const T* dp, const T* w, const Layer<T>& layer, const F& cell) {
+  const Rows at{layer.s};
+  constexpr int L = kLanes<T>;
+  backward_steps<T>(
+      dh, dp, w, layer,
+      [&](int64_t step, int64_t begin, int64_t end, int64_t j, int units) __attribute__((flatten)) {
+        for (int64_t i = begin; i < end; ++i)
+          for (int l = 0; l < units; l += L)
+            cell(at.row(step, i), at.before(step, i), i, j + l, min(L, units - l));
+      });
 }
 
 // gates = (i, f, g, o) = (s, s, tanh, s)(x + p),  cell = f c + i g,  y = o tanh(cell)
@@ -252,9 +324,9 @@ void lstm_layer(T* y, T* hn, T* cn, T* gates, T* cells, const T* x, const T* h, 
                 const T* w, const Sequence& s) {
   constexpr int L = kLanes<T>;
   const int64_t n = s.n;
-  const Plane<T> uses[] = {{x, 4}, {gates, 4}, {cells, 1}, {y, 1}};
-  run_forward<4>(
-      y, h, w, s, uses,
+  const Layer<T> layer = {s, 4, {{x, 4}, {gates, 4}, {cells, 1}, {y, 1}}};
+  run_forward<T>(
+      y, h, w, layer,
       [&](const T* p, int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const int64_t at = row * 4 * n + j;
         const Vec<T> i = sigmoid<T>(load(p) + take(x + at, lanes));
@@ -281,9 +353,9 @@ void lstm_layer_vjp(T* dx, T* dh, T* dc, const T* gy, const T* gh, const T* gc, 
                     const T* w, const T* gates, const T* cells, const Sequence& s) {
   const int64_t n = s.n;
   for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i], dc[i] = gc[i];
-  const Plane<T> uses[] = {{gates, 4}, {cells, 1}, {gy, 1}, {dx, 4}};
-  run_backward<4>(
-      dh, dx, w, s, uses, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+  const Layer<T> layer = {s, 4, {{gates, 4}, {cells, 1}, {gy, 1}, {dx, 4}}};
+  run_backward<T>(
+      dh, dx, w, layer, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const T* gate = gates + row * 4 * n + j;
         T *to = dx + row * 4 * n + j, *past = dh + example * n + j, *down = dc + example * n + j;
         const Vec<T> i = take(gate, lanes), f = take(gate + n, lanes);
@@ -308,9 +380,9 @@ void gru_layer(T* y, T* hn, T* gates, const T* x, const T* h, const T* w, const 
                const Sequence& s) {
   constexpr int L = kLanes<T>;
   const int64_t n = s.n;
-  const Plane<T> uses[] = {{x, 3}, {gates, 4}, {y, 1}};
-  run_forward<3>(
-      y, h, w, s, uses,
+  const Layer<T> layer = {s, 3, {{x, 3}, {gates, 4}, {y, 1}}};
+  run_forward<T>(
+      y, h, w, layer,
       [&](const T* p, int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const T *from = x + row * 3 * n + j, *bias = b + j;
         T* gate = gates + row * 4 * n + j;
@@ -335,9 +407,9 @@ void gru_layer_vjp(T* dx, T* dp, T* dh, const T* gy, const T* gh, const T* h, co
                    const T* y, const T* gates, const Sequence& s) {
   const int64_t n = s.n;
   for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i];
-  const Plane<T> uses[] = {{gates, 4}, {y, 1}, {gy, 1}, {dx, 3}, {dp, 3}};
-  run_backward<3>(
-      dh, dp, w, s, uses, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
+  const Layer<T> layer = {s, 3, {{gates, 4}, {y, 1}, {gy, 1}, {dx, 3}, {dp, 3}}};
+  run_backward<T>(
+      dh, dp, w, layer, [&](int64_t row, int64_t before, int64_t example, int64_t j, int lanes) {
         const T* gate = gates + row * 4 * n + j;
         T *to = dx + row * 3 * n + j, *too = dp + row * 3 * n + j, *past = dh + example * n + j;
         const Vec<T> r = take(gate, lanes), z = take(gate + n, lanes);
@@ -360,8 +432,8 @@ void gru_layer_vjp(T* dx, T* dp, T* dh, const T* gy, const T* gh, const T* h, co
 template <class T>
 void rnn_layer(T* y, T* hn, const T* x, const T* h, const T* w, bool relu, const Sequence& s) {
   const int64_t n = s.n;
-  const Plane<T> uses[] = {{x, 1}, {y, 1}};
-  run_forward<1>(y, h, w, s, uses,
+  const Layer<T> layer = {s, 1, {{x, 1}, {y, 1}}};
+  run_forward<T>(y, h, w, layer,
                  [&](const T* p, int64_t row, int64_t, int64_t, int64_t j, int lanes) {
                    const Vec<T> a = load(p) + take(x + row * n + j, lanes);
                    put(y + row * n + j, relu ? maximum<T>(a, Vec<T>{}) : tanh<T>(a), lanes);
@@ -375,8 +447,8 @@ void rnn_layer_vjp(T* dx, T* dh, const T* gy, const T* gh, const T* w, const T* 
                    const Sequence& s) {
   const int64_t n = s.n;
   for (int64_t i = 0; i < s.batch * n; ++i) dh[i] = gh[i];
-  const Plane<T> uses[] = {{y, 1}, {gy, 1}, {dx, 1}};
-  run_backward<1>(dh, dx, w, s, uses,
+  const Layer<T> layer = {s, 1, {{y, 1}, {gy, 1}, {dx, 1}}};
+  run_backward<T>(dh, dx, w, layer,
                   [&](int64_t row, int64_t, int64_t example, int64_t j, int lanes) {
                     T* past = dh + example * n + j;
                     const Vec<T> out = take(y + row * n + j, lanes);
