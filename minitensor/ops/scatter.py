@@ -667,14 +667,14 @@ def _scatter_extreme_forward(
     def same(a: Array, b: Array) -> Array:
         return np.asarray((a == b) | ((a != a) & (b != b)))
 
-    takes = same(src, _core.gather(out, index, dim)).astype(x.dtype)
+    takes = same(src, _core.gather(out, index, dim, True)).astype(x.dtype)
     if include_self:
         stays = same(x, out).astype(x.dtype)
     else:
         stays = _core.scatter(np.zeros(index.shape, x.dtype), index, dim, n, np.ones_like(x), 1)
     count = _core.scatter(takes, index, dim, n, stays, 0)
     share = 1 / np.maximum(count, 1)
-    return out, (index, takes * _core.gather(share, index, dim), stays * share, n)
+    return out, (index, takes * _core.gather(share, index, dim, True), stays * share, n)
 
 
 def _scatter_extreme_dsrc(g: Any, index: Any, taken: Any, _stayed: Any, _n: int, *, dim: int, **_: Any) -> Any:
