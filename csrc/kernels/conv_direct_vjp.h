@@ -141,8 +141,10 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   if (s.sh * s.sw * s.dh * s.dw == 1 && s.n > 0 && channels >= 8) {
     const Winograd wino{
         s.n, s.groups, z.m, channels, {s.h, s.oh, s.kh, 1, s.ph}, {s.w, s.ow, s.kw, 1, s.pw}};
-    const int64_t parts = sum_parts(s, wino.work() / s.n, s.groups * kPoints * z.m * wino.terms());
-    if (wino.pays() && winograd_weight_vjp(dw, g, x, wino, parts)) return;
+    if (wino.pays()) {
+      const int64_t size = s.groups * kPoints * z.m * wino.terms();
+      if (winograd_weight_vjp(dw, g, x, wino, sum_parts(s, wino.work() / s.n, size))) return;
+    }
   }
   const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
   if (!image.worth(s)) return by_matrix_weight_vjp<T, product_simd<T>>(dw, g, x, s);

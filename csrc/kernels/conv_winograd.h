@@ -25,6 +25,8 @@ namespace mt::MT_ISA {
 namespace {
 
 constexpr int kPoints = 16, kMostTaps = 12, kMostParts = kMostTaps / 3;
+// Parts pay where the tile is high: each has values of its own at every point, which it reads once.
+constexpr bool kByParts = kTileRows > 8;
 constexpr int64_t kSumDepth = 64;  // terms in one sum: several short ones have smaller errors
 
 // Three taps of an axis, a stride apart from `tap` on, of which the first and the last may be
@@ -32,7 +34,7 @@ constexpr int64_t kSumDepth = 64;  // terms in one sum: several short ones have 
 struct Part {
   int64_t tap, shift;
   bool first, last;
-  bool whole() const { return first && last; }
+  bool whole() const { return !kByParts || (first && last); }
   bool has(int point) const { return point == 0 ? first : point < 3 || last; }
 };
 
@@ -45,7 +47,7 @@ struct Side {
   __attribute__((noinline)) Side(int64_t size, int64_t out, int64_t taps, int64_t stride,
                                  int64_t pad)
       : size(size), out(out), taps(taps), stride(stride), pad(pad), parts(0) {
-    if (taps > kMostTaps || stride > 2) return;
+    if (taps > kMostTaps || stride > 2 || (!kByParts && taps != 3)) return;
     int count[4] = {};  // of parts that miss both, the first, none, the last, in this order
     for (int kind = 0; kind < 4; ++kind)
       for (int64_t phase = 0; phase < min(stride, taps); ++phase) {
@@ -95,7 +97,8 @@ struct Winograd {
   Side v, h;
 
   int area() const { return v.taps * h.taps; }
-  bool three_by_three() const { return v.taps == 3 && h.taps == 3 && v.parts * h.parts == 1; }
+  bool three_by_three() const { return !kByParts || (v.taps == 3 && h.taps == 3 && one_part()); }
+  bool one_part() const { return v.parts * h.parts == 1; }
   // Whether a pair of parts has something at a point.
   bool has(int pair, int point) const {
     return v.part[pair / h.parts].has(point / 4) && h.part[pair % h.parts].has(point % 4);

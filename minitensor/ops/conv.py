@@ -16,11 +16,11 @@ positions. y is linear in x and in w, so the two gradients are the same sum read
 <g, conv2d(x, w)> = <conv2d_input_vjp(g, w), x> = <conv2d_weight_vjp(g, x), w>: the derivatives of
 each of the three are the other two, to any order.
 
-Kernels: csrc/kernels/conv.cpp. With some 8 channels, kernels of up to 12x12 go by Winograd's F(2x2, 3x3), 3x3 taps at a
-time (conv_winograd.h), where that saves a quarter along each axis. Its error is smaller than that of the plain float32
-sum, its own sums being shorter: for 64 channels of normal deviates, the mean error in ulps of the root mean square (and
-the largest), and the plain sum's, are for 3x3 2.6 (17) and 3.7 (50), 5x5 2.1 (14) and 4.9 (70), 7x7 at stride 2 2.9
-(17) and 9.2 (120).
+Kernels: csrc/kernels/conv.cpp. With some 8 channels, 3x3 goes by Winograd's F(2x2, 3x3) (conv_winograd.h), and on a CPU
+with 32 vector registers so do kernels of up to 12x12, 3x3 taps at a time, where that saves a quarter along each axis.
+Its error is smaller than that of the plain float32 sum, its own sums being shorter: for 64 channels of normal deviates,
+the mean error in ulps of the root mean square (and the largest), and the plain sum's, are for 3x3 2.6 (17) and 3.7
+(50), 5x5 2.1 (14) and 4.9 (70), 7x7 at stride 2 2.9 (17) and 9.2 (120).
 """
 
 from __future__ import annotations
