@@ -550,25 +550,10 @@ bool one_cache_set(Matrix<const T> x) {
   return x.row * int64_t(sizeof(T)) % 4096 == 0;
 }
 
-// Asks the L2 cache for the columns from..end-1 of a sliver of a.
-template <class T>
-__attribute__((noinline)) void ask_for(Matrix<const T> a, int rows, int64_t from, int64_t end) {
-  constexpr int64_t kLine = 64 / sizeof(T);
-  if (a.col == 1) {
-    for (int64_t k = ceil_div(from, kLine) * kLine; k < end; k += kLine)
-      for (int i = 0; i < rows; ++i) __builtin_prefetch(a.p + i * a.row + k, 0, 2);
-  } else {
-    for (int64_t k = from; k < end; ++k)
-      for (int i = 0; i < rows; i += kLine) __builtin_prefetch(a.p + i + k * a.col, 0, 2);
-  }
-}
-
 // c (h, columns of the strips) = a (h, depth) b + d for one sliver of a: packed, or where it lies.
-// Meanwhile it asks for its share of `next`, the rows that are packed after it, if any.
 template <class T>
 void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t strips,
-                    Matrix<T> c, Matrix<const T> d, Matrix<const T> next, int next_rows,
-                    int64_t share, int64_t shares) {
+                    Matrix<T> c, Matrix<const T> d) {
   constexpr int W = kTileCols<T>;
   with<kTileRows>(h, [&](auto height) {
     constexpr int H = decltype(height)::value;
@@ -576,9 +561,6 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
       for (int64_t s = 0; s < strips; ++s) {
         const int n = min(W, b.n - s * W);
         const Matrix<T> to = c.at(0, s * W);
-        if (next.p)
-          ask_for(next, next_rows, cut(b.depth, shares * strips, share * strips + s),
-                  cut(b.depth, shares * strips, share * strips + s + 1));
         if (n > kLanes<T>)
           joined_tiles<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
         else
@@ -652,12 +634,8 @@ void product_tiles(const Product<T>& p, int64_t depths, bool in_place) {
         else if (pack_a && t % together == 0)
           pack_columns(copy.p, p.a.at(0, k0), p.m, t, min(t + together, tiles), depth);
         const Matrix<T> c = p.c.at(i, j0);
-        const int64_t next = pack_a ? min(tiles, (t / together + 1) * together) : tiles;
-        const int64_t next_i = sliver(p.m, next);
-        product_sliver<T>(
-            h, a, packed, b, count, c, block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0),
-            next < tiles ? p.a.at(next_i, k0) : Matrix<const T>{},
-            sliver(p.m, min(tiles, next + together)) - next_i, t % together, together);
+        product_sliver<T>(h, a, packed, b, count, c,
+                          block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0));
       }
     }
   }
