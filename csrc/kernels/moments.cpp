@@ -64,7 +64,7 @@ void row_moments(double& m, double& s, const T* x, int64_t n) {
 template <class T>
 void column_moments(double* m, double* s, const T* x, int64_t n, int64_t inner, int64_t width) {
   T mean[kStrip], squares[kStrip];
-  const int64_t rows = max_of(kBlock / width, 4);
+  const int64_t rows = max_of(2 * kBlock / width, 4);
   for (int64_t j = 0; j < n; j += rows) {
     const int64_t count = min_of(rows, n - j);
     const T* block = x + j * inner;
