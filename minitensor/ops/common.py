@@ -16,7 +16,7 @@ import numpy as np
 from .. import _core, dtypes, pytree
 from ..errors import DtypeError, GraphError, IndexRangeError, NoTensorError, OutOfMemoryError, ShapeError
 from ..graph import views
-from ..graph.modes import autocast_dtype, batch_levels, uses_reference
+from ..graph.modes import autocast_dtype, batch_levels, grad_enabled, uses_reference
 from ..graph.nodes import called
 from ..graph.record import apply, apply_one, apply_two, attempt, records
 from ..graph.tensors import Tensor, vmap_layer, wrap
@@ -234,7 +234,7 @@ def write_out(name: str, result: Any, out: Any) -> Any:
         raise TypeError(f"{name}: out must be a tensor, not {type(out).__name__}")
     if not isinstance(result, Tensor):  # of arrays
         result = wrap(result)
-    if result.requires_grad or out.requires_grad:
+    if result.requires_grad or (out.requires_grad and grad_enabled()):
         raise GraphError(f"{name}: a result written into out=... is not recorded; leave out away, or use no_grad()")
     before, shape = out.array.shape, result.array.shape
     if before != shape:
