@@ -113,6 +113,17 @@ def test_float64_rounding(name):
             assert abs(Decimal(yi) - want) <= Decimal(allowed) * Decimal(math.ulp(float(want))), xi
 
 
+@pytest.mark.parametrize(("name", "allowed"), [("erf", 3), ("erfc", 8)])
+@pytest.mark.usefixtures("isa")
+def test_float64_error_functions(name, allowed):
+    """Against the C library's."""
+    x = np.concatenate([np.linspace(-1, 1, 2001), np.linspace(-7, 26, 4001)])
+    y, want = getattr(special, name)(x), [getattr(math, name)(v) for v in x.tolist()]
+    assert np.max(np.abs(y - want) / np.spacing(np.abs(want))) <= allowed
+    ends = getattr(special, name)(np.array([NAN, INF, -INF, 28.0]))
+    assert ends[1:].tolist() == ([1, -1, 1] if name == "erf" else [0, 2, 0])
+
+
 SPECIAL = [NAN, INF, -INF, 0.0, -0.0, -1.0, 1e38, 1e-42, 89.0, -104.0, 88.5, -90.0]
 
 
