@@ -107,10 +107,10 @@ struct ConvSizes {
 };
 
 // A recurrent layer's way through time. Its steps stand in the order in which they are taken: step
-// s works on count[s] examples, whose rows are first[s], first[s] + stride, ...; the counts only
-// grow or only shrink, and are batch at most.
+// s works on count[s] examples, whose rows are first[s], first[s] + 1, ...; the counts only grow or
+// only shrink, and are batch at most.
 struct Sequence {
-  int64_t steps, batch, n, stride;  // n: values of a state
+  int64_t steps, batch, n;  // n: values of a state
   const int64_t *count, *first;
 };
 

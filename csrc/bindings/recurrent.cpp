@@ -11,23 +11,21 @@ struct Walker {
   Array count, first;
   Sequence s;
 
-  Walker(const char* name, const Array& count_given, const Array& first_given, int64_t stride,
-         int64_t rows, const Array& state)
+  Walker(const char* name, const Array& count_given, const Array& first_given, int64_t rows,
+         const Array& state)
       : count(contiguous(count_given)), first(contiguous(first_given)) {
     if (state.ndim() != 2) fail(std::string(name) + ": the states must have 2 axes");
     if (!py::isinstance<py::array_t<int64_t>>(count) ||
         !py::isinstance<py::array_t<int64_t>>(first))
       fail_dtype(std::string(name) + ": count and first must be int64");
-    if (count.ndim() != 1 || shape_of(count) != shape_of(first) || stride < 0)
+    if (count.ndim() != 1 || shape_of(count) != shape_of(first))
       fail(std::string(name) + ": count and first must have one axis, and be equally long");
-    s = {count.size(), state.shape(0),       state.shape(1),
-         stride,       data<int64_t>(count), data<int64_t>(first)};
+    s = {count.size(), state.shape(0), state.shape(1), data<int64_t>(count), data<int64_t>(first)};
     bool grows = true, shrinks = true;
     for (int64_t i = 0; i < s.steps; ++i) {
       int64_t last;
       if (s.count[i] < 0 || s.count[i] > s.batch || s.first[i] < 0 ||
-          __builtin_mul_overflow(s.count[i] - 1, stride, &last) ||
-          __builtin_add_overflow(last, s.first[i], &last) || (s.count[i] && last >= rows))
+          __builtin_add_overflow(s.first[i], s.count[i], &last) || last > rows)
         fail(std::string(name) + ": step " + std::to_string(i) + " has rows that are not there");
       grows = grows && (i == 0 || s.count[i] >= s.count[i - 1]);
       shrinks = shrinks && (i == 0 || s.count[i] <= s.count[i - 1]);
@@ -48,10 +46,10 @@ void bind_recurrent(py::module_& m) {
   m.def(
       "lstm_layer",
       [](const Array& x, const Array& h, const Array& c, const Array& w, const Array& count,
-         const Array& first, int64_t stride) {
+         const Array& first) {
         const char* name = "lstm_layer";
         require(x.ndim() == 2, "lstm_layer: x must have 2 axes");
-        const Walker walk(name, count, first, stride, x.shape(0), h);
+        const Walker walk(name, count, first, x.shape(0), h);
         const py::ssize_t rows = x.shape(0), n = walk.s.n;
         need(name, "x", x, {rows, 4 * n});
         need(name, "c", c, shape_of(h));
@@ -71,16 +69,14 @@ void bind_recurrent(py::module_& m) {
         };
         return by_dtype(name, typed, x, h, c, w);
       },
-      py::arg("x"), py::arg("h"), py::arg("c"), py::arg("w"), py::arg("count"), py::arg("first"),
-      py::arg("stride"));
+      py::arg("x"), py::arg("h"), py::arg("c"), py::arg("w"), py::arg("count"), py::arg("first"));
   m.def(
       "lstm_layer_vjp",
       [](const Array& gy, const Array& gh, const Array& gc, const Array& c, const Array& w,
-         const Array& gates, const Array& cells, const Array& count, const Array& first,
-         int64_t stride) {
+         const Array& gates, const Array& cells, const Array& count, const Array& first) {
         const char* name = "lstm_layer_vjp";
         require(cells.ndim() == 2, "lstm_layer_vjp: cells must have 2 axes");
-        const Walker walk(name, count, first, stride, cells.shape(0), c);
+        const Walker walk(name, count, first, cells.shape(0), c);
         const py::ssize_t rows = cells.shape(0), n = walk.s.n;
         need(name, "cells", cells, {rows, n});
         need(name, "gates", gates, {rows, 4 * n});
@@ -106,14 +102,14 @@ void bind_recurrent(py::module_& m) {
         return by_dtype(name, typed, gy, gh, gc, c, w, gates, cells);
       },
       py::arg("gy"), py::arg("gh"), py::arg("gc"), py::arg("c"), py::arg("w"), py::arg("gates"),
-      py::arg("cells"), py::arg("count"), py::arg("first"), py::arg("stride"));
+      py::arg("cells"), py::arg("count"), py::arg("first"));
   m.def(
       "gru_layer",
       [](const Array& x, const Array& h, const Array& w, const Array& b, const Array& count,
-         const Array& first, int64_t stride) {
+         const Array& first) {
         const char* name = "gru_layer";
         require(x.ndim() == 2, "gru_layer: x must have 2 axes");
-        const Walker walk(name, count, first, stride, x.shape(0), h);
+        const Walker walk(name, count, first, x.shape(0), h);
         const py::ssize_t rows = x.shape(0), n = walk.s.n;
         need(name, "x", x, {rows, 3 * n});
         need(name, "w", w, {3 * n, n});
@@ -131,15 +127,14 @@ void bind_recurrent(py::module_& m) {
         };
         return by_dtype(name, typed, x, h, w, b);
       },
-      py::arg("x"), py::arg("h"), py::arg("w"), py::arg("b"), py::arg("count"), py::arg("first"),
-      py::arg("stride"));
+      py::arg("x"), py::arg("h"), py::arg("w"), py::arg("b"), py::arg("count"), py::arg("first"));
   m.def(
       "gru_layer_vjp",
       [](const Array& gy, const Array& gh, const Array& h, const Array& w, const Array& y,
-         const Array& gates, const Array& count, const Array& first, int64_t stride) {
+         const Array& gates, const Array& count, const Array& first) {
         const char* name = "gru_layer_vjp";
         require(y.ndim() == 2, "gru_layer_vjp: y must have 2 axes");
-        const Walker walk(name, count, first, stride, y.shape(0), h);
+        const Walker walk(name, count, first, y.shape(0), h);
         const py::ssize_t rows = y.shape(0), n = walk.s.n;
         need(name, "y", y, {rows, n});
         need(name, "gates", gates, {rows, 4 * n});
@@ -162,14 +157,14 @@ void bind_recurrent(py::module_& m) {
         return by_dtype(name, typed, gy, gh, h, w, y, gates);
       },
       py::arg("gy"), py::arg("gh"), py::arg("h"), py::arg("w"), py::arg("y"), py::arg("gates"),
-      py::arg("count"), py::arg("first"), py::arg("stride"));
+      py::arg("count"), py::arg("first"));
   m.def(
       "rnn_layer",
       [](const Array& x, const Array& h, const Array& w, bool relu, const Array& count,
-         const Array& first, int64_t stride) {
+         const Array& first) {
         const char* name = "rnn_layer";
         require(x.ndim() == 2, "rnn_layer: x must have 2 axes");
-        const Walker walk(name, count, first, stride, x.shape(0), h);
+        const Walker walk(name, count, first, x.shape(0), h);
         const py::ssize_t rows = x.shape(0), n = walk.s.n;
         need(name, "x", x, {rows, n});
         need(name, "w", w, {n, n});
@@ -184,15 +179,15 @@ void bind_recurrent(py::module_& m) {
         };
         return by_dtype(name, typed, x, h, w);
       },
-      py::arg("x"), py::arg("h"), py::arg("w"), py::arg("relu"), py::arg("count"), py::arg("first"),
-      py::arg("stride"));
+      py::arg("x"), py::arg("h"), py::arg("w"), py::arg("relu"), py::arg("count"),
+      py::arg("first"));
   m.def(
       "rnn_layer_vjp",
       [](const Array& gy, const Array& gh, const Array& w, const Array& y, bool relu,
-         const Array& count, const Array& first, int64_t stride) {
+         const Array& count, const Array& first) {
         const char* name = "rnn_layer_vjp";
         require(y.ndim() == 2, "rnn_layer_vjp: y must have 2 axes");
-        const Walker walk(name, count, first, stride, y.shape(0), gh);
+        const Walker walk(name, count, first, y.shape(0), gh);
         const py::ssize_t n = walk.s.n;
         need(name, "y", y, {y.shape(0), n});
         need(name, "gy", gy, shape_of(y));
@@ -211,7 +206,7 @@ void bind_recurrent(py::module_& m) {
         return by_dtype(name, typed, gy, gh, w, y);
       },
       py::arg("gy"), py::arg("gh"), py::arg("w"), py::arg("y"), py::arg("relu"), py::arg("count"),
-      py::arg("first"), py::arg("stride"));
+      py::arg("first"));
 }
 
 }  // namespace mt

@@ -579,14 +579,17 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
 // The slivers first..end-1 of a's m rows, whose columns lie contiguous.
 template <class T>
 void pack_columns(T* to, Matrix<const T> a, int64_t m, int64_t first, int64_t end, int64_t depth) {
-  constexpr int H = kPackRows<T>, L = kLanes<T>;
-  for (int64_t k = 0; k < depth; ++k)
+  constexpr int H = kPackRows<T>, L = kLanes<T>, kAhead = 4;
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t i = sliver(m, first); i < sliver(m, end); i += 64 / sizeof(T))
+      __builtin_prefetch(a.p + i + (k + kAhead) * a.col);  // each on a page of its own
     for (int64_t t = first; t < end; ++t) {
       const int64_t i = sliver(m, t), n = sliver(m, t + 1) - i;
       T* out = to + (t - first) * (H * depth + L) + k * H;
       for (int64_t r = 0; r < n; r += L)
         store(out + r, load_n(a.p + i + r + k * a.col, min(L, n - r)));
     }
+  }
 }
 
 // Five loops around the tile: panels of b's columns, `depths` blocks of k, slivers of a, strips of

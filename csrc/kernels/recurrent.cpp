@@ -26,7 +26,7 @@ inline void put(T* p, Vec<T> v, int lanes) {
 // Where an example's state before a step stands: the row of the step before, or -1 for the first.
 struct Rows {
   const Sequence& s;
-  int64_t row(int64_t step, int64_t example) const { return s.first[step] + example * s.stride; }
+  int64_t row(int64_t step, int64_t example) const { return s.first[step] + example; }
   int64_t before(int64_t step, int64_t example) const {
     return step > 0 && example < s.count[step - 1] ? row(step - 1, example) : -1;
   }

@@ -14,14 +14,14 @@ from ..errors import DtypeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply
 from ..ops import rnn as cells
-from ..ops.arithmetic import add, mul
+from ..ops.arithmetic import add
 from ..ops.common import array_of, shape_of
 from ..ops.dropout import dropout
 from ..ops.matmul import linear
-from ..ops.recurrent import GRU_LAYER, LSTM_LAYER, RNN_LAYER, step_by_step
+from ..ops.recurrent import GRU_LAYER, LSTM_LAYER, RNN_LAYER, Sizes, step_by_step
 from ..ops.rnn import LSTM_CELL
 from ..ops.scatter import index_select
-from ..ops.shape import cat, contiguous, reshape, squeeze, stack, transpose, unbind, unsqueeze
+from ..ops.shape import cat, reshape, squeeze, stack, transpose, unbind, unsqueeze
 from . import init
 from .linear import whole
 from .module import Module
@@ -35,15 +35,6 @@ def _start_uniform(module: Module, hidden_size: int) -> None:
     bound = 1.0 / math.sqrt(hidden_size) if hidden_size > 0 else 0.0
     for p in module.parameters():
         init.uniform_(p, -bound, bound)
-
-
-def _dropped(x: Any, p: float, steps: int) -> Any:
-    """Dropout between two layers, drawn step after step: the rows of x are so, or are those of examples of `steps`."""
-    if steps == 0:
-        return dropout(x, p)
-    rows, width = shape_of(x)
-    kept = dropout(creation.ones((steps, rows // steps, width), dtype=array_of(x).dtype), p)
-    return mul(x, reshape(transpose(kept, 0, 1), (rows, width)))
 
 
 class RNNBase(Module):
@@ -133,7 +124,7 @@ class RNNBase(Module):
         """The parameters of each layer and direction."""
         return [[self._parameters[name] for name in names] for names in self._names]
 
-    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
+    def _layer(self, x: Any, states: State, w: dict[str, Any], sizes: Sizes, reverse: bool) -> tuple[Any, ...]:
         """One direction of a layer: from the input's product (rows, gates * H) to (outputs (rows, H), *last state)."""
         raise NotImplementedError
 
@@ -142,11 +133,11 @@ class RNNBase(Module):
         bias = w.get("bias_ih")
         return linear(x, w["weight_ih"], bias if bias is None else add(bias, w["bias_hh"]))
 
-    def _run(self, x: Any, state: State, layer: int, suffix: str, how: dict[str, Any]) -> tuple[Any, State]:
-        """One direction of one layer through time, on rows that stand as `how` says: the outputs, the last state."""
+    def _run(self, x: Any, state: State, layer: int, suffix: str, sizes: Sizes) -> tuple[Any, State]:
+        """One direction of one layer through time, on the rows of steps of these sizes: the outputs, the last state."""
         end = f"_l{layer}{suffix}"
         w = {name.removesuffix(end): self._parameters[name] for name in self._names[self._index(layer, suffix)]}
-        out, *last = self._layer(self._input(x, w), state, w, {**how, "reverse": suffix != ""})
+        out, *last = self._layer(self._input(x, w), state, w, sizes, suffix != "")
         return out, tuple(last)
 
     def _index(self, layer: int, suffix: str) -> int:
@@ -176,11 +167,11 @@ class RNNBase(Module):
     def forward(self, input: Any, hx: Any = None) -> Any:
         """(output, last state): see the class."""
         name, packed = self._get_name(), isinstance(input, PackedSequence)
-        sizes, order, back, unbatched = None, None, None, False
+        order, back, unbatched = None, None, False
         x, first, steps = input, False, 0
         if packed:
             x, counts, order, back = input
-            sizes = tuple([int(n) for n in counts.array])
+            sizes: Sizes = tuple([int(n) for n in counts.array])
             batch = sizes[0]
         else:
             unbatched = len(shape_of(x)) == 2
@@ -193,18 +184,18 @@ class RNNBase(Module):
                 raise ShapeError(f"{name}: expected a sequence of at least one step, got an input {shape_of(input)}")
         if shape_of(x)[-1] != self.input_size:
             raise ShapeError(f"{name}: expected {self.input_size} features in the last axis, got {shape_of(x)}")
-        if not packed:
-            x, sizes = reshape(x, (batch * steps, self.input_size)), (batch,) * steps
-        how = {"sizes": sizes, "batch_first": first}
+        if not packed:  # its rows step after step
+            x = reshape(transpose(x, 0, 1) if first else x, (steps * batch, self.input_size))
+            sizes = (batch,) * steps
         states = [unbind(s, 0) for s in self._start(hx, batch, unbatched, order, x)]
         last: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.dropout and self.training:
-                x = _dropped(x, self.dropout, steps if first else 0)
+                x = dropout(x, self.dropout)
             outputs = []
             for suffix in self._directions():
                 k = self._index(layer, suffix)
-                out, state = self._run(x, tuple([s[k] for s in states]), layer, suffix, how)
+                out, state = self._run(x, tuple([s[k] for s in states]), layer, suffix, sizes)
                 outputs.append(out)
                 last.append(state)
             x = outputs[0] if len(outputs) == 1 else cat(outputs, -1)
@@ -215,9 +206,8 @@ class RNNBase(Module):
         elif unbatched:
             finals = [squeeze(s, 1) for s in finals]
         else:
-            x = reshape(x, (*lead, shape_of(x)[-1]))
-            if first:  # it lies in memory step after step, as PyTorch's does
-                x = transpose(contiguous(transpose(x, 0, 1)), 0, 1)
+            x = reshape(x, (steps, batch, shape_of(x)[-1]))
+            x = transpose(x, 0, 1) if first else x
             x = called(x, self._node_name(first, x.dtype))
         return x, finals[0] if self._states == 1 else tuple(finals)
 
@@ -286,8 +276,9 @@ class RNN(RNNBase):
         )
         self.nonlinearity = nonlinearity
 
-    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
-        outs: tuple[Any, ...] = apply(RNN_LAYER, x, *states, w["weight_hh"], relu=self.mode == "RNN_RELU", **how)
+    def _layer(self, x: Any, states: State, w: dict[str, Any], sizes: Sizes, reverse: bool) -> tuple[Any, ...]:
+        how = {"relu": self.mode == "RNN_RELU", "sizes": sizes, "reverse": reverse}
+        outs: tuple[Any, ...] = apply(RNN_LAYER, x, *states, w["weight_hh"], **how)
         return outs
 
 
@@ -310,17 +301,17 @@ class LSTM(RNNBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
-    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
+    def _layer(self, x: Any, states: State, w: dict[str, Any], sizes: Sizes, reverse: bool) -> tuple[Any, ...]:
         weight, projection = w["weight_hh"], w.get("weight_hr")
         if projection is None:
-            outs: tuple[Any, ...] = apply(LSTM_LAYER, x, *states, weight, **how)
+            outs: tuple[Any, ...] = apply(LSTM_LAYER, x, *states, weight, sizes=sizes, reverse=reverse)
             return outs
 
         def cell(a: Any, h: Any, c: Any) -> tuple[Any, ...]:
             h, c = apply(LSTM_CELL, add(a, linear(h, weight)), c)
             return linear(h, projection), c
 
-        return step_by_step(cell, x, states, **how)
+        return step_by_step(cell, x, states, sizes=sizes, reverse=reverse)
 
 
 class GRU(RNNBase):
@@ -344,11 +335,11 @@ class GRU(RNNBase):
     def _input(self, x: Any, w: dict[str, Any]) -> Any:
         return linear(x, w["weight_ih"], w.get("bias_ih"))
 
-    def _layer(self, x: Any, states: State, w: dict[str, Any], how: dict[str, Any]) -> tuple[Any, ...]:
+    def _layer(self, x: Any, states: State, w: dict[str, Any], sizes: Sizes, reverse: bool) -> tuple[Any, ...]:
         weight, bias = w["weight_hh"], w.get("bias_hh")
         if bias is None:
             bias = np.zeros(shape_of(weight)[0], array_of(weight).dtype)
-        outs: tuple[Any, ...] = apply(GRU_LAYER, x, *states, weight, bias, **how)
+        outs: tuple[Any, ...] = apply(GRU_LAYER, x, *states, weight, bias, sizes=sizes, reverse=reverse)
         return outs
 
 

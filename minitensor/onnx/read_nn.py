@@ -462,7 +462,7 @@ def _fused(kind: str, x: Any, w: Weights, states: tuple[Any, ...], backwards: bo
     steps, batch = x.shape[:2]
     wx, wh, bx, bh = [mt.cat([k[g * n : (g + 1) * n] for g in order]) for k in w[:4]]
     a = F.linear(x.reshape((steps * batch, -1)), wx, bx if kind == "GRU" else bx + bh)
-    how = {"sizes": (batch,) * steps, "batch_first": False, "reverse": backwards}
+    how = {"sizes": (batch,) * steps, "reverse": backwards}
     if kind == "LSTM":
         out = apply(OPS["lstm_layer"], a, *states, wh, **how)
     elif kind == "GRU":

@@ -526,8 +526,6 @@ def _layer(
         inside = np.arange(batch) < packed[:, None]
         x = b.node("Gather", x, b.const(np.where(inside, rows, 0)), axis=0)
         lengths = b.const(inside.sum(0).astype(np.int32))
-    elif how["batch_first"]:
-        x = b.node("Transpose", b.node("Reshape", x, b.ints([batch, -1, width])), perm=[1, 0, 2])
     else:
         x = b.node("Reshape", x, b.ints([-1, batch, width]))
     biases = b.node(
@@ -553,8 +551,6 @@ def _layer(
     y = b.node("Squeeze", y, b.const([1], np.int64))
     if packed is not None:
         y = b.node("Gather", b.node("Reshape", y, b.const([-1, n], np.int64)), b.const(np.flatnonzero(inside)), axis=0)
-    elif how["batch_first"]:
-        y = b.node("Transpose", y, perm=[1, 0, 2])
     return [b.node("Reshape", y, b.const([-1, n], np.int64)), *[b.node("Squeeze", h, axis) for h in last]]
 
 

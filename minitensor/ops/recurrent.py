@@ -9,9 +9,8 @@ r"""Recurrent layers through all of their steps.
                  given or comes back as dp w from the step after; dw = sum over the steps of dp^T h, one product
 
 x (rows, G H) is the product of the whole sequence with the input's weights, biases added. `sizes` says how many
-examples each step has, most first: their rows stand one after the other, or, with `batch_first`, as (N, T). `reverse`
-goes from the last step to the first. The states h, c are (N, H), w (G H, H). The outputs are (y, last h, last c), y
-(rows, H) the states after each step.
+examples each step has, most first: their rows stand step after step. `reverse` goes from the last step to the first.
+The states h, c are (N, H), w (G H, H). The outputs are (y, last h, last c), y (rows, H) the states after each step.
 
 What the forward saves beside its outputs (gates, cells) is constant for the backwards, which are operators too: their
 own derivatives come from the steps as a composition (`composite.py`), in x, h, c, w.
@@ -37,7 +36,6 @@ from .functions import relu as rectified
 from .functions import tanh
 from .matmul import linear
 from .rnn import GRU_CELL, LSTM_CELL
-from .scatter import index_select
 from .shape import cat
 
 Sizes = tuple[int, ...]
@@ -48,29 +46,44 @@ class Walk(NamedTuple):
 
     counts: Array  # examples of each
     first: Array  # where their rows begin
-    stride: int  # from one example's row to the next
-    before: Array  # for each row, where the state before it stands among the rows of h and then y
+
+
+class Run(NamedTuple):
+    """Rows one after the other: of the first states, or of those after the steps."""
+
+    first: bool
+    begin: int
+    end: int
 
 
 @functools.lru_cache(maxsize=64)
-def _walk(sizes: Sizes, reverse: bool, batch_first: bool) -> Walk:
+def _walk(sizes: Sizes, reverse: bool) -> Walk:
     count = np.array(sizes, np.int64)
-    steps = len(sizes)
-    first = np.arange(steps) if batch_first else np.cumsum(count) - count
-    stride, batch = (steps, 1)[not batch_first], max(sizes, default=0)
-    before = np.empty(int(count.sum()), np.int64)
-    order = range(steps)[:: -1 if reverse else 1]
-    last = np.arange(batch)
-    for t in order:
-        rows = first[t] + np.arange(sizes[t]) * stride
-        before[rows] = last[: sizes[t]]
-        last[: sizes[t]] = batch + rows
-    return Walk(count[list(order)], first[list(order)].astype(np.int64), stride, before)
+    first = np.cumsum(count) - count
+    by = -1 if reverse else 1
+    return Walk(count[::by].copy(), first[::by].copy())
 
 
-def _rows(walk: Walk, step: int) -> Array:
+@functools.lru_cache(maxsize=64)
+def _runs(sizes: Sizes, reverse: bool) -> list[Run]:
+    """Where the states before each step stand, for its rows in their order."""
+    walk, pieces = _walk(sizes, reverse), []
+    for step, n in enumerate(walk.counts.tolist()):
+        live = min(n, int(walk.counts[step - 1])) if step else 0  # of the step before; the others begin here
+        at = int(walk.first[step - 1])
+        pieces.append((Run(False, at, at + live), Run(True, live, n)))
+    runs: list[Run] = []
+    for run in [run for pair in pieces[:: -1 if reverse else 1] for run in pair if run.begin < run.end]:
+        if runs and runs[-1].first == run.first and runs[-1].end == run.begin:
+            run = Run(run.first, runs.pop().begin, run.end)
+        runs.append(run)
+    return runs
+
+
+def _rows(walk: Walk, step: int) -> slice:
     """The rows of a step."""
-    return walk.first[step] + np.arange(walk.counts[step]) * walk.stride  # type: ignore[no-any-return]
+    begin = int(walk.first[step])
+    return slice(begin, begin + int(walk.counts[step]))
 
 
 def step_by_step(
@@ -80,26 +93,23 @@ def step_by_step(
     *,
     sizes: Sizes,
     reverse: bool,
-    batch_first: bool,
 ) -> tuple[Any, ...]:
     """A layer as a composition: (x, *states) to (y, *states) by cell at every step; y is the first of the states."""
-    walk = _walk(sizes, reverse, batch_first)
-    batch, outputs, order = shape_of(states[0])[0], [], []
+    walk = _walk(sizes, reverse)
+    batch, outputs = shape_of(states[0])[0], []
     for step in range(len(walk.counts)):
-        rows = _rows(walk, step)
-        n = len(rows)
-        new = cell(index_select(x, 0, rows), *[s[:n] for s in states])
+        n = int(walk.counts[step])
+        new = cell(x[_rows(walk, step)], *[s[:n] for s in states])
         states = tuple([s if n == batch else cat([s, old[n:]], 0) for s, old in zip(new, states, strict=True)])
         outputs.append(new[0])
-        order.append(rows)
-    y = cat(outputs, 0) if outputs else x[:, : shape_of(states[0])[1]]
-    return index_select(y, 0, np.argsort(np.concatenate([*order, []]))), *states
+    y = cat(outputs[:: -1 if reverse else 1], 0) if outputs else x[:, : shape_of(states[0])[1]]
+    return y, *states
 
 
-def _before(y: Array, h: Array, walk: Walk) -> Array:
+def _before(y: Array, h: Array, **how: Any) -> Array:
     """The states (rows, H) before each row's step."""
-    found: Array = np.take(np.concatenate([h, y]), walk.before, 0)
-    return found
+    runs = _runs(**how)
+    return np.concatenate([(h if run.first else y)[run.begin : run.end] for run in runs]) if runs else y
 
 
 def _summed(dp: Array, before: Array) -> Array:
@@ -111,15 +121,14 @@ def _sigmoid(x: Array) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-LAYOUTS: tuple[tuple[Sizes, bool, bool], ...] = (
-    ((2, 2, 2), False, False),
-    ((2, 2, 2), True, False),
-    ((3, 3), False, True),
-    ((3, 3), True, True),
-    ((3, 2, 1), False, False),
-    ((3, 3, 1), True, False),
-    ((1,), False, False),
-    ((0, 0), False, False),
+LAYOUTS: tuple[tuple[Sizes, bool], ...] = (
+    ((2, 2, 2), False),
+    ((2, 2, 2), True),
+    ((3, 3), False),
+    ((3, 2, 1), False),
+    ((3, 3, 1), True),
+    ((1,), False),
+    ((0, 0), False),
 )
 
 
@@ -128,16 +137,16 @@ def _layouts(gates: int, states: int, bias: bool) -> Callable[[np.random.Generat
 
     def samples(rng: np.random.Generator) -> Iterator[Sample]:
         sizes = [(3, case) for case in LAYOUTS]
-        sizes += [(n, ((2, 2), False, False)) for n in (1, 16, 17, 35)]
-        sizes += [(5, ((20, 20, 9), False, False)), (70, ((30, 30, 17), True, False))]
-        sizes += [(70, ((*[30] * 6, 17, 2), False, False)), (270, ((9, 7), False, False))]
-        for n, (counts, reverse, batch_first) in sizes:
+        sizes += [(n, ((2, 2), False)) for n in (1, 16, 17, 35)]
+        sizes += [(5, ((20, 20, 9), False)), (70, ((30, 30, 17), True))]
+        sizes += [(70, ((*[30] * 6, 17, 2), False)), (270, ((9, 7), False))]
+        for n, (counts, reverse) in sizes:
             batch = max(counts)
             shapes: list[tuple[int, ...]] = [(sum(counts), gates * n), *[(batch, n)] * states, (gates * n, n)]
             shapes += [(gates * n,)] if bias else []
             args = [rng.standard_normal(shape) for shape in shapes]
             args[1 + states] /= np.sqrt(n)  # so that 35 terms do not saturate every gate
-            params = {"sizes": counts, "reverse": reverse, "batch_first": batch_first}
+            params = {"sizes": counts, "reverse": reverse}
             yield Sample(tuple(args), params, large=n >= 70)
 
     return samples
@@ -168,15 +177,13 @@ def _length(*args: Any, sizes: Sizes, **_: Any) -> int:
 # --- LSTM -------------------------------------------------------------------------------------------------------------
 
 
-def _lstm_reference(
-    x: Array, h: Array, c: Array, w: Array, *, sizes: Sizes, reverse: bool, batch_first: bool
-) -> Result:
-    walk, n = _walk(sizes, reverse, batch_first), h.shape[1]
+def _lstm_reference(x: Array, h: Array, c: Array, w: Array, *, sizes: Sizes, reverse: bool) -> Result:
+    walk, n = _walk(sizes, reverse), h.shape[1]
     y, cells = np.empty((2, len(x), n), x.dtype)
     gates, hn, cn = np.empty_like(x), h.copy(), c.copy()
     for step in range(len(walk.counts)):
-        rows = _rows(walk, step)
-        p, live = x[rows] + hn[: len(rows)] @ w.T, slice(len(rows))
+        rows, live = _rows(walk, step), slice(walk.counts[step])
+        p = x[rows] + hn[live] @ w.T
         i, f, g, o = [np.tanh(a) if k == 2 else _sigmoid(a) for k, a in enumerate(np.split(p, 4, -1))]
         gates[rows] = np.concatenate([i, f, g, o], -1)
         cells[rows] = cn[live] = f * cn[live] + i * g
@@ -186,7 +193,7 @@ def _lstm_reference(
 
 def _lstm_forward(x: Array, h: Array, c: Array, w: Array, **how: Any) -> Result:
     walk = _walk(**how)
-    y, hn, cn, gates, cells = _core.lstm_layer(x, h, c, w, walk.counts, walk.first, walk.stride)
+    y, hn, cn, gates, cells = _core.lstm_layer(x, h, c, w, *walk)
     return (y, hn, cn), (x, h, c, w, y, gates, cells)
 
 
@@ -206,14 +213,13 @@ LSTM_LAYER = Op(
 )
 
 
-def _lstm_vjp_reference(*args: Array, sizes: Sizes, reverse: bool, batch_first: bool) -> Result:
+def _lstm_vjp_reference(*args: Array, sizes: Sizes, reverse: bool) -> Result:
     gy, gh, gc, x, h, c, w, y, gates, cells = args
-    walk = _walk(sizes, reverse, batch_first)
+    walk = _walk(sizes, reverse)
     dx, dh, dc = np.empty_like(x), gh.copy(), gc.copy()
-    old = _before(cells, c, walk)
+    old = _before(cells, c, sizes=sizes, reverse=reverse)
     for step in reversed(range(len(walk.counts))):
-        rows = _rows(walk, step)
-        live = slice(len(rows))
+        rows, live = _rows(walk, step), slice(walk.counts[step])
         i, f, g, o = np.split(gates[rows], 4, -1)
         up, t = dh[live] + gy[rows], np.tanh(cells[rows])
         e = dc[live] + up * o * (1 - t * t)
@@ -221,14 +227,14 @@ def _lstm_vjp_reference(*args: Array, sizes: Sizes, reverse: bool, batch_first: 
             [e * g * i * (1 - i), e * old[rows] * f * (1 - f), e * i * (1 - g * g), up * t * o * (1 - o)], -1
         )
         dh[live], dc[live] = dx[rows] @ w, e * f
-    return (dx, dh, dc, _summed(dx, _before(y, h, walk))), args
+    return (dx, dh, dc, _summed(dx, _before(y, h, sizes=sizes, reverse=reverse))), args
 
 
 def _lstm_vjp_forward(*args: Array, **how: Any) -> Result:
     gy, gh, gc, _, h, c, w, y, gates, cells = args
     walk = _walk(**how)
-    dx, dh, dc = _core.lstm_layer_vjp(gy, gh, gc, c, w, gates, cells, walk.counts, walk.first, walk.stride)
-    return (dx, dh, dc, _core.matmul(dx.T, _before(y, h, walk))), args
+    dx, dh, dc = _core.lstm_layer_vjp(gy, gh, gc, c, w, gates, cells, *walk)
+    return (dx, dh, dc, _core.matmul(dx.T, _before(y, h, **how))), args
 
 
 def _lstm_steps(x: Any, h: Any, c: Any, w: Any, **how: Any) -> tuple[Any, ...]:
@@ -255,13 +261,12 @@ LSTM_LAYER_VJP = Op(
 # --- GRU --------------------------------------------------------------------------------------------------------------
 
 
-def _gru_reference(x: Array, h: Array, w: Array, b: Array, *, sizes: Sizes, reverse: bool, batch_first: bool) -> Result:
-    walk, n = _walk(sizes, reverse, batch_first), h.shape[1]
+def _gru_reference(x: Array, h: Array, w: Array, b: Array, *, sizes: Sizes, reverse: bool) -> Result:
+    walk, n = _walk(sizes, reverse), h.shape[1]
     y, hn = np.empty((len(x), n), x.dtype), h.copy()
     gates = np.empty((len(x), 4 * n), x.dtype)
     for step in range(len(walk.counts)):
-        rows = _rows(walk, step)
-        live = slice(len(rows))
+        rows, live = _rows(walk, step), slice(walk.counts[step])
         (xr, xz, xn), (pr, pz, q) = np.split(x[rows], 3, -1), np.split(hn[live] @ w.T + b, 3, -1)
         r, z = _sigmoid(xr + pr), _sigmoid(xz + pz)
         m = np.tanh(xn + r * q)
@@ -272,7 +277,7 @@ def _gru_reference(x: Array, h: Array, w: Array, b: Array, *, sizes: Sizes, reve
 
 def _gru_forward(x: Array, h: Array, w: Array, b: Array, **how: Any) -> Result:
     walk = _walk(**how)
-    y, hn, gates = _core.gru_layer(x, h, w, b, walk.counts, walk.first, walk.stride)
+    y, hn, gates = _core.gru_layer(x, h, w, b, *walk)
     return (y, hn), (x, h, w, b, y, gates)
 
 
@@ -292,14 +297,13 @@ GRU_LAYER = Op(
 )
 
 
-def _gru_vjp_reference(*args: Array, sizes: Sizes, reverse: bool, batch_first: bool) -> Result:
+def _gru_vjp_reference(*args: Array, sizes: Sizes, reverse: bool) -> Result:
     gy, gh, x, h, w, _, y, gates = args
-    walk = _walk(sizes, reverse, batch_first)
+    walk = _walk(sizes, reverse)
     dx, dp, dh = np.empty_like(x), np.empty_like(x), gh.copy()
-    old = _before(y, h, walk)
+    old = _before(y, h, sizes=sizes, reverse=reverse)
     for step in reversed(range(len(walk.counts))):
-        rows = _rows(walk, step)
-        live = slice(len(rows))
+        rows, live = _rows(walk, step), slice(walk.counts[step])
         r, z, m, q = np.split(gates[rows], 4, -1)
         up = dh[live] + gy[rows]
         e = up * (1 - z) * (1 - m * m)
@@ -312,8 +316,8 @@ def _gru_vjp_reference(*args: Array, sizes: Sizes, reverse: bool, batch_first: b
 def _gru_vjp_forward(*args: Array, **how: Any) -> Result:
     gy, gh, _, h, w, _, y, gates = args
     walk = _walk(**how)
-    dx, dp, dh = _core.gru_layer_vjp(gy, gh, h, w, y, gates, walk.counts, walk.first, walk.stride)
-    return (dx, dh, _core.matmul(dp.T, _before(y, h, walk)), _core.sum(dp, (0,))), args
+    dx, dp, dh = _core.gru_layer_vjp(gy, gh, h, w, y, gates, *walk)
+    return (dx, dh, _core.matmul(dp.T, _before(y, h, **how)), _core.sum(dp, (0,))), args
 
 
 def _gru_steps(x: Any, h: Any, w: Any, b: Any, **how: Any) -> tuple[Any, ...]:
@@ -336,21 +340,19 @@ GRU_LAYER_VJP = Op(
 # --- the simplest -----------------------------------------------------------------------------------------------------
 
 
-def _rnn_reference(
-    x: Array, h: Array, w: Array, *, relu: bool, sizes: Sizes, reverse: bool, batch_first: bool
-) -> Result:
-    walk = _walk(sizes, reverse, batch_first)
+def _rnn_reference(x: Array, h: Array, w: Array, *, relu: bool, sizes: Sizes, reverse: bool) -> Result:
+    walk = _walk(sizes, reverse)
     y, hn = np.empty_like(x), h.copy()
     for step in range(len(walk.counts)):
-        rows = _rows(walk, step)
-        a = x[rows] + hn[: len(rows)] @ w.T
-        y[rows] = hn[: len(rows)] = np.maximum(a, 0) if relu else np.tanh(a)
+        rows, live = _rows(walk, step), slice(walk.counts[step])
+        a = x[rows] + hn[live] @ w.T
+        y[rows] = hn[live] = np.maximum(a, 0) if relu else np.tanh(a)
     return (y, hn), (x, h, w, y)
 
 
 def _rnn_forward(x: Array, h: Array, w: Array, *, relu: bool, **how: Any) -> Result:
     walk = _walk(**how)
-    y, hn = _core.rnn_layer(x, h, w, relu, walk.counts, walk.first, walk.stride)
+    y, hn = _core.rnn_layer(x, h, w, relu, *walk)
     return (y, hn), (x, h, w, y)
 
 
@@ -375,23 +377,23 @@ RNN_LAYER = Op(
 )
 
 
-def _rnn_vjp_reference(*args: Array, relu: bool, sizes: Sizes, reverse: bool, batch_first: bool) -> Result:
+def _rnn_vjp_reference(*args: Array, relu: bool, sizes: Sizes, reverse: bool) -> Result:
     gy, gh, x, h, w, y = args
-    walk = _walk(sizes, reverse, batch_first)
+    walk = _walk(sizes, reverse)
     dx, dh = np.empty_like(x), gh.copy()
     for step in reversed(range(len(walk.counts))):
-        rows = _rows(walk, step)
-        up = dh[: len(rows)] + gy[rows]
+        rows, live = _rows(walk, step), slice(walk.counts[step])
+        up = dh[live] + gy[rows]
         dx[rows] = np.where(y[rows] <= 0, 0, up) if relu else up * (1 - y[rows] * y[rows])
-        dh[: len(rows)] = dx[rows] @ w
-    return (dx, dh, _summed(dx, _before(y, h, walk))), args
+        dh[live] = dx[rows] @ w
+    return (dx, dh, _summed(dx, _before(y, h, sizes=sizes, reverse=reverse))), args
 
 
 def _rnn_vjp_forward(*args: Array, relu: bool, **how: Any) -> Result:
     gy, gh, _, h, w, y = args
     walk = _walk(**how)
-    dx, dh = _core.rnn_layer_vjp(gy, gh, w, y, relu, walk.counts, walk.first, walk.stride)
-    return (dx, dh, _core.matmul(dx.T, _before(y, h, walk))), args
+    dx, dh = _core.rnn_layer_vjp(gy, gh, w, y, relu, *walk)
+    return (dx, dh, _core.matmul(dx.T, _before(y, h, **how))), args
 
 
 def _rnn_steps(x: Any, h: Any, w: Any, *, relu: bool, **how: Any) -> tuple[Any, ...]:
