@@ -204,9 +204,11 @@ def test_any_layout_is_walked(cut):
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 1, 0), (1, 2, 0), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("sizes", [(5, 65, 70), (2, 3, 9001), (3, 6, 41), (1, 7, 3)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_copy_of_transposed(order, dtype):
-    x = np.arange(5 * 65 * 70, dtype=dtype).reshape(5, 65, 70).transpose(order)
+@pytest.mark.usefixtures("isa")
+def test_copy_of_transposed(order, dtype, sizes):
+    x = np.arange(math.prod(sizes), dtype=dtype).reshape(sizes).transpose(order)
     y = _core.copy(x)
     assert y.flags.c_contiguous
     np.testing.assert_array_equal(y, x)

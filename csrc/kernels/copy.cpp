@@ -7,6 +7,8 @@ namespace {
 // Rows and columns of a tile: its lines stay in the first-level cache.
 constexpr int64_t kTile = 32;
 
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 // Four vectors of four numbers, transposed.
 template <class T>
 struct FourOf {
@@ -14,13 +16,16 @@ struct FourOf {
   typedef decltype(type{} < type{}) index;
 };
 
-// out[0..3][0..3] = x[0..3][0..3] transposed; rows of x are x_step apart, of out out_step.
+// out[0..rows-1][0..3] = x[0..cols-1][0..3] transposed; rows of x are x_step apart, of out
+// out_step. What has no x is not meant to last.
 template <class T>
-inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step) {
+inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step, int64_t rows,
+                      int64_t cols) {
   using V = typename FourOf<T>::type;
   using I = typename FourOf<T>::index;
-  V a[4];
-  for (int k = 0; k < 4; ++k) std::memcpy(&a[k], x + k * x_step, sizeof(V));
+  V a[4] = {};
+  for (int k = 0; k < 4; ++k)
+    if (k < cols) std::memcpy(&a[k], x + k * x_step, sizeof(V));
 #if defined(__clang__)
   const V p = __builtin_shufflevector(a[0], a[1], 0, 4, 1, 5);
   const V q = __builtin_shufflevector(a[2], a[3], 0, 4, 1, 5);
@@ -37,7 +42,8 @@ inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step) {
   const V b[4] = {__builtin_shuffle(p, q, I{0, 1, 4, 5}), __builtin_shuffle(p, q, I{2, 3, 6, 7}),
                   __builtin_shuffle(r, s, I{0, 1, 4, 5}), __builtin_shuffle(r, s, I{2, 3, 6, 7})};
 #endif
-  for (int k = 0; k < 4; ++k) std::memcpy(out + k * out_step, &b[k], sizeof(V));
+  for (int k = 0; k < 4; ++k)
+    if (k < rows) std::memcpy(out + k * out_step, &b[k], sizeof(V));
 }
 
 // A number that the compiler knows.
@@ -93,24 +99,31 @@ inline void move_rows(Rows<T> out, Rows<const T> x, int64_t rows, int64_t cols, 
     move(cols);
 }
 
-// Rows first to last of out (rows, cols), contiguous, from x with stride 1 down the rows: tile by
-// tile, four by four.
+// Rows first to last, columns from to end, of out (rows, cols), contiguous, from x with stride 1
+// down the rows: tile by tile, four by four.
 template <class T>
-void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t first, int64_t last) {
+void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t first, int64_t last,
+               int64_t from, int64_t end) {
   if (cols < 4) {
-    move_rows<T>({out + first * cols, cols, 1}, {x + first, 1, col_stride}, last - first, cols,
-                 false);
+    int64_t r = first;  // each row is written as four numbers, and then the next
+    for (; r + 4 < last; r += 4) turn_four(out + r * cols, cols, x + r, col_stride, 4, cols);
+    for (; r < last; ++r)
+      for (int64_t j = 0; j < cols; ++j) out[r * cols + j] = x[j * col_stride + r];
     return;
   }
-  for (int64_t c = 0; c < cols; c += kTile) {
-    const int64_t c_end = c + kTile < cols ? c + kTile : cols;
+  for (int64_t c = from; c < end; c += kTile) {
+    const int64_t c_end = c + kTile < end ? c + kTile : end;
     for (int64_t r = first; r < last; r += 4) {
+      const int64_t rows = last - r < 4 ? last - r : 4;
       int64_t j = c;
-      if (r + 4 <= last)
-        for (; j + 4 <= c_end; j += 4)
-          turn_four(out + r * cols + j, cols, x + j * col_stride + r, col_stride);
+      // Of fewer rows four are read where they lie in front of the next column's last.
+      const int64_t whole = rows == 4                   ? c_end
+                            : r + 4 > last + col_stride ? c
+                                                        : least(c_end, cols - 1);
+      for (; j + 4 <= whole; j += 4)
+        turn_four(out + r * cols + j, cols, x + j * col_stride + r, col_stride, rows, 4);
       for (; j < c_end; ++j)
-        for (int64_t i = r; i < r + 4 && i < last; ++i) out[i * cols + j] = x[j * col_stride + i];
+        for (int64_t i = r; i < r + rows; ++i) out[i * cols + j] = x[j * col_stride + i];
     }
   }
 }
@@ -156,18 +169,22 @@ void copy(T* out, const T* x, const Walk& walk) {
     return;
   }
   const int64_t rows = walk.size[last - 1], cols = walk.size[last], stride = walk.stride[1][last];
-  const int64_t strips = (rows + kTile - 1) / kTile, strip = kTile * cols;
-  for_even_ranges(walk.count / (rows * cols) * strips, strip < kGrain ? kGrain / strip : 1,
+  // Parts of some rows and of so many columns that one is worth a thread's while.
+  const int64_t high = least(rows, cols < 4 ? kGrain / 4 : kTile),
+                wide = least(cols, kGrain / high);
+  const int64_t strips = (rows + high - 1) / high, pieces = (cols + wide - 1) / wide;
+  for_even_ranges(walk.count / (rows * cols) * strips * pieces, kGrain / (high * wide),
                   [&](int64_t begin, int64_t end) {
                     for (int64_t s = begin; s < end; ++s) {
-                      const int64_t matrix = s / strips, first = s % strips * kTile;
+                      const int64_t matrix = s / pieces / strips,
+                                    first = s / pieces % strips * high, from = s % pieces * wide;
                       int64_t rest = matrix, at = 0;
                       for (int d = last - 2; d >= 0; --d) {
                         at += rest % walk.size[d] * walk.stride[1][d];
                         rest /= walk.size[d];
                       }
                       transpose(out + matrix * rows * cols, x + at, cols, stride, first,
-                                first + kTile < rows ? first + kTile : rows);
+                                least(first + high, rows), from, least(from + wide, cols));
                     }
                   });
 }
@@ -182,8 +199,9 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   for (int64_t k = 0; k < count; ++k) single = single && width[k] == 1;
   if (single) {
     for_even_ranges(outer, kGrain / count + 1, [&](int64_t begin, int64_t end) {
-      for (int64_t k = 0; k < count; ++k)
-        for (int64_t r = begin; r < end; ++r) out[r * count + k] = x[k][r];
+      for (const int64_t few = 4096 / count; begin < end; begin += few)  // that stay in the cache
+        for (int64_t k = 0; k < count; ++k)
+          for (int64_t r = begin; r < least(begin + few, end); ++r) out[r * count + k] = x[k][r];
     });
     return;
   }

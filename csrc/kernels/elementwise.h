@@ -42,8 +42,12 @@ inline void copy_row(T* out, const T* x, int64_t stride, int64_t n) {
   }
   int64_t i = 0;
   if constexpr (sizeof(T) >= 4) {
-    if (stride == 0)
-      for (const Vec<T> v = splat(*x); i + kLanes<T> <= n; i += kLanes<T>) store(out + i, v);
+    if (stride == 0 && n >= kLanes<T>) {
+      const Vec<T> v = splat(*x);
+      for (; i + kLanes<T> <= n; i += kLanes<T>) store(out + i, v);
+      store(out + n - kLanes<T>, v);
+      return;
+    }
     if (stride == 2)  // a vector reads one number more than it takes: not at the end
       for (; i + kLanes<T> < n; i += kLanes<T>) store(out + i, picked<T, false>(x + 2 * i));
     if (stride == -1)
