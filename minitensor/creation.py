@@ -20,7 +20,7 @@ from .errors import DtypeError, OutOfMemoryError, ShapeError
 from .graph.record import quietly
 from .graph.tensors import vmap_layer
 from .ops import common
-from .ops.common import array_of, evenly, filled, order_of_copy, progression, raw, small, write_out
+from .ops.common import array_of, diagonal, evenly, filled, order_of_copy, progression, raw, small, write_out
 from .ops.shape import new_sizes
 from .tensor import Tensor
 
@@ -702,7 +702,7 @@ def eye(
     rows, cols = new_sizes("eye", (n, n if m is None else m))
     usual = _small((rows, cols), 0, dtype or dtypes.get_default_dtype(), device, out, requires_grad)
     if usual is not None:
-        usual.array[:cols].reshape(-1)[:: cols + 1] = 1
+        diagonal(usual.array, 0, 0, 1).fill(1)
         return usual
     return made("eye", lambda d: np.eye(rows, cols, dtype=d), dtype, device, out, requires_grad)
 

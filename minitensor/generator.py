@@ -179,7 +179,7 @@ class Generator:
 
         float16 and bfloat16 are made in float32 and rounded. A result that rounds up to `high` becomes `low`.
         """
-        few = _core.random_few(self, shape, False, low, high)
+        few = _core.random_few(shape, self, False, low, high)
         if few is not None:
             return few
         dtype = _floating("uniform", dtype)
@@ -333,7 +333,7 @@ class Generator:
 
         float32 is equal to the bit on every machine.
         """
-        few = _core.random_few(self, shape, True, mean, std) if contiguous else None
+        few = _core.random_few(shape, self, True, mean, std) if contiguous else None
         if few is not None:
             return few
         dtype = _floating("normal", dtype)

@@ -20,8 +20,8 @@ from .errors import DtypeError, ShapeError
 from .generator import memory_axes
 from .graph.record import records
 from .graph.tensors import wrap
-from .graph.views import assign, memory_of, written
-from .ops.common import array_of, draws_numbers, finish, raw, small
+from .graph.views import assign, memory_of, refill, written
+from .ops.common import array_of, bernoulli_few, draws_numbers, finish, random_few, raw, small
 from .ops.indexing import setitem
 from .ops.shape import new_sizes
 
@@ -161,12 +161,20 @@ def _drawn(sizes: tuple[int, ...], d: Any, draw: Any) -> Any:
     return draw((*sizes, 2), dtypes.of(d).to_real().numpy).view(d)[..., 0]
 
 
-def _usual(shape: Any, size: Any, dtype: Any, device: Any) -> Any:
-    """A small array to fill, of a floating dtype; None where something is asked for that has to be looked at."""
+def _usual(shape: Any, size: Any, given: Any, dtype: Any, device: Any, normal: bool) -> Any:
+    """A small array of numbers drawn; None where something is asked for that has to be looked at."""
     if size is not None or device is not None or get_default() is not CPU:
         return None
     d = dtypes.get_default_dtype() if dtype is None else dtype
-    return small(shape, None, d.numpy) if d is dtypes.float32 or d is dtypes.float64 else None
+    array = small(shape, None, d.numpy) if d is dtypes.float32 or d is dtypes.float64 else None
+    return None if array is None else _drawn_into(array, _stream(given), normal)
+
+
+def _drawn_into(array: Any, g: generator.Generator, normal: bool) -> Any:
+    """A contiguous floating array filled with the usual numbers, normal or uniform."""
+    if random_few(array, g, normal, 0.0, 1.0) is None:
+        return (g.normal if normal else g.uniform)(array, array.dtype)
+    return array
 
 
 def _made(array: Any, device: Any, requires_grad: bool) -> Any:
@@ -192,9 +200,9 @@ def rand(
     >>> mt.rand(2, 3).shape
     minitensor.Size([2, 3])
     """
-    array = _usual(shape, size, dtype, device)
+    array = _usual(shape, size, generator, dtype, device, False)
     if array is not None:
-        return finish(_stream(generator).uniform(array, array.dtype), requires_grad)
+        return finish(array, requires_grad)
     d = _dtype("rand", dtype)
     g = _stream(generator)
     return _made(_drawn(_shape("rand", shape, size), d, g.uniform), device, requires_grad)
@@ -217,9 +225,9 @@ def randn(
     >>> mt.randn(3)
     tensor([ 1.5410, -0.2934, -2.1788])
     """
-    array = _usual(shape, size, dtype, device)
+    array = _usual(shape, size, generator, dtype, device, True)
     if array is not None:
-        return finish(_stream(generator).normal(array, array.dtype), requires_grad)
+        return finish(array, requires_grad)
     d = _dtype("randn", dtype)
     g = _stream(generator)
 
@@ -250,6 +258,12 @@ def randint(
     >>> mt.randint(10, (5,))
     tensor([4, 9, 3, 0, 3])
     """
+    usual = dtype is None and device is None and get_default() is CPU and low is high is size is None
+    if usual and 1 < len(bounds) < 4 and type(bounds[-1]) is tuple:
+        array = small(bounds[-1], None, dtypes.int64.numpy)
+        first = bounds[0] if len(bounds) == 3 else 0
+        if array is not None and random_few(array, _stream(generator), False, first, bounds[-2]) is not None:
+            return finish(array, requires_grad)
     given = list(bounds)
     if size is None and given:
         size = given.pop()
@@ -324,6 +338,8 @@ def rand_like(
 ) -> Any:
     """As `rand`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
+    if device is None and random_few(out, _stream(generator), False, 0.0, 1.0) is not None:
+        return finish(out, requires_grad)
     _dtype("rand_like", out.dtype)
     return _made(_filled(out, generator, _UNIFORM), device, requires_grad)
 
@@ -342,6 +358,8 @@ def randn_like(
 ) -> Any:
     """As `randn`, in the shape and dtype of `input`."""
     out = _like(input, dtype)
+    if device is None and random_few(out, _stream(generator), True, 0.0, 1.0) is not None:
+        return finish(out, requires_grad)
     _dtype("randn_like", out.dtype)
     return _made(_filled(out, generator, _NORMAL, 0.0, 1.0), device, requires_grad)
 
@@ -418,6 +436,10 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Any = None) -> A
     tensor([0., 1.])
     """
     probabilities = array_of(input)
+    if p is None:
+        few = bernoulli_few(small(probabilities, None, None), _stream(generator), probabilities)
+        if few is not None:
+            return wrap(few)
     out = np.empty(probabilities.shape, probabilities.dtype)  # whatever the order of the input's memory
     return wrap(_filled(out, generator, _bernoulli, out, probabilities if p is None else p))
 
@@ -520,12 +542,16 @@ def _bernoulli(g: generator.Generator, into: Any, d: Any, out: Any, p: Any) -> A
 @draws_numbers
 def normal_(input: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with normal numbers."""
+    if refill("normal_", input, random_few, _stream(generator), True, mean, std):
+        return input
     return _refill("normal_", input, generator, _NORMAL, float(mean), float(std))
 
 
 @draws_numbers
 def uniform_(input: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Any:
     """Fills with uniform numbers of [from, to)."""
+    if refill("uniform_", input, random_few, _stream(generator), False, from_, to):
+        return input
     return _refill("uniform_", input, generator, _UNIFORM, float(from_), float(to))
 
 

@@ -30,7 +30,7 @@ from .ops import (
 )
 from .ops import complex as complex_
 from .ops import shape as shapes
-from .ops.common import array_of, axis, cast_array, promote, promote_float, shape_of, to_dtype
+from .ops.common import array_of, axis, cast_array, promote, promote_float, refilled, shape_of, to_dtype
 from .storage import TypedStorage, UntypedStorage, owner
 
 
@@ -812,7 +812,7 @@ class Tensor(Methods, metaclass=TensorType):
 
     def fill_(self, value: Any) -> Tensor:
         """Writes one value everywhere."""
-        if views.put(self, ..., value):
+        if views.refill("fill_", self, refilled, value):
             return self
         indexing.setitem(self, ..., value)
         called(self, f"FillBackward{2 + isinstance(value, Tensor)}")
@@ -872,7 +872,7 @@ class Tensor(Methods, metaclass=TensorType):
 
     def zero_(self) -> Tensor:
         """Writes 0 everywhere."""
-        if views.put(self, ..., 0):
+        if views.refill("zero_", self, refilled, 0):
             return self
         indexing.setitem(self, ..., 0)
         called(self, "ZeroBackward0")

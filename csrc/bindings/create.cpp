@@ -49,6 +49,36 @@ bool fits(PyObject* value, T& number) {
   }
 }
 
+// f(T{}) by the dtype, one of the usual; else None.
+template <class F>
+PyObject* by_usual(PyObject* dtype, const F& f) {
+  if (dtype == descriptor<float>()) return f(float{});
+  if (dtype == descriptor<double>()) return f(double{});
+  if (dtype == descriptor<int64_t>()) return f(int64_t{});
+  if (dtype == descriptor<int32_t>()) return f(int32_t{});
+  if (dtype == descriptor<bool>()) return f(bool{});
+  Py_RETURN_NONE;
+}
+
+inline bool is_number(PyObject* value) { return PyFloat_CheckExact(value) || PyLong_Check(value); }
+
+// Writes one value, to many elements of 4 or 8 bytes by several threads.
+template <class T>
+void fill(T* to, int64_t count, T number) {
+  using Word = std::conditional_t<sizeof(T) == 8, double, float>;
+  if (sizeof(T) < 4 || count <= kFew / int64_t(sizeof(T))) {
+    std::fill_n(to, count, number);
+    return;
+  }
+  Walk walk{};
+  walk.ndim = 1;
+  walk.count = walk.size[0] = count;
+  walk.stride[0][0] = 1;
+  without_gil([&] {
+    active<Word>().copy(reinterpret_cast<Word*>(to), reinterpret_cast<const Word*>(&number), walk);
+  });
+}
+
 // An array of one value, or a small one of whatever the memory held (None), with these sizes or
 // with those of a contiguous array, whose dtype it has for None. None where something is out of the
 // ordinary, and for many zeros, which the system may have.
@@ -56,7 +86,7 @@ PyObject* filled(PyObject* const* arguments, Py_ssize_t given) {
   if (given != 3) Py_RETURN_NONE;
   PyObject *const like = arguments[0], *const value = arguments[1], *dtype = arguments[2];
   const bool empty_one = value == Py_None;
-  if (!empty_one && !PyFloat_CheckExact(value) && !PyLong_Check(value)) Py_RETURN_NONE;
+  if (!empty_one && !is_number(value)) Py_RETURN_NONE;
   py::ssize_t sizes[kMaxDims];
   const py::ssize_t* shape = sizes;
   int ndim = -1;
@@ -73,32 +103,33 @@ PyObject* filled(PyObject* const* arguments, Py_ssize_t given) {
   int64_t count = 1;
   for (int d = 0; d < ndim; ++d)
     if (__builtin_mul_overflow(count, shape[d], &count)) Py_RETURN_NONE;
-  const auto of = [&](auto t) -> PyObject* {
+  return by_usual(dtype, [&](auto t) -> PyObject* {
     using T = decltype(t);
     T number{};
     if (count > kMany || (!empty_one && !fits(value, number))) Py_RETURN_NONE;
     const bool few = count <= kFew / int64_t(sizeof(T));
     if (!few && (empty_one || number == T{} || sizeof(T) < 4)) Py_RETURN_NONE;
     Array out = empty<T>(ndim, shape);
-    if (few) {
-      if (!empty_one) std::fill_n(data<T>(out), count, number);
-    } else {
-      using Word = std::conditional_t<sizeof(T) == 8, double, float>;
-      Walk walk{};
-      walk.ndim = 1;
-      walk.count = walk.size[0] = count;
-      walk.stride[0][0] = 1;
-      auto* const to = reinterpret_cast<Word*>(data<T>(out));
-      without_gil([&] { active<Word>().copy(to, reinterpret_cast<const Word*>(&number), walk); });
-    }
+    if (!empty_one) fill(data<T>(out), count, number);
     return out.release().ptr();
-  };
-  if (dtype == descriptor<float>()) return of(float{});
-  if (dtype == descriptor<double>()) return of(double{});
-  if (dtype == descriptor<int64_t>()) return of(int64_t{});
-  if (dtype == descriptor<int32_t>()) return of(int32_t{});
-  if (dtype == descriptor<bool>()) return of(bool{});
-  Py_RETURN_NONE;
+  });
+}
+
+// Writes one value all over an array, and returns that; None where something is out of the
+// ordinary.
+PyObject* refilled(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 2 || !py::isinstance<Array>(arguments[0]) || !is_number(arguments[1]))
+    Py_RETURN_NONE;
+  auto out = py::reinterpret_borrow<Array>(arguments[0]);
+  constexpr int usual = Array::c_style | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  if ((out.flags() & usual) != usual) Py_RETURN_NONE;
+  return by_usual(py::detail::array_proxy(out.ptr())->descr, [&](auto t) -> PyObject* {
+    using T = decltype(t);
+    T number{};
+    if (!fits(arguments[1], number)) Py_RETURN_NONE;
+    fill(data<T>(out), out.size(), number);
+    return out.release().ptr();
+  });
 }
 
 // y_i = first + i by in double; PyTorch's digits in float32: up to the last whole 16, eights go on
@@ -160,6 +191,8 @@ void bind_create(py::module_& m) {
       "filled",
       "(like: object, value: float | None, dtype: numpy.dtype | None) -> numpy.ndarray | None",
       filled(arguments, given));
+  MT_CALLED("refilled", "(array: object, value: float) -> numpy.ndarray | None",
+            refilled(arguments, given));
   def_fast(m, "progression",
            "progression(first: float, by: float, count: int, dtype: numpy.dtype) -> numpy.ndarray",
            typed<progression>);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "common.h"
@@ -117,40 +118,84 @@ class Held {
   py::handle lock_;
 };
 
-// A small array filled with usual numbers, normal ones of a mean and a deviation or uniform ones of
-// [low, high), while nobody else draws from the generator (generator.py). None where anything about
-// it is out of the ordinary.
+// f(a generator's state) while nobody else draws from it: see generator.py.
+template <class F>
+void drawing(py::handle generator, const F& f) {
+  static PyObject* const lock_name = PyUnicode_InternFromString("_lock");
+  static PyObject* const state_name = PyUnicode_InternFromString("_state");
+  const py::object lock = generator.attr(py::handle(lock_name));
+  const Held held(lock);
+  const py::object state = generator.attr(py::handle(state_name));
+  require(py::isinstance<Array>(state), "a generator's state is an array");
+  f(py::reinterpret_borrow<Array>(state));
+}
+
+// Whether this is a small contiguous array that can be written.
+bool takes_few(PyObject* given) {
+  if (!py::isinstance<Array>(given)) return false;
+  constexpr int usual = Array::c_style | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  const auto out = py::reinterpret_borrow<Array>(given);
+  return (out.flags() & usual) == usual && out.size() < kWithGil;
+}
+
+// A small array filled with usual numbers: normal ones of a mean and a deviation, or uniform ones
+// of [low, high), integers too. None where anything about it is out of the ordinary.
 PyObject* random_few(PyObject* const* arguments, Py_ssize_t given) {
-  if (given != 5 || !py::isinstance<Array>(arguments[1]) || !PyBool_Check(arguments[2]) ||
-      !PyFloat_CheckExact(arguments[3]) || !PyFloat_CheckExact(arguments[4]))
+  if (given != 5 || !takes_few(arguments[0]) || !PyBool_Check(arguments[2]) ||
+      !Argument<double>::fits(arguments[3]) || !Argument<double>::fits(arguments[4]))
     Py_RETURN_NONE;
-  auto out = py::reinterpret_borrow<Array>(arguments[1]);
+  auto out = py::reinterpret_borrow<Array>(arguments[0]);
   const bool normal = arguments[2] == Py_True;
-  const double first = PyFloat_AS_DOUBLE(arguments[3]), second = PyFloat_AS_DOUBLE(arguments[4]);
-  const bool whole = py::detail::array_proxy(out.ptr())->flags & Array::c_style;
-  const int64_t n = out.size();
-  if (!whole || !out.writeable() || n >= kWithGil || (normal && (n < 16 || !(second >= 0))))
-    Py_RETURN_NONE;
+  const double first = Argument<double>::get(arguments[3]);
+  const double second = Argument<double>::get(arguments[4]);
+  if (normal && (out.size() < 16 || !(second >= 0))) Py_RETURN_NONE;
   const auto fill = [&](auto t) -> PyObject* {
     using T = decltype(t);
     const T low = static_cast<T>(first), high = static_cast<T>(second);
     const T span = high - low;
     if (!normal && !(low <= high && std::isfinite(span))) Py_RETURN_NONE;
-    static PyObject* const lock_name = PyUnicode_InternFromString("_lock");
-    static PyObject* const state_name = PyUnicode_InternFromString("_state");
-    const py::handle generator = arguments[0];
-    const py::object lock = generator.attr(py::handle(lock_name));
-    const Held held(lock);
-    const py::object state = generator.attr(py::handle(state_name));
-    require(py::isinstance<Array>(state), "random_few: a generator's state is an array");
-    if (normal)
-      random_normal(out, py::reinterpret_borrow<Array>(state), first, second, true);
-    else
-      random_uniform(out, py::reinterpret_borrow<Array>(state), low, span, second);
+    drawing(arguments[1], [&](const Array& state) {
+      if (normal)
+        random_normal(out, state, first, second, true);
+      else
+        random_uniform(out, state, low, span, second);
+    });
     return out.release().ptr();
   };
   if (is<float>(out)) return fill(float{});
   if (is<double>(out)) return fill(double{});
+  const bool whole = PyLong_Check(arguments[3]) && PyLong_Check(arguments[4]);
+  const double span = second - first;  // exact where it is small enough
+  if (!is<int64_t>(out) || normal || !whole || !(span > 0 && span < 1 << 28) ||
+      std::abs(first) > 1LL << 52)
+    Py_RETURN_NONE;
+  drawing(arguments[1], [&](const Array& state) {
+    random_below(out, state, static_cast<int64_t>(span), static_cast<int64_t>(first));
+  });
+  return out.release().ptr();
+}
+
+// A small array of ones with the probabilities p, which has its shape and dtype, and zeros. None
+// where anything about it is out of the ordinary.
+PyObject* bernoulli_few(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 3 || !takes_few(arguments[0]) || !py::isinstance<Array>(arguments[2]))
+    Py_RETURN_NONE;
+  auto out = py::reinterpret_borrow<Array>(arguments[0]);
+  const auto p = py::reinterpret_borrow<Array>(arguments[2]);
+  const auto draw = [&](auto t) -> PyObject* {
+    using T = decltype(t);
+    const bool whole = p.flags() & Array::c_style;
+    if (!is<T>(p) || !whole || shape_of(p) != shape_of(out) || out.is(p)) Py_RETURN_NONE;
+    const T* from = data<T>(p);
+    const auto likely = [](T x) { return x >= 0 && x <= 1; };
+    if (!std::all_of(from, from + p.size(), likely)) Py_RETURN_NONE;
+    drawing(arguments[1], [&](const Array& state) { random_uniform(out, state, 0, 1, 1); });
+    T* to = data<T>(out);
+    for (int64_t i = 0; i < out.size(); ++i) to[i] = to[i] < from[i] ? 1 : 0;
+    return out.release().ptr();
+  };
+  if (is<float>(out)) return draw(float{});
+  if (is<double>(out)) return draw(double{});
   Py_RETURN_NONE;
 }
 
@@ -190,9 +235,12 @@ void bind_random(py::module_& m) {
       "bool) -> numpy.ndarray",
       drawn<random_normal>);
   MT_CALLED("random_few",
-            "(generator: object, out: object, normal: bool, first: float, second: float) -> "
+            "(out: object, generator: object, normal: bool, first: float, second: float) -> "
             "numpy.ndarray | None",
             random_few(arguments, given));
+  MT_CALLED("bernoulli_few",
+            "(out: object, generator: object, p: numpy.ndarray) -> numpy.ndarray | None",
+            bernoulli_few(arguments, given));
 }
 
 }  // namespace mt

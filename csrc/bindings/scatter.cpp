@@ -202,14 +202,15 @@ PyObject* lies_within(PyObject* const* arguments, Py_ssize_t given) {
   return PyBool_FromLong(mt::lies_within(index, least, n));
 }
 
-// A view of x's memory; without strides it is contiguous.
-PyObject* view_of(PyObject* x, int ndim, const py::ssize_t* shape, const py::ssize_t* strides) {
+// A view of x's memory from `start` bytes on; without strides it is contiguous.
+PyObject* view_of(PyObject* x, int ndim, const py::ssize_t* shape, const py::ssize_t* strides,
+                  py::ssize_t start = 0) {
   const auto& api = py::detail::npy_api::get();
   const auto* a = py::detail::array_proxy(x);
   const int flags = a->flags & ~py::detail::npy_api::NPY_ARRAY_OWNDATA_;
   Py_INCREF(a->descr);  // which the view takes over
   PyObject* const view = api.PyArray_NewFromDescr_(api.PyArray_Type_, a->descr, ndim, shape,
-                                                   strides, a->data, flags, nullptr);
+                                                   strides, a->data + start, flags, nullptr);
   if (view == nullptr) return nullptr;
   Py_INCREF(x);  // likewise, also where it fails
   if (api.PyArray_SetBaseObject_(view, x) < 0) {
@@ -217,6 +218,32 @@ PyObject* view_of(PyObject* x, int ndim, const py::ssize_t* shape, const py::ssi
     return nullptr;
   }
   return view;
+}
+
+// The diagonal of the plane of two axes, counted from the front, `offset` above the main one, as a
+// new last axis: a view. None where the axes are not two of x's.
+PyObject* diagonal(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 4 || !py::isinstance<Array>(arguments[0])) Py_RETURN_NONE;
+  const auto* x = py::detail::array_proxy(arguments[0]);
+  const py::ssize_t a = axis_of(arguments[2], x->nd), b = axis_of(arguments[3], x->nd);
+  if (a < 0 || b < 0 || a == b || !PyLong_CheckExact(arguments[1])) Py_RETURN_NONE;
+  int beyond = 0;
+  const py::ssize_t offset = PyLong_AsLongLongAndOverflow(arguments[1], &beyond);
+  if (beyond != 0 || offset != static_cast<int>(offset)) Py_RETURN_NONE;  // nor does NumPy
+  const py::ssize_t down = offset < 0 ? std::min(-offset, x->dimensions[a]) : 0;
+  const py::ssize_t right = offset > 0 ? std::min(offset, x->dimensions[b]) : 0;
+  const py::ssize_t n = std::min(x->dimensions[a] - down, x->dimensions[b] - right);
+  py::ssize_t shape[kMaxDims], strides[kMaxDims];
+  int ndim = 0;
+  for (py::ssize_t d = 0; d < x->nd; ++d) {
+    if (d == a || d == b) continue;
+    shape[ndim] = x->dimensions[d];
+    strides[ndim++] = x->strides[d];
+  }
+  shape[ndim] = n;
+  strides[ndim++] = x->strides[a] + x->strides[b];
+  const py::ssize_t start = n > 0 ? down * x->strides[a] + right * x->strides[b] : 0;
+  return view_of(arguments[0], ndim, shape, strides, start);
 }
 
 // A view of x in which axes of size 1, and new ones in front, are repeated at stride 0. None where
@@ -400,6 +427,8 @@ void bind_scatter(py::module_& m) {
       py::arg("how") = static_cast<int>(kSum));
   MT_CALLED("lies_within", "(index: numpy.ndarray, least: int, n: int) -> bool",
             lies_within(arguments, given));
+  MT_CALLED("diagonal", "(x: numpy.ndarray, offset: int, dim1: int, dim2: int) -> numpy.ndarray",
+            diagonal(arguments, given));
   MT_CALLED("expand", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
             expand(arguments, given));
 }

@@ -24,7 +24,11 @@ cdef extern from *:
         PyObject *base = ((const mt_array *)x)->base;
         return Py_NewRef(base == NULL ? Py_None : base);
     }
+    static inline int mt_flags(PyObject *x) {
+        return ((const mt_array *)x)->flags;
+    }
     """
     bint same_shape "mt_same_shape"(object x, object y)
     object dtype_of "mt_dtype"(object x)
     object base_of "mt_base"(object x)
+    int flags_of "mt_flags"(object x)

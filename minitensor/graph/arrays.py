@@ -18,3 +18,8 @@ def dtype_of(x: Any) -> Any:
 def base_of(x: Any) -> Any:
     """What an ndarray's memory belongs to, if not to itself."""
     return x.base
+
+
+def flags_of(x: Any) -> int:
+    """What NumPy notes of an ndarray's memory, a bit each: see CONTIGUOUS and WRITEABLE in views.py."""
+    return int(x.flags.num)

@@ -19,6 +19,7 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
+    from .arrays import flags_of
     from .forward import evaluate
     from .modes import current, recording, set_grad_enabled, switches
     from .nodes import Node
@@ -28,6 +29,8 @@ if not cython.compiled:
 
 
 _ndarray = cython.declare(object, np.ndarray)
+_CONTIGUOUS = cython.declare(cython.int, 0x1)  # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_WRITEABLE
+_WRITEABLE = cython.declare(cython.int, 0x400)
 
 
 def _follow(view: Tensor) -> None:
@@ -132,18 +135,19 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
     if t.inferred and not current().inference:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
     array = x.array  # of a lazy parameter: raises
-    flags = array.flags
-    if not (shared or flags.c_contiguous or array.size == 0):
+    flags: cython.int = flags_of(array)
+    if not (shared or flags & _CONTIGUOUS or array.size == 0):
         for n, stride in zip(array.shape, array.strides, strict=True):
             if stride == 0 and n > 1 and not is_meta(array):
                 raise ShapeError(
                     f"{name}: several elements of this expanded tensor {array.shape} are one and the same in memory; "
                     "clone() it before writing"
                 )
-    if not flags.writeable:
+    if not flags & _WRITEABLE:
         raise ShapeError(f"{name}: the tensor's memory is read-only")
 
 
+@cython.ccall
 def memory_of(name: str, x: Any) -> Any:
     """The array of a tensor that can be written, where it is contiguous and no graph is concerned; else None.
 
@@ -151,9 +155,18 @@ def memory_of(name: str, x: Any) -> Any:
     """
     check_writable(name, x)
     array = x.array
-    if concerns(x) or not array.flags.c_contiguous or (array.base is not None and is_meta(array)):
-        return None
+    if concerns(x) or not flags_of(array) & _CONTIGUOUS or (array.size < 2 and is_meta(array)):
+        return None  # on "meta" several elements share one place
     return array
+
+
+def refill(name: str, x: Any, kernel: Callable[..., Any], *args: Any) -> cython.bint:
+    """Whether `kernel(array, *args)`, which else gives None, has filled the memory of a tensor: see `memory_of`."""
+    array = memory_of(name, x)
+    if array is None or kernel(array, *args) is None:
+        return False
+    bump(x)
+    return True
 
 
 def write(name: str, x: Any, function: Callable[..., Any], args: tuple, kwargs: dict, writer: Any = None) -> None:
@@ -239,7 +252,7 @@ def put(x: Any, index: Any, value: Any) -> cython.bint:
     if isinstance(value, Tensor):
         v: Tensor = value
         given = v.array
-        if type(given) is not _ndarray or given.dtype is not array.dtype or not array.flags.c_contiguous:
+        if type(given) is not _ndarray or given.dtype is not array.dtype or not flags_of(array) & _CONTIGUOUS:
             return False
     elif (type(value) is not float and type(value) is not int) or array.dtype.kind != "f":
         return False

@@ -46,6 +46,11 @@ def _predicate(name: str, reference: Callable[..., Any], arguments: int, kernel:
     )
 
 
+def _of_one(op: Op, input: Any) -> Any:
+    result = attempt(op, input)
+    return apply(op, *promote(op.name, input)) if result is None else result
+
+
 EQ = _predicate("eq", np.equal, 2, _core.eq)
 NE = _predicate("ne", np.not_equal, 2, _core.ne)
 LT = _predicate("lt", np.less, 2, _core.lt)
@@ -179,7 +184,7 @@ def logical_xor(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def logical_not(input: Any, *, out: Any = None) -> Any:
     """Where x is 0."""
-    result = apply(LOGICAL_NOT, *promote("logical_not", input))
+    result = _of_one(LOGICAL_NOT, input)
     return result if out is None else write_out("logical_not", result, out)
 
 
@@ -196,17 +201,17 @@ def isnan(input: Any) -> Any:
     >>> mt.isnan(mt.tensor([1.0, float("nan")]))
     tensor([False,  True])
     """
-    return apply(ISNAN, *promote("isnan", input))
+    return _of_one(ISNAN, input)
 
 
 def isinf(input: Any) -> Any:
     """Where x is infinite."""
-    return apply(ISINF, *promote("isinf", input))
+    return _of_one(ISINF, input)
 
 
 def isfinite(input: Any) -> Any:
     """Where x is neither NaN nor infinite."""
-    return apply(ISFINITE, *promote("isfinite", input))
+    return _of_one(ISFINITE, input)
 
 
 def _sided(name: str, end: float) -> Op:

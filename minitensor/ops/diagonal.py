@@ -11,11 +11,11 @@ import numpy as np
 from .. import _core
 from ..errors import ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply, apply_flat
+from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from . import indexing, reduce
-from .common import Array, array_of, axis, named, raw, reads, shape_of, shifted, write_out
-from .shape import Shape, clone, reshape, scatter_view
+from .common import Array, array_of, axis, raw, reads, shape_of, shifted, write_out
+from .shape import Shape, clone, expand, reshape, scatter_view
 
 # --- diagonal and its transpose ---------------------------------------------------------------------------------------
 
@@ -50,7 +50,7 @@ DIAGONAL = Op(
     view=True,
     exact=True,
     batch=shifted("diagonal", "dim1", "dim2"),
-    kernel=_diagonal_view,
+    kernel=_core.diagonal,
     saves=(SHAPE,),
     names=("offset", "dim1", "dim2"),
 )
@@ -168,16 +168,60 @@ def diagflat(input: Any, offset: int = 0) -> Any:
     return diag_embed(reshape(input, (-1,)), offset)
 
 
-@named("TraceBackward0")
+# --- trace ------------------------------------------------------------------------------------------------------------
+
+
+def _trace_reference(x: Array) -> Result:
+    return np.asarray(x.trace(dtype=np.int64 if x.dtype.kind in "biu" else x.dtype)), (x.shape,)
+
+
+def _trace_kernel(x: Array) -> Array | None:
+    d = _core.diagonal(x, 0, 0, 1)
+    usual = d is not None and d.ndim == 1 and d.dtype.kind == "f"
+    return _core.sum(d, (0,), False) if usual else None
+
+
+def _trace_dx(g: Any, shape: Shape) -> Any:
+    return apply(ON_DIAGONAL, expand(g, (min(shape),)), shape=shape, offset=0, dim1=0, dim2=1)
+
+
+def _trace_batch(args: Any, flags: Any) -> Any:
+    return reduce.sum(apply(DIAGONAL, args[0], offset=0, dim1=1, dim2=2), -1)
+
+
+def _trace_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape in ((3, 3), (2, 5), (4, 1), (0, 2)):
+        yield Sample((rng.standard_normal(shape),), {})
+    yield Sample((rng.standard_normal((70, 40)).T,), {})
+
+
+TRACE = Op(
+    "trace",
+    _trace_reference,
+    None,
+    (_trace_dx,),
+    "linear",
+    _trace_samples,
+    complex=True,
+    length=lambda x: min(x.shape),
+    batch=_trace_batch,
+    kernel=_trace_kernel,
+    saves=(SHAPE,),
+)
+
+
 def trace(input: Any) -> Any:
     """The sum of the main diagonal of a matrix; integers are summed in int64.
 
     >>> mt.trace(mt.tensor([[1, 2], [3, 4]]))
     tensor(5)
     """
+    result = attempt(TRACE, input)
+    if result is not None:
+        return result
     if len(shape_of(input)) != 2:
         raise ShapeError(f"trace: expected a matrix, got shape {shape_of(input)}")
-    return reduce.sum(apply_flat(DIAGONAL, input, 0, 0, 1))
+    return apply(TRACE, input)
 
 
 # --- triangles --------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from .. import _core
 from ..errors import DtypeError, ShapeError
 from ..graph.modes import uses_reference
-from ..graph.record import apply, apply_flat
+from ..graph.nodes import called
+from ..graph.record import apply, apply_flat, attempt
 from ..graph.tensors import vmap_layer, wrap
 from . import comparison, indexing
 from . import shape as shapes
@@ -41,7 +43,6 @@ def _fill_into(x: Array, mask: Any, value: Any, into: Array) -> Array | None:
     return _core.where(value, x, mask, into) if fits else None
 
 
-@named("MaskedFillBackward0")
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """`input` with one value (a number, or a tensor without axes) where `mask` is true; the two broadcast.
 
@@ -53,8 +54,12 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """
     m = _mask("masked_fill", mask)
     _common("masked_fill", input, m)
-    given = scalar_of("masked_fill", input, value)
-    return comparison.where(mask, given, input)
+    result = None
+    if type(value) is float and (-1e30 < value < 1e30 or math.isinf(value)):  # which the kernel's dtypes have
+        result = attempt(comparison.WHERE, value, input, mask)
+    if result is None:
+        result = comparison.where(mask, scalar_of("masked_fill", input, value), input)
+    return called(result, "MaskedFillBackward0")
 
 
 @named("MaskedSelectBackward0")

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, OutOfMemoryError, ShapeError
-from ..graph.record import apply, apply_flat
+from ..graph.record import apply, apply_flat, attempt_all
 from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from . import indexing, scatter
@@ -32,6 +32,7 @@ from .common import (
 )
 from .matmul import conjugate
 from .shape import (
+    CAT,
     Shape,
     cat,
     chunk,
@@ -133,6 +134,10 @@ def hstack(tensors: Sequence[Any], *, out: Any = None) -> Any:
     >>> mt.hstack([mt.tensor([1, 2]), mt.tensor([3])])
     tensor([1, 2, 3])
     """
+    if isinstance(tensors, (list, tuple)) and tensors and out is None:
+        result = attempt_all(CAT, tensors, 1 if len(shape_of(tensors[0])) > 1 else 0)
+        if result is not None:
+            return result
     parts = [x if shape_of(x) else reshape(x, (1,)) for x in tensors]
     return cat(parts, 1 if parts and len(shape_of(parts[0])) > 1 else 0, out=out)
 
