@@ -74,9 +74,10 @@ inline void clear(T* to, int64_t n) {
 }
 
 // Rows of phase b, and of b + 1 where two are made of the same loads. STEP is the stride; what is
-// longer than 2 has no loads of whole vectors.
+// longer than 2 has no loads of whole vectors. They reach into the planes around, of which x has so
+// many.
 template <int STEP, int PHASES, class T>
-void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, int64_t channels, const Image& s,
+void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, int64_t planes, const Image& s,
                   int64_t b) {
   constexpr int L = kLanes<T>;
   const int64_t length = s.h.length, step = s.h.stride, right = s.h.place(b, 0);
@@ -85,7 +86,7 @@ void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, int64_t channels
   const Span one(length, step, right, s.h.size), other(length, step, right + 1, s.h.size);
   for (int64_t c = from; c < end; ++c)
     for (int64_t a = 0; a < s.v.phases; ++a) {
-      T* out = to + c * s.plane() + (a * s.h.phases + b) * apart;
+      T* out = to + (c - from) * s.plane() + (a * s.h.phases + b) * apart;
       int64_t row = s.v.place(a, 0);
       for (int64_t i = 0; i < s.v.length; ++i, row += s.v.stride, out += length) {
         const int64_t at = c * image + row * s.h.size + right;
@@ -95,7 +96,7 @@ void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, int64_t channels
         };
         if (row < 0 || row >= s.v.size) {
           each([&](auto, const Span&, T* to) { clear(to, length); });
-        } else if (STEP <= 2 && at >= 0 && at + after <= channels * image) {
+        } else if (STEP <= 2 && at >= 0 && at + after <= planes * image) {
           for (int64_t j = 0; j < length; j += L) {
             const T* in = x + at + j * STEP;
             const Vec<T> low = load(in), high = STEP == 1 ? low : load(in + L);
@@ -117,21 +118,24 @@ void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, int64_t channels
     }
 }
 
+// `count` planes of x from `first` on.
 template <class T>
-void lay_out(T* to, const T* x, int64_t channels, const Image& s) {
+void lay_out(T* to, const T* x, int64_t planes, int64_t first, int64_t count, const Image& s) {
   const int64_t step = s.h.stride, phases = s.h.phases, plane = s.plane();
-  for_ranges(channels, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
-    if (step == 2 && phases == 2) return lay_out_rows<2, 2>(to, x, from, end, channels, s, 0);
+  for_ranges(count, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
+    T* const out = to + from * plane;
+    from += first, end += first;
+    if (step == 2 && phases == 2) return lay_out_rows<2, 2>(out, x, from, end, planes, s, 0);
     for (int64_t b = 0; b < phases; ++b) {
       if (step == 1)
-        lay_out_rows<1, 1>(to, x, from, end, channels, s, b);
+        lay_out_rows<1, 1>(out, x, from, end, planes, s, b);
       else if (step == 2)
-        lay_out_rows<2, 1>(to, x, from, end, channels, s, b);
+        lay_out_rows<2, 1>(out, x, from, end, planes, s, b);
       else
-        lay_out_rows<3, 1>(to, x, from, end, channels, s, b);
+        lay_out_rows<3, 1>(out, x, from, end, planes, s, b);
     }
   });
-  std::memset(to + channels * plane, 0, kSlack<T> * sizeof(T));
+  std::memset(to + count * plane, 0, kSlack<T> * sizeof(T));
 }
 
 // Pixels side by side, under the term k.
@@ -437,7 +441,7 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
     const bool plain = image.plain() && (whole || across || !last);
     Scratch<T> copy(plain ? 0 : number * channels * image.plane() + kSlack<T>);
     if (!plain) {
-      lay_out(copy.p, laid, number * channels, image);
+      lay_out(copy.p, x, images * channels, first * channels, number * channels, image);
       laid = copy.p;
     }
     const int64_t chunks = count * groups * blocks * parts;
@@ -565,7 +569,7 @@ __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, co
     for (int64_t plane = from; plane < to; ++plane) {
       const T* in = x + plane * s.h * s.w;
       if (s.sh > 1 || s.sw > 1) {
-        lay_out(laid.p, in, 1, image);
+        lay_out(laid.p, x, s.n * s.c, plane, 1, image);
       } else {  // around the plane there stay zeros
         T* inside = laid.p + s.ph * pitch + s.pw;
         for (int64_t i = 0; i < s.h; ++i)
