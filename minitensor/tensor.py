@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, formatting, naming, sharing
-from .device import CPU, META, channels_last, check, is_meta, preserve_format, strided, without_memory
+from .device import CPU, META, channels_last, check, get_default, is_meta, preserve_format, strided, without_memory
 from .device import device as Device
 from .device import layout as Layout
 from .errors import DeviceError, DtypeError, GraphError, ShapeError
@@ -30,7 +30,7 @@ from .ops import (
 )
 from .ops import complex as complex_
 from .ops import shape as shapes
-from .ops.common import array_of, axis, cast_array, promote, promote_float, refilled, shape_of, to_dtype
+from .ops.common import array_of, axis, cast_array, finish, promote, promote_float, refilled, shape_of, small, to_dtype
 from .storage import TypedStorage, UntypedStorage, owner
 
 
@@ -143,11 +143,6 @@ class Tensor(Methods, metaclass=TensorType):
     nelement = tensors.Tensor.numel
 
     @property
-    def dtype(self) -> dtypes.dtype:
-        """The type of its elements."""
-        return dtypes.of(self.array.dtype)
-
-    @property
     def device(self) -> Device:
         """The CPU, or "meta" for a tensor without elements."""
         return META if self.array.base is not None and is_meta(self.array) else CPU
@@ -237,7 +232,7 @@ class Tensor(Methods, metaclass=TensorType):
 
     def is_signed(self) -> bool:
         """Whether the dtype has negative numbers."""
-        return self.dtype.is_signed
+        return bool(self.dtype.is_signed)
 
     def is_nonzero(self) -> bool:
         """Whether the one element is not 0."""
@@ -672,6 +667,10 @@ class Tensor(Methods, metaclass=TensorType):
         self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: Any = False, **options: Any
     ) -> Tensor:
         """Zeros of another shape in this tensor's dtype; `options` as of `zeros`."""
+        if dtype is None and device is None and not options:
+            array = small(size, 0, self.array.dtype)
+            if array is not None and get_default() is CPU:
+                return finish(array, requires_grad)  # type: ignore[no-any-return]
         made: Tensor = _creation().zeros(
             *size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad, **options
         )
@@ -907,7 +906,7 @@ def _cast(x: Any, dtype: Any) -> Any:
     return to_dtype(x, dtypes.of(dtype)) if made is None else made
 
 
-tensors.set_classes(Tensor, Size)
+tensors.set_classes(Tensor, Size, dtypes.of)
 _CORE = frozenset(wrap(np.empty(0)).__dict__)
 algebra.set_algebra(
     arithmetic.add,

@@ -113,6 +113,11 @@ class Tensor:
         return _size_class(self.array.shape)
 
     @property
+    def dtype(self) -> Any:
+        """The type of its elements."""
+        return _dtype_named(self.array.dtype)
+
+    @property
     def ndim(self) -> int:
         """The number of axes."""
         return self.array.ndim
@@ -202,12 +207,13 @@ class Tensor:
 
 _tensor_class = cython.declare(object, Tensor)
 _size_class = cython.declare(object, tuple)
+_dtype_named: Any = None  # of NumPy's dtype, ours
 
 
-def set_classes(tensor: Any, size: Any) -> None:
-    """Sets the class of the tensors that operators return, and that of their shapes."""
-    global _tensor_class, _size_class
-    _tensor_class, _size_class = tensor, size
+def set_classes(tensor: Any, size: Any, dtype_named: Callable[[Any], Any]) -> None:
+    """Sets the class of the tensors that operators return, that of their shapes, and how NumPy's dtypes are named."""
+    global _tensor_class, _size_class, _dtype_named
+    _tensor_class, _size_class, _dtype_named = tensor, size, dtype_named
 
 
 @cython.ccall

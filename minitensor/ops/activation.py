@@ -17,7 +17,7 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, ShapeError
 from ..generator import default_generator
-from ..graph.record import apply, attempt
+from ..graph.record import apply, apply_flat, attempt
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, square, sub, zero
 from .common import (
@@ -37,11 +37,13 @@ from .common import (
     number,
     promote,
     raw,
+    shape_of,
+    shifted,
     to_dtype,
 )
 from .comparison import clamp_kernel, gt, le, lt, where
 from .functions import abs, exp, logistic, sigmoid, tanh
-from .shape import reshape, split
+from .shape import cat, narrow, reshape
 from .special import erf_reference
 
 # --- silu -------------------------------------------------------------------------------------------------------------
@@ -716,7 +718,50 @@ def threshold(input: Any, threshold: float, value: float) -> Any:
     return where(le(input, threshold), value, input)
 
 
-@named("GluBackward0")
+def _halves(x: Any, dim: int) -> tuple[Any, Any]:
+    n = shape_of(x)[dim] // 2
+    return narrow(x, dim, 0, n), narrow(x, dim, n, n)
+
+
+def _glu_reference(x: Any, *, dim: int) -> Any:
+    a, b = np.split(x, 2, dim)
+    return a * logistic(b), (x,)
+
+
+def _glu_kernel(x: Any, dim: int) -> Any:
+    if type(x) is not np.ndarray or x.dtype.char not in "fd" or x.shape[dim] % 2:
+        return None
+    n, front = x.shape[dim] // 2, (slice(None),) * dim
+    gate = _core.sigmoid(x[(*front, slice(n, None))])
+    return None if gate is None else _core.mul(x[(*front, slice(n))], gate)
+
+
+def _glu_dx(g: Any, x: Any, *, dim: int) -> Any:
+    a, b = _halves(x, dim)
+    gate = sigmoid(b)
+    da = mul(g, gate)
+    return cat([da, mul(mul(da, a), sub(1, gate))], dim)
+
+
+def _glu_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim in (((2, 6), 1), ((4, 3), 0), ((2, 10, 3), 1), ((3, 66), 1), ((2, 0), 1)):
+        yield Sample((rng.uniform(-2, 2, shape),), {"dim": dim})
+
+
+GLU = Op(
+    "glu",
+    _glu_reference,
+    None,
+    (_glu_dx,),
+    None,
+    _glu_samples,
+    batch=shifted("glu", "dim"),
+    kernel=_glu_kernel,
+    saves=(0,),
+    names=("dim",),
+)
+
+
 def glu(input: Any, dim: int = -1) -> Any:
     r"""One half gated by the other. Y. Dauphin et al., 2017.
 
@@ -733,5 +778,4 @@ def glu(input: Any, dim: int = -1) -> Any:
     d = axis("glu", dim, len(shape))
     if not shape or shape[d] % 2:
         raise ShapeError(f"glu: axis {dim} of shape {shape} cannot be halved")
-    a, b = split(input, shape[d] // 2, d) if shape[d] else (input, input)
-    return mul(a, sigmoid(b))
+    return apply_flat(GLU, input, d)

@@ -15,19 +15,19 @@ import functools
 import itertools
 import math
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import dtypes
 from ..errors import DtypeError, ShapeError
 from ..graph.nodes import called
-from ..graph.record import apply
+from ..graph.record import apply, apply_flat
 from ..graph.tensors import Tensor
 from .arithmetic import add, mul
 from .common import array_of, axis, lowered, named, raw, shape_of, to_dtype, write_out
 from .indexing import getitem
 from .matmul import MATMUL, matmul, need_axes
 from .reduce import SUM
-from .shape import permute, reshape, transpose
+from .shape import PERMUTE, RESHAPE, permute, reshape, transpose
 
 Labels = tuple[Hashable, ...]
 Term = tuple[Any, Labels]  # a tensor and the names of its axes
@@ -83,38 +83,76 @@ def _summed(x: Any, labels: Labels, keep: set[Hashable]) -> Term:
     return total, tuple([label for label in labels if label in keep])
 
 
-def _ordered(x: Any, labels: Labels, order: Iterable[Hashable]) -> Any:
-    dims = tuple([labels.index(label) for label in order])
-    return x if dims == tuple(range(len(dims))) else permute(x, dims)
+def _order(labels: Labels, wanted: Iterable[Hashable]) -> tuple[int, ...] | None:
+    """The axes that have these names; None if it is their own order."""
+    dims = tuple([labels.index(label) for label in wanted])
+    return None if dims == tuple(range(len(dims))) else dims
+
+
+def _ordered(x: Any, labels: Labels, wanted: Iterable[Hashable]) -> Any:
+    dims = _order(labels, wanted)
+    return x if dims is None else permute(x, dims)
 
 
 def _pair(a: Term, b: Term, keep: set[Hashable], sizes: dict[Hashable, int]) -> Term:
     """Two operands as one: a batched matrix product, or a product by elements if no name is summed over."""
     (x, p), (y, q) = a, b
+    batch, inner, rows, columns = _groups(p, q, keep)
+    if inner:
+        plan = _plan(p, q, keep, sizes)
+        return _multiplied(x, y, plan), plan.labels
+    x = _ordered(x, p, (*batch, *rows))
+    y = _ordered(y, q, (*batch, *columns))
+    x = reshape(x, (*[sizes[s] for s in (*batch, *rows)], *[1] * len(columns)))
+    return mul(x, _between(y, len(batch), len(rows))), (*batch, *rows, *columns)
+
+
+def _groups(p: Labels, q: Labels, keep: set[Hashable]) -> tuple[Labels, Labels, Labels, Labels]:
+    """The names of two operands: batch, inner axes, rows, columns."""
     batch = tuple([s for s in p if s in q and s in keep])
     inner = tuple([s for s in p if s in q and s not in keep])
-    rows = tuple([s for s in p if s not in q])
-    columns = tuple([s for s in q if s not in p])
-    x = _ordered(x, p, (*batch, *rows, *inner))
-    y = _ordered(y, q, (*batch, *inner, *columns))
+    return batch, inner, tuple([s for s in p if s not in q]), tuple([s for s in q if s not in p])
+
+
+class Plan(NamedTuple):
+    """How two operands are multiplied: for each the order of its axes and its shape then, None as they are."""
+
+    x_order: tuple[int, ...] | None
+    x_shape: tuple[int, ...] | None
+    y_order: tuple[int, ...] | None
+    y_shape: tuple[int, ...] | None
+    shape: tuple[int, ...] | None  # of the product
+    labels: Labels  # and the names of its axes then
+
+
+def _plan(p: Labels, q: Labels, keep: set[Hashable], sizes: dict[Hashable, int]) -> Plan:
+    batch, inner, rows, columns = _groups(p, q, keep)
 
     def shape(*groups: Labels) -> tuple[int, ...]:
         return tuple([sizes[s] for group in groups for s in group])
 
-    def count(labels: Labels) -> int:
-        return math.prod(shape(labels))
+    def flat(*groups: Labels) -> tuple[int, ...] | None:  # an axis for each group, of the batch if there is one
+        if all(len(group) == 1 for group in groups[not batch :]):
+            return None
+        return tuple([math.prod(shape(group)) for group in groups[not batch :]])
 
-    if not inner:
-        product = mul(reshape(x, (*shape(batch, rows), *[1] * len(columns))), _between(y, len(batch), len(rows)))
-        return product, (*batch, *rows, *columns)
-    front = (count(batch),) if batch else ()
-    x = _shaped(x, (*front, count(rows), count(inner)))
-    y = _shaped(y, (*front, count(inner), count(columns)))
-    return _shaped(apply(MATMUL, x, y), shape(batch, rows, columns)), (*batch, *rows, *columns)
+    return Plan(
+        _order(p, (*batch, *rows, *inner)),
+        flat(batch, rows, inner),
+        _order(q, (*batch, *inner, *columns)),
+        flat(batch, inner, columns),
+        None if flat(batch, rows, columns) is None else shape(batch, rows, columns),
+        (*batch, *rows, *columns),
+    )
 
 
-def _shaped(x: Any, shape: tuple[int, ...]) -> Any:
-    return x if shape_of(x) == shape else reshape(x, shape)
+def _multiplied(x: Any, y: Any, plan: Plan) -> Any:
+    x = x if plan.x_order is None else apply_flat(PERMUTE, x, plan.x_order)
+    y = y if plan.y_order is None else apply_flat(PERMUTE, y, plan.y_order)
+    x = x if plan.x_shape is None else apply_flat(RESHAPE, x, plan.x_shape)
+    y = y if plan.y_shape is None else apply_flat(RESHAPE, y, plan.y_shape)
+    product = apply(MATMUL, x, y)
+    return product if plan.shape is None else apply_flat(RESHAPE, product, plan.shape)
 
 
 def _between(y: Any, place: int, count: int) -> Any:
@@ -240,6 +278,19 @@ def _of_equation(equation: str, ndims: tuple[int, ...]) -> tuple[list[Labels], L
     return _named(*_parsed(equation, len(ndims)), ndims)
 
 
+@functools.lru_cache(256)
+def _product(equation: str, x: tuple[int, ...], y: tuple[int, ...]) -> tuple[Plan, tuple[int, ...] | None] | None:
+    """The plan of an equation that is one product of two operands of these shapes, and the order of its axes; else
+    None."""
+    (p, q), final = _of_equation(equation, (len(x), len(y)))
+    rows, columns, keep = dict(zip(p, x, strict=True)), dict(zip(q, y, strict=True)), set(final)
+    whole = len(rows) == len(p) and len(columns) == len(q) and rows.keys() ^ columns.keys() <= keep
+    if not whole or any(columns.get(s, n) != n for s, n in rows.items()) or keep >= rows.keys() & columns.keys():
+        return None
+    plan = _plan(p, q, keep, {**rows, **columns})
+    return plan, _order(plan.labels, final)
+
+
 def einsum(*args: Any) -> Any:
     r"""The sum of products that an equation names: "ij,jk->ik" is the matrix product.
 
@@ -259,6 +310,13 @@ def einsum(*args: Any) -> Any:
     if not args:
         raise ShapeError("einsum: expected an equation and operands")
     equation = args[0] if isinstance(args[0], str) else None
+    if len(args) == 3 and equation is not None and isinstance(args[1], Tensor) and isinstance(args[2], Tensor):
+        x, y = lowered(args[1], args[2])
+        usual = _product(equation, x.array.shape, y.array.shape) if x.array.dtype is y.array.dtype else None
+        if usual is not None:
+            plan, order = usual
+            result = _multiplied(x, y, plan)
+            return called(result if order is None else apply_flat(PERMUTE, result, order), "ViewBackward0")
     inputs: list[list[Any]] = []
     output: list[Any] | None = None
     if equation is None:
