@@ -205,3 +205,38 @@ def test_sum_to_size_counts_in_int64():
     assert x.sum_to_size(2, 1).tolist() == [[2], [1]]
     assert x.sum_to_size(2, 2) is x or mt.equal(x.sum_to_size(2, 2), x)
     assert mt.ones(2, 2, dtype=mt.int32).sum_to_size(1).dtype is mt.int64
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim", "k"), [((4, 3), 0, 5), ((3, 20, 33), 1, 40), ((500, 64), -2, 900), ((7,), 0, 0)]
+)
+def test_scattering_in_place_is_scattering(shape: tuple[int, ...], dim: int, k: int) -> None:
+    rng = np.random.default_rng(5)
+    given = list(shape)
+    given[dim] = k
+    for dtype in (mt.float32, mt.float64, mt.int64):
+        x, src = (mt.from_numpy(rng.standard_normal(size) * 9).to(dtype) for size in (shape, given))
+        index, slices = (mt.from_numpy(rng.integers(0, shape[dim], size)) for size in (given, k))
+        number = 3.0 if dtype.is_floating_point else 3
+        for name, at, value in (
+            ("scatter", index, src),
+            ("scatter", index, number),
+            ("scatter_add", index, src),
+            ("index_add", slices, src),
+            ("index_copy", slices, src),
+        ):
+            expected = getattr(mt, name)(x, dim, at, value)
+            for y in (x.clone(), x.flip(0).flip(0), mt.stack([x, x], -1)[..., 0]):
+                before = y._version
+                assert getattr(y, name + "_")(dim, at, value) is y
+                assert mt.equal(y, expected)
+                assert y._version == before + 1
+
+
+def test_scattering_a_tensor_into_itself() -> None:
+    x, turned = mt.randn(4, 4), mt.tensor([3, 2, 1, 0])
+    expected = mt.index_copy(x, 0, turned, x.clone())
+    assert mt.equal(x.index_copy_(0, turned, x), expected)
+    with pytest.raises(IndexError, match="scatter"):
+        x.scatter_(0, mt.full((4, 4), 4), 1.0)
+    assert mt.equal(x, expected)

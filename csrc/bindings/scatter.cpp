@@ -64,7 +64,7 @@ Array base_of(const char* name, const py::object& x, const Shape& shape) {
 // The transpose: x or zeros, of size n along dim, to which g (*before, *index's sizes, *after) is
 // added, or which it replaces there.
 Array index_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n, const py::object& x,
-                bool replace) {
+                bool replace, const std::optional<Array>& into = {}) {
   const auto typed = [&](auto t) {
     using T = decltype(t);
     Shape shape = shape_of(g);
@@ -77,7 +77,7 @@ Array index_add(const Array& g, const Array& index, py::ssize_t dim, int64_t n, 
     const Around a = around("index_add", shape, dim);
     const Array at = contiguous(index), from = contiguous(g);
     const Array base = x.is_none() ? from : base_of<T>("index_add", x, shape);
-    Array y = empty<T>(shape);
+    Array y = into ? *into : empty<T>(shape);
     if (y.size() == 0) return y;
     T* to = data<T>(y);
     const T *pg = data<T>(from), *px = x.is_none() ? nullptr : data<T>(base);
@@ -113,7 +113,7 @@ Array gather(const Array& x, const Array& index, py::ssize_t dim) {
 // The transpose: x or zeros, of size n along dim, to which g, of index's sizes, is added, or which
 // it replaces there, or of both the largest or the least.
 Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, const py::object& x,
-              int how) {
+              int how, const std::optional<Array>& into = {}) {
   const auto typed = [&](auto t) {
     using T = decltype(t);
     Shape shape = shape_of(index);
@@ -124,7 +124,7 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
     const Array at = contiguous(index), from = contiguous(g);
     shape[dim] = n;
     const Array base = x.is_none() ? from : base_of<T>("scatter", x, shape);
-    Array y = empty<T>(shape);
+    Array y = into ? *into : empty<T>(shape);
     if (y.size() == 0) return y;
     T* to = data<T>(y);
     const T *pg = data<T>(from), *px = x.is_none() ? nullptr : data<T>(base);
@@ -174,7 +174,19 @@ PyObject* call_gather(PyObject* const* arguments, Py_ssize_t given) {
   return gather(x, *at, dim).release().ptr();
 }
 
+// Whether `into` is x's own contiguous memory, of which src has nothing.
+bool is_place_of(const Array& into, const Array& x, const Array& src) {
+  constexpr int usual = Array::c_style | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  if ((into.flags() & usual) != usual || into.data() != x.data() || shape_of(into) != shape_of(x))
+    return false;
+  const auto* const begin = static_cast<const char*>(into.data());
+  const auto* const from = static_cast<const char*>(src.data());
+  return !(src.flags() & Array::c_style) || from >= begin + into.nbytes() ||
+         begin >= from + src.nbytes();
+}
+
 // x with src added or put at an index along dim: (x, src, index, dim, add), by slices or elements.
+// With an array after them, which must be x's own, in that.
 PyObject* call_write(bool slices, PyObject* const* arguments, Py_ssize_t given) {
   if ((given != 5 && given != 6) || !fit(arguments, 2)) Py_RETURN_NONE;
   const Array x = array(arguments[0]), src = array(arguments[1]), index = array(arguments[2]);
@@ -185,10 +197,15 @@ PyObject* call_write(bool slices, PyObject* const* arguments, Py_ssize_t given) 
     if (index.shape(d) != src.shape(slices ? dim : d)) Py_RETURN_NONE;
   const bool replace = PyObject_IsTrue(arguments[4]) == 0;
   const int64_t n = x.shape(dim);
-  const auto at = within(slices ? "index_add" : "scatter", index, n, given == 6);
+  std::optional<Array> into;
+  if (given == 6 && py::isinstance<Array>(arguments[5])) {
+    into = array(arguments[5]);
+    if (!is_place_of(*into, x, src)) Py_RETURN_NONE;
+  }
+  const auto at = within(slices ? "index_add" : "scatter", index, n, given == 6 && !into);
   if (!at) Py_RETURN_NONE;
-  const Array out = slices ? index_add(src, *at, dim, n, x, replace)
-                           : scatter(src, *at, dim, n, x, replace ? kReplaced : kSum);
+  const Array out = slices ? index_add(src, *at, dim, n, x, replace, into)
+                           : scatter(src, *at, dim, n, x, replace ? kReplaced : kSum, into);
   return py::object(out).release().ptr();
 }
 
@@ -413,11 +430,11 @@ void bind_scatter(py::module_& m) {
             call_gather(arguments, given));
   MT_CALLED("write_slices",
             "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool, "
-            "*turning: bool) -> numpy.ndarray",
+            "*turning_or_into: bool | numpy.ndarray) -> numpy.ndarray",
             call_write(true, arguments, given));
   MT_CALLED("write_elements",
             "(x: numpy.ndarray, src: numpy.ndarray, index: numpy.ndarray, dim: int, add: bool, "
-            "*turning: bool) -> numpy.ndarray",
+            "*turning_or_into: bool | numpy.ndarray) -> numpy.ndarray",
             call_write(false, arguments, given));
   m.def(
       "scatter",

@@ -32,12 +32,12 @@ inline void add_row(T* y, const T* x, int64_t n) {
   for (; i < n; ++i) y[i] += x[i];
 }
 
-// What y begins with: x, or 0 where there is none.
+// What y begins with: x, which y may be already, or 0 where there is none.
 template <class T>
 inline void begin_row(T* y, const T* x, int64_t n) {
   if (x == nullptr)
     std::memset(y, 0, n * sizeof(T));
-  else
+  else if (x != y)
     std::memcpy(y, x, n * sizeof(T));
 }
 

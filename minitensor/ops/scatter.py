@@ -30,6 +30,7 @@ from .common import (
     to_dtype,
     with_batch,
     write_out,
+    writes,
 )
 
 Shape = tuple[int, ...]
@@ -335,6 +336,30 @@ def _slices(name: str, input: Any, dim: int, index: Any, source: Any, negative: 
             f"{name}: {array_of(places).size} slices along axis {d} of {shape} need a source of {want}, not {given}"
         )
     return places, source, d
+
+
+# In place, where no graph is concerned: straight into the tensor's memory, or None where the kernel does not do that.
+
+
+@writes("index_add")
+def _index_add_into(x: Array, dim: Any, index: Any, source: Any, into: Array, alpha: Any = 1) -> Array | None:
+    return _core.write_slices(x, source, index, dim, True, into) if alpha == 1 else None
+
+
+@writes("index_copy")
+def _index_copy_into(x: Array, dim: Any, index: Any, source: Any, into: Array) -> Array | None:
+    return _core.write_slices(x, source, index, dim, False, into)
+
+
+@writes("scatter_add")
+def _scatter_add_into(x: Array, dim: Any, index: Any, src: Any, into: Array) -> Array | None:
+    return _core.write_elements(x, src, index, dim, True, into)
+
+
+@writes("scatter")
+def _scatter_into(x: Array, dim: Any, index: Any, src: Any, into: Array) -> Array | None:
+    given = src if isinstance(src, np.ndarray) else small(index, src, x.dtype)
+    return None if given is None else _core.write_elements(x, given, index, dim, False, into)
 
 
 @numpy_names
