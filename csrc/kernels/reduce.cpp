@@ -16,6 +16,7 @@ constexpr int64_t kLeafVectors =
     64;  // vectors of a row that are reduced into kWays of them one after the other
 constexpr int kWays = 8;
 constexpr int kShort = 2 * kWays;  // vectors of a row for which one sum will do
+constexpr int kFew = 4;            // vectors of a row that are read side by side with other rows'
 
 inline int64_t min_of(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t max_of(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -151,7 +152,7 @@ template <class T, class Op>
 void rows_together(T* y, const T* x, int64_t n) {
   constexpr int L = kLanes<T>;
   Vec<T> v[L];
-  if (n > kShort * L) {
+  if (n > kFew * L) {
     for (int k = 0; k < L; ++k) v[k] = row<T, Op>(x + k * n, n);
   } else {  // as `row` does it, in the order that keeps the sums in registers
     const int begin = static_cast<int>(min_of(n, L));
