@@ -807,11 +807,17 @@ void product_fast(Product<T> p, int64_t threads) {
       if (p.b.row == 1) return p.n == 1 && p.m > L ? product_dots<L, 1>(p) : product_dots<R, C>(p);
     }
   }
+  // Each thread has rows or columns of c to itself, and packs the b, or the a, for them alone: what
+  // another core has just written is far away. So is what lies beside it, which is fetched in
+  // advance: in each row of c that two of them write.
+  const auto shares_rows = [&] {
+    return p.k * p.m + (p.c.col == 1 ? kTornRow * p.m : 0) > p.k * p.n;
+  };
   // The tile wants b's rows contiguous. Where its columns are, they are packed, which turns them
-  // over; or c's are, and a's rows if they are contiguous, where that is less: an element of c
-  // takes 5/3 of the time of one that is packed.
+  // over; or c's are, and a's rows if they are contiguous, where that is less for one of two
+  // threads. An element of c takes 5/3 of the time of one that is packed.
   const int64_t more = p.a.row == 1 ? 0 : p.m * p.k;
-  if (p.b.col != 1 && 5 * p.m * p.n / 3 + more < p.k * p.n) turn();
+  if (p.b.col != 1 && 5 * p.m * p.n / 6 + more < p.k * p.n / (shares_rows() ? 1 : 2)) turn();
   if (p.m <= 2 && p.b.col == 1 && p.c.col == 1 && p.n * p.k >= 1 << 16) return product_rows(p);
   if (p.b.col == 1 && p.m * p.n <= 1 << 10 && p.k >= 2 * kLong && p.m * p.n * p.k >= kChunkWork)
     return product_long(p);
@@ -839,15 +845,11 @@ void product_fast(Product<T> p, int64_t threads) {
   const bool deep = strips <= kUses && p.a.col == 1;
   const int64_t block = streams ? kShortDepth : deep ? 2 * kBlockDepth<T> : kBlockDepth<T>;
   const int64_t depths = max(1, ceil_div(p.k, block));
-  // Each thread has rows or columns of c to itself, and packs the b, or the a, for them alone: what
-  // another core has just written is far away. So is what lies beside it, which is fetched in
-  // advance: in each row of c that two of them write.
   // A few vectors of columns that the threads cannot share evenly cost more than that.
   const int64_t vectors = ceil_div(p.n, L);
   const bool uneven = vectors % threads && vectors < 16 * threads && p.m >= 2 * kTileRows * threads;
-  const int64_t torn = p.c.col == 1 ? kTornRow * p.m : 0;
-  const bool by_rows = p.k * p.m + torn > p.k * p.n || uneven || p.k <= 16 ||
-                       (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
+  const bool by_rows =
+      shares_rows() || uneven || p.k <= 16 || (p.k <= 128 && p.m * p.n * sizeof(T) > 1 << 21);
   const int64_t cuts = by_rows ? p.m : ceil_div(p.n, L);
   const int64_t wanted = p.m * p.n * p.k < kChunkWork ? 1 : threads;
   const int64_t pieces = min(cuts, wanted * (by_rows ? 1 : max(1, strips / (kWidest * wanted))));
