@@ -169,7 +169,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 def _check_strides(name: str, array: Any) -> None:
-    if any(stride < 0 for stride in array.strides):
+    if min(array.strides, default=0) < 0:
         raise ShapeError(f"{name}: the array of shape {array.shape} has a negative stride; pass array.copy()")
 
 

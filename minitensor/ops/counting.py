@@ -59,6 +59,11 @@ def unique(
     if along is not None and x.shape[along] == 0:
         nothing = np.empty(0, np.int64)
         return _results(x.copy(), nothing if return_inverse else None, nothing if return_counts else None)
+    if along is None and not (return_inverse or return_counts) and x.dtype.char in "?bBhilqfd":
+        lined = np.sort(x, None, "stable")
+        first = np.ones(lined.size, bool)
+        np.not_equal(lined[1:], lined[:-1], first[1:])
+        return wrap(lined[first])
     output, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=along, equal_nan=False)
     inverse = inverse.reshape(x.shape if along is None else -1)
     return _results(output, inverse if return_inverse else None, counts if return_counts else None)

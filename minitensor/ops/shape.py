@@ -727,12 +727,12 @@ def _blocks(tensor: Any, split_size_or_sections: Any, dim: int) -> Any:
         lengths = sizes("split", split_size_or_sections)
         if sum(lengths) != n or any(k < 0 for k in lengths):
             raise ShapeError(f"split: the sizes {lengths} do not add up to {n}, the size of axis {d}")
+        ends = tuple(accumulate(lengths))
     else:
         size = int(split_size_or_sections)
         if size <= 0 and n > 0:
             raise ShapeError(f"split: split_size {size} must be positive")
-        lengths = tuple([min(size, n - k) for k in range(0, n, size)]) if n else (0,)
-    ends = tuple(accumulate(lengths))
+        ends = (*range(size, n, size), n) if n else (0,)
     return apply_flat(SPLIT, tensor, d, ends) if ends else ()
 
 

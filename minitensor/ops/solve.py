@@ -110,6 +110,8 @@ def inv_ex(A: Any, *, check_errors: bool = False, out: Any = None) -> Any:
 
 def _aligned(a: Array, b: Array) -> tuple[Array, Array]:
     """Both with the whole batch."""
+    if a.shape[:-2] == b.shape[:-2]:
+        return a, b
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     return np.broadcast_to(a, (*batch, *a.shape[-2:])), np.broadcast_to(b, (*batch, *b.shape[-2:]))
 
