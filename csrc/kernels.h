@@ -378,10 +378,16 @@ MT_KERNEL_TABLE(MT_ROW)
 #undef MT_ROW
 }  // namespace mt::MT_ISA
 
-#define MT_RUNGS(name, naive, blocked, simd, fast)                                             \
-  name##_fn<float>* const name##_f32[kRungs] = {naive<float>, blocked<float>, simd<float>,     \
-                                                fast<float>};                                  \
-  name##_fn<double>* const name##_f64[kRungs] = {naive<double>, blocked<double>, simd<double>, \
-                                                 fast<double>};
+// A file compiled for floats alone has nothing in the place of its kernels of doubles.
+#ifdef MT_FLOATS
+#define MT_DOUBLES(naive, blocked, simd, fast)
+#else
+#define MT_DOUBLES(naive, blocked, simd, fast) \
+  naive<double>, blocked<double>, simd<double>, fast<double>
+#endif
+#define MT_RUNGS(name, naive, blocked, simd, fast)                                         \
+  name##_fn<float>* const name##_f32[kRungs] = {naive<float>, blocked<float>, simd<float>, \
+                                                fast<float>};                              \
+  name##_fn<double>* const name##_f64[kRungs] = {MT_DOUBLES(naive, blocked, simd, fast)};
 #define MT_KERNEL(name, function) MT_RUNGS(name, function, function, function, function)
 #endif

@@ -16,13 +16,16 @@
 namespace mt::MT_ISA {
 namespace {
 
-// As many sums as the registers hold, beside a row of b (two vectors) and one broadcast of a.
+// As many sums as the registers hold, beside a row of b (two vectors) and one broadcast of a; fewer
+// where small comes before fast (-Os), since each height of the tile is a function.
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int kRegisters = 32;
+#elif defined(__OPTIMIZE_SIZE__)
+constexpr int kRegisters = 12;
 #else
 constexpr int kRegisters = 16;
 #endif
-constexpr int kTileRows = (kRegisters - 1) / 2 - 1;  // 14 or 6
+constexpr int kTileRows = (kRegisters - 1) / 2 - 1;  // 14, 6 or 4
 constexpr int kTileSums = 2 * kTileRows;
 template <class T>
 constexpr int kTileCols = 2 * kLanes<T>;
@@ -319,9 +322,11 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
 // of them where there are no masks.
 //
 // A function of its own, so that the registers are its alone; what it takes fits into registers.
+// Never copied for what a file passes to it: all files share one.
 template <int H, int NV, class T, class A, class B>
-__attribute__((noinline)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t c_row, const T* d,
-                                          int64_t d_row, int64_t d_col, int last = kLanes<T>) {
+__attribute__((noinline, noclone)) void whole_tile(int64_t depth, A a, B b, T* c, int64_t c_row,
+                                                   const T* d, int64_t d_row, int64_t d_col,
+                                                   int last = kLanes<T>) {
   constexpr int L = kLanes<T>;
   if (depth >= 128) {  // c will be needed, and is not at hand
 #pragma GCC unroll 14

@@ -46,7 +46,8 @@ struct Isa {
   Kernels<double> (*f64)(Rung);
 };
 
-// The whole dispatcher: the last row that runs here is taken.
+// The whole dispatcher: the last row that runs here is taken, and of the row before it what it does
+// not have for doubles.
 const Isa kIsas[] = {
     {"generic", always, generic::table<float>, generic::table<double>},
 #if defined(__x86_64__)
@@ -73,6 +74,12 @@ struct Active {
   void refresh() {
     f32 = isa->f32(rung);
     f64 = isa->f64(rung);
+    if (isa == kIsas) return;
+    const Kernels<double> before = isa[-1].f64(rung);
+#define MT_ROW(name, args) \
+  if (f64.name == nullptr) f64.name = before.name;
+    MT_KERNEL_TABLE(MT_ROW)
+#undef MT_ROW
   }
 };
 

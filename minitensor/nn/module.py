@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
-
-import numpy as np
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from .. import creation, dtypes
-from ..autograd import no_grad
 from ..device import check as check_device
 from ..device import device
 from ..errors import DtypeError, ShapeError
 from ..graph.nodes import RemovableHandle
 from ..graph.tensors import Tensor as Core
-from ..ops.common import raw, shape_of
 from ..tensor import Tensor
 from .hooks import BackwardHooks, add_hook, after, everywhere
 from .parameter import Buffer, Parameter, Uninitialized, clear_grad
+from .state import State
 
 try:
     import cython
@@ -30,21 +27,7 @@ if not cython.compiled:
 
 M = TypeVar("M", bound="Module")
 
-_EXTRA = "_extra_state"
 _PLACES = {"_parameters": "parameter", "_modules": "module", "_buffers": "buffer"}
-
-
-class _IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` did not find in the dict, and what it has no place for."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-    def __repr__(self) -> str:
-        if not any(self):
-            return "<All keys matched successfully>"
-        missing, unexpected = self
-        return f"_IncompatibleKeys(missing_keys={missing}, unexpected_keys={unexpected})"
 
 
 @cython.auto_pickle(False)
@@ -71,7 +54,7 @@ if not cython.compiled:  # Python finds what is not among the rest by Module.__g
     del _Places.__getattribute__
 
 
-class Module(_Places):
+class Module(_Places, State):
     """The base of all models and layers.
 
     A subclass calls `super().__init__()`, assigns parameters and other modules to its attributes,
@@ -479,144 +462,6 @@ class Module(_Places):
         fn(self)
         return self
 
-    # --- state ------------------------------------------------------------------------------------
-
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
-        """All parameters and persistent buffers under their names, sharing the module's memory.
-
-        The tensors are outside the graph unless `keep_vars`. A module that defines `get_extra_state` has its result
-        under the name '_extra_state'.
-
-        >>> mt.nn.Linear(1, 2).state_dict().keys()
-        odict_keys(['weight', 'bias'])
-        """
-        for name, value in zip(("destination", "prefix", "keep_vars"), args, strict=False):  # PyTorch's old order
-            destination = value if name == "destination" else destination
-            prefix = value if name == "prefix" else prefix
-            keep_vars = value if name == "keep_vars" else keep_vars
-        out: Any = OrderedDict() if destination is None else destination
-        if destination is None:
-            out._metadata = OrderedDict()
-        local = {"version": self._version}
-        if hasattr(out, "_metadata"):
-            out._metadata[prefix[:-1]] = local
-        for hook in self._hooks.get("save_pre", ()):
-            hook(self, prefix, keep_vars)
-        for name, value in self._own_state():
-            out[prefix + name] = value if keep_vars else value.detach()
-        if type(self).get_extra_state is not Module.get_extra_state:
-            out[prefix + _EXTRA] = self.get_extra_state()
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for hook in self._hooks.get("save", ()):
-            out = hook(self, out, prefix, local) or out
-        return out
-
-    def _own_state(self) -> Iterator[tuple[str, Any]]:
-        """The parameters and persistent buffers of this module alone."""
-        for name, value in {**self._parameters, **self._buffers}.items():
-            if value is not None and name not in self._transient:
-                yield name, value
-
-    def _upgrade(self, state_dict: Any, prefix: str, version: int | None) -> None:
-        """Adds what a state_dict of an older version (None: unknown) has not; a subclass defines it."""
-
-    def get_extra_state(self) -> Any:
-        """What a state_dict is to hold beside tensors; a subclass defines it, and `set_extra_state`."""
-        raise NotImplementedError(f"{self._get_name()} has no get_extra_state")
-
-    def set_extra_state(self, state: Any) -> None:
-        """Takes what `get_extra_state` returned."""
-        raise NotImplementedError(f"{self._get_name()} has no set_extra_state")
-
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Has `hook(module, prefix, keep_vars)` called before `state_dict`."""
-        return self._hook("save_pre", hook)
-
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Has `hook(module, state_dict, prefix, local_metadata)` called after `state_dict`, to change it in place."""
-        return self._hook("save", hook)
-
-    _register_state_dict_hook = register_state_dict_post_hook
-
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Has `hook(module, state_dict, prefix, ...)` called before `load_state_dict`, to change a copy of the dict.
-
-        Its other arguments are, as PyTorch's, local_metadata, strict, missing_keys, unexpected_keys, error_msgs.
-        """
-        return self._hook("load_pre", hook)
-
-    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> Any:
-        return self._hook("load_pre", hook if with_module else lambda _, *args: hook(*args))
-
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Has `hook(module, incompatible_keys)` called after `load_state_dict`."""
-        return self._hook("load", hook)
-
-    def load_state_dict(
-        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> _IncompatibleKeys:
-        """Copies the values of a state_dict into this module's parameters and buffers.
-
-        Raises ShapeError, which lists every name that is missing, unexpected or of another size,
-        before anything is copied; with `strict=False` only sizes must fit. The values are cast to
-        the module's dtypes. With `assign` the module takes over the memory and dtype of the values.
-
-        >>> a, b = mt.nn.Linear(2, 3), mt.nn.Linear(2, 3)
-        >>> a.load_state_dict(b.state_dict())
-        <All keys matched successfully>
-        """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict: expected a dict of tensors, got {type(state_dict).__name__}")
-        given = OrderedDict(state_dict)
-        metadata = getattr(state_dict, "_metadata", {})
-        if hasattr(state_dict, "_metadata"):
-            given._metadata = metadata  # type: ignore[attr-defined]
-        missing: list[str] = []
-        unexpected: list[str] = []
-        faults: list[str] = []
-        own: dict[str, Any] = {}
-        extra: dict[str, Module] = {}
-        modules = [(f"{path}." if path else "", module) for path, module in self.named_modules(remove_duplicate=False)]
-        for prefix, module in modules:
-            for hook in module._hooks.get("load_pre", ()):
-                hook(module, given, prefix, metadata.get(prefix[:-1], {}), strict, missing, unexpected, faults)
-            module._upgrade(given, prefix, metadata.get(prefix[:-1], {}).get("version"))
-            own.update({prefix + name: value for name, value in module._own_state()})
-            if type(module).set_extra_state is not Module.set_extra_state:
-                extra[prefix + _EXTRA] = module
-        missing += [name for name in (*own, *extra) if name not in given]
-        unexpected += [name for name in given if name not in own and name not in extra]
-        shared = [name for name in own if name in given]
-        for name in shared:
-            faults += _misfit(name, given[name], own[name])
-        if strict and unexpected:
-            faults.insert(0, f"Unexpected key(s) in state_dict: {_listed(unexpected)}. ")
-        if strict and missing:
-            faults.insert(0, f"Missing key(s) in state_dict: {_listed(missing)}. ")
-        if faults:
-            listed = "".join(f"\n\t{fault}" for fault in faults)
-            raise ShapeError(f"Error(s) in loading state_dict for {self._get_name()}:{listed}")
-        with no_grad():
-            for name in shared:
-                if isinstance(own[name], Uninitialized):
-                    if isinstance(given[name], Uninitialized):
-                        continue
-                    own[name].materialize(shape_of(given[name]))
-                if assign:
-                    own[name].replace(raw(given[name]))
-                else:
-                    own[name].copy_(given[name])
-        for name, module in extra.items():
-            if name in given:
-                module.set_extra_state(given[name])
-        keys = _IncompatibleKeys(missing, unexpected)
-        for _, module in reversed(modules):
-            for hook in module._hooks.get("load", ()):
-                hook(module, keys)
-        return keys
-
     # --- modes, dtypes, gradients -----------------------------------------------------------------
 
     def train(self: M, mode: bool = True) -> M:
@@ -781,22 +626,6 @@ def _place_for(value: Any) -> str | None:
     if isinstance(value, Module):
         return "_modules"
     return "_buffers" if isinstance(value, Buffer) else None
-
-
-def _misfit(name: str, value: Any, own: Any) -> list[str]:
-    """What is wrong with a value of a state_dict for a parameter or buffer: nothing, or one line."""
-    if isinstance(value, Uninitialized):
-        return [] if isinstance(own, Uninitialized) else [f"{name} has no sizes in the state_dict yet."]
-    array = raw(value)
-    if not isinstance(array, np.ndarray):
-        raise TypeError(f"load_state_dict: {name!r} is a {type(array).__name__}, not a tensor")
-    if isinstance(own, Uninitialized) or array.shape == shape_of(own):
-        return []
-    return [f"size mismatch for {name}: the shape is {array.shape} in the state_dict, {shape_of(own)} in the module."]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
 
 
 def indented(text: str) -> str:
