@@ -587,13 +587,18 @@ class Generator:
             raise ShapeError(f"multinomial: num_samples must be positive, not {num_samples}")
         if not replacement and num_samples > p.shape[-1]:
             raise ShapeError(f"multinomial: {num_samples} samples of {p.shape[-1]} categories need replacement")
-        if not ((p >= 0) & (p < np.inf)).all():
+        wide = p.astype(work, copy=False)
+        largest = wide.max(-1)
+        if not (wide.min(initial=0) >= 0 and (largest < np.inf).all()):
             raise ShapeError("multinomial: p has a weight that is negative, infinite or NaN")
-        if not (p > 0).any(-1).all():
+        if not (largest > 0).all():
             raise ShapeError("multinomial: the weights of a row of p are all 0")
         if not replacement or num_samples == 1:
-            axes = memory_axes(p)
-            q = self.exponential(p.transpose(axes).shape, p.dtype).transpose(np.argsort(axes))
+            if p.flags.c_contiguous:
+                q = self.exponential(p.shape, p.dtype)
+            else:
+                axes = memory_axes(p)
+                q = self.exponential(p.transpose(axes).shape, p.dtype).transpose(np.argsort(axes))
             with np.errstate(all="ignore"):
                 score: Array = p / q
             if num_samples == 1:

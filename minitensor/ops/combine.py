@@ -36,7 +36,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
         raise ShapeError(f"meshgrid: expected vectors, got shapes {', '.join(str(shape_of(x)) for x in tensors)}")
     if len({array_of(x).dtype for x in tensors}) > 1:
         raise DtypeError(f"meshgrid: the dtypes differ: {', '.join(str(array_of(x).dtype) for x in tensors)}")
-    vectors = [shapes.reshape(x, (-1,)) for x in tensors]
+    vectors = [x if shape_of(x) else shapes.reshape(x, (1,)) for x in tensors]
     grid = tuple([shape_of(x)[0] for x in vectors])
     out = []
     for k, x in enumerate(vectors):

@@ -101,6 +101,10 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     >>> mt.diagonal(mt.tensor([[1, 2], [3, 4]]), 1)
     tensor([2])
     """
+    if type(dim1) is type(dim2) is int and dim1 >= 0 <= dim2:
+        result = attempt(DIAGONAL, input, offset, dim1, dim2)
+        if result is not None:
+            return result
     a, b = _plane("diagonal", len(shape_of(input)), dim1, dim2)
     return apply_flat(DIAGONAL, input, int(offset), a, b)
 
