@@ -61,12 +61,21 @@ inline void copy_row(T* out, const T* x, int64_t stride, int64_t n) {
 template <class T>
 inline void gather(T* out, const T* x, int64_t next, int64_t step, int64_t rows, int64_t cols) {
   if (rows == 1) return copy_row(out, x, step, cols);
+  if constexpr (sizeof(T) >= 4) {
+    if (step == 0) {
+      for (; rows > 0; --rows, x += next, out += cols) {
+        const Vec<T> v = splat(*x);
+        for (int64_t i = 0; i < cols; i += kLanes<T>) store(out + i, v);
+      }
+      return;
+    }
+  }
   for (; rows > 0; --rows, x += next, out += cols) {
     if constexpr (sizeof(T) >= 4) {
-      if (step == 0 || step == 1) {
+      if (step == 1) {
         for (int64_t i = 0; i < cols; i += kLanes<T>) {
           const int n = cols - i < kLanes<T> ? static_cast<int>(cols - i) : kLanes<T>;
-          store(out + i, step == 0 ? splat(*x) : n == kLanes<T> ? load(x + i) : load_n(x + i, n));
+          store(out + i, n == kLanes<T> ? load(x + i) : load_n(x + i, n));
         }
         continue;
       }
