@@ -55,7 +55,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     m = _mask("masked_fill", mask)
     _common("masked_fill", input, m)
     result = None
-    if type(value) is float and (-1e30 < value < 1e30 or math.isinf(value)):  # which the kernel's dtypes have
+    if type(value) in (float, int) and (-1e30 < value < 1e30 or math.isinf(value)):  # which the kernel's dtypes have
         result = attempt(comparison.WHERE, value, input, mask)
     if result is None:
         result = comparison.where(mask, scalar_of("masked_fill", input, value), input)
