@@ -1,86 +1,172 @@
 // exp, log, tanh, erf, sine, powers: functions of vectors, right at NaN, infinities, denormals and
-// where they overflow. In single precision within 1.5 ulp (2 without AVX-512, 2.5 without fused
-// multiplication), those that go by way of doubles within 0.51; `bench/accuracy.py` measures them.
+// where they overflow. With AVX-512 in single precision within 0.55 ulp (sigmoid 1.4), without it
+// within 1.6, without fused multiplication 2.5; those that go by way of doubles within 0.51;
+// `bench/accuracy.py` measures them.
 #pragma once
 
+#include "pieces.h"
 #include "simd.h"
 
 namespace mt::MT_ISA {
 namespace {
 
-// 1 / d, all but rounded, for d from 2^-100 to 2^100
-inline Vec<double> inverse_of(Vec<double> d) {
+// 1 / d, right to a few bits at least
+template <class T>
+inline Vec<T> rough_inverse(Vec<T> d) {
 #if defined(__AVX512F__)
-  Vec<double> r = (Vec<double>)_mm512_maskz_rcp14_pd(-1, (__m512d)d);
-  for (int step = 0; step < 2; ++step) r += r * (1 - d * r);
-  return r;
-#else
-  return 1 / d;
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_rcp14_ps(-1, (__m512)d);
+  else
+    return (Vec<T>)_mm512_maskz_rcp14_pd(-1, (__m512d)d);
 #endif
+  return 1 / d;
 }
 
-// a / (b + c) for b = 1 or 2 and 0 <= c <= b, or -1 <= c < 0 with b = 2: the quotient, and a Newton
-// step by which the rounding of b + c is not lost. A division of the widest vectors takes as long
-// as 30 products; it begins with an approximate reciprocal there.
-template <class T>
-inline Vec<T> ratio(Vec<T> a, T b, Vec<T> c) {
-  const Vec<T> d = c + b;
+// 1 / d, all but rounded, for d from 2^-100 to 2^100
+inline Vec<double> inverse_of(Vec<double> d) {
+  Vec<double> r = rough_inverse<double>(d);
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) {
-    const Vec<T> r = (Vec<T>)_mm512_maskz_rcp14_ps(-1, (__m512)d), q = a * r;
-    return q + r * ((a - q * b) - q * c);
-  } else {
-    const Vec<T> r = inverse_of(d), q = a * r;
-    return q + r * ((a - q * b) - q * c);
-  }
+  for (int step = 0; step < 2; ++step) r += r * (1 - d * r);
 #endif
-  const Vec<T> q = a / d, inverse = T(1.457) - d * T(0.5);  // of the correction few bits matter
-#if defined(MT_FMA)
-  return q + inverse * ((a - q * b) - q * c);
-#else
-  return q - q * inverse * (c - (d - b));
-#endif
+  return r;
 }
+
+// a / (b + c) for b = 1 or 2 and 0 <= c <= b, or -1 <= c < 0 with b = 2: the quotient, and by a
+// Newton step `more` of it, for which the rounding of b + c is not lost. A division of the widest
+// vectors takes as long as 30 products; it begins with an approximate reciprocal there.
+template <class T>
+struct Ratio {
+  Vec<T> quotient, more;
+
+  Ratio(Vec<T> a, T b, Vec<T> c) {
+    const Vec<T> d = c + b;
+#if defined(__AVX512F__)
+    Vec<T> inverse = rough_inverse<T>(d);
+    if constexpr (sizeof(T) == 8) inverse = inverse_of(d);
+    quotient = a * inverse;
+#else
+    quotient = a / d;
+    const Vec<T> inverse = T(1.457) - d * T(0.5);  // of the correction few bits matter
+#endif
+#if defined(MT_FMA)
+    more = inverse * ((a - quotient * b) - quotient * c);
+#else
+    more = -quotient * inverse * (c - (d - b));
+#endif
+  }
+};
 
 // --- exponentials
 
-// x = n ln 2 + r with |r| <= (ln 2)/2, and e^r - 1 = r + more.
+#if defined(__AVX512F__)
+// 2^(j/16), and what the rounding took from it
+template <class T>
+struct Roots;
+template <>
+struct Roots<float> {
+  alignas(64) static constexpr float high[16] = {
+      0x1p+0f,        0x1.0b5586p+0f, 0x1.172b84p+0f, 0x1.2387a6p+0f,
+      0x1.306fep+0f,  0x1.3dea64p+0f, 0x1.4bfdaep+0f, 0x1.5ab07ep+0f,
+      0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f,
+      0x1.ae89fap+0f, 0x1.c199bep+0f, 0x1.d5818ep+0f, 0x1.ea4afap+0f};
+  alignas(64) static constexpr float low[16] = {0,
+                                                0x1.9f3122p-25f,
+                                                -0x1.c15742p-27f,
+                                                0x1.ceac48p-25f,
+                                                0x1.4636e2p-25f,
+                                                0x1.824684p-25f,
+                                                -0x1.593abcp-25f,
+                                                -0x1.5bd5ecp-27f,
+                                                0x1.9fcef4p-26f,
+                                                -0x1.829fdp-25f,
+                                                0x1.15506ep-27f,
+                                                0x1.51f848p-27f,
+                                                -0x1.a94b14p-26f,
+                                                -0x1.3d56b2p-27f,
+                                                -0x1.822dbcp-27f,
+                                                0x1.52486cp-27f};
+};
+template <>
+struct Roots<double> {
+  alignas(64) static constexpr double high[16] = {0x1p+0,
+                                                  0x1.0b5586cf9890fp+0,
+                                                  0x1.172b83c7d517bp+0,
+                                                  0x1.2387a6e756238p+0,
+                                                  0x1.306fe0a31b715p+0,
+                                                  0x1.3dea64c123422p+0,
+                                                  0x1.4bfdad5362a27p+0,
+                                                  0x1.5ab07dd485429p+0,
+                                                  0x1.6a09e667f3bcdp+0,
+                                                  0x1.7a11473eb0187p+0,
+                                                  0x1.8ace5422aa0dbp+0,
+                                                  0x1.9c49182a3f09p+0,
+                                                  0x1.ae89f995ad3adp+0,
+                                                  0x1.c199bdd85529cp+0,
+                                                  0x1.d5818dcfba487p+0,
+                                                  0x1.ea4afa2a490dap+0};
+  alignas(64) static constexpr double low[16] = {0,
+                                                 0x1.8a62e4adc610bp-54,
+                                                 -0x1.19041b9d78a76p-55,
+                                                 0x1.9b07eb6c70573p-54,
+                                                 0x1.6f46ad23182e4p-55,
+                                                 0x1.ada0911f09ebcp-55,
+                                                 0x1.d4397afec42e2p-56,
+                                                 0x1.6324c054647adp-54,
+                                                 -0x1.bdd3413b26456p-54,
+                                                 -0x1.41577ee04992fp-55,
+                                                 0x1.6e9f156864b27p-54,
+                                                 0x1.c7c46b071f2bep-56,
+                                                 0x1.7a1cd345dcc81p-54,
+                                                 0x1.11065895048ddp-55,
+                                                 0x1.2ed02d75b3707p-55,
+                                                 -0x1.e9c23179c2893p-54};
+};
+constexpr int kRoots = 16;
+#else
+constexpr int kRoots = 1;
+#endif
+
+// x = n ln 2 + r with n a multiple of 1/kRoots and |r| <= (ln 2)/2 of that, all but `lost`, so that
+// e^x = 2^whole root e^r, root = 2^(n - whole), and e^r - 1 = r + lost + more.
 template <class T>
 struct Exponential {
-  Vec<T> n;
-  Mask<T> integer;  // n
-  Vec<T> r, more, minus_one;
+  Vec<T> n, r, more, lost, root, root_lost;
+  Mask<T> whole;
 
   explicit Exponential(Vec<T> x) {
-    using F = Format<T>;
     begin(x * T(1.4426950408889634));
-    end((x - n * F::ln2_high) - n * F::ln2_low);
+    end(x - n * Format<T>::ln2_high);
   }
 
   // of x and a little more
-  Exponential(Vec<T> x, Vec<T> more) {
-    using F = Format<T>;
+  Exponential(Vec<T> x, Vec<T> little) {
     begin(x * T(1.4426950408889634));
-    end(((x - n * F::ln2_high) - n * F::ln2_low) + more);
+    end((x - n * Format<T>::ln2_high) + little);
   }
 
   // of x ln 2
   static Exponential to_base_2(Vec<T> x) {
     Exponential e;
     e.begin(x);
-    e.end((x - e.n) * T(0.69314718055994531));
+    const Vec<T> rest = x - e.n;
+    e.r = rest * T(0.69314718055994531);
+    e.lost = rest * T(0.69314718055994531L - T(0.69314718055994531L));
+#if defined(MT_FMA)
+    e.lost += rest * T(0.69314718055994531) - e.r;
+#endif
+    e.more = e.r * e.r * polynomial(Format<T>::exp_p, e.r);
     return e;
   }
 
-  // e^r, with what the sum of 1 and r rounds off
-  Vec<T> around_one() const {
+  // root e^r, rounded once
+  Vec<T> exact() const {
+    if constexpr (kRoots > 1) return root + (root * (r + more) + root_lost);
     const Vec<T> sum = r + 1;
-    return sum + (more + ((1 - sum) + r));
+    return sum + ((more + lost) + ((1 - sum) + r));
   }
-
   bool makes_denormals() const { return any_below<T>(n, T(2 - Format<T>::bias)); }
 
-  // v 2^n where that is no denormal, for n of a little more than twice the normal range
+  // v 2^whole where that is no denormal, for a little more than twice the normal range
   Vec<T> scale_normal(Vec<T> v) const {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == 4)
@@ -89,21 +175,21 @@ struct Exponential {
       return (Vec<T>)_mm512_maskz_scalef_pd(-1, (__m512d)v, (__m512d)n);
 #else
     // In two factors: the first keeps the product normal, the second rounds it once.
-    const Mask<T> half = integer >> 1;
-    return v * power_of_two<T>(half) * power_of_two<T>(integer - half);
+    const Mask<T> half = whole >> 1;
+    return v * power_of_two<T>(half) * power_of_two<T>(whole - half);
 #endif
   }
 
-  // v 2^n for v from 1/2 to 2. A product that is a denormal takes 100 times as long as another; its
-  // bits are the number of the least ones that make it, a whole number.
+  // v 2^whole for v from 1/2 to 2. A product that is a denormal takes 100 times as long as another;
+  // its bits are the number of the least ones that make it, a whole number.
   Vec<T> scale(Vec<T> v) const {
     using F = Format<T>;
     if (__builtin_expect(!makes_denormals(), 1)) return scale_normal(v);
     const Mask<T> small = n < T(2 - F::bias);
-    const Vec<T> times = v * power_of_two<T>((integer + (F::bias + F::mantissa - 1)) & small);
+    const Vec<T> times = v * power_of_two<T>((whole + (F::bias + F::mantissa - 1)) & small);
     Exponential rest = *this;
     rest.n = select<T>(small, Vec<T>{}, n);
-    rest.integer &= ~small;
+    rest.whole &= ~small;
     const Vec<T> bits = from_bits<T>(__builtin_convertvector(times + F::below_half, Mask<T>));
     return select<T>(small, bits, rest.scale_normal(v));
   }
@@ -111,14 +197,20 @@ struct Exponential {
  private:
   Exponential() = default;
   void begin(Vec<T> x_by_ln2) {
-    const Vec<T> shifted = x_by_ln2 + Format<T>::round;
-    n = shifted - Format<T>::round;
-    integer = bits<T>(shifted) - bits<T>(splat<T>(Format<T>::round));
+    const Vec<T> round = splat<T>(Format<T>::round / kRoots), shifted = x_by_ln2 + round;
+    n = shifted - round;
+    whole = bits<T>(shifted) - bits<T>(round);
+#if defined(__AVX512F__)
+    root = pick(Roots<T>::high, bits<T>(shifted));
+    root_lost = pick(Roots<T>::low, bits<T>(shifted));
+    whole >>= 4;
+#endif
   }
   void end(Vec<T> rest) {
-    r = rest;
-    more = r * r * polynomial(Format<T>::exp_p, r);
-    minus_one = more + r;
+    using F = Format<T>;
+    r = rest - n * F::ln2_low;
+    lost = (rest - r) - n * F::ln2_low;
+    more = r * r * polynomial(F::exp_p, r);
   }
 };
 
@@ -126,14 +218,14 @@ template <class T>
 inline Vec<T> exp(Vec<T> x) {
   using F = Format<T>;
   const Exponential<T> e(at_most<T>(at_least<T>(x, F::low), F::high));
-  return e.scale(e.around_one());
+  return e.scale(e.exact());
 }
 
 // e^x for x <= 0 or NaN
 template <class T>
 inline Vec<T> exp_negative(Vec<T> x) {
   const Exponential<T> e(at_least<T>(x, Format<T>::low));
-  return e.scale(e.minus_one + 1);
+  return e.scale(e.exact());
 }
 
 template <class T>
@@ -141,17 +233,25 @@ inline Vec<T> exp2(Vec<T> x) {
   using F = Format<T>;
   const auto e = Exponential<T>::to_base_2(
       at_most<T>(at_least<T>(x, T(-F::bias - F::mantissa - 2)), T(F::bias + 2)));
-  return e.scale(e.around_one());
+  return e.scale(e.exact());
 }
 
-// e^x - 1 = (2^n - 1) + 2^n (r + more), accurate around 0: what the sum of the large terms rounds
-// off goes to the small one. All are halved, for 2^n may itself overflow.
+// e^x - 1 = (a - 1) + a (e^r - 1) with a = 2^whole root, accurate around 0: what the sums of the
+// large terms round off goes to the small ones. All are halved, for a may itself overflow.
 template <class T>
 inline Vec<T> expm1_of(const Exponential<T>& e) {
-  const Vec<T> s = power_of_two<T>(e.integer - 1);
-  const Vec<T> large = s - T(0.5), sum = large + s * e.r;
-  const Vec<T> lost = s * e.r - (sum - large);
-  return (sum + (s * e.more + lost)) * 2;
+  const Vec<T> power = power_of_two<T>(e.whole - 1);
+  Vec<T> a = power, rest = power * (e.more + e.lost);
+  if constexpr (kRoots > 1) {
+    a = power * e.root;
+    const Vec<T> lost = power * e.root_lost;
+    rest = a * (e.more + e.lost) + (lost + lost * e.r);
+  }
+  const Vec<T> less = a - T(0.5), sum = less + a * e.r;
+  const Vec<T> moved = less - a;
+  rest += (a - (less - moved)) - (moved + T(0.5));
+  rest += a * e.r + (less - sum);
+  return (sum + rest) * 2;
 }
 template <class T>
 inline Vec<T> expm1(Vec<T> x) {
@@ -160,57 +260,22 @@ inline Vec<T> expm1(Vec<T> x) {
 }
 
 #if defined(__AVX512F__)
-// tanh on 16 intervals, two for each power of 2 from 1/16 on (the first begins at 0): about their
-// middles, points whose tanh is all but a float, and the coefficients of a polynomial in the
-// distance from there, one row for each power; in the first interval that of tanh x - x.
-alignas(64) constexpr float tanh_pieces[9][16] = {
-    {0, 0x1.bffcc6p-4f, 0x1.3ffa6cp-3f, 0x1.bffda6p-3f, 0x1.3ffc56p-2f, 0x1.bfffd6p-2f,
-     0x1.3ffdfap-1f, 0x1.c002d8p-1f, 0x1.40015ep+0f, 0x1.bfff9p+0f, 0x1.3fff66p+1f, 0x1.bffa88p+1f,
-     0x1.3ffc3ap+2f, 0x1.bfe438p+2f, 0x1.40dab2p+3f, 0},
-    {0, 0x1.be35a8p-4f, 0x1.3d6656p-3f, 0x1.b8fac6p-3f, 0x1.35f636p-2f, 0x1.a5727cp-2f,
-     0x1.1bf318p-1f, 0x1.6867cp-1f, 0x1.b253p-1f, 0x1.e1fbep-1f, 0x1.f92572p-1f, 0x1.ff1118p-1f,
-     0x1.fff418p-1f, 0x1.ffffc8p-1f, 0x1p+0f, 0},
-    {0, 0x1.f9ec82p-1f, 0x1.f3b3ccp-1f, 0x1.e84308p-1f, 0x1.d11676p-1f, 0x1.a945c8p-1f,
-     0x1.628652p-1f, 0x1.024e04p-1f, 0x1.1f227ap-2f, 0x1.d22e22p-4f, 0x1.b3b3f2p-6f, 0x1.dd6086p-9f,
-     0x1.7cf84ap-13f, 0x1.bff07ap-19f, 0x1.110edep-25f, 0},
-    {0, -0x1.b8e924p-4f, -0x1.35c734p-3f, -0x1.a488c2p-3f, -0x1.198f9cp-2f, -0x1.5e0ed8p-2f,
-     -0x1.893b2ep-2f, -0x1.6ba65cp-2f, -0x1.e7258ep-3f, -0x1.b6d9a4p-4f, -0x1.adde4ep-6f,
-     -0x1.dc82cp-9f, -0x1.7d309ep-13f, -0x1.bfcad4p-19f, 0x1.d41148p-25f, 0},
-    {-0x1.555532p-2f, -0x1.454648p-2f, -0x1.352158p-2f, -0x1.183b96p-2f, -0x1.c1a954p-3f,
-     -0x1.16e22p-3f, -0x1.244a84p-6f, 0x1.4f1ab4p-4f, 0x1.bba336p-4f, 0x1.01baa6p-4f,
-     0x1.16e06ep-6f, 0x1.3c83b2p-9f, 0x1.fc2e8p-14f, 0x1.2ab97ap-19f, 0x1.96b774p-24f, 0},
-    {0, 0x1.f4a45ap-5f, 0x1.99011p-4f, 0x1.04e8aap-3f, 0x1.434af4p-3f, 0x1.5b7b7cp-3f,
-     0x1.1a7bb6p-3f, 0x1.f1c728p-5f, -0x1.9c686ap-7f, -0x1.816778p-6f, -0x1.07d13p-7f,
-     -0x1.3a07ap-10f, -0x1.f5e14ap-15f, -0x1.294766p-20f, 0x1.40ad3ap-24f, 0},
-    {0x1.101928p-3f, 0x1.ee2008p-4f, 0x1.b6d4aap-4f, 0x1.5c1b4ep-4f, 0x1.74de42p-5f,
-     -0x1.90cb1ap-8f, -0x1.c3b6bp-5f, -0x1.e2175ep-5f, -0x1.3aa998p-6f, 0x1.e49eacp-9f,
-     0x1.771048p-9f, 0x1.ef2a0cp-12f, 0x1.9154b6p-16f, 0x1.d9e616p-22f, 0x1.654bbap-25f, 0},
-    {0, 0x1.986584p+4f, -0x1.dbd21cp+0f, -0x1.4fd9f2p-4f, -0x1.d5de42p-6f, -0x1.839e82p-8f,
-     -0x1.9ffd02p-6f, 0x1.cc1146p-7f, 0x1.ee1b9ap-7f, 0x1.10e6ecp-9f, -0x1.6e7afcp-11f,
-     -0x1.499764p-13f, -0x1.352bf8p-17f, -0x1.627104p-23f, 0x1.980b0cp-27f, 0},
-    {0, -0x1.fa61d2p+0f, 0x1.4e9f8ap-4f, -0x1.66bf5p-6f, -0x1.03541ep-10f, 0x1.70bff6p-6f,
-     0x1.e3d576p-6f, 0x1.6bac7cp-7f, -0x1.2160b4p-8f, -0x1.01ddcp-9f, 0x1.f2affcp-15f,
-     0x1.5f09a4p-15f, 0x1.5f1564p-19f, 0x1.998b92p-25f, 0x1.f618dp-30f, 0},
-};
-
-// A vector holds the 16 values of a coefficient, and one instruction picks each lane's. From 9.02
-// on tanh is 1.
-inline Vec<float> tanh_by_pieces(Vec<float> x) {
-  constexpr __mmask16 all = -1;
-  const __m512 a =
-      _mm512_maskz_min_ps(all, (__m512)splat(9.02f), (__m512)abs<float>(x));  // NaN stays
-  const __m512i first = (__m512i)(Mask<float>{} + (127 - 4) * 2);
-  const __m512i interval =
-      _mm512_maskz_subs_epu16(-1, (__m512i)(bits<float>((Vec<float>)a) >> 22), first);  // or 0
-  const auto pick = [&](int row) {
-    return (Vec<float>)_mm512_maskz_permutexvar_ps(all, interval, (__m512)load(tanh_pieces[row]));
-  };
-  const Vec<float> d = (Vec<float>)a - pick(0);
-  Vec<float> y = pick(8);
-  for (int row = 7; row >= 1; --row) y = y * d + pick(row);
-  const __mmask16 in_first = _mm512_cmp_ps_mask(a, (__m512)splat(0x1.8p-4f), _CMP_LT_OQ);
-  y = (Vec<float>)_mm512_mask_add_ps((__m512)y, in_first, (__m512)y, a);
-  return copysign<float>(y, x);
+// An odd function by its table (pieces.h), whose second interval begins at 2^first and which ends
+// at `most`; from there on it is 1. A vector or two hold a row of the table, and one instruction
+// picks each lane's.
+template <int rows>
+inline Vec<float> by_pieces(const float (&table)[rows][32], int first, float most, Vec<float> x) {
+  const Vec<float> a = at_most(abs<float>(x), most);
+  const __m512i begin = (__m512i)(Mask<float>{} + (127 + first) * 4);
+  const auto at =
+      (Mask<float>)_mm512_maskz_subs_epu16(-1, (__m512i)(bits<float>(a) >> 21), begin);  // or 0
+  const Vec<float> d = a - pick(table[0], at), slope = pick(table[2], at);
+  Vec<float> p = pick(table[rows - 1], at);
+  for (int row = rows - 2; row > 2; --row) p = p * d + pick(table[row], at);
+  const __mmask16 none = _mm512_cmpeq_epi32_mask((__m512i)at, _mm512_setzero_si512());
+  const auto value = (Vec<float>)_mm512_mask_mov_ps((__m512)pick(table[1], at), none, (__m512)a);
+  const Vec<float> sum = value + slope * d, lost = slope * d + (value - sum);
+  return copysign<float>(sum + (d * d * p + lost), x);
 }
 #endif
 
@@ -218,73 +283,109 @@ inline Vec<float> tanh_by_pieces(Vec<float> x) {
 template <class T>
 inline Vec<T> tanh(Vec<T> x) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) return tanh_by_pieces(x);
+  if constexpr (sizeof(T) == 4) return by_pieces(tanh_pieces, -4, 9.02f, x);
 #endif
   const Vec<T> t = expm1_of(Exponential<T>(at_least<T>(abs<T>(x) * -2, Format<T>::low / 2)));
-  return copysign<T>(ratio<T>(t, 2, t), x);
+  const Ratio<T> y(t, 2, t);
+  return copysign<T>(y.quotient + y.more, x);
 }
 
-// 1 / (1 + e^-x), as e^x / (1 + e^x) where x < 0, so that it is accurate down to the denormals.
-template <class T>
-inline Vec<T> sigmoid(Vec<T> x) {
-  const Exponential<T> power(at_least<T>(-abs<T>(x), Format<T>::low));
-  const Vec<T> v = power.around_one();
+// 1 / (1 + e^-x), as e^x / (1 + e^x) where x < 0, so that it is accurate down to the denormals; by
+// `finish` from two numbers of which it is the sum.
+template <class T, class F>
+inline Vec<T> sigmoid_and(F finish, Vec<T> x) {
+  const Exponential<T> power(at_least<T>(minus_abs<T>(x), Format<T>::low));
+  const Vec<T> v = power.exact();
   if (__builtin_expect(!power.makes_denormals(), 1)) {
     const Vec<T> e = power.scale_normal(v);
-    return ratio<T>(select<T>(x < 0, e, splat<T>(1)), 1, e);
+    const Ratio<T> y(select<T>(x < 0, e, splat<T>(1)), 1, e);
+    return finish(y.quotient, y.more);
   }
   const Vec<T> e = power.scale(v), large = select<T>(e < Format<T>::least, Vec<T>{}, e);
-  const Vec<T> y = ratio<T>(select<T>(x < 0, large, splat<T>(1)), 1, large);
-  return select<T>((x < 0) & (e < Format<T>::least), e, y);
+  const Ratio<T> y(select<T>(x < 0, large, splat<T>(1)), 1, large);
+  const Mask<T> tiny = (x < 0) & (e < Format<T>::least);
+  return finish(select<T>(tiny, e, y.quotient), select<T>(tiny, Vec<T>{}, y.more));
+}
+template <class T>
+inline Vec<T> sigmoid(Vec<T> x) {
+  return sigmoid_and<T>([](Vec<T> s, Vec<T> more) { return s + more; }, x);
 }
 
 // --- logarithms
 
 #if defined(__AVX512F__)
-// 1/c and ln c, which is all but a float, for a c in the middle of each of 32 intervals of [3/4,
-// 3/2), in the order of the first five bits of the mantissa; c = 1 in the two at 1.
-struct LogTable {
-  alignas(64) float inverse[32], log[32];
-};
-constexpr LogTable kLog = {
-    {0x1p0f,         0x1.ed09fep-1f, 0x1.dae26cp-1f, 0x1.cd9256p-1f, 0x1.c13faep-1f, 0x1.b5222ap-1f,
-     0x1.a9b088p-1f, 0x1.9ec00ap-1f, 0x1.945664p-1f, 0x1.8ad852p-1f, 0x1.81f2fap-1f, 0x1.786b58p-1f,
-     0x1.70b03ep-1f, 0x1.6862aep-1f, 0x1.6090b6p-1f, 0x1.594a96p-1f, 0x1.5166cp0f,   0x1.4a5788p0f,
-     0x1.445d44p0f,  0x1.3e2198p0f,  0x1.37d26cp0f,  0x1.31f9d2p0f,  0x1.2bc17ep0f,  0x1.279b5cp0f,
-     0x1.213c2ap0f,  0x1.1d502p0f,   0x1.179718p0f,  0x1.12dcf2p0f,  0x1.0eb8cep0f,  0x1.0aa648p0f,
-     0x1.04f1c2p0f,  0x1p0f},
-    {0,
-     0x1.3522b8p-5f,
-     0x1.343c96p-4f,
-     0x1.a8b41ap-4f,
-     0x1.0bc58cp-3f,
-     0x1.43c2a4p-3f,
-     0x1.7a1708p-3f,
-     0x1.af6864p-3f,
-     0x1.e37b2ep-3f,
-     0x1.0a113ap-2f,
-     0x1.2166e4p-2f,
-     0x1.3b00fap-2f,
-     0x1.5040ecp-2f,
-     0x1.6793fap-2f,
-     0x1.7e0bp-2f,
-     0x1.9363fap-2f,
-     -0x1.1ab8dap-2f,
-     -0x1.0511d2p-2f,
-     -0x1.e4bdaap-3f,
-     -0x1.bd00b6p-3f,
-     -0x1.93fa66p-3f,
-     -0x1.6d37a2p-3f,
-     -0x1.4327d2p-3f,
-     -0x1.269c66p-3f,
-     -0x1.f3f768p-4f,
-     -0x1.bc0b6ep-4f,
-     -0x1.690d68p-4f,
-     -0x1.233522p-4f,
-     -0x1.ca0d78p-5f,
-     -0x1.4de334p-5f,
-     -0x1.396c22p-6f,
-     0}};
+// 1/c for a c in about the middle of each of 32 intervals of [3/4, 3/2), in the order of the first
+// five bits of the mantissa, of so few bits that m / c - 1 is exact; and ln c, a float and what it
+// lacks. c = 1 in the two at 1.
+alignas(64) constexpr float log_inverse[32] = {
+    1.0f,      0.953125f, 0.921875f, 0.90625f,  0.875f,   0.859375f, 0.828125f, 0.8125f,
+    0.796875f, 0.765625f, 0.75f,     0.734375f, 0.71875f, 0.703125f, 0.6875f,   0.671875f,
+    1.3125f,   1.28125f,  1.28125f,  1.25f,     1.21875f, 1.1875f,   1.1875f,   1.15625f,
+    1.125f,    1.125f,    1.09375f,  1.0625f,   1.0625f,  1.03125f,  1.03125f,  1.0f};
+alignas(64) constexpr float log_high[32] = {0,
+                                            0x1.894aa2p-5f,
+                                            0x1.4d3116p-4f,
+                                            0x1.9335e6p-4f,
+                                            0x1.1178e8p-3f,
+                                            0x1.365fccp-3f,
+                                            0x1.823c16p-3f,
+                                            0x1.a93ed4p-3f,
+                                            0x1.d1038p-3f,
+                                            0x1.1178e8p-2f,
+                                            0x1.269622p-2f,
+                                            0x1.3c2528p-2f,
+                                            0x1.522aep-2f,
+                                            0x1.68ac84p-2f,
+                                            0x1.7fafa4p-2f,
+                                            0x1.973a34p-2f,
+                                            -0x1.1675cap-2f,
+                                            -0x1.fb9186p-3f,
+                                            -0x1.fb9186p-3f,
+                                            -0x1.c8ff7cp-3f,
+                                            -0x1.9525aap-3f,
+                                            -0x1.5ff308p-3f,
+                                            -0x1.5ff308p-3f,
+                                            -0x1.29553p-3f,
+                                            -0x1.e27076p-4f,
+                                            -0x1.e27076p-4f,
+                                            -0x1.6f0d28p-4f,
+                                            -0x1.f0a30cp-5f,
+                                            -0x1.f0a30cp-5f,
+                                            -0x1.f829bp-6f,
+                                            -0x1.f829bp-6f,
+                                            0};
+alignas(64) constexpr float log_low[32] = {0,
+                                           -0x1.6c0998p-30f,
+                                           -0x1.6fc0aap-31f,
+                                           -0x1.535b3cp-31f,
+                                           0x1.13f23ep-30f,
+                                           -0x1.fd4dfep-28f,
+                                           0x1.5468fp-29f,
+                                           -0x1.ba930ep-30f,
+                                           -0x1.b3543p-28f,
+                                           0x1.13f23ep-29f,
+                                           -0x1.d9648ep-27f,
+                                           -0x1.1999dp-27f,
+                                           0x1.ce28f6p-28f,
+                                           -0x1.6395ecp-30f,
+                                           -0x1.09fabap-28f,
+                                           0x1.89ab56p-29f,
+                                           -0x1.7574c2p-27f,
+                                           -0x1.abc7c6p-28f,
+                                           -0x1.abc7c6p-28f,
+                                           -0x1.e6a688p-29f,
+                                           0x1.85d4a6p-30f,
+                                           0x1.eb0d86p-28f,
+                                           0x1.eb0d86p-28f,
+                                           0x1.f802b8p-29f,
+                                           -0x1.c55e5cp-29f,
+                                           -0x1.c55e5cp-29f,
+                                           -0x1.5cad6ap-29f,
+                                           -0x1.162a66p-37f,
+                                           -0x1.162a66p-37f,
+                                           -0x1.cf066p-31f,
+                                           -0x1.cf066p-31f,
+                                           0};
 #endif
 
 // x = 2^n m with m around 1, and ln m = f - rest.
@@ -301,13 +402,11 @@ struct Logarithm {
       const Vec<T> one = splat<T>(1);
       n = (Vec<T>)_mm512_maskz_getexp_ps(-1, (__m512)x) +
           from_bits<T>(((Vec<T>)m < 1) & bits<T>(one));  // one more where m was halved
-      const __m512i interval = _mm512_maskz_srli_epi32(-1, (__m512i)m, 18);
-      const auto at = [interval](const float* p) {
-        return (Vec<T>)_mm512_permutex2var_ps((__m512)load(p), interval, (__m512)load(p + 16));
-      };
-      const Vec<T> r = (Vec<T>)m * at(kLog.inverse) - 1, log_c = at(kLog.log);
+      const Mask<T> at = bits<T>((Vec<T>)m) >> 18;
+      const Vec<T> r = (Vec<T>)m * pick(log_inverse, at) - 1, log_c = pick(log_high, at);
       f = log_c + r;  // and what that rounds off
-      rest = r * r * (T(0.5) - r * (T(1) / 3 - r * (T(0.25) - r * T(0.2)))) - (r - (f - log_c));
+      rest = r * r * (T(0.5) - r * (T(1) / 3 - r * (T(0.25) - r * (T(0.2) - r * (T(1) / 6))))) -
+             (pick(log_low, at) + (r - (f - log_c)));
       return;
     }
 #endif
@@ -321,7 +420,8 @@ struct Logarithm {
     f = from_bits<T>(bits<T>(y) - (k << F::mantissa)) - 1;
     // ln m = 2 artanh s, s = (m - 1)/(m + 1), by its series: f - s (f - s^2 p), of which the large
     // part f is exact, and s f = f^2/2 - s f^2/2.
-    const Vec<T> s = ratio<T>(f, 2, f), s2 = s * s, half = f * f * T(0.5);
+    const Ratio<T> ratio(f, 2, f);
+    const Vec<T> s = ratio.quotient + ratio.more, s2 = s * s, half = f * f * T(0.5);
     Vec<T> p = splat<T>(T(2) / (2 * F::log_terms + 1));
     for (int i = F::log_terms - 1; i >= 1; --i) p = p * s2 + T(2) / (2 * i + 1);
     rest = half - s * (half + s2 * p);
@@ -344,26 +444,24 @@ struct Logarithm {
 template <class T>
 inline Vec<T> natural(const Logarithm<T>& l) {
   using F = Format<T>;
-  return l.n * F::ln2_high - ((l.rest - l.n * F::ln2_low) - l.f);
+  const Vec<T> large = l.n * F::ln2_high, sum = large + l.f;
+  return sum + (((large - sum) + l.f) - (l.rest - l.n * F::ln2_low));
 }
 template <class T>
 inline Vec<T> log(Vec<T> x) {
   return Logarithm<T>::checked(natural(Logarithm<T>(x)), x);
 }
 
-// ln(1 + x), accurate around 0: ln u with u = 1 + x rounded, and the derivative times what the
-// rounding lost.
+// ln(1 + x), accurate around 0: ln u with u = 1 + x rounded, and the derivative, 1 - (u - 1)/u,
+// times what the rounding lost; of the quotient few bits matter.
 template <class T>
 inline Vec<T> log1p(Vec<T> x) {
-  const Vec<T> u = x + 1, lost = x - (u - 1);
+  const Vec<T> u = x + 1, more = u - 1, lost = x - more;
   Logarithm<T> l(u);
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) {
-    const Vec<T> slope = (Vec<T>)_mm512_maskz_rcp14_ps(-1, (__m512)u);
-    l.rest -= lost * (slope + slope * (1 - u * slope));
-  } else
-#endif
-    l.rest -= lost / u;
+  l.rest += lost * (more * rough_inverse<T>(u));
+  const Mask<T> small = abs<T>(x) < T(1) / 64;  // here f is u - 1
+  l.f = select<T>(small, x, l.f);
+  l.rest -= select<T>(small, Vec<T>{}, lost);
   return l.checked(natural(l), u);
 }
 
@@ -384,38 +482,39 @@ __attribute__((noinline)) inline Vec<double> erfc(Vec<double> x) {
   // a^2 = b^2 + (a - b)(a + b), where b has half of the digits and so its square is exact
   const Vec<double> b = from_bits<double>(bits<double>(a) & ~((int64_t{1} << 27) - 1));
   const Exponential<double> power(-b * b, (b - a) * (b + a));
-  const Vec<double> y = power.scale(power.around_one()) * (q * polynomial(p, (a - k) * q));
+  const Vec<double> y = power.scale(power.exact()) * (q * polynomial(p, (a - k) * q));
   return select<double>(x < 0, 2 - y, y);
 }
 
-template <class T>
-inline Vec<T> erf(Vec<T> x) {
-  if constexpr (sizeof(T) == 8) {
-    static constexpr double p[] = {
-        0x1.06eba8214db66p-3,  -0x1.812746b037820p-2,  0x1.ce2f21a028a34p-4,
-        -0x1.b82ce3093b2fdp-6, 0x1.565bcb5ede4b9p-8,   -0x1.c02d5a0211f09p-11,
-        0x1.f997b227f7e24p-14, -0x1.f3ea321aa6558p-17, 0x1.aeb120d68c0cbp-20,
-        -0x1.10fa781af6375p-23};  // of erf(x)/x - 1
-    const Vec<T> a = abs<T>(x);
-    return copysign<T>(select<T>(a < T(0.75), a + a * polynomial(p, a * a), 1 - erfc(a)), x);
-  } else {
-    // Polynomials fitted at Chebyshev points: of erf(x)/x - 1 in x^2 up to 1, of ln(1 - erf x) in x
-    // from there to 4, where erf is 1 to the last bit. Their errors are below 2e-9.
-    const Vec<T> a = select<T>(abs<T>(x) > 4, splat<T>(4), abs<T>(x)), a2 = a * a;
-    Vec<T> p = a2 * 7.853847300605484e-05f - 8.010189368768578e-04f;
-    p = p * a2 + 5.188327201183707e-03f;
-    p = p * a2 - 2.68538116802601e-02f;
-    p = p * a2 + 1.1283585142518748e-01f;
-    p = p * a2 - 3.761262582369652e-01f;
-    p = p * a2 + 1.283791657266333e-01f;
-    Vec<T> q = a * 1.8638256486196e-04f - 2.94769039693158e-03f;
-    q = q * a + 2.1838188542022113e-02f;
-    q = q * a - 1.0310700699983726e-01f;
-    q = q * a - 6.381445506652156e-01f;
-    q = q * a - 1.127089355173709e+00f;
-    q = q * a - 3.414835238821515e-04f;
-    return copysign<T>(select<T>(a < 1, p * a + a, 1 - exp<T>(q)), x);
-  }
+inline Vec<double> erf(Vec<double> x) {
+  static constexpr double p[] = {
+      0x1.06eba8214db66p-3,  -0x1.812746b037820p-2,  0x1.ce2f21a028a34p-4,  -0x1.b82ce3093b2fdp-6,
+      0x1.565bcb5ede4b9p-8,  -0x1.c02d5a0211f09p-11, 0x1.f997b227f7e24p-14, -0x1.f3ea321aa6558p-17,
+      0x1.aeb120d68c0cbp-20, -0x1.10fa781af6375p-23};  // of erf(x)/x - 1
+  const Vec<double> a = abs<double>(x);
+  return copysign<double>(select<double>(a < 0.75, a + a * polynomial(p, a * a), 1 - erfc(a)), x);
+}
+
+inline Vec<float> erf(Vec<float> x) {
+#if defined(__AVX512F__)
+  return by_pieces(erf_pieces, -5, 4, x);
+#endif
+  // Polynomials fitted at Chebyshev points: of erf(x)/x - 1 in x^2 up to 1, of ln(1 - erf x) in x
+  // from there to 4, where erf is 1 to the last bit. Their errors are below 2e-9.
+  const Vec<float> a = select<float>(abs<float>(x) > 4, splat<float>(4), abs<float>(x)), a2 = a * a;
+  Vec<float> p = a2 * 7.853847300605484e-05f - 8.010189368768578e-04f;
+  p = p * a2 + 5.188327201183707e-03f;
+  p = p * a2 - 2.68538116802601e-02f;
+  p = p * a2 + 1.1283585142518748e-01f;
+  p = p * a2 - 3.761262582369652e-01f;
+  p = p * a2 + 1.283791657266333e-01f;
+  Vec<float> q = a * 1.8638256486196e-04f - 2.94769039693158e-03f;
+  q = q * a + 2.1838188542022113e-02f;
+  q = q * a - 1.0310700699983726e-01f;
+  q = q * a - 6.381445506652156e-01f;
+  q = q * a - 1.127089355173709e+00f;
+  q = q * a - 3.414835238821515e-04f;
+  return copysign<float>(select<float>(a < 1, p * a + a, 1 - exp<float>(q)), x);
 }
 
 // --- floats by way of doubles
@@ -488,8 +587,8 @@ inline Vec<float> cosh(Vec<float> x) {
 inline Vec<double> cosh(Vec<double> x) {
   Exponential<double> e(at_most<double>(abs<double>(x), Format<double>::high + 1));
   e.n -= 1;  // e^|x| / 2 is finite for a little longer than e^|x|
-  e.integer -= 1;
-  const Vec<double> half = e.scale_normal(e.around_one());
+  e.whole -= 1;
+  const Vec<double> half = e.scale_normal(e.exact());
   return half + 0.25 / half;
 }
 inline Vec<float> sinh(Vec<float> x) {

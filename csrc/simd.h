@@ -167,12 +167,36 @@ inline Vec<T> minimum(Vec<T> a, Vec<T> b) {
   return unless_nan<T>(a < b ? a : b, a);
 }
 
+// x, but at least low, or at most high; NaN stays. The instruction gives its second number where
+// one is NaN.
 template <class T>
 inline Vec<T> at_least(Vec<T> x, T low) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_max_ps(-1, (__m512)splat(low), (__m512)x);
+  else
+    return (Vec<T>)_mm512_maskz_max_pd(-1, (__m512d)splat(low), (__m512d)x);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_max_ps((__m256)splat(low), (__m256)x);
+  else
+    return (Vec<T>)_mm256_max_pd((__m256d)splat(low), (__m256d)x);
+#endif
   return select<T>(x < low, splat<T>(low), x);
 }
 template <class T>
 inline Vec<T> at_most(Vec<T> x, T high) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_min_ps(-1, (__m512)splat(high), (__m512)x);
+  else
+    return (Vec<T>)_mm512_maskz_min_pd(-1, (__m512d)splat(high), (__m512d)x);
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_min_ps((__m256)splat(high), (__m256)x);
+  else
+    return (Vec<T>)_mm256_min_pd((__m256d)splat(high), (__m256d)x);
+#endif
   return select<T>(x > high, splat<T>(high), x);
 }
 
@@ -200,6 +224,22 @@ template <class T>
 inline T min(Vec<T> v) {
   return -max<T>(-v);
 }
+
+#if defined(__AVX512F__)
+// Of a table of as many numbers as a vector has lanes, or of twice as many, the one for each lane:
+// the last bits of `at` say which.
+template <class T, int n>
+inline Vec<T> pick(const T (&table)[n], Mask<T> at) {
+  static_assert(n == kLanes<T> || n == 2 * kLanes<T>);
+  const Vec<T> first = load(table), second = load(table + n - kLanes<T>);
+  if constexpr (sizeof(T) == 8)
+    return (Vec<T>)_mm512_permutex2var_pd((__m512d)first, (__m512i)at, (__m512d)second);
+  else if constexpr (n == kLanes<T>)
+    return (Vec<T>)_mm512_maskz_permutexvar_ps(-1, (__m512i)at, (__m512)first);
+  else
+    return (Vec<T>)_mm512_permutex2var_ps((__m512)first, (__m512i)at, (__m512)second);
+}
+#endif
 
 // f of every lane: for what has no vector form here.
 template <class T, class F>
@@ -283,9 +323,13 @@ struct Format<float> {
   static constexpr float below_half = 0x1.fffffep-2f;
   static constexpr float low = -104, high = 89;  // exp is 0 below and infinite above
   static constexpr int log_terms = 4;
-  // Minimax of (e^r - 1 - r) / r^2 for |r| <= (ln 2)/2; errors below 1/8 ulp.
-  static constexpr float exp_p[] = {0x1.fffffcp-2f, 0x1.555492p-3f, 0x1.5558f2p-5f, 0x1.123a2p-7f,
-                                    0x1.6a23dp-10f};
+  // (e^r - 1 - r) / r^2 for |r| <= (ln 2)/2, or of a sixteenth of that
+#if defined(__AVX512F__)
+  static constexpr float exp_p[] = {0.5f, 0x1.55572p-3f, 0x1.55569p-5f};
+#else
+  static constexpr float exp_p[] = {0.5f,           0x1.555556p-3f,  0x1.5554e4p-5f,
+                                    0x1.110feep-7f, 0x1.6d515ap-10f, 0x1.a273fep-13f};
+#endif
 };
 template <>
 struct Format<double> {
@@ -296,6 +340,11 @@ struct Format<double> {
   static constexpr double below_half = 0x1.fffffffffffffp-2;
   static constexpr double low = -746, high = 710;
   static constexpr int log_terms = 10;
+#if defined(__AVX512F__)
+  static constexpr double exp_p[] = {0x1.0000000000004p-1,  0x1.5555555555558p-3,
+                                     0x1.5555555484d99p-5,  0x1.111111109f4edp-7,
+                                     0x1.6c183dc66e6e1p-10, 0x1.a01b70f1a824p-13};
+#else
   static constexpr double exp_p[] = {0.5,
                                      0x1.555555555555bp-3,
                                      0x1.5555555555503p-5,
@@ -307,6 +356,7 @@ struct Format<double> {
                                      0x1.27e5b491ba198p-22,
                                      0x1.af6c1dc159c73p-26,
                                      0x1.1e3d093d800dbp-29};
+#endif
 };
 
 template <class T>
@@ -321,6 +371,10 @@ inline Vec<T> from_bits(Mask<T> m) {
 template <class T>
 inline Vec<T> abs(Vec<T> x) {
   return from_bits<T>(bits<T>(x) & ~bits<T>(splat<T>(T(-0.0))));
+}
+template <class T>
+inline Vec<T> minus_abs(Vec<T> x) {
+  return from_bits<T>(bits<T>(x) | bits<T>(splat<T>(T(-0.0))));
 }
 template <class T>
 inline Vec<T> copysign(Vec<T> x, Vec<T> sign) {

@@ -50,14 +50,14 @@ def ulps(have: np.ndarray, want: np.ndarray) -> float:
 SPREAD = np.concatenate([np.linspace(-1, 1, 4001), np.linspace(-20, 20, 4001), np.linspace(-86, 86, 4001)])
 POSITIVE = np.concatenate([np.linspace(0.01, 3, 4001), np.exp(np.linspace(-80, 80, 4001))])
 FUNCTIONS = {
-    "exp": (functions.exp, np.exp, SPREAD, 1),
-    "log": (functions.log, np.log, POSITIVE, 1.5),
-    "tanh": (functions.tanh, np.tanh, SPREAD, 2),
-    "expm1": (functions.expm1, np.expm1, SPREAD, 1.5),
-    "sigmoid": (functions.sigmoid, lambda x: 1 / (1 + np.exp(-x)), SPREAD, 3),
-    "erf": (special.erf, lambda x: np.array([math.erf(v) for v in x]), SPREAD, 2),
+    "exp": (functions.exp, np.exp, SPREAD, 0.65),
+    "log": (functions.log, np.log, POSITIVE, 0.7),
+    "tanh": (functions.tanh, np.tanh, SPREAD, 1.9),
+    "expm1": (functions.expm1, np.expm1, SPREAD, 1),
+    "sigmoid": (functions.sigmoid, lambda x: 1 / (1 + np.exp(-x)), SPREAD, 1.5),
+    "erf": (special.erf, lambda x: np.array([math.erf(v) for v in x]), SPREAD, 1.1),
     "sqrt": (functions.sqrt, np.sqrt, POSITIVE, 0.51),
-    "rsqrt": (functions.rsqrt, lambda x: 1 / np.sqrt(x), POSITIVE, 1.6),
+    "rsqrt": (functions.rsqrt, lambda x: 1 / np.sqrt(x), POSITIVE, 1.4),
     "sin": (trigonometry.sin, np.sin, SPREAD, 0.51),
     "tan": (trigonometry.tan, np.tan, SPREAD, 0.51),
     "atan": (trigonometry.atan, np.arctan, SPREAD, 0.51),
@@ -65,7 +65,7 @@ FUNCTIONS = {
     "log2": (functions.log2, np.log2, POSITIVE, 0.51),
     "log10": (functions.log10, np.log10, POSITIVE, 0.51),
     "erfc": (special.erfc, lambda x: np.array([math.erfc(v) for v in x]), np.linspace(-9, 9, 4001), 0.51),
-    "softplus": (activation.softplus, lambda x: np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20)))), SPREAD, 3),
+    "softplus": (activation.softplus, lambda x: np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20)))), SPREAD, 1.3),
 }
 
 
@@ -82,10 +82,10 @@ def test_float32_rounding(name):
 
 @pytest.mark.usefixtures("isa")
 def test_tanh_everywhere():
-    """Every float32 of some binades by steps, both signs: within 2 ulp, odd, never beyond 1, and 1 from 9.02 on."""
+    """Every float32 of some binades by steps, both signs: odd, never beyond 1, and 1 from 9.02 on."""
     x = np.arange(0x30000000, 0x42000000, 9973, dtype=np.uint32).view(np.float32)
     y = functions.tanh(x)
-    assert ulps(y, np.tanh(x.astype(np.float64))) <= 2
+    assert ulps(y, np.tanh(x.astype(np.float64))) <= (0.52 if mt.cpu.isa() == "avx512" else 1.9)
     np.testing.assert_array_equal(functions.tanh(-x), -y)
     assert (y <= 1).all()
     assert (y[x > 9.02] == 1).all()

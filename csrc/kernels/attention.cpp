@@ -229,7 +229,7 @@ inline Vec<T> weight(Vec<T> x) {
   const Mask<T> none = x < least;
   x = select<T>(none, least, x);
   const Exponential<T> e(select<T>(x > most, most, x));
-  return select<T>(none, Vec<T>{}, (e.minus_one + 1) * power_of_two<T>(e.integer));
+  return select<T>(none, Vec<T>{}, e.exact() * power_of_two<T>(e.whole));
 }
 
 // p = exp(p - m) of a row; returns the sum.

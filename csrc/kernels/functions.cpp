@@ -47,7 +47,7 @@ MT_OF_FLOAT(asin, asin(x))
 MT_OF_FLOAT(acos, acos(x))
 MT_OF_FLOAT(sinh, sinh(x))
 MT_UNARY(cosh, cosh(x))
-MT_UNARY(erf, erf<T>(x))
+MT_UNARY(erf, erf(x))
 MT_UNARY(erfc, erfc(x))
 
 // --- powers
@@ -94,7 +94,15 @@ inline Vec<T> silu_slope(Vec<T> x) {
   const Vec<T> s = sigmoid<T>(x);
   return s * (1 + x * (1 - s));
 }
-MT_UNARY(silu, x* sigmoid<T>(x))
+template <class T>
+inline Vec<T> silu_of(Vec<T> x) {
+  const auto times_x = [x](Vec<T> s, Vec<T> more) {
+    const Vec<T> rest = x * more;  // NaN for infinities
+    return x * s + select<T>(rest == rest, rest, Vec<T>{});
+  };
+  return sigmoid_and<T>(times_x, x);
+}
+MT_UNARY(silu, silu_of<T>(x))
 MT_BINARY(silu_vjp, x* silu_slope<T>(y))  // x is g
 
 // y = x P(x),  y' = P(x) + x p(x),  P(x) = (1 + erf(x / sqrt 2)) / 2,  p(x) = exp(-x^2 / 2) /
@@ -196,7 +204,7 @@ void softplus(T* out, const T* x0, T beta, T threshold, const Walk& walk) {
   const auto f = [=](Vec<T> x) {
     const Vec<T> z = x * beta;
     const Vec<T> soft =
-        (select<T>(z < 0, Vec<T>{}, z) + log1p<T>(exp_negative<T>(-abs<T>(z)))) / beta;
+        (select<T>(z < 0, Vec<T>{}, z) + log1p<T>(exp_negative<T>(minus_abs<T>(z)))) / beta;
     return select<T>(z > threshold, x, soft);
   };
   elementwise<T>(walk, f, out, x0);
@@ -212,7 +220,7 @@ void softplus_vjp(T* dx, const T* g0, const T* x0, T beta, T threshold, const Wa
 
 // y = ln s(x) = min(x, 0) - ln(1 + e^-|x|)
 MT_UNARY(log_sigmoid, select<T>(x < 0, x, select<T>(x == x, Vec<T>{}, x)) -
-                          log1p<T>(exp_negative<T>(-abs<T>(x))))
+                          log1p<T>(exp_negative<T>(minus_abs<T>(x))))
 
 // y = positive x, or negative (exp(rate x) - 1) where x <= 0: elu, selu and celu
 template <class T>
@@ -238,11 +246,11 @@ inline Vec<T> tanh_softplus(Vec<T> x, Vec<T> e) {  // e = e^-|x|
   return top / (top + select<T>(x > 0, 2 * e * e, splat<T>(2)));
 }
 inline Vec<double> mish_of(Vec<double> x) {
-  return x * tanh_softplus<double>(x, exp_negative<double>(-abs<double>(x)));
+  return x * tanh_softplus<double>(x, exp_negative<double>(minus_abs<double>(x)));
 }
 inline Vec<float> mish_of(Vec<float> x) {
   const auto f = [](Vec<double> v) {
-    const Vec<double> low = -abs<double>(v);
+    const Vec<double> low = minus_abs<double>(v);
     const ShortExponential e(at_least<double>(low, -110));
     const Vec<double> none{};  // below: -inf times it is NaN, what is finite becomes 0
     return v * tanh_softplus<double>(v, select<double>(low < -110, none, e.value()));
@@ -251,7 +259,7 @@ inline Vec<float> mish_of(Vec<float> x) {
 }
 template <class T>
 inline Vec<T> mish_slope(Vec<T> x) {
-  const Vec<T> t = tanh_softplus<T>(x, exp_negative<T>(-abs<T>(x)));
+  const Vec<T> t = tanh_softplus<T>(x, exp_negative<T>(minus_abs<T>(x)));
   return t + x * (1 - t * t) * sigmoid<T>(x);
 }
 MT_UNARY(mish, mish_of(x))

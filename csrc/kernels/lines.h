@@ -148,7 +148,7 @@ template <class T>
 inline Vec<T> exp_normal(Vec<T> x) {
   const Mask<T> none = x < T(sizeof(T) == 4 ? -87 : -708);
   const Exponential<T> e(select<T>(none, Vec<T>{}, at_most<T>(x, Format<T>::high)));
-  return select<T>(none, Vec<T>{}, e.scale_normal(e.minus_one + 1));
+  return select<T>(none, Vec<T>{}, e.scale_normal(e.exact()));
 }
 
 // The largest, for which a NaN counts as nothing: what is computed from it and the NaN is NaN

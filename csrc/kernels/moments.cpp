@@ -27,16 +27,17 @@ inline void join(double& m, double& s, int64_t n, double mean, double squares, i
   s += squares + d * d * (double(n) * share);
 }
 
-// sum_i f(x_i), f of whole vectors with f(fill) = 0
+// sum_i f(x_i) of doubles, f of whole vectors
 template <class T, class F>
-inline double sum_of(const T* x, int64_t n, T fill, const F& f) {
-  Vec<T> way[kWays] = {};
+inline double sum_of(const T* x, int64_t n, const F& f) {
+  Vec<double> way[kWays] = {};
   int64_t i = 0;
-  for (; i + kWays * kLanes<T> <= n; i += kWays * kLanes<T>)
-    for (int k = 0; k < kWays; ++k) way[k] += f(load(x + i + k * kLanes<T>));
-  for (; i + kLanes<T> <= n; i += kLanes<T>) way[0] += f(load(x + i));
-  if (i < n) way[1] += f(load_n(x + i, static_cast<int>(n - i), fill));
-  return sum<double>((widened(way[0]) + widened(way[1])) + (widened(way[2]) + widened(way[3])));
+  for (; i + kWays * kWide <= n; i += kWays * kWide)
+    for (int k = 0; k < kWays; ++k) way[k] += f(widened(x + i + k * kWide));
+  for (; i + kWide <= n; i += kWide) way[0] += f(widened(x + i));
+  double rest = 0;
+  for (; i < n; ++i) rest += f(splat<double>(x[i]))[0];
+  return sum<double>((way[0] + way[1]) + (way[2] + way[3])) + rest;
 }
 
 // (m, s) of a row of n elements
@@ -45,10 +46,10 @@ void row_moments(double& m, double& s, const T* x, int64_t n) {
   m = s = 0;
   for (int64_t i = 0; i < n; i += kBlock) {
     const int64_t count = min_of(kBlock, n - i);
-    const T mean = static_cast<T>(sum_of<T>(x + i, count, 0, [](Vec<T> v) { return v; }) /
-                                  static_cast<double>(count));
-    const double squares = sum_of<T>(x + i, count, mean, [mean](Vec<T> v) {
-      const Vec<T> d = v - mean;
+    const double mean =
+        sum_of(x + i, count, [](Vec<double> v) { return v; }) / static_cast<double>(count);
+    const double squares = sum_of(x + i, count, [mean](Vec<double> v) {
+      const Vec<double> d = v - mean;
       return d * d;
     });
     if (i == 0) {
@@ -63,28 +64,23 @@ void row_moments(double& m, double& s, const T* x, int64_t n) {
 // (m, s) of `width` columns of n rows, `inner` apart
 template <class T>
 void column_moments(double* m, double* s, const T* x, int64_t n, int64_t inner, int64_t width) {
-  T mean[kStrip], squares[kStrip];
+  double mean[kStrip], squares[kStrip];
   const int64_t rows = max_of(2 * kBlock / width, 4);
   for (int64_t j = 0; j < n; j += rows) {
     const int64_t count = min_of(rows, n - j);
     const T* block = x + j * inner;
-    std::memcpy(mean, block, width * sizeof(T));
-    for (int64_t k = 1; k < count; ++k)
+    for (int64_t i = 0; i < width; ++i) mean[i] = squares[i] = 0;
+    for (int64_t k = 0; k < count; ++k)
       for (int64_t i = 0; i < width; ++i) mean[i] += block[k * inner + i];
-    for (int64_t i = 0; i < width; ++i) {
-      mean[i] /= T(count);
-      squares[i] = 0;
-    }
+    for (int64_t i = 0; i < width; ++i) mean[i] /= static_cast<double>(count);
     for (int64_t k = 0; k < count; ++k)
       for (int64_t i = 0; i < width; ++i) {
-        const T d = block[k * inner + i] - mean[i];
+        const double d = block[k * inner + i] - mean[i];
         squares[i] += d * d;
       }
     if (j == 0) {
-      for (int64_t i = 0; i < width; ++i) {
-        m[i] = mean[i];
-        s[i] = squares[i];
-      }
+      std::memcpy(m, mean, width * sizeof(double));
+      std::memcpy(s, squares, width * sizeof(double));
     } else {
       for (int64_t i = 0; i < width; ++i) join(m[i], s[i], j, mean[i], squares[i], count);
     }

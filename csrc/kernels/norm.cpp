@@ -267,10 +267,11 @@ struct ImagePieces {
 
 // The mean and the sum of squares around it of each group and channel, in rows of 2 channels, from
 // one walk: about the mean of the group's first image, which cannot be far off. Then those of all
-// groups: sum (x - m)^2 is the groups' own, and n_g (m_g - m)^2 each.
+// groups: sum (x - m)^2 is the groups' own, and n_g (m_g - m)^2 each. `lost`: what the rounding
+// took from mean and rstd, in rows of channels.
 template <class T>
-void batch_moments(bool threads, const ImagePieces& pieces, T* mean, T* var, T* rstd, const T* x,
-                   T eps, int64_t inner) {
+void batch_moments(bool threads, const ImagePieces& pieces, T* mean, T* var, T* rstd, T* lost,
+                   const T* x, T eps, int64_t inner) {
   const int64_t channels = pieces.channels, groups = pieces.groups();
   double* const own = static_cast<double*>(scratch(2 * groups * channels * sizeof(double)));
   const Along<T> row{inner};
@@ -301,9 +302,12 @@ void batch_moments(bool threads, const ImagePieces& pieces, T* mean, T* var, T* 
           own[(2 * k + 1) * channels + c] + d * d * static_cast<double>(pieces.size(k) * inner);
     }
     const double all = squares / static_cast<double>(pieces.outer * inner);
+    const double r = 1 / scalar_sqrt(all + eps);
     mean[c] = static_cast<T>(m);
     var[c] = static_cast<T>(all);
-    rstd[c] = static_cast<T>(1 / scalar_sqrt(all + eps));
+    rstd[c] = static_cast<T>(r);
+    lost[c] = static_cast<T>(m - mean[c]);
+    lost[channels + c] = static_cast<T>(r - rstd[c]);
   }
   release(own);
 }
@@ -313,15 +317,20 @@ void batch(bool threads, T* y, T* mean, T* var, T* rstd, const T* x, const T* we
            T eps, int64_t outer, int64_t channels, int64_t inner) {
   if (inner > 1 && ImagePieces::fit<T>(outer * channels * inner)) {
     const ImagePieces pieces(outer, channels, inner);
-    batch_moments(threads, pieces, mean, var, rstd, x, eps, inner);
+    T* const lost = static_cast<T*>(scratch(2 * channels * sizeof(T)));
+    batch_moments(threads, pieces, mean, var, rstd, lost, x, eps, inner);
     pieces.each(threads, [&](int64_t, int64_t image, int64_t images, int64_t c) {
-      const Vec<T> m = splat<T>(mean[c]), b = splat<T>(bias == nullptr ? T(0) : bias[c]);
-      const Vec<T> scale = splat<T>(weight == nullptr ? rstd[c] : rstd[c] * weight[c]);
+      const Vec<T> m = splat<T>(mean[c]), r = splat<T>(rstd[c]);
+      const Vec<T> more = splat<T>(lost[channels + c]), shift = splat<T>(-lost[c] * rstd[c]);
+      const Vec<T> w = splat<T>(weight == nullptr ? T(1) : weight[c]);
+      const Vec<T> b = splat<T>(bias == nullptr ? T(0) : bias[c]);
       const int64_t at = (image * channels + c) * inner;
       Rows<T>{images, channels * inner, {inner}}.each([&](int64_t j, int count) {
-        store_n<T>(y + at + j, (load_n<T>(x + at + j, count) - m) * scale + b, count);
+        const Vec<T> d = load_n<T>(x + at + j, count) - m;
+        store_n<T>(y + at + j, (d * r + (d * more + shift)) * w + b, count);
       });
     });
+    release(lost);
     return;
   }
   for_channels<T>(threads, outer, channels, inner, [&](const auto& line, int64_t c, int count) {

@@ -4,6 +4,7 @@
 #include "../runtime/parallel.h"
 #include "../simd.h"
 #include "place.h"
+#include "widened.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -33,7 +34,6 @@ template <int... i>
 struct Count<0, i...> {
   using type = Sequence<i...>;
 };
-constexpr int kWide = kLanes<double>;
 using Lanes = typename Count<kWide>::type;
 
 // The lanes of a and b, counted on from a to b.
@@ -70,17 +70,6 @@ inline Vec<double> within(Vec<double> v, Sequence<lane...> lanes) {
   }
 }
 
-// The first `count` of kWide numbers, as doubles.
-template <class T>
-inline Vec<double> widened(const T* x, int count) {
-  typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
-  Narrow v = {};
-  if (count == kWide)
-    std::memcpy(&v, x, sizeof v);
-  else
-    std::memcpy(&v, x, count * sizeof(T));
-  return __builtin_convertvector(v, Vec<double>);
-}
 template <class T>
 inline void put_narrowed(T* y, Vec<double> wide, int count) {
   typedef T Narrow __attribute__((vector_size(kWide * sizeof(T))));
