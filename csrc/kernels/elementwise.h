@@ -111,7 +111,7 @@ struct Operand {
   Reading<T> reading{nullptr, 1, 0};
   const T* repeated = nullptr;  // the row that the block holds, `times` times
   int64_t times = 0;
-  T block[kBlock + kLanesUsed];
+  alignas(64) T block[kBlock + kLanesUsed];  // a repeated value does not straddle two lines
 
   explicit Operand(const T* base) : x(base) {}
 
