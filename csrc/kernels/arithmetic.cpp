@@ -4,9 +4,9 @@
 namespace mt::MT_ISA {
 namespace {
 
-MT_BINARY(add, x + y)
-MT_BINARY(sub, x - y)
-MT_BINARY(mul, x* y)
+MT_BINARY_HOLDING(add, true, x + y)
+MT_BINARY_HOLDING(sub, true, x - y)
+MT_BINARY_HOLDING(mul, true, x* y)
 MT_BINARY(div, x / y)
 MT_UNARY(neg, -x)
 MT_UNARY(square, x* x)

@@ -183,6 +183,19 @@ inline void put(uint8_t* out, Mask<T> m, int n) {
   std::memcpy(out, &bytes, n);
 }
 
+// run(x, y), functions of the place, that of a repeated value with the value in a register.
+template <class T, class F>
+inline void held(const F& run, Reading<T> x, Reading<T> y) {
+  const auto each = [](Reading<T> x) { return [x](int64_t i) { return lanes<T>(x, i); }; };
+  const auto one = [](Reading<T> x) { return [v = load(x.at)](int64_t) { return v; }; };
+  if (x.step == 0)
+    run(one(x), each(y));
+  else if (y.step == 0)
+    run(each(x), one(y));
+  else
+    run(each(x), each(y));
+}
+
 // Lines of a kernel, `next` apart: the inner loop, over vectors of the output that lie as the
 // cache's lines do, before and after them a part of one. All that lies around it is compiled once
 // for all kernels of the same operands. `ahead`: so many bytes on a line is asked for; 0 asks for
@@ -191,7 +204,7 @@ template <class Out, class... In>
 using Lines = void (*)(const void* f, Out* out, int64_t next, int64_t rows, int64_t n,
                        int64_t ahead, Reading<In>... x);
 
-template <class T, class F, class Out, class... In>
+template <class T, bool holds, class F, class Out, class... In>
 __attribute__((flatten)) void lines(  // f to its last function: its constants stay in registers
     const void* function, Out* out, int64_t next, int64_t rows, int64_t n, int64_t ahead,
     Reading<In>... x) {
@@ -204,10 +217,16 @@ __attribute__((flatten)) void lines(  // f to its last function: its constants s
         put<T>(out + i, f(lanes<T>(x, i, count)...), count);
         i += part;
       }
-      for (; i + kLanes<T> <= n; i += kLanes<T>) {
-        fetch_to_write(reinterpret_cast<const char*>(out + i) + ahead);
-        put<T>(out + i, f(lanes<T>(x, i)...), kLanes<T>);
-      }
+      const auto whole = [&](const auto&... at) {
+        for (; i + kLanes<T> <= n; i += kLanes<T>) {
+          fetch_to_write(reinterpret_cast<const char*>(out + i) + ahead);
+          put<T>(out + i, f(at(i)...), kLanes<T>);
+        }
+      };
+      if constexpr (holds)
+        held<T>(whole, x...);
+      else
+        whole([x](int64_t i) { return lanes<T>(x, i); }...);
     }
   }
 }
@@ -272,10 +291,11 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Lines<Out, In...> lin
   });
 }
 
-// out = f(x, ...): f takes and gives vectors of kLanes<T>.
-template <class T, class Out, class F, class... In>
+// out = f(x, ...): f takes and gives vectors of kLanes<T>. `holds`: f, of two, does so little that
+// one load the less is worth a loop of its own.
+template <class T, bool holds = false, class Out, class F, class... In>
 inline void elementwise(const Walk& walk, const F& f, Out* out, const In*... in) {
-  for_lines<T, Out, In...>(walk, lines<T, F, Out, In...>, &f, out, in...);
+  for_lines<T, Out, In...>(walk, lines<T, holds, F, Out, In...>, &f, out, in...);
 }
 
 // A kernel of a few words: `expression` gives the output's vector from the inputs' vectors x, y.
@@ -284,10 +304,12 @@ inline void elementwise(const Walk& walk, const F& f, Out* out, const In*... in)
   void name(T* out, const T* x0, const Walk& walk) {                              \
     elementwise<T>(walk, [](Vec<T> x) -> Vec<T> { return expression; }, out, x0); \
   }
-#define MT_BINARY(name, expression)                                                             \
-  template <class T>                                                                            \
-  void name(T* out, const T* x0, const T* y0, const Walk& walk) {                               \
-    elementwise<T>(walk, [](Vec<T> x, Vec<T> y) -> Vec<T> { return expression; }, out, x0, y0); \
+#define MT_BINARY(name, expression) MT_BINARY_HOLDING(name, false, expression)
+#define MT_BINARY_HOLDING(name, holds, expression)                          \
+  template <class T>                                                        \
+  void name(T* out, const T* x0, const T* y0, const Walk& walk) {           \
+    const auto f = [](Vec<T> x, Vec<T> y) -> Vec<T> { return expression; }; \
+    elementwise<T, holds>(walk, f, out, x0, y0);                            \
   }
 
 }  // namespace

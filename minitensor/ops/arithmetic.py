@@ -18,6 +18,7 @@ from ..graph.record import apply, apply_one, apply_two, attempt
 from ..graph.tensors import Tensor
 from ..op import OPS, Op
 from .common import (
+    COLUMNS,
     ONE,
     TWO,
     Array,
@@ -69,7 +70,7 @@ ADD = elementwise(
     kernel=_core.add,
     rules=(lambda g: g, lambda g: g),
     saves="",
-    samples=draws(*TWO),
+    samples=draws(*TWO, *COLUMNS),
     exact=True,
 )
 
@@ -126,7 +127,7 @@ SUB = elementwise(
     kernel=_core.sub,
     rules=(lambda g: g, lambda g: neg(g)),
     saves="",
-    samples=draws(*TWO),
+    samples=draws(*TWO, *COLUMNS),
     exact=True,
 )
 
@@ -169,7 +170,7 @@ MUL = elementwise(
     kernel=_core.mul,
     rules=(lambda g, _x, y: mul(g, y), lambda g, x, _y: mul(g, x)),
     saves="x y",
-    samples=draws(*TWO),
+    samples=draws(*TWO, *COLUMNS),
     exact=True,
 )
 

@@ -676,3 +676,4 @@ TWO = (
     ((0, 3), (1, 3)),
     ((5, 67), (67,)),
 )
+COLUMNS = (((3, 1), (67,)), ((67,), (3, 1)))  # a value repeated along a long row
