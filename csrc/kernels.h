@@ -149,6 +149,8 @@ struct AttentionSizes {
                      int64_t count, int64_t inner))                                                \
   ROW(index_add, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,   \
                   int64_t count, int64_t inner, int64_t skip, bool replace))                       \
+  ROW(bags, (T * y, const T* x, const int64_t* index, const int64_t* start, int64_t count,         \
+             int64_t inner, bool mean))                                                            \
   ROW(gather, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n, int64_t count,   \
                int64_t inner))                                                                     \
   ROW(scatter, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,     \

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int64_t kChunk = 1 << 15;  // elements that a thread takes at a time
 constexpr int64_t kAhead = 4;        // rows that are fetched before they are needed
+constexpr int64_t kCacheLine = 64;   // bytes
 
 inline int64_t per_chunk(int64_t width) {
   return width < kChunk ? kChunk / (width > 0 ? width : 1) : 1;
@@ -59,6 +60,27 @@ void index_select(T* y, const T* x, const int64_t* index, int64_t outer, int64_t
           copy_row(to + k * inner, from + index[k] * inner, inner);
         }
       r += last - first;
+    }
+  });
+}
+
+// y[b, :] = the sum of x[index[k], :] over start[b] <= k < start[b + 1], in the order of k, or its
+// mean; of none 0.  y (count, inner)
+template <class T>
+void bags(T* y, const T* x, const int64_t* index, const int64_t* start, int64_t count,
+          int64_t inner, bool mean) {
+  const int64_t most = count > 0 ? start[count] : 0, each = most / (count + 1) + 1;
+  for_even_ranges(count, per_chunk(each * inner), [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      const int64_t size = start[b + 1] - start[b];
+      T* const to = y + b * inner;
+      begin_row<T>(to, size > 0 ? x + index[start[b]] * inner : nullptr, inner);
+      for (int64_t k = start[b] + 1; k < start[b + 1]; ++k) {
+        for (int64_t i = 0; k + kAhead < most && i < inner; i += kCacheLine / sizeof(T))
+          __builtin_prefetch(x + index[k + kAhead] * inner + i);
+        add_row(to, x + index[k] * inner, inner);
+      }
+      for (int64_t i = 0; mean && size > 1 && i < inner; ++i) to[i] /= static_cast<T>(size);
     }
   });
 }
@@ -201,6 +223,7 @@ void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, 
 
 MT_KERNEL(index_select, index_select)
 MT_KERNEL(index_add, index_add)
+MT_KERNEL(bags, bags)
 MT_KERNEL(gather, gather)
 MT_KERNEL(scatter, scatter)
 MT_KERNEL(span, span)

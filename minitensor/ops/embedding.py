@@ -12,14 +12,14 @@ import numpy as np
 
 from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
-from ..graph.record import apply, attempt
+from ..graph.record import apply, apply_flat, attempt
 from ..graph.tensors import Tensor, wrap
 from ..op import OPS, SHAPE, Op, Result, Sample
 from .arithmetic import mul
 from .common import Array, array_of, elements, named, raw, reads, shape_of, to_dtype
 from .comparison import where
 from .indexing import getitem
-from .reduce import mean, sum
+from .reduce import sum
 from .shape import expand, reshape, unsqueeze
 
 # A padding index of None is -1 here: no row has that number. `shared`: a row's gradient is divided by how often the row
@@ -209,23 +209,65 @@ def embedding(
 # --- bags -------------------------------------------------------------------------------------------------------------
 
 
-def _bags(name: str, index: Array, offsets: Any, include_last_offset: bool) -> tuple[Array, int]:
-    """The bag that each index belongs to, and the number of bags."""
+def _bags_reference(w: Array, index: Array, start: Array, *, mean: bool, shared: bool, sparse: bool) -> Result:
+    _need_in_range(index, w.shape[0])
+    y = np.zeros((len(start) - 1, w.shape[1]), w.dtype)
+    for row, begin, end in zip(y, start[:-1], start[1:], strict=True):
+        if begin < end:
+            row[:] = w[index[begin:end]].mean(0) if mean else w[index[begin:end]].sum(0)
+    return y, (index, start, w.shape)
+
+
+def _bags_dw(g: Any, index: Any, start: Any, shape: tuple[int, ...], *, mean: bool, shared: bool, sparse: bool) -> Any:
+    sizes, used = np.diff(raw(start)), slice(int(raw(start)[0]), int(raw(start)[-1]))
+    if mean:
+        g = mul(g, (1 / np.maximum(sizes, 1)[:, None]).astype(array_of(g).dtype))
+    bags = np.repeat(np.arange(sizes.size), sizes)
+    rows = apply(EMBEDDING, g, bags, padding=-1, shared=False, sparse=False)
+    return _embedding_dw(rows, raw(index)[used], shape, padding=-1, shared=shared, sparse=sparse)
+
+
+def _bags_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for start, dim in (((0, 2, 2, 5), 3), ((0, 1), 17), ((0,), 2), ((0, 0), 2), ((0, 3, 9), 0), ((1, 4, 8), 33)):
+        for mean in (False, True):
+            args = (rng.standard_normal((6, dim)), rng.integers(0, 5, 9), np.array(start))
+            yield Sample(args, {"mean": mean, "shared": False, "sparse": False})
+    args = (rng.standard_normal((900, 70)), rng.integers(0, 900, 3000), np.sort(rng.integers(0, 3000, 200)))
+    yield Sample(args, {"mean": True, "shared": False, "sparse": False}, large=True)
+
+
+BAGS: Op = Op(
+    "embedding_bag",
+    _bags_reference,
+    None,
+    (_bags_dw, None, None),
+    None,
+    _bags_samples,
+    length=lambda w, index, start, **_: max(index.size, 1),
+    kernel=_core.bags,
+    saves=(1, 2, SHAPE),
+    names=("mean", "shared", "sparse"),
+)
+
+
+def _starts(name: str, index: Array, offsets: Any, include_last_offset: bool) -> Array:
+    """Where each bag begins among the indices, and where the last ends."""
     if index.ndim == 2:
         if offsets is not None:
             raise ShapeError(f"{name}: each row of a matrix is a bag; offsets are for a vector")
-        return np.repeat(np.arange(len(index)), index.shape[1]), len(index)
+        return np.asarray(np.arange(len(index) + 1) * index.shape[1], np.int64)
     if index.ndim != 1:
         raise ShapeError(f"{name}: the index must be a matrix (bags, size) or a vector with offsets, not {index.shape}")
     starts = raw(offsets)
     if not isinstance(starts, np.ndarray) or starts.ndim != 1 or starts.dtype.kind not in "iu":
         raise ShapeError(f"{name}: a vector needs offsets, a vector of integers: where each bag begins")
-    if starts.size and (starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > index.size):
+    if starts.size and (starts[0] != 0 or (starts[1:] < starts[:-1]).any() or starts[-1] > index.size):
         raise ShapeError(f"{name}: offsets must begin with 0 and rise to at most {index.size}")
-    count = max(starts.size - bool(include_last_offset), 0)
-    used = index.size if count == starts.size else int(starts[-1]) if starts.size else 0
-    sizes = np.diff(np.append(starts[:count], used)) if count else np.zeros(0, np.int64)
-    return np.repeat(np.arange(count), sizes), count
+    if include_last_offset:
+        return np.asarray(starts if starts.size else [0], np.int64)
+    bounds = np.empty(starts.size + 1, np.int64)
+    bounds[:-1], bounds[-1] = starts, index.size if starts.size else 0
+    return bounds
 
 
 @reads()
@@ -270,13 +312,16 @@ def embedding_bag(
             raise ShapeError(
                 f"{name}: per_sample_weights {shape_of(per_sample_weights)} must have the input's shape {index.shape}"
             )
-    bags, count = _bags(name, index, offsets, include_last_offset)
-    whole = index.reshape(-1)[: bags.size]
+    starts = _starts(name, index, offsets, include_last_offset)
+    whole = index.reshape(-1)[: starts[-1]]
     if max_norm is not None:
         _shorten(name, weight, whole, max_norm, norm_type)
-    look_up = {"padding": -1, "shared": bool(scale_grad_by_freq), "sparse": _sparsely(weight, sparse)}
-    if index.ndim == 2 and index.size and padding < 0 and mode != "max" and per_sample_weights is None:
-        return (sum if mode == "sum" else mean)(apply(EMBEDDING, weight, index, **look_up), 1)
+    shared, sparsely = bool(scale_grad_by_freq), _sparsely(weight, sparse)
+    if padding < 0 and mode != "max" and per_sample_weights is None:
+        return apply_flat(BAGS, weight, whole, starts, mode == "mean", shared, sparsely)
+    count = len(starts) - 1
+    bags = np.repeat(np.arange(count), np.diff(starts))
+    look_up = {"padding": -1, "shared": shared, "sparse": sparsely}
     kept = whole != padding
     _need_in_range(whole, shape_of(weight)[0])
     index, bags = whole[kept], bags[kept]
@@ -298,10 +343,12 @@ def _largest(rows: Any, bags: Array, count: int) -> Any:
     values = raw(rows)
     width = values.shape[1]
     best = np.full((count, width), -np.inf, values.dtype)
-    np.maximum.at(best, bags, values)
+    begin = np.flatnonzero(np.diff(bags, prepend=-1))  # of the bags that are not empty
+    if len(values):
+        best[bags[begin]] = np.maximum.reduceat(values, begin, axis=0)
     first = np.full((count, width), len(values))
-    hits = (values == best[bags]) | np.isnan(values)
-    np.minimum.at(first, bags, np.where(hits, np.arange(len(values))[:, None], len(values)))
+    row, column = np.nonzero((values == best[bags]) | np.isnan(values))
+    first[bags[row[::-1]], column[::-1]] = row[::-1]  # what is written last stays
     empty = first == len(values)
     if not len(values):
         return mul(expand(sum(rows), (count, width)), 0.0)
