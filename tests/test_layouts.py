@@ -240,3 +240,15 @@ def test_scattering_a_tensor_into_itself() -> None:
     with pytest.raises(IndexError, match="scatter"):
         x.scatter_(0, mt.full((4, 4), 4), 1.0)
     assert mt.equal(x, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.int16, np.float16])
+def test_pixels_from_planes(dtype):
+    rng = np.random.default_rng(0)
+    for shape in ((3, 5, 7), (3, 300, 301), (2, 70001), (4, 3, 32, 33), (5, 70001), (3, 0, 4)):
+        planes = rng.integers(0, 2, shape).astype(dtype)
+        x = np.moveaxis(planes, 1 if len(shape) == 4 else 0, -1)
+        for view in (x, x[..., ::2], x[1:, ..., 1:]):
+            y = mt.from_numpy(view).contiguous()
+            assert y.is_contiguous()
+            np.testing.assert_array_equal(y.numpy(), view)

@@ -199,28 +199,42 @@ PyObject* run_numbers(const char* name, const Loop& loop, int n, PyObject* const
              return run_numbers(#name, loop(f), n, arguments, given, v, count); \
            })
 
+template <class T>
+void move_line(T* __restrict y, int64_t to, const T* __restrict x, int64_t from, int64_t n) {
+  for (; n > 0; --n, y += to, x += from) *y = *x;
+}
+
 // out = x, where both have strides, of elements that no kernel takes; false if x is a transposed
-// matrix, of which NumPy knows more.
+// matrix, of which NumPy knows more, but for one of few columns: pixels, from planes of colours.
+constexpr int64_t kFewColours = 4;
 template <class T>
 bool move_elements(T* out, const T* x, const Walk& walk) {
   const int last = walk.ndim - 1;
-  const int64_t to = walk.stride[0][last], from = walk.stride[1][last];
-  if (last > 0 && from > 1 && walk.stride[1][last - 1] < from) return false;
-  for_ranges(walk.count, even_grain(walk.count), [&](int64_t begin, int64_t end) {
-    Place place(walk, 1, begin);
+  const int64_t to = walk.stride[0][last], from = walk.stride[1][last], cols = walk.size[last];
+  const bool turned = last > 0 && from > 1 && walk.stride[1][last - 1] < from;
+  const bool pixels = turned && cols <= kFewColours;  // by columns, of rows in the first cache
+  if (walk.count == 0) return true;
+  if (turned && !pixels) return false;
+  constexpr int64_t kRows = 2048;
+  const int axis = pixels ? last - 1 : last;
+  const int64_t unit = pixels ? cols : 1, next = walk.stride[0][axis], step = walk.stride[1][axis];
+  for_ranges(walk.count / unit, even_grain(walk.count) / unit + 1, [&](int64_t begin, int64_t end) {
+    Place place(walk, 1, begin * unit);
     while (begin < end) {
-      const int64_t n = std::min(place.left_in_row(), end - begin);
+      const int64_t n = std::min({place.left(axis), end - begin, pixels ? kRows : end - begin});
       T* const y = out + place.offset[0];
       const T* const at = x + place.offset[1];
-      if (to == 1 && from == 1)
+      if (pixels)
+        for (int64_t c = 0; c < cols; ++c) move_line(y + c * to, next, at + c * from, step, n);
+      else if (to == 1 && from == 1)
         std::memcpy(y, at, n * sizeof(T));
       else if (to == 1 && from == 0)
         std::fill(y, y + n, *at);
       else if (to == 1 && from == -1)
         for (int64_t i = 0; i < n; ++i) y[i] = at[-i];
       else
-        for (int64_t i = 0; i < n; ++i) y[i * to] = at[i * from];
-      place.advance(n);
+        move_line(y, to, at, from, n);
+      place.advance(axis, n);
       begin += n;
     }
   });
