@@ -60,67 +60,34 @@ struct Ratio {
 
 #if defined(__AVX512F__)
 // 2^(j/16), and what the rounding took from it
+// clang-format off
 template <class T>
 struct Roots;
 template <>
 struct Roots<float> {
   alignas(64) static constexpr float high[16] = {
-      0x1p+0f,        0x1.0b5586p+0f, 0x1.172b84p+0f, 0x1.2387a6p+0f,
-      0x1.306fep+0f,  0x1.3dea64p+0f, 0x1.4bfdaep+0f, 0x1.5ab07ep+0f,
-      0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f,
+      0x1p+0f, 0x1.0b5586p+0f, 0x1.172b84p+0f, 0x1.2387a6p+0f, 0x1.306fep+0f, 0x1.3dea64p+0f,
+      0x1.4bfdaep+0f, 0x1.5ab07ep+0f, 0x1.6a09e6p+0f, 0x1.7a1148p+0f, 0x1.8ace54p+0f, 0x1.9c4918p+0f,
       0x1.ae89fap+0f, 0x1.c199bep+0f, 0x1.d5818ep+0f, 0x1.ea4afap+0f};
-  alignas(64) static constexpr float low[16] = {0,
-                                                0x1.9f3122p-25f,
-                                                -0x1.c15742p-27f,
-                                                0x1.ceac48p-25f,
-                                                0x1.4636e2p-25f,
-                                                0x1.824684p-25f,
-                                                -0x1.593abcp-25f,
-                                                -0x1.5bd5ecp-27f,
-                                                0x1.9fcef4p-26f,
-                                                -0x1.829fdp-25f,
-                                                0x1.15506ep-27f,
-                                                0x1.51f848p-27f,
-                                                -0x1.a94b14p-26f,
-                                                -0x1.3d56b2p-27f,
-                                                -0x1.822dbcp-27f,
-                                                0x1.52486cp-27f};
+  alignas(64) static constexpr float low[16] = {
+      0, 0x1.9f3122p-25f, -0x1.c15742p-27f, 0x1.ceac48p-25f, 0x1.4636e2p-25f, 0x1.824684p-25f,
+      -0x1.593abcp-25f, -0x1.5bd5ecp-27f, 0x1.9fcef4p-26f, -0x1.829fdp-25f, 0x1.15506ep-27f, 0x1.51f848p-27f,
+      -0x1.a94b14p-26f, -0x1.3d56b2p-27f, -0x1.822dbcp-27f, 0x1.52486cp-27f};
 };
 template <>
 struct Roots<double> {
-  alignas(64) static constexpr double high[16] = {0x1p+0,
-                                                  0x1.0b5586cf9890fp+0,
-                                                  0x1.172b83c7d517bp+0,
-                                                  0x1.2387a6e756238p+0,
-                                                  0x1.306fe0a31b715p+0,
-                                                  0x1.3dea64c123422p+0,
-                                                  0x1.4bfdad5362a27p+0,
-                                                  0x1.5ab07dd485429p+0,
-                                                  0x1.6a09e667f3bcdp+0,
-                                                  0x1.7a11473eb0187p+0,
-                                                  0x1.8ace5422aa0dbp+0,
-                                                  0x1.9c49182a3f09p+0,
-                                                  0x1.ae89f995ad3adp+0,
-                                                  0x1.c199bdd85529cp+0,
-                                                  0x1.d5818dcfba487p+0,
-                                                  0x1.ea4afa2a490dap+0};
-  alignas(64) static constexpr double low[16] = {0,
-                                                 0x1.8a62e4adc610bp-54,
-                                                 -0x1.19041b9d78a76p-55,
-                                                 0x1.9b07eb6c70573p-54,
-                                                 0x1.6f46ad23182e4p-55,
-                                                 0x1.ada0911f09ebcp-55,
-                                                 0x1.d4397afec42e2p-56,
-                                                 0x1.6324c054647adp-54,
-                                                 -0x1.bdd3413b26456p-54,
-                                                 -0x1.41577ee04992fp-55,
-                                                 0x1.6e9f156864b27p-54,
-                                                 0x1.c7c46b071f2bep-56,
-                                                 0x1.7a1cd345dcc81p-54,
-                                                 0x1.11065895048ddp-55,
-                                                 0x1.2ed02d75b3707p-55,
-                                                 -0x1.e9c23179c2893p-54};
+  alignas(64) static constexpr double high[16] = {
+      0x1p+0, 0x1.0b5586cf9890fp+0, 0x1.172b83c7d517bp+0, 0x1.2387a6e756238p+0,
+      0x1.306fe0a31b715p+0, 0x1.3dea64c123422p+0, 0x1.4bfdad5362a27p+0, 0x1.5ab07dd485429p+0,
+      0x1.6a09e667f3bcdp+0, 0x1.7a11473eb0187p+0, 0x1.8ace5422aa0dbp+0, 0x1.9c49182a3f09p+0,
+      0x1.ae89f995ad3adp+0, 0x1.c199bdd85529cp+0, 0x1.d5818dcfba487p+0, 0x1.ea4afa2a490dap+0};
+  alignas(64) static constexpr double low[16] = {
+      0, 0x1.8a62e4adc610bp-54, -0x1.19041b9d78a76p-55, 0x1.9b07eb6c70573p-54,
+      0x1.6f46ad23182e4p-55, 0x1.ada0911f09ebcp-55, 0x1.d4397afec42e2p-56, 0x1.6324c054647adp-54,
+      -0x1.bdd3413b26456p-54, -0x1.41577ee04992fp-55, 0x1.6e9f156864b27p-54, 0x1.c7c46b071f2bep-56,
+      0x1.7a1cd345dcc81p-54, 0x1.11065895048ddp-55, 0x1.2ed02d75b3707p-55, -0x1.e9c23179c2893p-54};
 };
+// clang-format on
 constexpr int kRoots = 16;
 #else
 constexpr int kRoots = 1;
@@ -317,75 +284,29 @@ inline Vec<T> sigmoid(Vec<T> x) {
 // 1/c for a c in about the middle of each of 32 intervals of [3/4, 3/2), in the order of the first
 // five bits of the mantissa, of so few bits that m / c - 1 is exact; and ln c, a float and what it
 // lacks. c = 1 in the two at 1.
+// clang-format off
 alignas(64) constexpr float log_inverse[32] = {
-    1.0f,      0.953125f, 0.921875f, 0.90625f,  0.875f,   0.859375f, 0.828125f, 0.8125f,
-    0.796875f, 0.765625f, 0.75f,     0.734375f, 0.71875f, 0.703125f, 0.6875f,   0.671875f,
-    1.3125f,   1.28125f,  1.28125f,  1.25f,     1.21875f, 1.1875f,   1.1875f,   1.15625f,
-    1.125f,    1.125f,    1.09375f,  1.0625f,   1.0625f,  1.03125f,  1.03125f,  1.0f};
-alignas(64) constexpr float log_high[32] = {0,
-                                            0x1.894aa2p-5f,
-                                            0x1.4d3116p-4f,
-                                            0x1.9335e6p-4f,
-                                            0x1.1178e8p-3f,
-                                            0x1.365fccp-3f,
-                                            0x1.823c16p-3f,
-                                            0x1.a93ed4p-3f,
-                                            0x1.d1038p-3f,
-                                            0x1.1178e8p-2f,
-                                            0x1.269622p-2f,
-                                            0x1.3c2528p-2f,
-                                            0x1.522aep-2f,
-                                            0x1.68ac84p-2f,
-                                            0x1.7fafa4p-2f,
-                                            0x1.973a34p-2f,
-                                            -0x1.1675cap-2f,
-                                            -0x1.fb9186p-3f,
-                                            -0x1.fb9186p-3f,
-                                            -0x1.c8ff7cp-3f,
-                                            -0x1.9525aap-3f,
-                                            -0x1.5ff308p-3f,
-                                            -0x1.5ff308p-3f,
-                                            -0x1.29553p-3f,
-                                            -0x1.e27076p-4f,
-                                            -0x1.e27076p-4f,
-                                            -0x1.6f0d28p-4f,
-                                            -0x1.f0a30cp-5f,
-                                            -0x1.f0a30cp-5f,
-                                            -0x1.f829bp-6f,
-                                            -0x1.f829bp-6f,
-                                            0};
-alignas(64) constexpr float log_low[32] = {0,
-                                           -0x1.6c0998p-30f,
-                                           -0x1.6fc0aap-31f,
-                                           -0x1.535b3cp-31f,
-                                           0x1.13f23ep-30f,
-                                           -0x1.fd4dfep-28f,
-                                           0x1.5468fp-29f,
-                                           -0x1.ba930ep-30f,
-                                           -0x1.b3543p-28f,
-                                           0x1.13f23ep-29f,
-                                           -0x1.d9648ep-27f,
-                                           -0x1.1999dp-27f,
-                                           0x1.ce28f6p-28f,
-                                           -0x1.6395ecp-30f,
-                                           -0x1.09fabap-28f,
-                                           0x1.89ab56p-29f,
-                                           -0x1.7574c2p-27f,
-                                           -0x1.abc7c6p-28f,
-                                           -0x1.abc7c6p-28f,
-                                           -0x1.e6a688p-29f,
-                                           0x1.85d4a6p-30f,
-                                           0x1.eb0d86p-28f,
-                                           0x1.eb0d86p-28f,
-                                           0x1.f802b8p-29f,
-                                           -0x1.c55e5cp-29f,
-                                           -0x1.c55e5cp-29f,
-                                           -0x1.5cad6ap-29f,
-                                           -0x1.162a66p-37f,
-                                           -0x1.162a66p-37f,
-                                           -0x1.cf066p-31f,
-                                           -0x1.cf066p-31f,
-                                           0};
+    1.0f, 0.953125f, 0.921875f, 0.90625f, 0.875f, 0.859375f,
+    0.828125f, 0.8125f, 0.796875f, 0.765625f, 0.75f, 0.734375f,
+    0.71875f, 0.703125f, 0.6875f, 0.671875f, 1.3125f, 1.28125f,
+    1.28125f, 1.25f, 1.21875f, 1.1875f, 1.1875f, 1.15625f,
+    1.125f, 1.125f, 1.09375f, 1.0625f, 1.0625f, 1.03125f,
+    1.03125f, 1.0f};
+alignas(64) constexpr float log_high[32] = {
+    0, 0x1.894aa2p-5f, 0x1.4d3116p-4f, 0x1.9335e6p-4f, 0x1.1178e8p-3f, 0x1.365fccp-3f,
+    0x1.823c16p-3f, 0x1.a93ed4p-3f, 0x1.d1038p-3f, 0x1.1178e8p-2f, 0x1.269622p-2f, 0x1.3c2528p-2f,
+    0x1.522aep-2f, 0x1.68ac84p-2f, 0x1.7fafa4p-2f, 0x1.973a34p-2f, -0x1.1675cap-2f, -0x1.fb9186p-3f,
+    -0x1.fb9186p-3f, -0x1.c8ff7cp-3f, -0x1.9525aap-3f, -0x1.5ff308p-3f, -0x1.5ff308p-3f, -0x1.29553p-3f,
+    -0x1.e27076p-4f, -0x1.e27076p-4f, -0x1.6f0d28p-4f, -0x1.f0a30cp-5f, -0x1.f0a30cp-5f, -0x1.f829bp-6f,
+    -0x1.f829bp-6f, 0};
+alignas(64) constexpr float log_low[32] = {
+    0, -0x1.6c0998p-30f, -0x1.6fc0aap-31f, -0x1.535b3cp-31f, 0x1.13f23ep-30f, -0x1.fd4dfep-28f,
+    0x1.5468fp-29f, -0x1.ba930ep-30f, -0x1.b3543p-28f, 0x1.13f23ep-29f, -0x1.d9648ep-27f, -0x1.1999dp-27f,
+    0x1.ce28f6p-28f, -0x1.6395ecp-30f, -0x1.09fabap-28f, 0x1.89ab56p-29f, -0x1.7574c2p-27f, -0x1.abc7c6p-28f,
+    -0x1.abc7c6p-28f, -0x1.e6a688p-29f, 0x1.85d4a6p-30f, 0x1.eb0d86p-28f, 0x1.eb0d86p-28f, 0x1.f802b8p-29f,
+    -0x1.c55e5cp-29f, -0x1.c55e5cp-29f, -0x1.5cad6ap-29f, -0x1.162a66p-37f, -0x1.162a66p-37f, -0x1.cf066p-31f,
+    -0x1.cf066p-31f, 0};
+// clang-format on
 #endif
 
 // x = 2^n m with m around 1, and ln m = f - rest.
