@@ -218,7 +218,7 @@ inline T sum(Vec<T> v) {
 }
 template <class T>
 inline T max(Vec<T> v) {
-  return fold<T, kLanes<T>>(v, [](auto a, auto b) { return (a > b) | (a != a) ? a : b; });
+  return fold<T, kLanes<T>>(v, [](auto a, auto b) { return ((a > b) | (a != a)) ? a : b; });
 }
 template <class T>
 inline T min(Vec<T> v) {

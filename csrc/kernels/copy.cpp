@@ -22,7 +22,6 @@ template <class T>
 inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step, int64_t rows,
                       int64_t cols) {
   using V = typename FourOf<T>::type;
-  using I = typename FourOf<T>::index;
   V a[4] = {};
   for (int k = 0; k < 4; ++k)
     if (k < cols) std::memcpy(&a[k], x + k * x_step, sizeof(V));
@@ -35,6 +34,7 @@ inline void turn_four(T* out, int64_t out_step, const T* x, int64_t x_step, int6
       __builtin_shufflevector(p, q, 0, 1, 4, 5), __builtin_shufflevector(p, q, 2, 3, 6, 7),
       __builtin_shufflevector(r, s, 0, 1, 4, 5), __builtin_shufflevector(r, s, 2, 3, 6, 7)};
 #else
+  using I = typename FourOf<T>::index;
   const V p = __builtin_shuffle(a[0], a[1], I{0, 4, 1, 5});
   const V q = __builtin_shuffle(a[2], a[3], I{0, 4, 1, 5});
   const V r = __builtin_shuffle(a[0], a[1], I{2, 6, 3, 7});

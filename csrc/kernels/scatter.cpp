@@ -214,9 +214,9 @@ void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, 
   else if (how == kReplaced)
     run([](T, T b) { return b; });
   else if (how == kLargest)
-    run([](T a, T b) { return (a > b) | (a != a) ? a : b; });
+    run([](T a, T b) { return ((a > b) | (a != a)) ? a : b; });
   else
-    run([](T a, T b) { return (a < b) | (a != a) ? a : b; });
+    run([](T a, T b) { return ((a < b) | (a != a)) ? a : b; });
 }
 
 }  // namespace
