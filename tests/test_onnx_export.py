@@ -282,6 +282,7 @@ TOKENS = mt.tensor([[1, 0, 2], [2, 2, 0]])
         lambda x: mt.zeros_like(x).scatter(2, x.argsort(2), x),
         lambda x: mt.zeros(2, 3, 4).scatter_add(1, TOKENS[..., None], x),
         lambda x: (F.one_hot((x > 0).long(), 3), mt.diagonal(x, 1, 1, 2), x.unfold(2, 2, 1), x.movedim(0, 2)),
+        lambda x: (mt.trace(x[0]), mt.diagonal(x, -1, 2, 1), mt.diagonal(x, 5), F.glu(x, 2), F.glu(x, -3)),
         lambda x: (F.pad(x, (1, 2)), F.pad(x, (1, 1), "reflect"), F.pad(x, (-1, 0, 2, 0), value=7.0)),
         lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
         lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=mt.ones(3, 3).tril().bool()),

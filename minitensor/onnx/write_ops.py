@@ -277,6 +277,15 @@ def _elu(b: Any, s: Any, x: str, *, positive: float, negative: float, rate: floa
     return b.node("Where", b.node("Greater", x, b.number(0, x)), b.node("Mul", x, b.number(positive, x)), below)
 
 
+@writes("glu")
+def _glu(b: Any, s: Any, x: str, *, dim: int) -> Any:
+    n = b.shapes[x][dim]
+    if isinstance(n, Varies):
+        raise b.vary(f"the axis {dim} of {b.shapes[x]}, which is halved,")
+    left, right = b.node("Split", x, b.const([n // 2] * 2, np.int64), outputs=2, axis=dim)
+    return b.node("Mul", left, b.node("Sigmoid", right))
+
+
 @writes("gelu")
 def _gelu(b: Any, s: Any, x: str, *, approximate: str) -> Any:
     if b.opset >= 20 and b.dtypes[x] != np.float64:  # which onnxruntime's Gelu does not take
@@ -581,11 +590,16 @@ def _diagonal(b: Any, s: Any, x: str, *, offset: int, dim1: int, dim2: int) -> A
     one, two = dim1 % rank, dim2 % rank
     if isinstance(shape[one], Varies) or isinstance(shape[two], Varies):
         raise b.vary(f"the diagonal of {shape}")
-    k = np.arange(s.shape()[-1], dtype=np.int64)
+    k = np.arange(max(min(shape[one] + min(offset, 0), shape[two] - max(offset, 0)), 0), dtype=np.int64)
     at = np.stack([k - min(offset, 0), k + max(offset, 0)], -1)
     moved = b.node("Transpose", x, perm=[one, two, *[d for d in range(rank) if d not in (one, two)]])
     picked = b.node("GatherND", moved, b.const(at))  # (k, ..)
     return b.node("Transpose", picked, perm=[*range(1, rank - 1), 0])
+
+
+@writes("trace")
+def _trace(b: Any, s: Any, x: str) -> Any:
+    return reduced(b, "ReduceSum", _diagonal(b, s, x, offset=0, dim1=0, dim2=1), [0], False)
 
 
 @writes("resample")
