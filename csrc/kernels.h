@@ -254,6 +254,7 @@ struct AttentionSizes {
   ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk))                 \
   ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk))        \
   /* reduce.cpp: over the middle axis of x (outer, n, inner); of squared_error over n elements */  \
+  ROW(row_dots, (T * y, const T* a, const T* b, int64_t rows, int64_t n))                          \
   ROW(squared_error, (T * loss, const T* x, const T* y, int64_t n))                                \
   ROW(sum, MT_REDUCE_ARGS)                                                                         \
   ROW(amax, MT_REDUCE_ARGS)                                                                        \

@@ -196,6 +196,27 @@ PyObject* var(PyObject* const* arguments, Py_ssize_t given) {
   return by_dtype("var", typed, x).release().ptr();
 }
 
+// The sums of x y along the last axis, which is kept with size 1; None for other dtypes.
+PyObject* row_dots(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 2 || !floats(arguments[0]) || !floats(arguments[1])) Py_RETURN_NONE;
+  const auto x = py::reinterpret_borrow<Array>(arguments[0]);
+  const auto y = py::reinterpret_borrow<Array>(arguments[1]);
+  if (x.ndim() == 0 || shape_of(x) != shape_of(y))
+    fail("row_dots: x " + describe(shape_of(x)) + " and y " + describe(shape_of(y)) +
+         " differ in shape, or have no axis");
+  const Lines lines(x, x.ndim() - 1, x.ndim() - 1, 1);
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    const Array a = contiguous(x), b = contiguous(y);
+    Array sums = empty<T>(lines.shape);
+    T* to = data<T>(sums);
+    const T *pa = data<T>(a), *pb = data<T>(b);
+    without_gil(x.size(), [&] { active<T>().row_dots(to, pa, pb, lines.outer, lines.n); });
+    return sums;
+  };
+  return by_dtype("row_dots", typed, x, y).release().ptr();
+}
+
 // What each element along an axis makes with those before it, or after it; None for other dtypes.
 PyObject* scan(Scan how, PyObject* const* arguments, Py_ssize_t given) {
   if (given < 2 || !floats(arguments[0])) Py_RETURN_NONE;
@@ -378,6 +399,8 @@ void bind_reduce(py::module_& m) {
             "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool, correction: float) -> "
             "numpy.ndarray",
             var(arguments, given));
+  MT_CALLED("row_dots", "(x: numpy.ndarray, y: numpy.ndarray) -> numpy.ndarray",
+            row_dots(arguments, given));
   MT_CALLED("cumsum", "(x: numpy.ndarray, dim: int, reverse: bool) -> numpy.ndarray",
             scan(kAdded, arguments, given));
   MT_CALLED("cumprod", "(x: numpy.ndarray, dim: int) -> numpy.ndarray",

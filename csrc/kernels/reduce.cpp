@@ -311,6 +311,20 @@ void squared_error(T* loss, const T* x, const T* y, int64_t n) {
   release(partial);
 }
 
+// y_i = sum_j a_ij b_ij, a row's sum by one thread
+template <class T>
+void row_dots(T* y, const T* a, const T* b, int64_t rows, int64_t n) {
+  for_ranges(rows, max_of(kChunk / max_of(n, 1), 1), [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto take = [x = a + i * n, w = b + i * n](int64_t j, int count) {
+        return count == kLanes<T> ? load(x + j) * load(w + j)
+                                  : load_n(x + j, count) * load_n(w + j, count);
+      };
+      y[i] = sum<T>(row_of<T, Sum<T>>(0, n, take));
+    }
+  });
+}
+
 // y_oi = sum_j x_oji^2
 template <class T>
 void sum_squares(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
@@ -585,6 +599,7 @@ MT_KERNEL(sum_squares, sum_squares)
 MT_KERNEL(extreme, extreme)
 MT_KERNEL(sum, sum_axis)
 MT_KERNEL(squared_error, squared_error)
+MT_KERNEL(row_dots, row_dots)
 MT_KERNEL(prod, prod)
 MT_KERNEL(amax, amax)
 MT_KERNEL(amin, amin)

@@ -32,6 +32,7 @@ from .common import (
     raw,
     straight,
     to_dtype,
+    with_batch,
     write_out,
     writes,
 )
@@ -162,15 +163,51 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     return called(sub(other, input, alpha=alpha), "RsubBackward1")
 
 
+# --- the sum of a product ---------------------------------------------------------------------------------------------
+
+ROW_DOTS = Op(
+    "row_dots",
+    lambda x, y: (np.sum(x * y, axis=-1, keepdims=True), (x, y)),
+    None,
+    (lambda g, _x, y: mul(g, y), lambda g, x, _y: mul(g, x)),
+    "multilinear",
+    draws(((2, 3), (2, 3)), ((4,), (4,)), ((0, 3), (0, 3)), ((3, 0), (3, 0)), ((2, 3, 67), (2, 3, 67))),
+    exact=True,
+    length=lambda x, _y: x.shape[-1],
+    batch=lambda args, flags: apply(OPS["row_dots"], *with_batch(args, flags)),
+    kernel=_core.row_dots,
+    saves=(0, 1),
+)
+_LONG = 1 << 15  # rows that one thread should not sum alone
+
+
+def _product_to(g: Any, v: Any, x: Any) -> Any:
+    """`g * v`, a gradient of `x`; of arrays already summed along the rows where `x` is a column, in one pass."""
+    if (
+        isinstance(g, np.ndarray)
+        and isinstance(v, np.ndarray)
+        and isinstance(x, np.ndarray)
+        and x.shape != g.shape == v.shape
+        and x.shape == (*g.shape[:-1], 1)
+        and g.shape[-1] < _LONG
+        and g.dtype == v.dtype
+        and g.dtype.char in "fd"
+        and g.flags.c_contiguous
+        and v.flags.c_contiguous
+    ):
+        return apply(ROW_DOTS, g, v)
+    return mul(g, v)
+
+
 # --- mul --------------------------------------------------------------------------------------------------------------
 
 MUL = elementwise(
     "mul",
     reference=np.multiply,
     kernel=_core.mul,
-    rules=(lambda g, _x, y: mul(g, y), lambda g, x, _y: mul(g, x)),
+    rules=(lambda g, _x, y: _product_to(g, y, _x), lambda g, x, _y: _product_to(g, x, _y)),  # of _x the shape, if kept
     saves="x y",
-    samples=draws(*TWO, *COLUMNS),
+    samples=draws(*TWO, *COLUMNS, ((5, 67), (5, 1))),
     exact=True,
 )
 
@@ -200,9 +237,9 @@ DIV = elementwise(
     "div",
     reference=np.divide,
     kernel=_core.div,
-    rules=(lambda g, _x, y: div(g, y), lambda g, x, y: neg(div(mul(g, div(x, y)), y))),  # out may be written in place
-    saves="x y",
-    samples=draws(*TWO, away=0.5),
+    rules=(lambda g, _x, y: div(g, y), lambda g, x, y: neg(div(_product_to(g, div(x, y), y), y))),
+    saves="x y",  # not out, which may be written in place
+    samples=draws(*TWO, ((5, 67), (5, 1)), away=0.5),
 )
 
 
