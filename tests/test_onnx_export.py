@@ -740,3 +740,23 @@ def test_more_forms_of_losses_and_pools():
     check(lambda x: F.adaptive_max_pool3d(x, 2, return_indices=True), mt.randn(2, 3, 4, 6, 4))
     check(lambda x: F.fold(x, (6, 5), 3, padding=1, stride=2), mt.randn(2, 18, 9), opset_version=13)
     check(lambda x: F.gelu(x) + mt.erf(x), mt.randn(3, 4, dtype=mt.float64), tolerance=1e-6)
+
+
+# Operators without a counterpart in ONNX, beside those that are gradients (`.._vjp`).
+WITHOUT = """
+    as_strided bessel_i bitwise_left_shift bitwise_right_shift cholesky conj constant_in ctc_loss cummax_index
+    cummin_index digamma eig eigh eigvalsh embedding_bag erfcx erfinv fft fractional_max_pool2d frexp gcd
+    gru_cell_dx hooked igamma igammac inv isin isreal lcm ldl_solve lgamma linear_scan log_ndtr lstm_cell_dc
+    lstm_cell_dx lu_factor matrix_exp max_pool2d_gather median mode modulus nanmedian ndtri nextafter norm_dweight
+    on_diagonal pinv polygamma qr row_dots signbit slogdet solve solve_triangular svd svdvals view_as_complex
+    view_as_real view_dtype view_write zeta
+"""
+
+
+def test_every_operator_is_written_or_known_to_have_no_counterpart():
+    mt.onnx.export(nn.Linear(1, 1), (mt.ones(1, 1),), io.BytesIO())  # which loads the writers
+    from minitensor.onnx.write import WRITERS
+    from minitensor.op import OPS
+
+    names = {name for name in OPS if name not in WRITERS and not name.endswith("_vjp")}
+    assert names == set(WITHOUT.split())

@@ -29,8 +29,8 @@ if not cython.compiled:
 
 
 _ndarray = cython.declare(object, np.ndarray)
-_CONTIGUOUS = cython.declare(cython.int, 0x1)  # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_WRITEABLE
-_WRITEABLE = cython.declare(cython.int, 0x400)
+_CONTIGUOUS = cython.declare(cython.longlong, 0x1)  # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_WRITEABLE
+_WRITEABLE = cython.declare(cython.longlong, 0x400)
 
 
 def _follow(view: Tensor) -> None:
@@ -135,7 +135,7 @@ def check_writable(name: str, x: Any, shared: cython.bint = False) -> Any:
     if t.inferred and not current().inference:
         raise GraphError(f"{name}: a tensor made in inference_mode cannot be written outside it; clone() it")
     array = x.array  # of a lazy parameter: raises
-    flags: cython.int = flags_of(array)
+    flags: cython.longlong = flags_of(array)
     if not (shared or flags & _CONTIGUOUS or array.size == 0):
         for n, stride in zip(array.shape, array.strides, strict=True):
             if stride == 0 and n > 1 and not is_meta(array):
