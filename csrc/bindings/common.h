@@ -32,6 +32,9 @@ Array empty(PyObject* dtype, size_t item, int ndim, const py::ssize_t* shape);
 // x itself if it is C-contiguous and aligned, else a copy that is, in the pool's memory.
 Array contiguous(const Array& x);
 
+// Whether x is contiguous memory that can be written.
+inline bool fillable(const Array& x) { return (x.flags() & Array::c_style) && x.writeable(); }
+
 // A C-contiguous copy in the pool's memory.
 Array copied(const Array& x);
 

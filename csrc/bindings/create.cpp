@@ -121,8 +121,7 @@ PyObject* refilled(PyObject* const* arguments, Py_ssize_t given) {
   if (given != 2 || !py::isinstance<Array>(arguments[0]) || !is_number(arguments[1]))
     Py_RETURN_NONE;
   auto out = py::reinterpret_borrow<Array>(arguments[0]);
-  constexpr int usual = Array::c_style | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
-  if ((out.flags() & usual) != usual) Py_RETURN_NONE;
+  if (!fillable(out)) Py_RETURN_NONE;
   return by_usual(py::detail::array_proxy(out.ptr())->descr, [&](auto t) -> PyObject* {
     using T = decltype(t);
     T number{};

@@ -10,8 +10,7 @@ constexpr py::ssize_t kState = 625;
 
 // The words of a state, and with `out` the rule that they fill is given contiguous memory.
 uint32_t* words_of(Array& state) {
-  require(is<uint32_t>(state) && state.size() == kState && state.writeable() &&
-              (state.flags() & py::array::c_style),
+  require(is<uint32_t>(state) && state.size() == kState && fillable(state),
           "random: a state is 625 contiguous words of 32 bits");
   auto* words = data<uint32_t>(state);
   require(words[kState - 1] < kState, "random: the place of the next word lies outside the state");
@@ -20,8 +19,7 @@ uint32_t* words_of(Array& state) {
 
 template <class F>
 void fill(const char* name, Array& out, const F& f) {
-  require((out.flags() & py::array::c_style) && out.writeable(),
-          "random: the array to fill must be contiguous");
+  require(fillable(out), "random: the array to fill must be contiguous");
   by_dtype(
       name,
       [&](auto t) {
@@ -67,7 +65,7 @@ Array random_bernoulli(Array out, Array state, int64_t limit, double one) {
 
 Array random_below(Array out, Array state, int64_t span, int64_t low) {
   uint32_t* words = words_of(state);
-  require(is<int64_t>(out) && (out.flags() & py::array::c_style) && out.writeable(),
+  require(is<int64_t>(out) && fillable(out),
           "random_below: the array to fill must be contiguous, of int64");
   require(span > 0 && span <= UINT32_MAX, "random_below: the range has 1 to 2^32 - 1 numbers");
   auto* to = data<int64_t>(out);
@@ -133,9 +131,8 @@ void drawing(py::handle generator, const F& f) {
 // Whether this is a small contiguous array that can be written.
 bool takes_few(PyObject* given) {
   if (!py::isinstance<Array>(given)) return false;
-  constexpr int usual = Array::c_style | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
   const auto out = py::reinterpret_borrow<Array>(given);
-  return (out.flags() & usual) == usual && out.size() < kWithGil;
+  return fillable(out) && out.size() < kWithGil;
 }
 
 // A small array filled with usual numbers: normal ones of a mean and a deviation, or uniform ones

@@ -176,9 +176,7 @@ PyObject* call_gather(PyObject* const* arguments, Py_ssize_t given) {
 
 // Whether `into` is x's own contiguous memory, of which src has nothing.
 bool is_place_of(const Array& into, const Array& x, const Array& src) {
-  constexpr int usual = Array::c_style | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
-  if ((into.flags() & usual) != usual || into.data() != x.data() || shape_of(into) != shape_of(x))
-    return false;
+  if (!fillable(into) || into.data() != x.data() || shape_of(into) != shape_of(x)) return false;
   const auto* const begin = static_cast<const char*>(into.data());
   const auto* const from = static_cast<const char*>(src.data());
   return !(src.flags() & Array::c_style) || from >= begin + into.nbytes() ||
