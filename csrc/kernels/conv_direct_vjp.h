@@ -215,12 +215,12 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
                   accumulate<H, NV, T>(
                       sum, lines * cols,
                       ByColumn<T>{left + m * lines * cols * kPackRows<T>, kPackRows<T>},
-                      Steps<T>{right + m * z.p * W, W}, Int<0>{});
+                      Steps<T>{right + m * z.p * W, W});
               else
                 for (int64_t l = 0; l < number * lines; ++l)
                   accumulate<H, NV, T>(
                       sum, cols, line_of(l),
-                      Steps<T>{right + (l / lines * z.p + l % lines * cols) * W, W}, Int<0>{});
+                      Steps<T>{right + (l / lines * z.p + l % lines * cols) * W, W});
               T* out = total + ((q * strips + u) * z.k + r) * W;
 #pragma GCC unroll 14
               for (int l = 0; l < H; ++l)

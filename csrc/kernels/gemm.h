@@ -196,16 +196,6 @@ inline Steps<T> after(Steps<T> b, int64_t k) {
   return {b.p + k * b.step, b.step};
 }
 
-// Whether b's rows follow each other.
-template <class T>
-inline bool packed(Steps<T> b) {
-  return b.step == kTileCols<T>;
-}
-template <class T>
-constexpr bool packed(Taps<T>) {
-  return false;
-}
-
 // --- a square of vectors
 
 // The first, or the second, halves of a and b interleaved: a0 b0 a1 b1 ...
@@ -291,16 +281,15 @@ __attribute__((noinline)) void finish(const T* sum, int64_t width, int64_t rows,
 }
 
 // sum (H, NV vectors) += a (H, depth) b (depth, NV vectors), of the last of which so many columns
-// are there. `Apart` says that b's rows are, so that the strip beside it, which comes next, has to
-// be asked for.
-template <int H, int NV, class T, class V, class A, class B, class Apart = Int<1>>
+// are there. What lies beside a row of b comes next and is asked for: the next strip or, of a
+// packed one, the next row.
+template <int H, int NV, class T, class V, class A, class B>
 inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
-                                                      Apart = {}, int last = kLanes<T>) {
+                                                      int last = kLanes<T>) {
   constexpr int L = kLanes<T>;
-#pragma GCC unroll 2
-  for (int64_t k = 0; k < depth; ++k) {
+  const auto step = [&](int64_t k) __attribute__((always_inline)) {
     const T* row = b(k);
-    if constexpr (NV <= 2 && Apart::value) {
+    if constexpr (NV <= 2) {
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) __builtin_prefetch(row + (NV + j) * L);
     }
@@ -314,6 +303,12 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
 #pragma GCC unroll 8
       for (int j = 0; j < NV; ++j) sum[i][j] += s * v[j];
     }
+  };
+  if constexpr (NV <= 2) {
+    for (int64_t k = 0; k < depth; ++k) step(k);
+  } else {  // few rows: the loop itself would be felt
+#pragma GCC unroll 2
+    for (int64_t k = 0; k < depth; ++k) step(k);
   }
 }
 
@@ -336,10 +331,7 @@ __attribute__((noinline, noclone)) void whole_tile(int64_t depth, A a, B b, T* c
     }
   }
   Vec<T> sum[H][NV] = {};
-  if (H > kTileRows / 2 && packed(b))
-    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<0>{}, last);
-  else
-    accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, Int<1>{}, last);
+  accumulate<H, NV, T>(sum, depth, rows_of<H>(a), b, last);
   if (d && d_col) {
 #pragma GCC unroll 14
     for (int i = 0; i < H; ++i, d += d_row) {
