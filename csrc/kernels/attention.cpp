@@ -117,16 +117,9 @@ struct Scores {
 
 // c (h, n) = a (h, depth) b (depth, n) + d, b a panel of two vectors.
 template <class T, class A>
-__attribute__((noinline)) void tile_of(int h, int n, int64_t depth, A a, const T* b, Matrix<T> c,
+__attribute__((noinline)) void product(int h, int n, int64_t depth, A a, const T* b, Matrix<T> c,
                                        Matrix<const T> d) {
-  with<kTileRows>(h, [&](auto rows) {
-    constexpr int H = decltype(rows)::value;
-    const Steps<T> right{b, kTileCols<T>};
-    if (n > kLanes<T>)
-      tile<H, 2>(depth, a, right, n, c, d);
-    else
-      tile<H, 1>(depth, a, right, n, c, d);
-  });
+  (n > kLanes<T> ? tile_of<2, T, A>(h) : tile_of<1, T, A>(h))(depth, a, {b, kTileCols<T>}, n, c, d);
 }
 
 template <class T>
@@ -179,7 +172,7 @@ inline void add_product(int rows, int64_t width, int64_t depth, A a, const T* b,
   constexpr int W = kTileCols<T>;
   for (int64_t j = 0; j < width; j += W) {
     const Matrix<T> to = c.at(0, j);
-    tile_of<T>(rows, min(W, width - j), depth, a, b + j * n + first * W, to,
+    product<T>(rows, min(W, width - j), depth, a, b + j * n + first * W, to,
                add ? constant(to) : Matrix<const T>{});
   }
 }
@@ -283,7 +276,7 @@ void some_queries(const Sizes& s, const QueryRoom<T>& room, Matrix<T> y, T* lse,
       if (depth <= 0 && first > 0) continue;
       pack<kPackRows<T>>(left.p, q.at(i0, 0), rows, s.e);
       for (int64_t j = 0; j < depth; j += W)
-        tile_of<T>(rows, W, s.e, ByColumn<T>{left.p, kPackRows<T>}, keys_t.p + j * s.e,
+        product<T>(rows, W, s.e, ByColumn<T>{left.p, kPackRows<T>}, keys_t.p + j * s.e,
                    {p.p + j, kRow, 1}, {});
       T most[kTileRows];
       for (int i = 0; i < rows; ++i)
@@ -425,10 +418,10 @@ void some_keys(const Sizes& s, const KeyRoom<T>& room, Matrix<T> dq, Matrix<T> d
         const ByColumn<T> packed{left.p, kPackRows<T>};
         pack<kPackRows<T>>(left.p, q.at(i0, 0), i1 - i0, s.e);
         for (int64_t j = 0; j < depth; j += W)
-          tile_of<T>(i1 - i0, W, s.e, packed, keys_t.p + j * s.e, {pp + j, kRow, 1}, {});
+          product<T>(i1 - i0, W, s.e, packed, keys_t.p + j * s.e, {pp + j, kRow, 1}, {});
         pack<kPackRows<T>>(left.p, g.at(i0, 0), i1 - i0, s.v);
         for (int64_t j = 0; j < depth; j += W)
-          tile_of<T>(i1 - i0, W, s.v, packed, values_t.p + j * s.v, {dd + j, kRow, 1}, {});
+          product<T>(i1 - i0, W, s.v, packed, values_t.p + j * s.v, {dd + j, kRow, 1}, {});
         for (int64_t i = i0; i < i1; ++i) {
           const int64_t row = (i - i0) * kRow;
           const int64_t n = max(0, min(depth, seen(s, i) - first));

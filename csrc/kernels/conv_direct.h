@@ -293,13 +293,8 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
           T* sum = sums.p + (p - begin + from) * W;
           const T* more = block ? sum : nullptr;
           const Pixels<T> a{image + s.from(i) + j + from, s.offset + low};
-          with<kTileRows>(h, [&](auto height) {
-            constexpr int H = decltype(height)::value;
-            if (n > L)
-              whole_tile<H, 2, T>(high - low, a, b, sum, W, more, W, 1);
-            else
-              whole_tile<H, 1, T>(high - low, a, b, sum, W, more, W, 1);
-          });
+          const auto tile = n > L ? tile_of<2, T, Pixels<T>>(h) : tile_of<1, T, Pixels<T>>(h);
+          tile.whole(high - low, a, b, sum, W, more, W, 1, L);
         }
       }
     }
@@ -341,21 +336,20 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
   if (s.direct() && !exact) {
     for (int64_t t = first; t < last; ++t) {
       const int64_t i = sliver(s.m, t);
-      with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto h) {
-        constexpr int H = decltype(h)::value, NV = tile_vectors(H);
-        for (int64_t p = begin; p < end; p += NV * L) {
-          const int n = min(NV * L, end - p);
-          T* out = y + i * s.y_plane;
-          const ByColumn<T> a{s.a + t * s.k * kPackRows<T>, kPackRows<T>};
-          const Taps<T> b{image + p, s.offset};
-          if (s.contiguous(p, n)) {
-            tile<H, NV, T>(s.k, a, b, n, {out + p, s.y_plane, 1}, {bias ? bias + i : bias, 1, 0});
-          } else {
-            tile<H, NV, T>(s.k, a, b, NV * L, {sums, NV * L, 1}, {});
-            s.place(sums, NV * L, H, p, n, out, bias ? bias + i : bias, false);
-          }
+      const auto tile = tile_of<0, T, ByColumn<T>, Taps<T>>(sliver(s.m, t + 1) - i);
+      const int width = tile.vectors * L;
+      for (int64_t p = begin; p < end; p += width) {
+        const int n = min(width, end - p);
+        T* out = y + i * s.y_plane;
+        const ByColumn<T> a{s.a + t * s.k * kPackRows<T>, kPackRows<T>};
+        const Taps<T> b{image + p, s.offset};
+        if (s.contiguous(p, n)) {
+          tile(s.k, a, b, n, {out + p, s.y_plane, 1}, {bias ? bias + i : bias, 1, 0});
+        } else {
+          tile(s.k, a, b, width, {sums, width, 1}, {});
+          s.place(sums, width, tile.rows, p, n, out, bias ? bias + i : bias, false);
         }
-      });
+      }
     }
     return;
   }
@@ -373,26 +367,22 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
       const ByColumn<T> a{s.a + (t * s.k + k0) * kPackRows<T>, kPackRows<T>};
       const T* add = bias ? bias + i : bias;
       T* out = y + i * s.y_plane;
-      with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto h) {
-        constexpr int H = decltype(h)::value;
-        const auto run = [&](auto vectors, int64_t q, int n) {
-          constexpr int NV = decltype(vectors)::value;
-          const int64_t p = begin + q * W;
-          const Steps<T> b{panel.p + q * W * depth, W};
-          if (s.contiguous(p, n)) {
-            const Matrix<T> c{out + s.to(p / s.cols) + p % s.cols, s.y_plane, 1};
-            tile<H, NV, T>(depth, a, b, n, c,
-                           block ? Matrix<const T>{c.p, c.row, 1} : Matrix<const T>{add, 1, 0});
-          } else {
-            tile<H, NV, T>(depth, a, b, NV * L, {sums, W, 1}, {});
-            s.place(sums, W, H, p, n, out, add, block > 0);
-          }
-        };
-        for (int64_t q = 0; q < strips; ++q) {
-          const int n = min(W, end - begin - q * W);
-          n > L ? run(Int<2>{}, q, n) : run(Int<1>{}, q, n);
+      const int rows = sliver(s.m, t + 1) - i;
+      const auto one = tile_of<1, T, ByColumn<T>>(rows), two = tile_of<2, T, ByColumn<T>>(rows);
+      for (int64_t q = 0; q < strips; ++q) {
+        const int64_t p = begin + q * W;
+        const int n = min(W, end - p);
+        const auto& tile = n > L ? two : one;
+        const Steps<T> b{panel.p + q * W * depth, W};
+        if (s.contiguous(p, n)) {
+          const Matrix<T> c{out + s.to(p / s.cols) + p % s.cols, s.y_plane, 1};
+          tile(depth, a, b, n, c,
+               block ? Matrix<const T>{c.p, c.row, 1} : Matrix<const T>{add, 1, 0});
+        } else {
+          tile(depth, a, b, tile.vectors * L, {sums, W, 1}, {});
+          s.place(sums, W, rows, p, n, out, add, block > 0);
         }
-      });
+      }
     }
   }
 }

@@ -479,34 +479,29 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
     for (int64_t t = first; t < last; ++t) {
       const int64_t i = sliver(s.m, t);
       const T* a = u + (q * s.m + i) * kPoints * terms;
-      with<kTileRows>(sliver(s.m, t + 1) - i, [&](auto height) {
-        constexpr int H = decltype(height)::value;
-        for (int64_t begin = block.first; begin < block.end; begin += W) {
-          const T* right = v + (begin - block.first) / W * kPoints * point;
-          const int n = min(W, block.end - begin);
-          const auto run = [&](auto vectors) {
-            constexpr int NV = decltype(vectors)::value;
-            for (int64_t l = 0; l < count; ++l) {
-              const Chain& chain = chains.p[l];
-              const int64_t k = chain.from;
-              const Matrix<T> c{products + chain.xi * H * W, W, 1};
-              tile<H, NV, T>(chain.end - k, ByColumn<T>{a + (chain.xi * terms + k) * H, H},
-                             Steps<T>{right + chain.xi * point + k * W, W}, NV * L, c,
-                             chain.first ? Matrix<const T>{} : Matrix<const T>{c.p, W, 1});
-            }
-            for (int part = 0; part < NV; ++part) {
-              const int runs = pieces_of_y<T>(piece[part], s, y_step, begin + part * L, block.end);
-              for (int l = 0; l < H; ++l) {
-                const int64_t o = q * s.m + i + l;
-                transform_out(y + o * out_face, products + l * W + part * L, H * W,
-                              bias ? bias[o] : T(0), s, piece[part], runs, min(L, n - part * L),
-                              zero);
-              }
-            }
-          };
-          n > L ? run(Int<2>{}) : run(Int<1>{});
+      const int rows = sliver(s.m, t + 1) - i;
+      const auto one = tile_of<1, T, ByColumn<T>>(rows), two = tile_of<2, T, ByColumn<T>>(rows);
+      for (int64_t begin = block.first; begin < block.end; begin += W) {
+        const T* right = v + (begin - block.first) / W * kPoints * point;
+        const int n = min(W, block.end - begin);
+        const auto& tile = n > L ? two : one;
+        for (int64_t l = 0; l < count; ++l) {
+          const Chain& chain = chains.p[l];
+          const int64_t k = chain.from;
+          const Matrix<T> c{products + chain.xi * rows * W, W, 1};
+          tile(chain.end - k, {a + (chain.xi * terms + k) * rows, rows},
+               {right + chain.xi * point + k * W, W}, tile.vectors * L, c,
+               chain.first ? Matrix<const T>{} : Matrix<const T>{c.p, W, 1});
         }
-      });
+        for (int part = 0; part < tile.vectors; ++part) {
+          const int runs = pieces_of_y<T>(piece[part], s, y_step, begin + part * L, block.end);
+          for (int l = 0; l < rows; ++l) {
+            const int64_t o = q * s.m + i + l;
+            transform_out(y + o * out_face, products + l * W + part * L, rows * W,
+                          bias ? bias[o] : T(0), s, piece[part], runs, min(L, n - part * L), zero);
+          }
+        }
+      }
     }
     if (sum<T>(zero) != 0) __atomic_store_n(&finite, false, __ATOMIC_RELAXED);
   };

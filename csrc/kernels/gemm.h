@@ -8,6 +8,8 @@
 // tile, in blocks that fit the caches.
 #pragma once
 
+#include <utility>
+
 #include "../runtime/engine.h"
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
@@ -177,18 +179,21 @@ inline RowsOf<T, H> rows_of(EvenRows<T> a) {
   return RowsOf<T, H>(a);
 }
 
-// How it reads b: row k begins a step further, or where a table says.
+// How it reads b: row k begins a step further, or where a table says. `next` is how far what is
+// asked for lies beyond a row: the strip beside it or, where rows follow each other, a later one.
 template <class T>
 struct Steps {
   const T* p;
   int64_t step;
   const T* operator()(int64_t k) const { return p + k * step; }
+  int64_t next() const { return (step == kTileCols<T> ? 8 : 1) * kTileCols<T>; }
 };
 template <class T>
 struct Taps {
   const T* p;
   const int64_t* offset;
   const T* operator()(int64_t k) const { return p + offset[k]; }
+  int64_t next() const { return kTileCols<T>; }
 };
 
 template <class T>
@@ -281,17 +286,17 @@ __attribute__((noinline)) void finish(const T* sum, int64_t width, int64_t rows,
 }
 
 // sum (H, NV vectors) += a (H, depth) b (depth, NV vectors), of the last of which so many columns
-// are there. What lies beside a row of b comes next and is asked for: the next strip or, of a
-// packed one, the next row.
+// are there.
 template <int H, int NV, class T, class V, class A, class B>
 inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t depth, A a, B b,
                                                       int last = kLanes<T>) {
   constexpr int L = kLanes<T>;
+  const int64_t next = b.next();
   const auto step = [&](int64_t k) __attribute__((always_inline)) {
     const T* row = b(k);
     if constexpr (NV <= 2) {
 #pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) __builtin_prefetch(row + (NV + j) * L);
+      for (int j = 0; j < NV; ++j) __builtin_prefetch(row + next + j * L);
     }
     Vec<T> v[NV];
 #pragma GCC unroll 8
@@ -355,34 +360,56 @@ __attribute__((noinline, noclone)) void whole_tile(int64_t depth, A a, B b, T* c
   }
 }
 
-// c (H, n) = a (H, depth) b (depth, n) + d (H, n), n <= NV vectors. d is absent where its p is
-// null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
-template <int H, int NV, class T, class A, class B>
-inline __attribute__((always_inline)) void tile(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                Matrix<const T> d) {
-  constexpr int width = NV * kLanes<T>, before = width - kLanes<T>;
-  if (c.col == 1 && (n == width || (kMasks && n > before)))
-    return whole_tile<H, NV, T>(depth, a, b, c.p, c.row, d.p, d.row, d.col, n - before);
-  T value[H * width + kLanes<T>];
-  whole_tile<H, NV, T, A, B>(depth, a, b, value, width, nullptr, 0, 0,
-                             n > before ? n - before : kLanes<T>);
-  finish(value, width, H, n, c.p, c.row, c.col, d.p, d.row, d.col);
-}
+// The tile for a number of rows that is only known at run time: of all code above it, nothing is
+// there once for every height.
+template <class T, class A, class B>
+struct Tile {
+  int rows, vectors;
+  void (*whole)(int64_t depth, A a, B b, T* c, int64_t c_row, const T* d, int64_t d_row,
+                int64_t d_col, int last);
 
-// The same by several tiles, so that no sum has more than kChain terms: they are joined in c. The
-// error of a sum grows with its length, and to go to c and back takes 1 % of the time.
-constexpr int64_t kChain = 128;
-
-template <int H, int NV, class T, class A, class B>
-inline __attribute__((always_inline)) void joined_tiles(int64_t depth, A a, B b, int n, Matrix<T> c,
-                                                        Matrix<const T> d) {
-  for (;;) {
-    const int64_t part = depth <= kChain ? depth : ceil_div(depth, ceil_div(depth, kChain));
-    tile<H, NV, T>(part, a, b, n, c, d);
-    depth -= part;
-    if (__builtin_expect(depth <= 0, 1)) return;
-    a = after(a, part), b = after(b, part), d = {c.p, c.row, c.col};
+  // c (rows, n) = a (rows, depth) b (depth, n) + d (rows, n), n <= `vectors`. d is absent where its
+  // p is null; where c's rows lie contiguous, d's do too or are constant (d.col is 1 or 0).
+  __attribute__((always_inline)) void operator()(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                                 Matrix<const T> d) const {
+    constexpr int L = kLanes<T>;
+    const int width = vectors * L, before = width - L;
+    if (c.col == 1 && (n == width || (kMasks && n > before)))
+      return whole(depth, a, b, c.p, c.row, d.p, d.row, d.col, n - before);
+    T value[(kTileSums + 1) * L];
+    whole(depth, a, b, value, width, nullptr, 0, 0, n > before ? n - before : L);
+    finish(value, width, rows, n, c.p, c.row, c.col, d.p, d.row, d.col);
   }
+
+  // The same by several tiles, so that no sum has more than kChain terms: they are joined in c. The
+  // error of a sum grows with its length, and to go to c and back takes 1 % of the time.
+  __attribute__((always_inline)) void joined(int64_t depth, A a, B b, int n, Matrix<T> c,
+                                             Matrix<const T> d) const {
+    constexpr int64_t kChain = 128;
+    for (;;) {
+      const int64_t part = depth <= kChain ? depth : ceil_div(depth, ceil_div(depth, kChain));
+      (*this)(part, a, b, n, c, d);
+      depth -= part;
+      if (__builtin_expect(depth <= 0, 1)) return;
+      a = after(a, part), b = after(b, part), d = {c.p, c.row, c.col};
+    }
+  }
+};
+
+// The tile of NV vectors, or of as many as the registers hold (0), for 1 <= rows <= Most.
+template <int NV>
+constexpr int vectors_of(int rows) {
+  return NV ? NV : tile_vectors(rows);
+}
+template <int NV, class T, class A, class B, int... I>
+Tile<T, A, B> tile_of(int rows, std::integer_sequence<int, I...>) {
+  static constexpr decltype(Tile<T, A, B>::whole) kTiles[] = {
+      whole_tile<I + 1, vectors_of<NV>(I + 1), T, A, B>...};
+  return {rows, vectors_of<NV>(rows), kTiles[rows - 1]};
+}
+template <int NV, class T, class A, class B = Steps<T>, int Most = kTileRows>
+Tile<T, A, B> tile_of(int rows) {
+  return tile_of<NV, T, A, B>(rows, std::make_integer_sequence<int, Most>{});
 }
 
 // --- packing
@@ -482,29 +509,21 @@ void product_simd(const Product<T>& p) {
     for (int high = 1; high >= 0; --high) {
       const int64_t first = high ? 0 : higher, last = high ? higher : count;
       if (first == last) continue;
-      with<kTileRows>(p.m / count + high, [&](auto rows) {
-        constexpr int H = decltype(rows)::value;
-        const auto run = [&](auto vectors, auto left) {
-          for (int64_t t = first; t < last; ++t) {
-            const int64_t i = t * H + (high ? 0 : higher);
-            joined_tiles<H, decltype(vectors)::value, T>(p.k, left(p.a.at(i, 0)), b, n,
-                                                         p.c.at(i, j), p.d.at(i, j));
-          }
-        };
-        const auto with_left = [&](auto vectors) {
-          if (p.a.row == 1)
-            run(vectors, [](Matrix<const T> a) { return ByColumn<T>{a.p, a.col}; });
-          else
-            run(vectors, [](Matrix<const T> a) { return EvenRows<T>{a.p, a.row}; });
-        };
-        if (n > kTileCols<T>) {
-          if constexpr (tile_vectors(H) > 2) with_left(Int<tile_vectors(H)>{});
-        } else if (n > L) {
-          with_left(Int<2>{});
-        } else {
-          with_left(Int<1>{});
+      const int64_t h = p.m / count + high;
+      const auto run = [&](auto left) {
+        using A = decltype(left(p.a));
+        const auto tile = n > kTileCols<T> ? tile_of<0, T, A>(h)
+                          : n > L          ? tile_of<2, T, A>(h)
+                                           : tile_of<1, T, A>(h);
+        for (int64_t t = first; t < last; ++t) {
+          const int64_t i = t * h + (high ? 0 : higher);
+          tile.joined(p.k, left(p.a.at(i, 0)), b, n, p.c.at(i, j), p.d.at(i, j));
         }
-      });
+      };
+      if (p.a.row == 1)
+        run([](Matrix<const T> a) { return ByColumn<T>{a.p, a.col}; });
+      else
+        run([](Matrix<const T> a) { return EvenRows<T>{a.p, a.row}; });
     }
     j += n;
   }
@@ -552,25 +571,18 @@ template <class T>
 void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& b, int64_t strips,
                     Matrix<T> c, Matrix<const T> d) {
   constexpr int W = kTileCols<T>;
-  with<kTileRows>(h, [&](auto height) {
-    constexpr int H = decltype(height)::value;
-    const auto run = [&](auto left) {
-      for (int64_t s = 0; s < strips; ++s) {
-        const int n = min(W, b.n - s * W);
-        const Matrix<T> to = c.at(0, s * W);
-        if (n > kLanes<T>)
-          joined_tiles<H, 2>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
-        else
-          joined_tiles<H, 1>(b.depth, left, b.at(s), n, to, d.at(0, s * W));
-      }
-    };
-    if (packed)
-      run(ByColumn<T>{packed, kPackRows<T>});
-    else if (a.row == 1)
-      run(ByColumn<T>{a.p, a.col});
-    else
-      run(EvenRows<T>{a.p, a.row});
-  });
+  const auto run = [&](auto left) {
+    using A = decltype(left);
+    const auto one = tile_of<1, T, A>(h), two = tile_of<2, T, A>(h);
+    for (int64_t s = 0; s < strips; ++s) {
+      const int n = min(W, b.n - s * W);
+      (n > kLanes<T> ? two : one).joined(b.depth, left, b.at(s), n, c.at(0, s * W), d.at(0, s * W));
+    }
+  };
+  if (packed || a.row == 1)
+    run(packed ? ByColumn<T>{packed, kPackRows<T>} : ByColumn<T>{a.p, a.col});
+  else
+    run(EvenRows<T>{a.p, a.row});
 }
 
 // The slivers first..end-1 of a's m rows, whose columns lie contiguous.

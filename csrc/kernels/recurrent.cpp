@@ -51,17 +51,15 @@ struct Call<R(A...)> {
   R operator()(A... a) const { return body(context, a...); }
 };
 
-// c (rows, n) = a (rows, depth) b (depth, n), or += if `add`; a's rows anywhere, n <= NV vectors.
-template <int NV, int R, class T>
-__attribute__((noinline)) void product(int rows, int n, int64_t depth, const T* const* a,
-                                       Steps<T> b, T* c, int64_t c_row, bool add) {
-  with<R>(rows, [&](auto height) {
-    constexpr int H = decltype(height)::value;
-    ByRow<T, H> from;
-    for (int i = 0; i < H; ++i) from.row[i] = a[i];
-    tile<H, NV>(depth, from, b, n, Matrix<T>{c, c_row, 1},
-                Matrix<const T>{add ? c : nullptr, c_row, 1});
-  });
+// c (rows, n) = a (rows, depth) b (depth, n), or += if `add`.
+template <class T>
+__attribute__((noinline)) void product(int rows, int n, int64_t depth, EvenRows<T> a, Steps<T> b,
+                                       T* c, int64_t c_row, bool add) {
+  constexpr int L = kLanes<T>;
+  const auto tile = n > 2 * L ? tile_of<4, T, EvenRows<T>, Steps<T>, 2>(rows)
+                    : n > L   ? tile_of<2, T, EvenRows<T>>(rows)
+                              : tile_of<1, T, EvenRows<T>>(rows);
+  tile(depth, a, b, n, {c, c_row, 1}, {add ? c : nullptr, c_row, 1});
 }
 
 // Panel p of w (G n, n) in strips of `wide` gates: for each k a vector of each of them,
@@ -202,7 +200,7 @@ using Forward = Call<void(const T* p, int64_t step, int64_t begin, int64_t end, 
 
 template <class T>
 void forward_steps(const T* y, const T* h, const T* w, const Layer<T>& layer, Forward<T> cells) {
-  constexpr int L = kLanes<T>, R = kStepRows;
+  constexpr int L = kLanes<T>;
   const Sequence& s = layer.s;
   const Rows at{s};
   const int64_t n = s.n, panels = ceil_div(n, L), width = layer.gates * L;
@@ -212,28 +210,23 @@ void forward_steps(const T* y, const T* h, const T* w, const Layer<T>& layer, Fo
   if (n == 0) return;
   const bool far = layer.far();
   const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
-    const int64_t j = panel * L, tiles = ceil_div(high - low, R);
+    const int64_t j = panel * L, tiles = ceil_div(high - low, kStepRows);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t begin = low + cut(high - low, tiles, t);
       const int64_t end = low + cut(high - low, tiles, t + 1);
-      const int rows = end - begin;
       alignas(64) T p[kStepRows * kMostGates * kLanes<T>];
-      const T* state[R];
-      for (int i = 0; i < rows; ++i) {
-        if (far) layer.ask(at.row(step, begin + i), j);
-        const int64_t before = at.before(step, begin + i);
-        state[i] = before < 0 ? h + (begin + i) * n : y + before * n;
-      }
-      for (int64_t g = 0; g < layer.gates; g += wide) {
-        const int64_t strip = min(wide, layer.gates - g) * L;
-        const Steps<T> columns{weights + g * L * n, strip};
-        if (strip == L)
-          product<1, R, T>(rows, strip, n, state, columns, p + g * L, width, false);
-        else if (strip == 2 * L)
-          product<2, R, T>(rows, strip, n, state, columns, p + g * L, width, false);
-        else
-          product<4, 2, T>(rows, strip, n, state, columns, p + g * L, width, false);
-      }
+      for (int64_t i = begin; far && i < end; ++i) layer.ask(at.row(step, i), j);
+      // Of the first examples the states before are in y, of those that begin here in h.
+      const int64_t begun = step > 0 ? max(begin, min(end, s.count[step - 1])) : begin;
+      const auto multiply = [&](const T* states, int64_t from, int64_t to) {
+        for (int64_t g = 0; from < to && g < layer.gates; g += wide) {
+          const int64_t strip = min(wide, layer.gates - g) * L;
+          product<T>(to - from, strip, n, {states, n}, {weights + g * L * n, strip},
+                     p + (from - begin) * width + g * L, width, false);
+        }
+      };
+      if (begin < begun) multiply(y + at.row(step - 1, begin) * n, begin, begun);
+      multiply(h + begun * n, begun, end);
       cells(p, step, begin, end, j, min(L, n - j));
     }
   };
@@ -264,7 +257,7 @@ using Backward = Call<void(int64_t step, int64_t begin, int64_t end, int64_t j, 
 
 template <class T>
 void backward_steps(T* dh, const T* dp, const T* w, const Layer<T>& layer, Backward cells) {
-  constexpr int L = kLanes<T>, W = 2 * L, R = kStepRows;
+  constexpr int L = kLanes<T>, W = 2 * L;
   const Sequence& s = layer.s;
   const Rows at{s};
   const int64_t n = s.n, depth = layer.gates * n, panels = ceil_div(n, W);
@@ -273,7 +266,7 @@ void backward_steps(T* dh, const T* dp, const T* w, const Layer<T>& layer, Backw
   const auto now = [&](int64_t step) { return step < 0 ? 0 : s.count[step]; };
   const auto after = [&](int64_t step) { return step + 1 < s.steps ? s.count[step + 1] : 0; };
   const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
-    const int64_t j = panel * W, tiles = ceil_div(high - low, R);
+    const int64_t j = panel * W, tiles = ceil_div(high - low, kStepRows);
     const int width = min(W, n - j);
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t begin = low + cut(high - low, tiles, t);
@@ -283,14 +276,9 @@ void backward_steps(T* dh, const T* dp, const T* w, const Layer<T>& layer, Backw
         for (int64_t i = begin; i < last; ++i)
           for (int l = 0; l < width; l += L) layer.ask(at.row(step, i), j + l);
       if (begin < after(step)) {
-        const int rows = min(end, after(step)) - begin;
-        const T* from[R];
-        for (int i = 0; i < rows; ++i) from[i] = dp + at.row(step + 1, begin + i) * depth;
-        T* to = dh + begin * n + j;
-        if (width > L)
-          product<2, R, T>(rows, width, depth, from, {weights, W}, to, n, true);
-        else
-          product<1, R, T>(rows, width, depth, from, {weights, W}, to, n, true);
+        product<T>(min(end, after(step)) - begin, width, depth,
+                   {dp + at.row(step + 1, begin) * depth, depth}, {weights, W}, dh + begin * n + j,
+                   n, true);
       }
       cells(step, begin, last, j, width);
     }
