@@ -88,16 +88,16 @@ void weight_vjp_by_dots(T* dw, const T* g, const T* x, const ConvSizes& s, const
   }
 }
 
-// to[p * kPackRows + i] = a.row[i][p] for `count` pixels p; none beyond them is read.
-template <class T, int H>
-void pack_taps(T* to, const ByRow<T, H>& a, int64_t count) {
+// to[p * kPackRows + i] = row[i][p] for `count` pixels p and i < high; none beyond them is read.
+template <class T>
+void pack_taps(T* to, const T* const* row, int high, int64_t count) {
   constexpr int L = kLanes<T>;
   for (int64_t p = 0; p < count; p += L) {
     const int lanes = min(L, count - p);
     for (int i = 0; i < kPackRows<T>; i += L) {
       Vec<T> x[L];
 #pragma GCC unroll 16
-      for (int r = 0; r < L; ++r) x[r] = i + r < H ? load_n(a.row[i + r] + p, lanes) : Vec<T>{};
+      for (int r = 0; r < L; ++r) x[r] = i + r < high ? load_n(row[i + r] + p, lanes) : Vec<T>{};
       transpose<T>(x);
       if (lanes == L) {
 #pragma GCC unroll 16
@@ -111,6 +111,23 @@ void pack_taps(T* to, const ByRow<T, H>& a, int64_t count) {
       }
     }
   }
+}
+
+// sum (H, NV vectors) += the products of `lines` lines of `cols` pixels: of tap t in line l, which
+// begins at line(l, t), and of NV vectors of outputs for each pixel, at b(l).
+template <int H, int NV, class T, class Line, class Right>
+__attribute__((noinline)) void add_lines(T* to, int64_t lines, int64_t cols, const Line& line,
+                                         const Right& b) {
+  Vec<T> sum[H][NV] = {};
+  for (int64_t l = 0; l < lines; ++l) {
+    ByRow<T, H> a;
+    for (int t = 0; t < H; ++t) a.row[t] = line(l, t);
+    accumulate<H, NV, T>(sum, cols, a, Steps<T>{b(l), kTileCols<T>});
+  }
+#pragma GCC unroll 14
+  for (int t = 0; t < H; ++t, to += kTileCols<T>)
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) store(to + v * kLanes<T>, load(to + v * kLanes<T>) + sum[t][v]);
 }
 
 // y = w cols   gives   dw^T = cols g^T, summed over the pixels and the images
@@ -192,46 +209,38 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
         const int64_t q = chunk / tiles, r = sliver(z.k, chunk % tiles);
         const int64_t lines = min(at_once, rows - i);
         const T* in = laid + q * channels * image.plane();
-        with<kTileRows>(sliver(z.k, chunk % tiles + 1) - r, [&](auto height) {
-          constexpr int H = decltype(height)::value;
-          const auto line_of = [&](int64_t l) {  // of all images
-            ByRow<T, H> a;
-            for (int t = 0; t < H; ++t)
-              a.row[t] = in + l / lines * s.c * image.plane() + offset.p[r + t] +
-                         (i + l % lines) * image.h.length;
-            return a;
-          };
-          alignas(64) T left[kPackRows<T> * kDepth];
-          if (pack_a)
-            for (int64_t l = 0; l < number * lines; ++l)
-              pack_taps<T, H>(left + l * cols * kPackRows<T>, line_of(l), cols);
-          for (int64_t u = first; u < last; ++u) {
-            const T* right = packed.p + ((q * strips + u) * pixels + i * cols) * W;
-            const auto run = [&](auto vectors) {
-              constexpr int NV = decltype(vectors)::value;
-              Vec<T> sum[H][NV] = {};
-              if (pack_a)
-                for (int64_t m = 0; m < number; ++m)
-                  accumulate<H, NV, T>(
-                      sum, lines * cols,
-                      ByColumn<T>{left + m * lines * cols * kPackRows<T>, kPackRows<T>},
-                      Steps<T>{right + m * z.p * W, W});
-              else
-                for (int64_t l = 0; l < number * lines; ++l)
-                  accumulate<H, NV, T>(
-                      sum, cols, line_of(l),
-                      Steps<T>{right + (l / lines * z.p + l % lines * cols) * W, W});
-              T* out = total + ((q * strips + u) * z.k + r) * W;
-#pragma GCC unroll 14
-              for (int l = 0; l < H; ++l)
-#pragma GCC unroll 2
-                for (int v = 0; v < NV; ++v)
-                  store(out + l * W + v * L, load(out + l * W + v * L) + sum[l][v]);
-            };
-            const int wide = min(W, z.m - u * W);
-            wide > L ? run(Int<2>{}) : run(Int<1>{});
+        const int high = sliver(z.k, chunk % tiles + 1) - r;
+        const auto line = [&](int64_t l, int t) {  // of all images
+          return in + l / lines * s.c * image.plane() + offset.p[r + t] +
+                 (i + l % lines) * image.h.length;
+        };
+        // Images that go together are whole: their pixels follow each other.
+        alignas(64) T left[kPackRows<T> * kDepth];
+        for (int64_t l = 0; pack_a && l < number * lines; ++l) {
+          const T* row[kTileRows];
+          for (int t = 0; t < high; ++t) row[t] = line(l, t);
+          pack_taps<T>(left + l * cols * kPackRows<T>, row, high, cols);
+        }
+        for (int64_t u = first; u < last; ++u) {
+          const T* right = packed.p + ((q * strips + u) * pixels + i * cols) * W;
+          T* out = total + ((q * strips + u) * z.k + r) * W;
+          const bool two = z.m - u * W > L;
+          if (pack_a) {
+            const auto tile =
+                two ? tile_of<2, T, ByColumn<T>>(high) : tile_of<1, T, ByColumn<T>>(high);
+            tile.whole(number * lines * cols, {left, kPackRows<T>}, {right, W}, out, W, out, W, 1,
+                       L);
+            continue;
           }
-        });
+          const auto at = [&](int64_t l) {
+            return right + (l / lines * z.p + l % lines * cols) * W;
+          };
+          with<kTileRows>(high, [&](auto height) {
+            constexpr int H = decltype(height)::value;
+            two ? add_lines<H, 2>(out, number * lines, cols, line, at)
+                : add_lines<H, 1>(out, number * lines, cols, line, at);
+          });
+        }
       };
       const int64_t chunks = s.groups * tiles;
       for_ranges(chunks, ceil_div(chunks, max(1, min(16, number * work / (kChunkWork / 4)))),
