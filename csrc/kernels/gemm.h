@@ -32,6 +32,8 @@ constexpr int kTileSums = 2 * kTileRows;
 template <class T>
 constexpr int kTileCols = 2 * kLanes<T>;
 template <class T>
+constexpr int kLine = 64 / sizeof(T);  // of the caches
+template <class T>
 constexpr int kPackRows = (kTileRows + kLanes<T> - 1) / kLanes<T> * kLanes<T>;  // whole vectors
 
 // With few rows the tile is wider, so that there are sums enough to hide an addition's latency.
@@ -296,7 +298,7 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
     const T* row = b(k);
     if constexpr (NV <= 2) {
 #pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) __builtin_prefetch(row + next + j * L);
+      for (int j = 0; j < NV * L; j += kLine<T>) __builtin_prefetch(row + next + j);
     }
     Vec<T> v[NV];
 #pragma GCC unroll 8
@@ -309,9 +311,9 @@ inline __attribute__((always_inline)) void accumulate(V (&sum)[H][NV], int64_t d
       for (int j = 0; j < NV; ++j) sum[i][j] += s * v[j];
     }
   };
-  if constexpr (NV <= 2) {
+  if constexpr (H * NV >= 16) {
     for (int64_t k = 0; k < depth; ++k) step(k);
-  } else {  // few rows: the loop itself would be felt
+  } else {  // so few that the loop itself would be felt
 #pragma GCC unroll 2
     for (int64_t k = 0; k < depth; ++k) step(k);
   }
@@ -590,7 +592,7 @@ template <class T>
 void pack_columns(T* to, Matrix<const T> a, int64_t m, int64_t first, int64_t end, int64_t depth) {
   constexpr int H = kPackRows<T>, L = kLanes<T>, kAhead = 4;
   for (int64_t k = 0; k < depth; ++k) {
-    for (int64_t i = sliver(m, first); i < sliver(m, end); i += 64 / sizeof(T))
+    for (int64_t i = sliver(m, first); i < sliver(m, end); i += kLine<T>)
       __builtin_prefetch(a.p + i + (k + kAhead) * a.col);  // each on a page of its own
     for (int64_t t = first; t < end; ++t) {
       const int64_t i = sliver(m, t), n = sliver(m, t + 1) - i;
