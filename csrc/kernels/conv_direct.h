@@ -67,72 +67,61 @@ constexpr int64_t kFewPositions = 128;  // whose sums do, too
 template <class T>
 constexpr int kSlack = 8 * kLanes<T>;
 
-// n zeros; a loop would be a call of memset, for one or two of them
-template <class T>
-inline void clear(T* to, int64_t n) {
-  for (int64_t j = 0; j < n; j += kLanes<T>) store_n(to + j, Vec<T>{}, min(kLanes<T>, n - j));
-}
-
-// Rows of phase b, and of b + 1 where two are made of the same loads. STEP is the stride; what is
-// longer than 2 has no loads of whole vectors. They reach into the planes around, of which x has so
-// many.
+// Rows of phase b, and of b + 1 where two are made of the same loads, of the planes from..end-1.
+// STEP is the stride; what is longer than 2 has no loads of whole vectors.
 template <int STEP, int PHASES, class T>
-void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, int64_t planes, const Image& s,
-                  int64_t b) {
+void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, const Image& s, int64_t b) {
   constexpr int L = kLanes<T>;
   const int64_t length = s.h.length, step = s.h.stride, right = s.h.place(b, 0);
-  const int64_t image = s.v.size * s.h.size, apart = s.v.length * length;
-  const int64_t after = (length + L) * step;  // whole vectors reach
-  const Span one(length, step, right, s.h.size), other(length, step, right + 1, s.h.size);
+  const int64_t apart = s.v.length * length;
   for (int64_t c = from; c < end; ++c)
     for (int64_t a = 0; a < s.v.phases; ++a) {
-      T* out = to + (c - from) * s.plane() + (a * s.h.phases + b) * apart;
-      int64_t row = s.v.place(a, 0);
-      for (int64_t i = 0; i < s.v.length; ++i, row += s.v.stride, out += length) {
-        const int64_t at = c * image + row * s.h.size + right;
-        const auto each = [&](const auto& f) {
-          f(Int<0>{}, one, out);
-          if constexpr (PHASES == 2) f(Int<1>{}, other, out + apart);
-        };
-        if (row < 0 || row >= s.v.size) {
-          each([&](auto, const Span&, T* to) { clear(to, length); });
-        } else if (STEP <= 2 && at >= 0 && at + after <= planes * image) {
-          for (int64_t j = 0; j < length; j += L) {
-            const T* in = x + at + j * STEP;
-            const Vec<T> low = load(in), high = STEP == 1 ? low : load(in + L);
-            const int lanes = min(L, length - j);
-            each([&](auto phase, const Span& js, T* to) {
-              const Vec<T> v = STEP == 1 ? low : every_other<T>(low, high, phase);
-              const Mask<T> inside = first_lanes<T>(js.end - j) & ~first_lanes<T>(js.begin - j);
-              store_n(to + j, select<T>(inside, v, Vec<T>{}), lanes);
-            });
+      T* const out = to + (c - from) * s.plane() + (a * s.h.phases + b) * apart;
+      const int64_t top = s.v.place(a, 0), row = s.v.stride * s.h.size;
+      const T* const in = x + (c * s.v.size + top) * s.h.size + right;
+      const Span is(s.v.length, s.v.stride, top, s.v.size);
+      for (int phase = 0; phase < PHASES; ++phase) {
+        std::memset(out + phase * apart, 0, is.begin * length * sizeof(T));
+        std::memset(out + phase * apart + is.end * length, 0,
+                    (s.v.length - is.end) * length * sizeof(T));
+      }
+      for (int64_t j = 0; j < length; j += L) {
+        const int lanes = min(L, length - j);
+        const unsigned first = lanes_inside(right + j * STEP, s.h.size),
+                       second = lanes_inside(right + j * STEP + L, s.h.size);
+        const Span js(lanes, step, right + j * step, s.h.size);
+        for (int64_t i = is.begin; i < is.end; ++i) {
+          const T* p = in + i * row + j * step;
+          T* at = out + i * length + j;
+          if constexpr (STEP == 1) {
+            store_n(at, load_lanes(p, first), lanes);
+          } else if constexpr (STEP == 2) {
+            const Vec<T> low = load_lanes(p, first), high = load_lanes(p + L, second);
+            store_n(at, every_other<T>(low, high, 0), lanes);
+            if (PHASES == 2) store_n(at + apart, every_other<T>(low, high, 1), lanes);
+          } else {
+            for (int l = 0; l < lanes; ++l) at[l] = l >= js.begin && l < js.end ? p[l * step] : 0;
           }
-        } else {
-          each([&](auto phase, const Span& js, T* to) {
-            for (int64_t j = js.begin; j < js.end; ++j) to[j] = x[at + phase + j * step];
-            clear(to, js.begin);
-            clear(to + js.end, length - js.end);
-          });
         }
       }
     }
 }
 
-// `count` planes of x from `first` on.
+// The planes first..first + count - 1 of x.
 template <class T>
-void lay_out(T* to, const T* x, int64_t planes, int64_t first, int64_t count, const Image& s) {
+void lay_out(T* to, const T* x, int64_t first, int64_t count, const Image& s) {
   const int64_t step = s.h.stride, phases = s.h.phases, plane = s.plane();
   for_ranges(count, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
     T* const out = to + from * plane;
     from += first, end += first;
-    if (step == 2 && phases == 2) return lay_out_rows<2, 2>(out, x, from, end, planes, s, 0);
+    if (step == 2 && phases == 2) return lay_out_rows<2, 2>(out, x, from, end, s, 0);
     for (int64_t b = 0; b < phases; ++b) {
       if (step == 1)
-        lay_out_rows<1, 1>(out, x, from, end, planes, s, b);
+        lay_out_rows<1, 1>(out, x, from, end, s, b);
       else if (step == 2)
-        lay_out_rows<2, 1>(out, x, from, end, planes, s, b);
+        lay_out_rows<2, 1>(out, x, from, end, s, b);
       else
-        lay_out_rows<3, 1>(out, x, from, end, planes, s, b);
+        lay_out_rows<3, 1>(out, x, from, end, s, b);
     }
   });
   std::memset(to + count * plane, 0, kSlack<T> * sizeof(T));
@@ -431,7 +420,7 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
     const bool plain = image.plain() && (whole || across || !last);
     Scratch<T> copy(plain ? 0 : number * channels * image.plane() + kSlack<T>);
     if (!plain) {
-      lay_out(copy.p, x, images * channels, first * channels, number * channels, image);
+      lay_out(copy.p, x, first * channels, number * channels, image);
       laid = copy.p;
     }
     const int64_t chunks = count * groups * blocks * parts;
@@ -559,7 +548,7 @@ __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, co
     for (int64_t plane = from; plane < to; ++plane) {
       const T* in = x + plane * s.h * s.w;
       if (s.sh > 1 || s.sw > 1) {
-        lay_out(laid.p, x, s.n * s.c, plane, 1, image);
+        lay_out(laid.p, x, plane, 1, image);
       } else {  // around the plane there stay zeros
         T* inside = laid.p + s.ph * pitch + s.pw;
         for (int64_t i = 0; i < s.h; ++i)

@@ -39,8 +39,8 @@ void weight_vjp_by_dots(T* dw, const T* g, const T* x, const ConvSizes& s, const
   for_chunks(parts, [&](int64_t part) {
     Scratch<T> laid(s.c * image.plane() + kSlack<T>), gaps(s.o * spread.plane() + kSlack<T>);
     for (int64_t n = cut(s.n, parts, part); n < cut(s.n, parts, part + 1); ++n) {
-      lay_out(laid.p, x, s.n * s.c, n * s.c, s.c, image);
-      lay_out(gaps.p, g, s.n * s.o, n * s.o, s.o, spread);
+      lay_out(laid.p, x, n * s.c, s.c, image);
+      lay_out(gaps.p, g, n * s.o, s.o, spread);
       const int64_t chunks = s.groups * blocks;
       const int64_t grain = ceil_div(chunks, max(1, min(16, work / (kChunkWork / 4))));
       for_ranges(chunks, grain, [&](int64_t from, int64_t to) {
@@ -158,7 +158,7 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
   if (s.sh * s.sw * s.dh * s.dw == 1 && s.n > 0 && channels >= 8) {
     const Winograd wino{
         s.n, s.groups, z.m, channels, {s.h, s.oh, s.kh, 1, s.ph}, {s.w, s.ow, s.kw, 1, s.pw}};
-    if (wino.pays()) {
+    if (wino.pays(L)) {
       const int64_t size = s.groups * kPoints * z.m * wino.terms();
       if (winograd_weight_vjp(dw, g, x, wino, sum_parts(s, wino.work() / s.n, size))) return;
     }
@@ -192,7 +192,7 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
       const int64_t number = min(most, end - n);
       const T* laid = x + n * s.c * s.h * s.w;
       if (!image.plain()) {
-        lay_out(copy.p, x, s.n * s.c, n * s.c, number * s.c, image);
+        lay_out(copy.p, x, n * s.c, number * s.c, image);
         laid = copy.p;
       }
       for_ranges(s.groups * strips * number, ceil_div(kChunkWork / 16, z.p * W),

@@ -115,10 +115,17 @@ struct Winograd {
   int64_t terms() const { return v.parts * h.parts * k; }  // of a sum that has them all
   int64_t products() const { return v.points() * h.points() * m * k; }  // of a tile
   int64_t work() const { return groups * n * tiles() * products(); }
-  // Whether so many products are saved that they outweigh the transforms.
-  __attribute__((noinline)) bool pays() const {
+  // Whether so many products are saved that they outweigh the transforms, which take a line of
+  // tiles at a time: of pixels, and of the weights where these are cut into parts, or of the
+  // gradient by them, where channels fill so many lanes.
+  __attribute__((noinline)) bool pays(int lanes = 1) const {
     if (!v.saves() || !h.saves() || m < 8 || terms() < 8) return false;
-    return 4 * v.taps * h.taps * m * k - products() >= 100 * (m + terms());
+    const int64_t outs = ceil_div(m, lanes) * lanes, ins = ceil_div(k, lanes) * lanes;
+    const int64_t saved =
+        v.out * h.out * area() * m * k - tiles() * v.points() * h.points() * outs * ins;
+    const int64_t line = (30 * h.tiles() + (lanes > 1 ? 400 : 600)) * h.stride;
+    const int64_t weights = lanes > 1 ? 0 : 25 * kPoints * (v.parts * h.parts - 1) * m * k;
+    return n * (saved - v.tiles() * line * (m + terms())) >= weights;
   }
 };
 
@@ -134,6 +141,36 @@ inline Vec<T> every_other(Vec<T> a, Vec<T> b, int first) {
   Mask<T> index;
   for (int i = 0; i < L; ++i) index[i] = 2 * i + first;
   return __builtin_shuffle(a, b, index);
+#endif
+}
+
+// Those lanes of a vector that lie inside a row of n elements, if it begins at element `at`.
+inline unsigned lanes_inside(int64_t at, int64_t n) {
+  const int64_t most = 16, begin = at < 0 ? min(most, -at) : 0, end = max(0, min(most, n - at));
+  return ((1u << end) - 1) & ~((1u << begin) - 1);
+}
+
+// A vector of those lanes; the others are 0, and are not read.
+template <class T>
+inline Vec<T> load_lanes(const T* p, unsigned lanes) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm512_maskz_loadu_ps(lanes, p);
+  else
+    return (Vec<T>)_mm512_maskz_loadu_pd(lanes, p);
+#else
+  Mask<T> inside;
+  for (int i = 0; i < kLanes<T>; ++i) inside[i] = -int64_t(lanes >> i & 1);
+#if defined(__AVX2__)
+  if constexpr (sizeof(T) == 4)
+    return (Vec<T>)_mm256_maskload_ps(p, (__m256i)inside);
+  else
+    return (Vec<T>)_mm256_maskload_pd(p, (__m256i)inside);
+#else
+  T lane[kLanes<T>];
+  for (int i = 0; i < kLanes<T>; ++i) lane[i] = inside[i] ? p[i] : 0;
+  return load(lane);
+#endif
 #endif
 }
 
@@ -221,63 +258,61 @@ struct TileBlock {
   // Of one phase of rows and one column; whole vectors are written, and read.
   int64_t plane() const { return lines * across + kSpare; }
   int64_t size() const { return images * 8 * plane(); }
-  int64_t padded_plane() const { return lines * 2 * across + 2 * kSpare; }
-  int64_t padded_size() const { return images * 4 * padded_plane(); }
   static constexpr int64_t kSpare = 64 / sizeof(float);  // a vector's lanes, at most
 };
 
 // rows[image][even, odd row][column of B^T][line][tile] = (d B) of one channel, for the rows from
-// tap `top` on, and a part of the taps of a row.
-//
-// Its padded rows are laid out first, the even and the odd ones one behind another, from column 0
-// and once more from column 2: so the tiles of all lines fill vectors, however short the lines are.
-// The padding is never written, and is 0 from the start.
+// tap `top` on, and a part of the taps of a row. The rows in the padding are never written, and are
+// 0 from the start.
 template <class T>
-void transform_rows(T* rows, T* padded, const T* x, int64_t x_step, int64_t top, const Part& part,
+void transform_rows(T* rows, const T* x, int64_t x_step, int64_t top, const Part& part,
                     const Winograd& s, const TileBlock& block) {
   constexpr int L = kLanes<T>;
   const Side &v = s.v, &h = s.h;
-  const int64_t across = block.across, tiles = block.lines * across;
-  const int64_t plane = block.plane(), size = block.padded_plane();
-  const int64_t left = part.tap - h.pad, face = v.size * h.size, step = h.stride;
-  const Span spans[2] = {{2 * across, step, left, h.size},
-                         {2 * across, step, left + 2 * step, h.size}};
+  const int64_t across = block.across, plane = block.plane(), face = v.size * h.size;
   for (int64_t n = 0; n < block.images; ++n) {
     const int64_t image = block.image + n, first = block.first_line(image);
     const int64_t lines = block.last_line(image) + v.beyond() - first;
     const int64_t up = 2 * first * v.stride + top - v.pad;
     const Span is(2 * lines, v.stride, up, v.size);
-    for (int64_t i = is.begin; i < is.end; ++i) {
-      const T* in = x + image * x_step + (up + i * v.stride) * h.size + left;
-      for (int column = 0; column < 2; ++column, in += 2 * step) {
-        T* to = padded + (4 * n + i % 2 * 2 + column) * size + i / 2 * 2 * across;
-        const int64_t end = spans[column].end;
-        for (int64_t j = spans[column].begin; j < end; j += L) {
-          const int lanes = min(L, end - j);
-          if (step == 1) {
-            __builtin_prefetch(in + j + face);  // the next channel
-            store_n(to + j, load_n(in + j, lanes), lanes);
-          } else {
-            const Vec<T> low = load_n(in + 2 * j, min(L, 2 * lanes - 1));
-            const Vec<T> high = load_n(in + 2 * j + L, max(0, 2 * lanes - 1 - L));
-            store_n(to + j, every_other<T>(low, high, 0), lanes);
-          }
+    const T* const in = x + image * x_step + up * h.size;
+    for (int64_t j = 0; j < across; j += L) {
+      const int tiles = min(L, across - j);
+      const auto each_row = [&](auto step, auto wide) {
+        constexpr int S = decltype(step)::value;
+        const int64_t left = part.tap - h.pad + 2 * j * S;
+        unsigned lanes[2 * (L + 2)];
+        // The pixels at columns from, from + S ..
+        const auto see = [&](int from) {
+          for (int v = 0; v < S; ++v)
+            lanes[2 * from + v] = lanes_inside(left + from * S + v * L, h.size);
+        };
+        see(0), see(2), see(L), see(L + 2);
+        for (int64_t i = is.begin; i < is.end; ++i) {
+          const T* row = in + i * v.stride * h.size + left;
+          const auto pixels = [&](int from) {
+            const T* p = row + from * S;
+            const Vec<T> low = load_lanes(p, lanes[2 * from]);
+            if (S == 1) return low;
+            return every_other<T>(low, load_lanes(p + L, lanes[2 * from + 1]), 0);
+          };
+          __builtin_prefetch(row + face);  // the next channel
+          if (wide) __builtin_prefetch(row + face + L * S);
+          const Vec<T> a = pixels(0), b = wide ? pixels(L) : a;
+          const Vec<T> c = pixels(2), d = wide ? pixels(L + 2) : c;
+          const Vec<T> d0 = every_other<T>(a, b, 0), d1 = every_other<T>(a, b, 1);
+          const Vec<T> d2 = every_other<T>(c, d, 0), d3 = every_other<T>(c, d, 1);
+          T* out = rows + (8 * n + i % 2 * 4) * plane + i / 2 * across + j;
+          store_n(out, d0 - d2, tiles);
+          store_n(out + plane, d1 + d2, tiles);
+          store_n(out + 2 * plane, d2 - d1, tiles);
+          store_n(out + 3 * plane, d1 - d3, tiles);
         }
-      }
-    }
-  }
-  for (int64_t n = 0; n < 2 * block.images; ++n) {  // even and odd
-    const T *left = padded + 2 * n * size, *right = left + size;
-    T* out = rows + 4 * n * plane;
-    for (int64_t t = 0; t < tiles; t += L) {
-      const Vec<T> a = load(left + 2 * t), b = load(left + 2 * t + L);
-      const Vec<T> c = load(right + 2 * t), d = load(right + 2 * t + L);
-      const Vec<T> d0 = every_other<T>(a, b, 0), d1 = every_other<T>(a, b, 1);
-      const Vec<T> d2 = every_other<T>(c, d, 0), d3 = every_other<T>(c, d, 1);
-      store(out + t, d0 - d2);
-      store(out + plane + t, d1 + d2);
-      store(out + 2 * plane + t, d2 - d1);
-      store(out + 3 * plane + t, d1 - d3);
+      };
+      if (h.stride == 1)
+        2 * tiles > L ? each_row(Int<1>{}, Int<1>{}) : each_row(Int<1>{}, Int<0>{});
+      else
+        each_row(Int<2>{}, Int<1>{});
     }
   }
 }
@@ -441,19 +476,19 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
   // v[strip][xi][part][channel][tile] of the channels first..last-1 of group q
   const auto transform = [&](T* v, const TileBlock& block, int64_t q, int64_t first, int64_t last) {
     const int64_t vectors = ceil_div(block.end - block.first, L);
-    Scratch<T> rows(block.size() + 4 * L), padded(block.padded_size());
+    Scratch<T> rows(block.size() + 4 * L);
     Scratch<Piece> pieces(vectors * L);
     Scratch<int> counts(vectors);
     for (int64_t i = 0; i < vectors; ++i)
       counts.p[i] = pieces_of_rows<T>(pieces.p + i * L, block, block.first + i * L);
-    // Lanes beyond the last tile are dropped, but what is left in memory may be slow to multiply.
-    std::memset(rows.p, 0, (block.size() + 4 * L) * sizeof(T));
     for (int right = 0; right < s.h.parts; ++right)
       for (int phase = 0; phase < s.v.parts; ++phase) {
         if (s.v.part[phase].shift) continue;
-        std::memset(padded.p, 0, block.padded_size() * sizeof(T));
+        // Lanes beyond the last tile are dropped, but what is left in memory may be slow to
+        // multiply.
+        std::memset(rows.p, 0, (block.size() + 4 * L) * sizeof(T));
         for (int64_t c = first; c < last; ++c) {
-          transform_rows(rows.p, padded.p, x + (q * s.k + c) * face, x_step, s.v.part[phase].tap,
+          transform_rows(rows.p, x + (q * s.k + c) * face, x_step, s.v.part[phase].tap,
                          s.h.part[right], s, block);
           for (int down = 0; down < s.v.parts; ++down) {
             const Part& part = s.v.part[down];
