@@ -18,6 +18,7 @@ if _find_spec("minitensor._core") is None:
         "run Python from another folder, or install it there: pip install -e ."
     )
 
+from . import _compiled as _compiled  # first: it finds the compiled ones
 from . import (
     amp,
     autograd,

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "minitensor"
 
 # The floors of the house, from the ground up: a module imports only from its own floor or from below.
 FLOORS = [
-    {"arguments", "errors", "naming", "version", "return_types", "pytree", "_cython", "_core"},
+    {"arguments", "errors", "naming", "version", "return_types", "pytree", "_cython", "_compiled", "_core"},
     {"dtypes", "device", "op", "generator"},
     {"graph"},
     {"ops"},
