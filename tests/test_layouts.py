@@ -3,10 +3,13 @@ in place; each against plain NumPy on contiguous copies."""
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 import minitensor as mt
+from minitensor import _core
 from minitensor.errors import ShapeError
 
 NUMBERS = ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")
@@ -52,6 +55,19 @@ def test_broadcast(dtype: str, layout: str) -> None:
     chosen = mt.where(mt.lt(a, b), a, b).numpy()
     assert chosen.dtype == x.dtype
     np.testing.assert_array_equal(chosen, np.where(x < y, x, y))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float32", "float64"])
+def test_copies_of_permuted_and_cut_arrays(dtype: str) -> None:
+    rng = np.random.default_rng(2)
+    for shape in ((3, 40, 5), (17, 2, 35), (70, 33, 18), (1, 9, 4), (5, 6, 7, 9), (2, 14, 3, 16), (33, 1, 4, 20)):
+        x = draw(rng, shape, dtype)
+        cut = x[tuple(slice(int(rng.integers(2)), None, int(rng.integers(1, 3))) for _ in shape)]
+        for array in (x, cut, x[::-1], x[..., ::-1]):
+            for order in itertools.permutations(range(x.ndim)):
+                turned = array.transpose(order)
+                np.testing.assert_array_equal(mt.from_numpy(array.copy()).permute(order).contiguous().numpy(), turned)
+                np.testing.assert_array_equal(_core.copy(turned), turned)
 
 
 @pytest.mark.parametrize("dtype", NUMBERS)

@@ -73,6 +73,13 @@ inline void move_rows(Rows<T> out, Rows<const T> x, int64_t rows, int64_t cols, 
     }
     return;
   }
+  if (out.step == 1 && x.step == 1 && cols >= 4) {  // four at a time, the last of them once more
+    for (; rows > 0; --rows, out.at += out.next, x.at += x.next) {
+      for (int64_t i = 0; i + 4 <= cols; i += 4) std::memcpy(out.at + i, x.at + i, 4 * sizeof(T));
+      std::memcpy(out.at + cols - 4, x.at + cols - 4, 4 * sizeof(T));
+    }
+    return;
+  }
   if (out.step == 1 && cols >= kLanes<T>) {
     for (; rows > 0; --rows, out.at += out.next, x.at += x.next) {
       if (ahead) will_write(out.at, cols);
@@ -99,11 +106,12 @@ inline void move_rows(Rows<T> out, Rows<const T> x, int64_t rows, int64_t cols, 
     move(cols);
 }
 
-// Rows first to last, columns from to end, of out (rows, cols), contiguous, from x with stride 1
-// down the rows: tile by tile, four by four.
+// Rows first to last, columns from to end, of out (rows, cols), whose rows are out_step apart and
+// contiguous, from x with stride 1 down the rows: tile by tile, four by four. Less than four
+// columns are whole rows, and follow each other.
 template <class T>
-void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t first, int64_t last,
-               int64_t from, int64_t end) {
+void transpose(T* out, int64_t out_step, const T* x, int64_t cols, int64_t col_stride,
+               int64_t first, int64_t last, int64_t from, int64_t end) {
   if (cols < 4) {
     int64_t r = first;  // each row is written as four numbers, and then the next
     for (; r + 4 < last; r += 4) turn_four(out + r * cols, cols, x + r, col_stride, 4, cols);
@@ -121,9 +129,9 @@ void transpose(T* out, const T* x, int64_t cols, int64_t col_stride, int64_t fir
                             : r + 4 > last + col_stride ? c
                                                         : least(c_end, cols - 1);
       for (; j + 4 <= whole; j += 4)
-        turn_four(out + r * cols + j, cols, x + j * col_stride + r, col_stride, rows, 4);
+        turn_four(out + r * out_step + j, out_step, x + j * col_stride + r, col_stride, rows, 4);
       for (; j < c_end; ++j)
-        for (int64_t i = r; i < r + rows; ++i) out[i * cols + j] = x[j * col_stride + i];
+        for (int64_t i = r; i < r + rows; ++i) out[i * out_step + j] = x[j * col_stride + i];
     }
   }
 }
@@ -151,12 +159,11 @@ void put(T* out, const T* x, const Walk& walk) {
   });
 }
 
-// out = x. Where the last two axes are a transposed matrix, each such matrix is copied by tiles.
+// out = x. Where another axis than the last is the contiguous one of x, the two are a transposed
+// matrix for each place along the others, and each such matrix is copied by tiles.
 template <class T>
 void copy(T* out, const T* x, const Walk& walk) {
   const int last = walk.ndim - 1;
-  const bool transposed = walk.count > 0 && last > 0 && walk.stride[1][last - 1] == 1 &&
-                          walk.stride[1][last] != 1 && walk.stride[1][last] != 0;
   if (last == 0 && walk.stride[1][0] == 0) {  // one number: nothing is read, or asked for ahead
     for_ranges(walk.count, even_grain(walk.count), [out, v = *x](int64_t begin, int64_t end) {
       for (; begin + kLanes<T> <= end; begin += kLanes<T>) store(out + begin, splat(v));
@@ -164,11 +171,14 @@ void copy(T* out, const T* x, const Walk& walk) {
     });
     return;
   }
-  if (!transposed) {
+  const int64_t cols = walk.size[last], stride = walk.stride[1][last];
+  int down = last - 1;
+  while (down >= 0 && walk.stride[1][down] != 1) --down;
+  if (walk.count == 0 || down < 0 || stride == 1 || stride == 0 || (cols < 4 && down < last - 1)) {
     put(out, x, walk);
     return;
   }
-  const int64_t rows = walk.size[last - 1], cols = walk.size[last], stride = walk.stride[1][last];
+  const int64_t rows = walk.size[down], step = walk.stride[0][down];
   // Parts of some rows and of so many columns that one is worth a thread's while.
   const int64_t high = least(rows, cols < 4 ? kGrain / 4 : kTile),
                 wide = least(cols, kGrain / high);
@@ -176,14 +186,15 @@ void copy(T* out, const T* x, const Walk& walk) {
   for_even_ranges(walk.count / (rows * cols) * strips * pieces, kGrain / (high * wide),
                   [&](int64_t begin, int64_t end) {
                     for (int64_t s = begin; s < end; ++s) {
-                      const int64_t matrix = s / pieces / strips,
-                                    first = s / pieces % strips * high, from = s % pieces * wide;
-                      int64_t rest = matrix, at = 0;
-                      for (int d = last - 2; d >= 0; --d) {
+                      const int64_t first = s / pieces % strips * high, from = s % pieces * wide;
+                      int64_t rest = s / pieces / strips, at = 0, to = 0;
+                      for (int d = last - 1; d >= 0; --d) {
+                        if (d == down) continue;
                         at += rest % walk.size[d] * walk.stride[1][d];
+                        to += rest % walk.size[d] * walk.stride[0][d];
                         rest /= walk.size[d];
                       }
-                      transpose(out + matrix * rows * cols, x + at, cols, stride, first,
+                      transpose(out + to, step, x + at, cols, stride, first,
                                 least(first + high, rows), from, least(from + wide, cols));
                     }
                   });
