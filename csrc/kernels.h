@@ -27,8 +27,8 @@ struct Walk {
   int64_t stride[4][kMaxDims];
 };
 
-// What becomes of a number to which another is scattered.
-enum Scatter : int { kSum, kReplaced, kLargest, kLeast };
+// What becomes of two numbers: of one to which another is scattered, of those along an axis.
+enum Join : int { kSum, kReplaced, kLargest, kLeast, kProduct, kLogSum };
 
 enum Comparison : int { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual };
 
@@ -67,8 +67,12 @@ enum Element : int {
   kElements
 };
 
-// How a scan joins what stands at i with what came before.
-enum Scan : int { kAdded, kMultiplied };
+// How much a difference d of two numbers counts: c (k |d| - h c) with c = |d|, but at least `low`
+// and at most `high`. With (0, infinity, 2, 1) it is d^2, with (1, 1, 1, 0) |d|, and Huber's error
+// with (0, delta, 1, 1/2).
+struct Measure {
+  double low, high, k, h;
+};
 
 // What `order` looks for: the first k in order; the first element that equals number k; the median.
 enum Wanted : int { kTop, kNumber, kMiddle };
@@ -154,7 +158,7 @@ struct AttentionSizes {
   ROW(gather, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n, int64_t count,   \
                int64_t inner))                                                                     \
   ROW(scatter, (T * y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,     \
-                int64_t count, int64_t inner, Scatter how))                                        \
+                int64_t count, int64_t inner, Join how))                                           \
   ROW(span, (int64_t least_and_most[2], const int64_t* index, int64_t count))                      \
   /* masks.cpp: of x (n), of which `before` counts what was taken, in stretches of the mask */     \
   ROW(mask_counts, (int64_t* before, const uint8_t* mask, int64_t n))                              \
@@ -214,7 +218,8 @@ struct AttentionSizes {
   ROW(prelu, MT_BINARY_ARGS)                                                                       \
   ROW(shrink, (T * out, const T* x, T reach, bool soft, const Walk& walk))                         \
   ROW(shrink_vjp, (T * dx, const T* g, const T* x, T reach, const Walk& walk))                     \
-  ROW(huber, (T * out, const T* d, T delta, const Walk& walk))                                     \
+  ROW(error, (T * out, const T* x, const T* y, const Measure& m, const Walk& walk))                \
+  ROW(error_vjp, (T * dx, const T* g, const T* x, const T* y, const Measure& m, const Walk& walk)) \
   ROW(log_sigmoid, MT_UNARY_ARGS)                                                                  \
   ROW(compare, (uint8_t* out, const T* x, const T* y, int how, const Walk& walk))                  \
   ROW(cos, MT_UNARY_ARGS)                                                                          \
@@ -253,9 +258,9 @@ struct AttentionSizes {
   ROW(minimum, MT_BINARY_ARGS)                                                                     \
   ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk))                 \
   ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk))        \
-  /* reduce.cpp: over the middle axis of x (outer, n, inner); of squared_error over n elements */  \
+  /* reduce.cpp: over the middle axis of x (outer, n, inner); of total_error over n elements */    \
   ROW(row_dots, (T * y, const T* a, const T* b, int64_t rows, int64_t n))                          \
-  ROW(squared_error, (T * loss, const T* x, const T* y, int64_t n))                                \
+  ROW(total_error, (T * total, const T* x, const T* y, const Measure& m, int64_t n))               \
   ROW(sum, MT_REDUCE_ARGS)                                                                         \
   ROW(amax, MT_REDUCE_ARGS)                                                                        \
   ROW(amin, MT_REDUCE_ARGS)                                                                        \
@@ -265,13 +270,13 @@ struct AttentionSizes {
       (T * y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))    \
   ROW(first_equal,                                                                                 \
       (int64_t* index, const T* x, const T* value, int64_t outer, int64_t n, int64_t inner))       \
-  ROW(sum_integers,                                                                                \
-      (int64_t* y, const void* x, Element type, int64_t outer, int64_t n, int64_t inner))          \
+  ROW(reduce_integers,                                                                             \
+      (void* y, const void* x, Element type, Join how, int64_t outer, int64_t n, int64_t inner))   \
   /* moments.cpp, scan.cpp: likewise */                                                            \
   ROW(cum_extreme,                                                                                 \
       (int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, bool least))           \
   ROW(var, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, T freedom))                \
-  ROW(scan, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, Scan how, bool reverse))  \
+  ROW(scan, (T * y, const T* x, int64_t outer, int64_t n, int64_t inner, Join how, bool reverse))  \
   ROW(linear_scan,                                                                                 \
       (T * s, const T* a, const T* b, int64_t outer, int64_t n, int64_t inner, bool reverse))      \
   /* softmax.cpp: x is (outer, n, inner), the axis is the middle */                                \

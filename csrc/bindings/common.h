@@ -181,6 +181,12 @@ PyObject* descriptor() {
   return d;
 }
 
+// What the elements of a dtype are; kElements if the kernels do not cast them.
+Element element_of(const py::dtype& dtype);
+
+// What an error of this kind counts: squared, absolute, or Huber's with its delta.
+Measure measure(PyObject* kind, PyObject* delta);
+
 template <class T>
 Array empty(int ndim, const py::ssize_t* shape) {
   return empty(descriptor<T>(), sizeof(T), ndim, shape);

@@ -199,6 +199,17 @@ PyObject* run_numbers(const char* name, const Loop& loop, int n, PyObject* const
              return run_numbers(#name, loop(f), n, arguments, given, v, count); \
            })
 
+// These take arrays of one dtype, and after them how much their difference counts.
+#define MT_MEASURED(name, n, arguments_of_it, ...)                                              \
+  MT_CALLED(#name, "(" arguments_of_it ", kind: str, delta: float) -> numpy.ndarray", ([=] {    \
+              if (given != n + 2) throw py::type_error(#name ": takes arrays, kind and delta"); \
+              const Measure m = measure(arguments[n], arguments[n + 1]);                        \
+              const auto f = [&m](auto& k, auto* out, auto** in, auto& walk) {                  \
+                k.name(out, __VA_ARGS__, m, walk);                                              \
+              };                                                                                \
+              return run_call(#name, loop(f), n, n, arguments, n);                              \
+            }()))
+
 template <class T>
 void move_line(T* __restrict y, int64_t to, const T* __restrict x, int64_t from, int64_t n) {
   for (; n > 0; --n, y += to, x += from) *y = *x;
@@ -373,7 +384,8 @@ py::object pad(const Array& x, const py::tuple& widths, double value) {
   return out;
 }
 
-// What the elements of a dtype are; kElements if the kernels do not cast them.
+}  // namespace
+
 Element element_of(const py::dtype& dtype) {
   static const std::pair<PyObject*, Element> known[] = {
       {descriptor<bool>(), kBool},     {descriptor<uint8_t>(), kByte},
@@ -385,6 +397,8 @@ Element element_of(const py::dtype& dtype) {
   if (dtype.itemsize() == 2 && dtype.byteorder() == '=' && dtype.char_() == 'e') return kHalf;
   return dtype.itemsize() == 2 && dtype.char_() == 'E' ? kBfloat16 : kElements;
 }
+
+namespace {
 
 // x in another dtype, or None where there is no kernel for that. It lies as x does if that is
 // without gaps.
@@ -559,7 +573,10 @@ void bind_elementwise(py::module_& m) {
   MT_NUMBERS(shrink, 1, 2, "x: numpy.ndarray, reach: float, soft: bool", in[0], v[0], v[1]);
   MT_NUMBERS(shrink_vjp, 2, 1, "g: numpy.ndarray, x: numpy.ndarray, reach: float", in[0], in[1],
              v[0]);
-  MT_NUMBERS(huber, 1, 1, "d: numpy.ndarray, delta: float", in[0], v[0]);
+  // `kind` is squared, absolute or huber
+  MT_MEASURED(error, 2, "x: numpy.ndarray, y: numpy.ndarray", in[0], in[1]);
+  MT_MEASURED(error_vjp, 3, "g: numpy.ndarray, x: numpy.ndarray, y: numpy.ndarray", in[0], in[1],
+              in[2]);
   def_fast(m, "pow_scalar", "pow_scalar(x: numpy.ndarray, y: float) -> numpy.ndarray",
            [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
              if (given != 2 || !(PyFloat_Check(arguments[1]) || PyLong_Check(arguments[1])))

@@ -131,23 +131,6 @@ PyObject* numpy_loop(const char* name, PyObject* function, PyObject* const* argu
   return out.release().ptr();
 }
 
-bool numpy_reduce(PyObject* ufunc, const Array& x, void* out) {
-  const auto* u = reinterpret_cast<const Ufunc*>(ufunc);
-  const int type = x.dtype().num();
-  if (type < 0 || type > kDoubled || x.size() == 0 || !(x.flags() & Array::c_style)) return false;
-  int found = 0;
-  while (found < u->ntypes && (u->types[3 * found] != type || u->types[3 * found + 2] != type))
-    ++found;
-  if (found == u->ntypes || u->functions[found] == nullptr) return false;
-  const py::ssize_t item = x.itemsize(), count = x.size() - 1, steps[3] = {0, item, 0};
-  char* const to = static_cast<char*>(out);
-  char* operands[3] = {to, static_cast<char*>(const_cast<void*>(x.data())) + item, to};
-  std::memcpy(to, x.data(), item);
-  if (count > 0)
-    u->functions[found](operands, &count, steps, u->data == nullptr ? nullptr : u->data[found]);
-  return true;
-}
-
 PyObject* numpy_function(const char* name) {
   return py::object(py::module_::import("numpy").attr(name)).release().ptr();  // kept for good
 }

@@ -10,9 +10,6 @@ namespace mt {
 // there.
 PyObject* numpy_loop(const char* name, PyObject* ufunc, PyObject* const* arguments, int n,
                      PyObject* into);
-// The ufunc of two operands between all elements of x, one after the other, which lie contiguous:
-// `out` gets the one that is left. False where there is no such loop, or no element.
-bool numpy_reduce(PyObject* ufunc, const Array& x, void* out);
 PyObject* numpy_function(const char* name);  // NumPy's ufunc of that name
 
 }  // namespace mt

@@ -3,137 +3,47 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
-#include "../kernels/place.h"
 #include "common.h"
 
 namespace mt {
 
+Measure measure(PyObject* kind, PyObject* delta) {
+  const auto name = Argument<std::string>::get(kind);
+  if (name == "squared") return {0, HUGE_VAL, 2, 1};
+  if (name == "absolute") return {1, 1, 1, 0};
+  require(name == "huber", "error: the kind is none of 'squared', 'absolute' and 'huber'");
+  return {0, Argument<double>::get(delta), 1, 0.5};
+}
+
 namespace {
 
-// --- d^2, |d| or Huber's error of d = x - y: kernel after kernel on pieces, so that what stands
-// between the kernels stays in the first cache
-
-constexpr int64_t kPiece = 1 << 13;  // elements
-
-// One row of n: the output, and operands that are as long, or one number.
-Walk row(int64_t n, bool long_second = true) {
-  Walk walk;
-  walk.ndim = 1;
-  walk.count = walk.size[0] = n;
-  walk.stride[0][0] = walk.stride[1][0] = 1;
-  walk.stride[2][0] = long_second;
-  return walk;
+// The sum of the errors of x and y, arrays of one shape and dtype, or None; the mean is that
+// divided by their number.
+PyObject* total_error(PyObject* const* arguments, Py_ssize_t given) {
+  if (given != 5 || !py::isinstance<Array>(arguments[0]) || !py::isinstance<Array>(arguments[1]))
+    Py_RETURN_NONE;
+  const Array x = contiguous(py::reinterpret_borrow<Array>(arguments[0]));
+  const Array y = contiguous(py::reinterpret_borrow<Array>(arguments[1]));
+  if (!is_floating(x) || !x.dtype().is(y.dtype()) || x.ndim() != y.ndim() ||
+      !std::equal(x.shape(), x.shape() + x.ndim(), y.shape()))
+    Py_RETURN_NONE;
+  const Measure m = measure(arguments[2], arguments[3]);
+  const bool mean = arguments[4] == Py_True;
+  const auto typed = [&](auto t) {
+    using T = decltype(t);
+    Array total = empty<T>({});
+    T* const to = data<T>(total);
+    const T *px = data<T>(x), *py_ = data<T>(y);
+    const int64_t n = x.size();
+    without_gil(n, [&] { active<T>().total_error(to, px, py_, m, n); });
+    if (mean) *to /= static_cast<T>(n);
+    return total;
+  };
+  return by_dtype("total_error", typed, x).release().ptr();
 }
-
-template <class T>
-struct Error {
-  const Kernels<T>& k;
-  char kind;  // of squared, absolute, huber
-  T delta;
-  // out = the errors of n elements, or their slopes
-  void of(T* out, const T* x, const T* y, int64_t n) const {
-    const Walk walk = row(n);
-    k.sub(out, x, y, walk);
-    if (kind == 's')
-      k.square(out, out, walk);
-    else if (kind == 'a')
-      k.abs(out, out, walk);
-    else
-      k.huber(out, out, delta, walk);
-  }
-  void slopes(T* out, const T* x, const T* y, int64_t n) const {
-    const Walk walk = row(n);
-    k.sub(out, x, y, walk);
-    if (kind == 's')
-      k.add(out, out, out, walk);
-    else if (kind == 'a')
-      k.sign(out, out, walk);
-    else
-      k.clamp(out, out, -delta, delta, walk);
-  }
-};
-
-// Whether they are contiguous arrays of one shape and one floating dtype.
-bool alike(const Array& x, const Array& y) {
-  constexpr int wanted =
-      py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  return is_floating(x) && x.dtype().is(y.dtype()) && x.ndim() == y.ndim() &&
-         std::equal(x.shape(), x.shape() + x.ndim(), y.shape()) &&
-         (x.flags() & y.flags() & wanted) == wanted;
-}
-
-// f(Error, begin, n) for every piece of x
-template <class F>
-void for_pieces_of(const Array& x, const std::string& kind, double delta, const F& f) {
-  by_dtype(
-      "error",
-      [&](auto t) {
-        using T = decltype(t);
-        const Error<T> error{active<T>(), kind[0], static_cast<T>(delta)};
-        const int64_t n = x.size();
-        without_gil(n, [&] {
-          for_even_ranges(
-              (n + kPiece - 1) / kPiece, kGrain / kPiece, [&](int64_t first, int64_t last) {
-                for (int64_t b = first * kPiece; b < n && b < last * kPiece; b += kPiece)
-                  f(error, b, std::min(kPiece, n - b));
-              });
-        });
-      },
-      x);
-}
-
-py::object error(const Array& x, const Array& y, const std::string& kind, double delta) {
-  if (!alike(x, y)) return py::none();
-  Array out = empty(x.dtype(), shape_of(x));
-  void* const to = out.mutable_data();
-  for_pieces_of(x, kind, delta, [&](const auto& e, int64_t b, int64_t n) {
-    using T = std::decay_t<decltype(e.delta)>;
-    e.of(static_cast<T*>(to) + b, data<T>(x) + b, data<T>(y) + b, n);
-  });
-  return out;
-}
-
-// g times the slopes; g is one number or as long as they are.
-py::object error_vjp(const Array& g, const Array& x, const Array& y, const std::string& kind,
-                     double delta) {
-  if (!alike(x, y) || !x.dtype().is(g.dtype()) || (g.ndim() > 0 && !alike(x, g))) return py::none();
-  Array out = empty(x.dtype(), shape_of(x));
-  void* const to = out.mutable_data();
-  const bool whole = g.ndim() > 0;
-  for_pieces_of(x, kind, delta, [&](const auto& e, int64_t b, int64_t n) {
-    using T = std::decay_t<decltype(e.delta)>;
-    T* const slopes = static_cast<T*>(to) + b;
-    e.slopes(slopes, data<T>(x) + b, data<T>(y) + b, n);
-    e.k.mul(slopes, slopes, data<T>(g) + (whole ? b : 0), row(n, whole));
-  });
-  return out;
-}
-
-// The sum of the errors, of pieces and then of these.
-py::object total_error(const Array& x, const Array& y, const std::string& kind, double delta) {
-  if (!alike(x, y) || x.size() == 0) return py::none();
-  Array sums = empty(x.dtype(), Shape{(x.size() + kPiece - 1) / kPiece}),
-        out = empty(x.dtype(), {});
-  void *const to = sums.mutable_data(), *const total = out.mutable_data();
-  for_pieces_of(x, kind, delta, [&](const auto& e, int64_t b, int64_t n) {
-    using T = std::decay_t<decltype(e.delta)>;
-    T errors[kPiece];
-    e.of(errors, data<T>(x) + b, data<T>(y) + b, n);
-    e.k.sum(static_cast<T*>(to) + b / kPiece, errors, 1, n, 1);
-  });
-  by_dtype(
-      "error",
-      [&](auto t) {
-        using T = decltype(t);
-        active<T>().sum(static_cast<T*>(total), static_cast<const T*>(to), 1, sums.size(), 1);
-      },
-      x);
-  return out;
-}
-
-// --- cross-entropy
 
 // The logits as (outer, n, inner), the targets checked against them.
 struct Classes {
@@ -268,19 +178,10 @@ py::object nll(const Array& x, const Array& target, const std::optional<Array>& 
 }  // namespace
 
 void bind_loss(py::module_& m) {
-  // `kind` is squared, absolute or huber. None where the arrays differ in shape or dtype or have
-  // gaps.
-  def_fast(m, "error",
-           "error(x: numpy.ndarray, y: numpy.ndarray, kind: str, delta: float) -> numpy.ndarray",
-           typed<error>);
-  def_fast(m, "error_vjp",
-           "error_vjp(g: numpy.ndarray, x: numpy.ndarray, y: numpy.ndarray, kind: str, delta: "
-           "float) -> numpy.ndarray",
-           typed<error_vjp>);
-  def_fast(m, "total_error",
-           "total_error(x: numpy.ndarray, y: numpy.ndarray, kind: str, delta: float) -> "
-           "numpy.ndarray",
-           typed<total_error>);
+  MT_CALLED("total_error",
+            "(x: numpy.ndarray, y: numpy.ndarray, kind: str, delta: float, mean: bool) -> "
+            "numpy.ndarray",
+            total_error(arguments, given));
   // -> (loss, lse, total weight of the targets); None where these are no targets or weights of x
   def_fast(m, "cross_entropy",
            "cross_entropy(x: numpy.ndarray, target: numpy.ndarray, weight: numpy.ndarray | None, "

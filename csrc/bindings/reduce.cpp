@@ -2,6 +2,7 @@
 // (outer, n, inner). Scans and variances along one such axis.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "loops.h"
 
@@ -36,14 +37,17 @@ void need_elements(const char* name, const Array& x, const Reduced& reduced) {
                  describe(shape_of(x)) + " is empty");
 }
 
-// A kernel of the table, which takes y, x, outer, n and inner.
-template <class T>
-using Kernel = void (*)(T*, const T*, int64_t, int64_t, int64_t);
+// What reduces x (outer, n, inner) over n to y, whose elements have this dtype and so many bytes.
+// `first` if x is the whole array, and not what a first call has left of it.
+struct Middle {
+  PyObject* dtype;
+  size_t item;
+  std::function<void(void* y, const void* x, int64_t outer, int64_t n, int64_t inner, bool first)>
+      run;
+};
 
-// The axes reduced, the last run of neighbours first: by one kernel, what is then left by the
-// other. x is contiguous.
-template <class T>
-Array reduce_runs(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& reduced) {
+// The axes reduced, the last run of neighbours first. x is contiguous.
+Array reduce_runs(const Middle& middle, const Array& x, const Reduced& reduced) {
   const int ndim = reduced.ndim;
   py::ssize_t shape[kMaxDims], rest[kMaxDims];  // of the result; of what is left to reduce
   int kept = 0;
@@ -71,17 +75,17 @@ Array reduce_runs(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduc
       last = last && !reduced.axis[e];
     }
     const Array from = y;
-    y = last ? empty<T>(kept, shape) : empty<T>(ndim, rest);
-    T* to = data<T>(y);
-    const T* at = data<T>(from);
-    without_gil(outer * n * inner, [&] { kernel(to, at, outer, n, inner); });
-    kernel = other;
+    y = last ? empty(middle.dtype, middle.item, kept, shape)
+             : empty(middle.dtype, middle.item, ndim, rest);
+    void* const to = y.mutable_data();
+    const void* const at = from.data();
+    without_gil(outer * n * inner, [&] { middle.run(to, at, outer, n, inner, !done); });
     done = true;
   }
   if (done) return y;
   const Array from = y;  // nothing to reduce: a copy
-  y = empty<T>(kept, shape);
-  std::memcpy(data<T>(y), data<T>(from), y.nbytes());
+  y = empty(middle.dtype, middle.item, kept, shape);
+  std::memcpy(y.mutable_data(), from.data(), y.nbytes());
   return y;
 }
 
@@ -103,11 +107,10 @@ bool lies_permuted(const Array& x, int* order) {
 }
 
 // The same for any x: a permuted one of some size is reduced as it lies.
-template <class T>
-Array reduce(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& reduced) {
+Array reduce(const Middle& middle, const Array& x, const Reduced& reduced) {
   int order[kMaxDims];
   if (x.size() < kWithGil || (x.flags() & Array::c_style) || !lies_permuted(x, order))
-    return reduce_runs<T>(kernel, other, contiguous(x), reduced);
+    return reduce_runs(middle, contiguous(x), reduced);
   py::tuple lying(reduced.ndim), back(reduced.ndim);
   Reduced turned = reduced;
   turned.keepdim = true;
@@ -119,31 +122,35 @@ Array reduce(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& r
   Shape kept;
   for (int d = 0; d < reduced.ndim; ++d)
     if (!reduced.axis[d] || reduced.keepdim) kept.push_back(reduced.axis[d] ? 1 : x.shape(d));
-  const Array y = reduce_runs<T>(kernel, other, x.attr("transpose")(lying), turned);
+  const Array y = reduce_runs(middle, x.attr("transpose")(lying), turned);
   return contiguous(y.attr("transpose")(back)).reshape(kept);
 }
 
-// The sums of bools or of integers, in int64; None for other dtypes and where nothing is reduced.
-template <Element type>
-void sum_of(int64_t* y, const int64_t* x, int64_t outer, int64_t n, int64_t inner) {
-  active<float>().sum_integers(y, x, type, outer, n, inner);
-}
-PyObject* sum_integers(const Array& x, const Reduced& reduced) {
-  const Kernel<int64_t> first = is<bool>(x)      ? sum_of<kBool>
-                                : is<uint8_t>(x) ? sum_of<kByte>
-                                : is<int32_t>(x) ? sum_of<kInt32>
-                                : is<int64_t>(x) ? sum_of<kInt64>
-                                                 : nullptr;
-  if (!reduced.any || first == nullptr) Py_RETURN_NONE;
-  return reduce<int64_t>(first, sum_of<kInt64>, x, reduced).release().ptr();
+// By a kernel of the table, what is left after a first call by the other.
+template <class T>
+using Kernel = void (*)(T*, const T*, int64_t, int64_t, int64_t);
+template <class T>
+Array reduce(Kernel<T> kernel, Kernel<T> other, const Array& x, const Reduced& reduced) {
+  const auto run = [=](void* y, const void* x, int64_t outer, int64_t n, int64_t inner,
+                       bool first) {
+    (first ? kernel : other)(static_cast<T*>(y), static_cast<const T*>(x), outer, n, inner);
+  };
+  return reduce({descriptor<T>(), sizeof(T), run}, x, reduced);
 }
 
-// NumPy's ufunc, reduced over the axes: of integers.
-PyObject* reduced_by(PyObject* ufunc, PyObject* const* arguments, bool keepdim) {
-  const auto& x = py::reinterpret_borrow<py::object>(arguments[0]);
-  const auto axes = py::reinterpret_borrow<py::object>(arguments[1]);
-  const auto y = py::handle(ufunc).attr("reduce")(x, axes, py::none(), py::none(), keepdim);
-  return Array::ensure(y).release().ptr();
+// Bools and integers: sums, in int64, and extremes; None for other dtypes, and for sums of nothing.
+PyObject* reduce_integers(Join how, const Array& x, const Reduced& reduced) {
+  const Element type = element_of(x.dtype());
+  if (type > kInt64 || (how == kSum && !reduced.any)) Py_RETURN_NONE;
+  const auto run = [how, type](void* y, const void* x, int64_t outer, int64_t n, int64_t inner,
+                               bool first) {
+    const Element of = how == kSum && !first ? kInt64 : type;
+    active<float>().reduce_integers(y, x, of, how, outer, n, inner);
+  };
+  const bool sums = how == kSum;
+  PyObject* const dtype = sums ? descriptor<int64_t>() : x.dtype().ptr();
+  const size_t item = sums ? sizeof(int64_t) : static_cast<size_t>(x.itemsize());
+  return reduce({dtype, item, run}, x, reduced).release().ptr();
 }
 
 // x as (outer, n, inner), n along the axes `first` to `last`, and the shape of what is reduced to
@@ -218,12 +225,12 @@ PyObject* row_dots(PyObject* const* arguments, Py_ssize_t given) {
 }
 
 // What each element along an axis makes with those before it, or after it; None for other dtypes.
-PyObject* scan(Scan how, PyObject* const* arguments, Py_ssize_t given) {
+PyObject* scan(Join how, PyObject* const* arguments, Py_ssize_t given) {
   if (given < 2 || !floats(arguments[0])) Py_RETURN_NONE;
   const auto x = py::reinterpret_borrow<Array>(arguments[0]);
   const py::ssize_t dim = axis_of(arguments[1], x.ndim());
   if (dim < 0) Py_RETURN_NONE;
-  const bool reverse = given > 2 && arguments[2] == Py_True;
+  const bool reverse = how == kSum && given > 2 && arguments[2] == Py_True;
   const Lines lines(x, dim, dim, -1);
   const auto typed = [&](auto t) {
     using T = decltype(t);
@@ -292,11 +299,11 @@ PyObject* order(PyObject* const* arguments, Py_ssize_t given) {
   return by_dtype("order", typed, x).release().ptr();
 }
 
-// The function that Python calls for a reduction: f(float{} or double{}, x, reduced), for a sum
-// also that of `integers`; for another dtype what the ufunc makes of integers, or None.
-template <bool integers = false, class F>
+// The function that Python calls for a reduction: f(float{} or double{}, x, reduced); of integers,
+// if there is a way to join them, so; None for another dtype.
+template <class F>
 PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssize_t given,
-                    PyObject* ufunc = nullptr) {
+                    std::optional<Join> integers) {
   try {
     if (given != 2 && given != 3)
       throw py::type_error(std::string(name) + ": takes an array, axes and keepdim");
@@ -304,26 +311,17 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
     const auto x = py::reinterpret_borrow<Array>(arguments[0]);
     const bool keepdim = given == 3 && PyObject_IsTrue(arguments[2]) == 1;
     const Reduced reduced(name, x, arguments[1], keepdim);
+    if (integers && *integers != kSum) need_elements(name, x, reduced);
     if (is<float>(x)) return f(float{}, x, reduced).release().ptr();
     if (is<double>(x)) return f(double{}, x, reduced).release().ptr();
-    if constexpr (integers) return sum_integers(x, reduced);
-    if (ufunc != nullptr && std::strchr("?bBhil", x.dtype().char_()) && x.size() > 0) {
-      int64_t whole;  // of all: holds any of them
-      if (reduced.count == x.size() && !keepdim && x.size() < kWithGil &&
-          numpy_reduce(ufunc, x, &whole)) {
-        Array y = empty(x.dtype(), Shape{});
-        std::memcpy(y.mutable_data(), &whole, x.itemsize());
-        return y.release().ptr();
-      }
-      return reduced_by(ufunc, arguments, keepdim);
-    }
+    if (integers) return reduce_integers(*integers, x, reduced);
     Py_RETURN_NONE;
   } catch (...) {
     return raise_pending();
   }
 }
 
-#define MT_REDUCTION_OF(integers, name, ufunc, body)                                            \
+#define MT_REDUCTION_OF(integers, name, body)                                                   \
   def_fast(m, #name,                                                                            \
            #name                                                                                \
            "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool = False) -> numpy.ndarray", \
@@ -332,16 +330,14 @@ PyObject* reduction(const char* name, F&& f, PyObject* const* arguments, Py_ssiz
                using T = decltype(t);                                                           \
                body                                                                             \
              };                                                                                 \
-             static PyObject* const numpy = ufunc;                                              \
-             return reduction<integers>(#name, f, arguments, given, numpy);                     \
+             return reduction(#name, f, arguments, given, integers);                            \
            })
-#define MT_REDUCTION(name, body) MT_REDUCTION_OF(false, name, nullptr, body)
+#define MT_REDUCTION(name, body) MT_REDUCTION_OF(std::nullopt, name, body)
 
 }  // namespace
 
 void bind_reduce(py::module_& m) {
-  MT_REDUCTION_OF(true, sum, nullptr,
-                  { return reduce<T>(active<T>().sum, active<T>().sum, x, reduced); });
+  MT_REDUCTION_OF(kSum, sum, { return reduce<T>(active<T>().sum, active<T>().sum, x, reduced); });
   MT_REDUCTION(mean, {
     Array y = reduce<T>(active<T>().sum, active<T>().sum, x, reduced);
     const T count = static_cast<T>(reduced.count);
@@ -366,35 +362,10 @@ void bind_reduce(py::module_& m) {
   MT_REDUCTION(prod, { return reduce<T>(active<T>().prod, active<T>().prod, x, reduced); });
   MT_REDUCTION(logsumexp,
                { return reduce<T>(active<T>().logsumexp, active<T>().logsumexp, x, reduced); });
-  MT_REDUCTION_OF(false, amax, numpy_function("maximum"), {
-    need_elements("amax", x, reduced);
-    return reduce<T>(active<T>().amax, active<T>().amax, x, reduced);
-  });
-  MT_REDUCTION_OF(false, amin, numpy_function("minimum"), {
-    need_elements("amin", x, reduced);
-    return reduce<T>(active<T>().amin, active<T>().amin, x, reduced);
-  });
-  m.def(
-      "squared_error",
-      [](const Array& x, const Array& y) {
-        if (shape_of(x) != shape_of(y))
-          fail("squared_error: x " + describe(shape_of(x)) + " and y " + describe(shape_of(y)) +
-               " differ in shape");
-        return by_dtype(
-            "squared_error",
-            [&](auto t) {
-              using T = decltype(t);
-              const Array a = contiguous(x), b = contiguous(y);
-              Array loss = empty<T>(Shape{});
-              T* to = data<T>(loss);
-              const T *px = data<T>(a), *py_ = data<T>(b);
-              const int64_t n = a.size();
-              without_gil(a.size(), [&] { active<T>().squared_error(to, px, py_, n); });
-              return loss;
-            },
-            x, y);
-      },
-      py::arg("x"), py::arg("y"));
+  MT_REDUCTION_OF(kLargest, amax,
+                  { return reduce<T>(active<T>().amax, active<T>().amax, x, reduced); });
+  MT_REDUCTION_OF(kLeast, amin,
+                  { return reduce<T>(active<T>().amin, active<T>().amin, x, reduced); });
   MT_CALLED("var",
             "(x: numpy.ndarray, axes: tuple[int, ...], keepdim: bool, correction: float) -> "
             "numpy.ndarray",
@@ -402,9 +373,11 @@ void bind_reduce(py::module_& m) {
   MT_CALLED("row_dots", "(x: numpy.ndarray, y: numpy.ndarray) -> numpy.ndarray",
             row_dots(arguments, given));
   MT_CALLED("cumsum", "(x: numpy.ndarray, dim: int, reverse: bool) -> numpy.ndarray",
-            scan(kAdded, arguments, given));
+            scan(kSum, arguments, given));
   MT_CALLED("cumprod", "(x: numpy.ndarray, dim: int) -> numpy.ndarray",
-            scan(kMultiplied, arguments, given));
+            scan(kProduct, arguments, given));
+  MT_CALLED("logcumsumexp", "(x: numpy.ndarray, dim: int) -> numpy.ndarray",
+            scan(kLogSum, arguments, given));
   // -> (values, their first indices)
   MT_CALLED("max_along", "(x: numpy.ndarray, dim: int, keepdim: bool) -> tuple",
             extreme(false, true, arguments, given));

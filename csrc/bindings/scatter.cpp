@@ -119,7 +119,7 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
     Shape shape = shape_of(index);
     require(shape_of(g) == shape, "scatter: g must have the index's sizes");
     require(n >= 0, "scatter: n must not be negative");
-    require(kSum <= how && how <= kLeast, "scatter: there is no such way to join");
+    require(kSum <= how && how <= kProduct, "scatter: there is no such way to join");
     const Around a = around("scatter", shape, dim);
     const Array at = contiguous(index), from = contiguous(g);
     shape[dim] = n;
@@ -129,9 +129,8 @@ Array scatter(const Array& g, const Array& index, py::ssize_t dim, int64_t n, co
     T* to = data<T>(y);
     const T *pg = data<T>(from), *px = x.is_none() ? nullptr : data<T>(base);
     const int64_t* pi = data<int64_t>(at);
-    without_gil(y.size() + g.size(), [&] {
-      active<T>().scatter(to, px, pg, pi, a.outer, n, a.n, a.inner, Scatter(how));
-    });
+    without_gil(y.size() + g.size(),
+                [&] { active<T>().scatter(to, px, pg, pi, a.outer, n, a.n, a.inner, Join(how)); });
     return y;
   };
   return by_dtype("scatter", typed, g);

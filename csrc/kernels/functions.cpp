@@ -3,6 +3,7 @@
 #include "../functions.h"
 
 #include "elementwise.h"
+#include "error.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -187,14 +188,16 @@ void shrink_vjp(T* dx, const T* g0, const T* x0, T reach, const Walk& walk) {
   elementwise<T>(walk, f, dx, g0, x0);
 }
 
-// y = d^2 / 2 if |d| < delta else delta (|d| - delta / 2): with c = min(|d|, delta), c (|d| - c/2)
+// How much x - y counts, and g times the derivative of that by x
 template <class T>
-void huber(T* out, const T* d0, T delta, const Walk& walk) {
-  const auto f = [delta](Vec<T> d) {
-    const Vec<T> a = abs<T>(d), c = at_most<T>(a, delta);
-    return c * (a - c * T(0.5));
-  };
-  elementwise<T>(walk, f, out, d0);
+void error(T* out, const T* x0, const T* y0, const Measure& m, const Walk& walk) {
+  const auto f = [e = ErrorOf<T>(m)](Vec<T> x, Vec<T> y) { return e.of(x - y); };
+  elementwise<T>(walk, f, out, x0, y0);
+}
+template <class T>
+void error_vjp(T* dx, const T* g0, const T* x0, const T* y0, const Measure& m, const Walk& walk) {
+  const auto f = [e = ErrorOf<T>(m)](Vec<T> g, Vec<T> x, Vec<T> y) { return g * e.slope(x - y); };
+  elementwise<T>(walk, f, dx, g0, x0, y0);
 }
 
 // y = ln(1 + exp(beta x)) / beta = max(x, 0) + ln(1 + exp(-|beta x|)) / beta, or x where beta x >
@@ -360,7 +363,8 @@ MT_KERNEL(cosh, cosh)
 MT_KERNEL(prelu, prelu)
 MT_KERNEL(shrink, shrink)
 MT_KERNEL(shrink_vjp, shrink_vjp)
-MT_KERNEL(huber, huber)
+MT_KERNEL(error, error)
+MT_KERNEL(error_vjp, error_vjp)
 MT_KERNEL(sin, sin)
 MT_KERNEL(cos, cos)
 MT_KERNEL(erf, erf)

@@ -4,6 +4,7 @@
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "error.h"
 #include "place.h"
 
 namespace mt::MT_ISA {
@@ -292,22 +293,22 @@ void sum_axis(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
   reduce<T, Sum<T>>(y, x, outer, n, inner);
 }
 
-// loss = sum_i (x_i - y_i)^2
+// total = the sum of how much each x_i - y_i counts
 template <class T>
-void squared_error(T* loss, const T* x, const T* y, int64_t n) {
+void total_error(T* total, const T* x, const T* y, const Measure& m, int64_t n) {
   const int64_t pieces = max_of((n + kChunk - 1) / kChunk, 1);
-  T* const partial = pieces > 1 ? static_cast<T*>(scratch(pieces * sizeof(T))) : loss;
+  T* const partial = pieces > 1 ? static_cast<T*>(scratch(pieces * sizeof(T))) : total;
   for_chunks(pieces, [&](int64_t p) {
-    const auto take = [x, y](int64_t i, int count) {
+    const auto take = [x, y, e = ErrorOf<T>(m)](int64_t i, int count) {
       const Vec<T> d = count == kLanes<T> ? load(x + i) - load(y + i)
                                           : load_n(x + i, count) - load_n(y + i, count);
-      return d * d;
+      return e.of(d);  // of 0, where nothing is left, 0
     };
     const int64_t begin = p * kChunk;
     partial[p] = sum<T>(row_of<T, Sum<T>>(begin, min_of(kChunk, n - begin), take));
   });
   if (pieces == 1) return;
-  *loss = sum<T>(row<T, Sum<T>>(partial, pieces));
+  *total = sum<T>(row<T, Sum<T>>(partial, pieces));
   release(partial);
 }
 
@@ -500,22 +501,18 @@ void extreme(T* y, int64_t* index, const T* x, int64_t outer, int64_t n, int64_t
   release(places);
 }
 
-// What the compiler makes vectors of.
-template <class V>
-inline const V* numbers(const V* x) {
-  return x;
-}
-inline const uint8_t* numbers(const bool* x) { return reinterpret_cast<const uint8_t*>(x); }
+// --- of bools and of integers
 
-// The sum of n neighbours. Of bools, each 0 or 1, as many as fit go into sums of a byte first.
+// The sum of n neighbours, which the compiler makes vectors of.
 template <class V>
 inline uint64_t total_row(const V* x, int64_t n) {
   uint64_t total = 0;
   for (int64_t j = 0; j < n; ++j) total += static_cast<uint64_t>(x[j]);
   return total;
 }
+// Of bools, each 0 or 1, as many as fit go into sums of a byte first.
 inline uint64_t total_row(const bool* bools, int64_t n) {
-  const uint8_t* const x = numbers(bools);
+  const uint8_t* const x = reinterpret_cast<const uint8_t*>(bools);
   constexpr int64_t kBytes = 64, kMost = 255;
   uint64_t total = 0;
   int64_t j = 0;
@@ -531,7 +528,7 @@ inline uint64_t total_row(const bool* bools, int64_t n) {
 
 // The sums of n rows, `step` apart: of a few vectors of columns at a time, which stay in registers.
 template <class V>
-inline void total_columns(uint64_t* y, const V* x, int64_t n, int64_t step, int64_t columns) {
+void total_columns(uint64_t* y, const V* x, int64_t n, int64_t step, int64_t columns) {
   constexpr int kSide = 4, kCount = kLanes<double>;
   typedef uint64_t Totals __attribute__((vector_size(kVectorBytes)));
   typedef V Some __attribute__((vector_size(kCount * sizeof(V))));
@@ -552,45 +549,124 @@ inline void total_columns(uint64_t* y, const V* x, int64_t n, int64_t step, int6
   }
 }
 
-// y_oi = sum_j x_oji, of bools or of integers, which wrap
+// The largest; with all bits turned, which turns the order, the least; with the first bit turned
+// too, as if it were no sign.
 template <class V>
-[[gnu::noinline]] void total_of(uint64_t* y, const V* x, int64_t outer, int64_t n, int64_t inner) {
+struct Extreme {
+  typedef V Some __attribute__((vector_size(kVectorBytes)));
+  static constexpr int kCount = kVectorBytes / sizeof(V);
+  V turn;
+
+  Some at(const V* x) const {
+    Some v;
+    std::memcpy(&v, x, sizeof v);
+    return v ^ turn;
+  }
+  V at(const V* x, int64_t j) const { return static_cast<V>(x[j] ^ turn); }
+  static Some larger(Some a, Some b) { return a > b ? a : b; }
+
+  // Of n neighbours, the last ones of which may be looked at twice.
+  V row(const V* x, int64_t n) const {
+    V best = at(x, 0);
+    if (n < kCount) {
+      for (int64_t j = 1; j < n; ++j) best = at(x, j) > best ? at(x, j) : best;
+      return best ^ turn;
+    }
+    Some way[4] = {at(x), at(x), at(x), at(x + n - kCount)};
+    int64_t j = 0;
+    for (; j + 4 * kCount <= n; j += 4 * kCount)
+      for (int k = 0; k < 4; ++k) way[k] = larger(way[k], at(x + j + k * kCount));
+    for (; j + kCount <= n; j += kCount) way[0] = larger(way[0], at(x + j));
+    const Some all = larger(larger(way[0], way[1]), larger(way[2], way[3]));
+    return fold<V, kCount>(all, [](auto a, auto b) { return a > b ? a : b; }) ^ turn;
+  }
+  // y_i = the largest of y_i, x_i and other_i
+  void join(V* y, const V* x, const V* other, int64_t n) const {
+    const auto some = [&](int64_t i) {
+      const Some v = larger(at(y + i), larger(at(x + i), at(other + i))) ^ turn;
+      std::memcpy(y + i, &v, sizeof v);
+    };
+    int64_t i = 0;
+    for (; i + kCount <= n; i += kCount) some(i);
+    if (i < n && n >= kCount) return some(n - kCount);
+    for (; i < n; ++i) {
+      if (at(x, i) > at(y, i)) y[i] = x[i];
+      if (at(other, i) > at(y, i)) y[i] = other[i];
+    }
+  }
+};
+
+// What is made of n rows of `columns` elements from x on, `step` apart, which is 1 for one column.
+using JoinRows = void (*)(void* y, const void* x, int64_t n, int64_t step, int64_t columns,
+                          int64_t turn);
+template <class V, class Number = V>
+void total_rows(void* y, const void* x, int64_t n, int64_t step, int64_t columns, int64_t) {
+  uint64_t* const to = static_cast<uint64_t*>(y);
+  if (step == 1)
+    *to = total_row(static_cast<const V*>(x), n);
+  else
+    total_columns(to, static_cast<const Number*>(x), n, step, columns);
+}
+template <class V>
+void extreme_rows(void* y, const void* x, int64_t n, int64_t step, int64_t columns, int64_t turn) {
+  const Extreme<V> extreme{static_cast<V>(turn)};
+  V* const to = static_cast<V*>(y);
+  const V* const from = static_cast<const V*>(x);
+  if (step == 1) {
+    *to = extreme.row(from, n);
+    return;
+  }
+  std::memcpy(to, from, columns * sizeof(V));
+  for (int64_t j = 1; j < n; j += 2)  // two at a time, the last one twice
+    extreme.join(to, from + j * step, from + min_of(j + 1, n - 1) * step, columns);
+}
+
+// y_oi = the join of x_oji over j, of elements of `from` bytes to elements of `to`, and what that
+// is to be joined by again.
+void join_integers(char* y, const char* x, int64_t to, int64_t from, JoinRows join, JoinRows again,
+                   int64_t outer, int64_t n, int64_t inner, int64_t turn) {
   const int64_t width = min_of(inner, kStrip), strips = (inner + width - 1) / width;
   const int64_t rows = max_of(kChunk / width, 1), pieces = max_of((n + rows - 1) / rows, 1);
-  const int64_t size = outer * pieces * inner, most = max_of(min_of(rows, n), 1);
-  uint64_t* const partial =
-      pieces > 1 ? static_cast<uint64_t*>(scratch(size * sizeof(uint64_t))) : y;
-  const auto strip = [&](int64_t task) {
-    const int64_t column = task % strips * width, p = task / strips % pieces,
-                  o = task / strips / pieces, count = min_of(rows, n - p * rows);
-    const V* from = x + (o * n + p * rows) * inner + column;
-    uint64_t* const to = partial + (o * pieces + p) * inner + column;
-    if (inner == 1)
-      *to = total_row(from, count);
-    else
-      total_columns(to, numbers(from), count, inner, min_of(width, inner - column));
-  };
+  const int64_t most = max_of(min_of(rows, n), 1);
+  char* const partial = pieces > 1 ? static_cast<char*>(scratch(outer * pieces * inner * to)) : y;
   for_ranges(outer * pieces * strips, max_of(kChunk / (most * width), 1),
              [&](int64_t begin, int64_t end) {
-               for (int64_t task = begin; task < end; ++task) strip(task);
+               for (int64_t task = begin; task < end; ++task) {
+                 const int64_t column = task % strips * width, p = task / strips % pieces,
+                               o = task / strips / pieces;
+                 join(partial + ((o * pieces + p) * inner + column) * to,
+                      x + ((o * n + p * rows) * inner + column) * from, min_of(rows, n - p * rows),
+                      inner, min_of(width, inner - column), turn);
+               }
              });
   if (pieces == 1) return;
-  total_of(y, partial, outer, pieces, inner);
+  join_integers(y, partial, to, to, again, again, outer, pieces, inner, turn);
   release(partial);
 }
+
+// y of int64 for sums, which wrap, else of x's type
 template <class T>
-void sum_integers(int64_t* y, const void* x, Element type, int64_t outer, int64_t n,
-                  int64_t inner) {
+void reduce_integers(void* y, const void* x, Element type, Join how, int64_t outer, int64_t n,
+                     int64_t inner) {
   if (outer == 0 || inner == 0) return;
-  uint64_t* const to = reinterpret_cast<uint64_t*>(y);
-  if (type == kBool)
-    total_of(to, static_cast<const bool*>(x), outer, n, inner);
-  else if (type == kByte)
-    total_of(to, static_cast<const uint8_t*>(x), outer, n, inner);
-  else if (type == kInt32)
-    total_of(to, static_cast<const int32_t*>(x), outer, n, inner);
+  struct Way {
+    int64_t size;
+    JoinRows total, extreme;
+  };
+  static constexpr Way ways[] = {{1, total_rows<bool, uint8_t>, extreme_rows<int8_t>},
+                                 {1, total_rows<uint8_t>, extreme_rows<int8_t>},
+                                 {1, total_rows<int8_t>, extreme_rows<int8_t>},
+                                 {2, total_rows<int16_t>, extreme_rows<int16_t>},
+                                 {4, total_rows<int32_t>, extreme_rows<int32_t>},
+                                 {8, total_rows<int64_t>, extreme_rows<int64_t>}};
+  const Way way = ways[type];
+  const int64_t turn = (how == kLeast ? -1 : 0) ^ (type <= kByte ? 0x80 : 0);  // as int8 if less
+  char* const to = static_cast<char*>(y);
+  const char* const from = static_cast<const char*>(x);
+  if (how == kSum)
+    join_integers(to, from, 8, way.size, way.total, ways[kInt64].total, outer, n, inner, 0);
   else
-    total_of(to, static_cast<const uint64_t*>(x), outer, n, inner);
+    join_integers(to, from, way.size, way.size, way.extreme, way.extreme, outer, n, inner, turn);
 }
 
 }  // namespace
@@ -598,12 +674,12 @@ void sum_integers(int64_t* y, const void* x, Element type, int64_t outer, int64_
 MT_KERNEL(sum_squares, sum_squares)
 MT_KERNEL(extreme, extreme)
 MT_KERNEL(sum, sum_axis)
-MT_KERNEL(squared_error, squared_error)
+MT_KERNEL(total_error, total_error)
 MT_KERNEL(row_dots, row_dots)
 MT_KERNEL(prod, prod)
 MT_KERNEL(amax, amax)
 MT_KERNEL(amin, amin)
 MT_KERNEL(first_equal, first_equal)
-MT_KERNEL(sum_integers, sum_integers)
+MT_KERNEL(reduce_integers, reduce_integers)
 
 }  // namespace mt::MT_ISA

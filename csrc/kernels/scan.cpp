@@ -1,5 +1,6 @@
 // Scans along the middle axis of (outer, n, inner): what stands at i is made from what stands at
 // i - 1, or reversed, at i + 1.
+#include "../functions.h"
 #include "../kernels.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
@@ -46,17 +47,6 @@ inline Vec<double> lanes_of(Vec<double> a, [[maybe_unused]] Vec<double> b) {
 #endif
 }
 
-struct Added {
-  static constexpr double start = 0;
-  static double one(double a, double b) { return a + b; }
-  static Vec<double> join(Vec<double> a, Vec<double> b) { return a + b; }
-};
-struct Multiplied {
-  static constexpr double start = 1;
-  static double one(double a, double b) { return a * b; }
-  static Vec<double> join(Vec<double> a, Vec<double> b) { return a * b; }
-};
-
 // Lane i is joined with all before it, or reversed with all after it: those 1, 2, 4, ... apart.
 template <class Op, bool reverse, int apart = 1, int... lane>
 inline Vec<double> within(Vec<double> v, Sequence<lane...> lanes) {
@@ -69,6 +59,44 @@ inline Vec<double> within(Vec<double> v, Sequence<lane...> lanes) {
     return v;
   }
 }
+
+struct Added {
+  static constexpr double start = 0;
+  static double one(double a, double b) { return a + b; }
+  static Vec<double> join(Vec<double> a, Vec<double> b) { return a + b; }
+  template <bool reverse>
+  static Vec<double> within(Vec<double> v) {
+    return mt::MT_ISA::within<Added, reverse>(v, Lanes{});
+  }
+};
+struct Multiplied {
+  static constexpr double start = 1;
+  static double one(double a, double b) { return a * b; }
+  static Vec<double> join(Vec<double> a, Vec<double> b) { return a * b; }
+  template <bool reverse>
+  static Vec<double> within(Vec<double> v) {
+    return mt::MT_ISA::within<Multiplied, reverse>(v, Lanes{});
+  }
+};
+
+// ln(e^a + e^b) = m + ln(1 + e^-|a - b|) with m the larger; called, for it is long
+[[gnu::noinline]] Vec<double> log_sum(Vec<double> a, Vec<double> b) {
+  const Vec<double> d = select<double>(a == b, Vec<double>{}, minus_abs<double>(a - b));
+  return select<double>(a > b, a, b) + log1p<double>(exp_negative<double>(d));
+}
+struct LogSum {
+  static constexpr double start = -__builtin_inf();
+  static double one(double a, double b) { return log_sum(splat(a), splat(b))[0]; }
+  static Vec<double> join(Vec<double> a, Vec<double> b) { return log_sum(a, b); }
+  // m + ln(e^(v - m) summed) with m the largest, where none of these sums has lost its digits
+  template <bool reverse>
+  [[gnu::noinline]] static Vec<double> within(Vec<double> v) {
+    const double m = max<double>(v);
+    const Vec<double> s = Added::within<reverse>(exp<double>(v - m));
+    if (any<double>(~(s > 0x1p-900))) return mt::MT_ISA::within<LogSum, reverse>(v, Lanes{});
+    return m + log<double>(s);
+  }
+};
 
 template <class T>
 inline void put_narrowed(T* y, Vec<double> wide, int count) {
@@ -87,7 +115,7 @@ void scan_row(T* y, const T* x, int64_t n) {
   const int rest = static_cast<int>(n % kWide);
   Vec<double> before = splat(Op::start);
   const auto step = [&](int64_t at, int count) {
-    const Vec<double> v = within<Op, reverse>(widened(x + at, count), Lanes{});
+    const Vec<double> v = Op::template within<reverse>(widened(x + at, count));
     put_narrowed(y + at, Op::join(before, v), count);
     before = Op::join(before, splat(v[reverse ? 0 : kWide - 1]));
   };
@@ -122,45 +150,55 @@ template <class T, class Op>
       y[at + c] = static_cast<T>(sum[c] = Op::one(sum[c], x[at + c]));
 }
 
-// y_oji = x_oki joined over k <= j, or reversed over k >= j
+// Lines that are columns, more than kWide of them.
 template <class T, class Op>
-void scan_as(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool reverse) {
+[[gnu::noinline]] void scan_columns(T* y, const T* x, int64_t width, int64_t n, int64_t step) {
+  double sum[kStrip + kWide];
+  for (int64_t i = 0; i < width + kWide; ++i) sum[i] = Op::start;
+  for (int64_t j = 0, at = 0; j < n; ++j, at += step)
+    for (int64_t i = 0; i < width; i += kWide) {
+      const int count = static_cast<int>(width - i < kWide ? width - i : kWide);
+      const Vec<double> s = Op::join(load(sum + i), widened(x + at + i, count));
+      store(sum + i, s);
+      put_narrowed(y + at + i, s, count);
+    }
+}
+
+template <class T>
+struct Scans {
+  void (*few)(T* y, const T* x, int64_t lines, bool rows, int64_t n, int64_t step);
+  void (*columns)(T* y, const T* x, int64_t width, int64_t n, int64_t step);
+  void (*row)(T* y, const T* x, int64_t n);
+};
+template <class T, class Op>
+constexpr Scans<T> scans() {
+  return {scan_few<T, Op>, scan_columns<T, Op>, scan_row<T, Op, false>};
+}
+
+// y_oji = x_oki joined over k <= j, or, of sums alone, reversed over k >= j
+template <class T>
+void scan(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, Join how, bool reverse) {
+  const Scans<T> of = how == kSum       ? scans<T, Added>()
+                      : how == kProduct ? scans<T, Multiplied>()
+                                        : scans<T, LogSum>();
   const int64_t step = reverse ? -inner : inner;
   if (inner == 1 && n < 2 * kWide && n > 0) {
     const int64_t first = reverse ? n - 1 : 0;
     for_even_ranges(outer, 1 + kChunk / n, [&](int64_t begin, int64_t end) {
-      scan_few<T, Op>(y + begin * n + first, x + begin * n + first, end - begin, true, n, step);
+      of.few(y + begin * n + first, x + begin * n + first, end - begin, true, n, step);
     });
     return;
   }
   for_strips(outer, n, inner, [&](int64_t o, int64_t column, int64_t width) {
     const int64_t start = o * n * inner + column;
-    if (inner == 1) {
-      (reverse ? scan_row<T, Op, true> : scan_row<T, Op, false>)(y + start, x + start, n);
-      return;
-    }
-    int64_t at = start + (reverse ? (n - 1) * inner : 0);
-    if (width <= kWide) {
-      scan_few<T, Op>(y + at, x + at, width, false, n, step);
-      return;
-    }
-    double sum[kStrip + kWide];
-    for (int64_t i = 0; i < width + kWide; ++i) sum[i] = Op::start;
-    const auto join = [&](int64_t i, int count) {
-      const Vec<double> s = Op::join(load(sum + i), widened(x + at + i, count));
-      store(sum + i, s);
-      put_narrowed(y + at + i, s, count);
-    };
-    for (int64_t j = 0; j < n; ++j, at += step) {
-      int64_t i = 0;
-      for (; i + kWide <= width; i += kWide) join(i, kWide);
-      if (i < width) join(i, static_cast<int>(width - i));
-    }
+    const int64_t at = start + (reverse ? (n - 1) * inner : 0);
+    if (inner == 1)
+      (reverse ? scan_row<T, Added, true> : of.row)(y + start, x + start, n);
+    else if (width <= kWide)
+      of.few(y + at, x + at, width, false, n, step);
+    else
+      of.columns(y + at, x + at, width, n, step);
   });
-}
-template <class T>
-void scan(T* y, const T* x, int64_t outer, int64_t n, int64_t inner, Scan how, bool reverse) {
-  (how == kAdded ? scan_as<T, Added> : scan_as<T, Multiplied>)(y, x, outer, n, inner, reverse);
 }
 
 // s_j = b_j + a_j s_j-1 with s_0 = b_0, or reversed s_j = b_j + a_j s_j+1 with s_n-1 = b_n-1

@@ -10,7 +10,6 @@ namespace {
 
 constexpr int64_t kChunk = 1 << 15;  // elements that a thread takes at a time
 constexpr int64_t kAhead = 4;        // rows that are fetched before they are needed
-constexpr int64_t kCacheLine = 64;   // bytes
 
 inline int64_t per_chunk(int64_t width) {
   return width < kChunk ? kChunk / (width > 0 ? width : 1) : 1;
@@ -64,23 +63,44 @@ void index_select(T* y, const T* x, const int64_t* index, int64_t outer, int64_t
   });
 }
 
+// The first kSide vectors (or of one, `lanes` lanes) of the sum of the rows x[index[k], :] with
+// k < size, or of their mean. As many numbers as `after` follow in the index.
+template <class T, int kSide>
+inline void bag(T* y, const T* x, const int64_t* index, int64_t size, int64_t after, int64_t inner,
+                int lanes, bool mean) {
+  const auto row = [&](int64_t k, int s) {
+    const T* const at = x + index[k] * inner + s * kLanes<T>;
+    return kSide > 1 ? load(at) : load_n(at, lanes);
+  };
+  Vec<T> sum[kSide] = {};
+  for (int s = 0; size > 0 && s < kSide; ++s) sum[s] = row(0, s);
+  for (int64_t k = 1; k < size; ++k) {
+    if (k + kAhead < size + after) __builtin_prefetch(x + index[k + kAhead] * inner);
+    for (int s = 0; s < kSide; ++s) sum[s] += row(k, s);
+  }
+  for (int s = 0; s < kSide; ++s) {
+    if (mean && size > 1) sum[s] /= static_cast<T>(size);
+    store_n(y + s * kLanes<T>, sum[s], lanes);
+  }
+}
+
 // y[b, :] = the sum of x[index[k], :] over start[b] <= k < start[b + 1], in the order of k, or its
 // mean; of none 0.  y (count, inner)
 template <class T>
 void bags(T* y, const T* x, const int64_t* index, const int64_t* start, int64_t count,
           int64_t inner, bool mean) {
+  constexpr int kSide = 4, kWidth = kSide * kLanes<T>;
   const int64_t most = count > 0 ? start[count] : 0, each = most / (count + 1) + 1;
   for_even_ranges(count, per_chunk(each * inner), [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) {
-      const int64_t size = start[b + 1] - start[b];
+      const int64_t *const first = index + start[b], size = start[b + 1] - start[b];
       T* const to = y + b * inner;
-      begin_row<T>(to, size > 0 ? x + index[start[b]] * inner : nullptr, inner);
-      for (int64_t k = start[b] + 1; k < start[b + 1]; ++k) {
-        for (int64_t i = 0; k + kAhead < most && i < inner; i += kCacheLine / sizeof(T))
-          __builtin_prefetch(x + index[k + kAhead] * inner + i);
-        add_row(to, x + index[k] * inner, inner);
-      }
-      for (int64_t i = 0; mean && size > 1 && i < inner; ++i) to[i] /= static_cast<T>(size);
+      int64_t i = 0;
+      for (; i + kWidth <= inner; i += kWidth)
+        bag<T, kSide>(to + i, x + i, first, size, most - start[b + 1], inner, kLanes<T>, mean);
+      for (; i < inner; i += kLanes<T>)
+        bag<T, 1>(to + i, x + i, first, size, 0, inner,
+                  static_cast<int>(inner - i < kLanes<T> ? inner - i : kLanes<T>), mean);
     }
   });
 }
@@ -178,45 +198,48 @@ void span(int64_t least_and_most[2], const int64_t* index, int64_t count) {
   }
 }
 
-// y = x (or 0), then y[o, index[o, k, i], i] = join(that, g[o, k, i]), in the order of k
-template <class T, class Join>
-[[gnu::noinline]] void scatter_by(T* y, const T* x, const T* g, const int64_t* index, int64_t outer,
-                                  int64_t n, int64_t count, int64_t inner, Join join) {
+template <class T, Join how>
+inline T joined(T a, T b) {
+  if constexpr (how == kSum) return a + b;
+  if constexpr (how == kProduct) return a * b;
+  if constexpr (how == kReplaced) return b;
+  if constexpr (how == kLargest) return ((a > b) | (a != a)) ? a : b;
+  if constexpr (how == kLeast) return ((a < b) | (a != a)) ? a : b;
+}
+// y[index[k, i], i] = joined(that, g[k, i]) for the columns i = first .. last - 1
+template <class T, Join how>
+void scatter_columns(T* y, const T* g, const int64_t* index, int64_t count, int64_t inner,
+                     int64_t first, int64_t last) {
+  if (inner == 1)  // k is what there is much of
+    for (int64_t k = 0; k < count; ++k) y[index[k]] = joined<T, how>(y[index[k]], g[k]);
+  else
+    for (int64_t k = 0; k < count; ++k, g += inner, index += inner)
+      for (int64_t i = first; i < last; ++i) {
+        T& at = y[index[i] * inner + i];
+        at = joined<T, how>(at, g[i]);
+      }
+}
+
+// y = x (or 0), then y[o, index[o, k, i], i] = joined(that, g[o, k, i]), in the order of k
+template <class T>
+void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,
+             int64_t count, int64_t inner, Join how) {
+  const auto join = how == kSum       ? scatter_columns<T, kSum>
+                    : how == kProduct ? scatter_columns<T, kProduct>
+                    : how == kLargest ? scatter_columns<T, kLargest>
+                    : how == kLeast   ? scatter_columns<T, kLeast>
+                                      : scatter_columns<T, kReplaced>;
   const int64_t size = n * inner;
   const auto part = [&](int64_t begin, int64_t end, int64_t first, int64_t last) {
     const bool whole = last - first == inner;
     for (int64_t j = begin * size + first; j < end * size;
          j += whole ? (end - begin) * size : inner)
       begin_row(y + j, x == nullptr ? x : x + j, whole ? (end - begin) * size : last - first);
-    for (int64_t o = begin; o < end; ++o) {
-      T* const to = y + o * size;
-      if (inner == 1)  // k is what there is much of
-        for (int64_t k = o * count; k < (o + 1) * count; ++k) {
-          T& at = to[index[k]];
-          at = join(at, g[k]);
-        }
-      else
-        for (int64_t k = o * count; k < (o + 1) * count; ++k)
-          for (int64_t i = first; i < last; ++i) {
-            T& at = to[index[k * inner + i] * inner + i];
-            at = join(at, g[k * inner + i]);
-          }
-    }
+    for (int64_t o = begin; o < end; ++o)
+      join(y + o * size, g + o * count * inner, index + o * count * inner, count, inner, first,
+           last);
   };
   for_columns(outer, n + count, inner, part);
-}
-template <class T>
-void scatter(T* y, const T* x, const T* g, const int64_t* index, int64_t outer, int64_t n,
-             int64_t count, int64_t inner, Scatter how) {
-  const auto run = [&](auto join) { scatter_by(y, x, g, index, outer, n, count, inner, join); };
-  if (how == kSum)
-    run([](T a, T b) { return a + b; });
-  else if (how == kReplaced)
-    run([](T, T b) { return b; });
-  else if (how == kLargest)
-    run([](T a, T b) { return ((a > b) | (a != a)) ? a : b; });
-  else
-    run([](T a, T b) { return ((a < b) | (a != a)) ? a : b; });
 }
 
 }  // namespace

@@ -109,23 +109,6 @@ def _slope(g: Array, x: Array, y: Array, *, kind: str, delta: float) -> Array:
     return np.asarray(g * slope).astype(d.dtype)
 
 
-def _error_kernel(x: Array, y: Array, kind: str, delta: float) -> Any:
-    out = _core.error(x, y, kind, delta)
-    if out is not None or x.dtype.char not in "fd":
-        return out
-    d = _core.sub(x, y)
-    return _core.square(d) if kind == "squared" else _core.abs(d) if kind == "absolute" else _core.huber(d, delta)
-
-
-def _slope_kernel(g: Array, x: Array, y: Array, kind: str, delta: float) -> Any:
-    out = _core.error_vjp(g, x, y, kind, delta)
-    if out is not None or x.dtype.char not in "fd":
-        return out
-    d = _core.sub(x, y)
-    slope = _core.mul(d, 2.0) if kind == "squared" else _core.sign(d)
-    return _core.mul(g, _core.clamp(d, -delta, delta) if kind == "huber" else slope)
-
-
 def _error_dx(g: Any, x: Any, y: Any, *, kind: str, delta: float) -> Any:
     return apply_flat(ERROR_VJP, g, x, y, kind, delta)
 
@@ -163,7 +146,7 @@ def _kinds(*shapes: tuple[Sequence[int], ...]) -> Samples:
 ERROR_VJP: Op = elementwise(
     "error_vjp",
     reference=_slope,
-    kernel=_slope_kernel,
+    kernel=_core.error_vjp,
     names=("kind", "delta"),
     rules=(
         lambda h, g, x, y, *, kind, delta: apply_flat(ERROR_VJP, h, x, y, kind, delta),
@@ -177,7 +160,7 @@ ERROR_VJP: Op = elementwise(
 ERROR = elementwise(
     "error",
     reference=_error,
-    kernel=_error_kernel,
+    kernel=_core.error,
     names=("kind", "delta"),
     rules=(_error_dx, _error_dy),
     saves="x y",
@@ -191,13 +174,10 @@ def _total_error_reference(x: Array, y: Array, *, kind: str, delta: float, mean:
 
 
 def _total_error_forward(x: Array, y: Array, *, kind: str, delta: float, mean: bool) -> Result:
-    if kind == "squared":
-        total: Any = _core.squared_error(x, y)
-    else:
-        total = _core.total_error(np.ascontiguousarray(x), np.ascontiguousarray(y), kind, delta)
+    total: Any = _core.total_error(x, y, kind, delta, mean)
     if total is None:
         return _total_error_reference(x, y, kind=kind, delta=delta, mean=mean)
-    return (_core.div(total, float(x.size)) if mean else total), (x, y)
+    return total, (x, y)
 
 
 def _total_error_dx(g: Any, x: Any, y: Any, *, kind: str, delta: float, mean: bool) -> Any:

@@ -246,7 +246,7 @@ def _logcumsumexp_dx(g: Any, x: Any, out: Any, *, dim: int) -> Any:
 
 
 def _logcumsumexp_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, dim in CASES:
+    for shape, dim in (*CASES, *KERNEL_CASES):
         yield Sample((rng.standard_normal(shape),), {"dim": dim})
 
 
@@ -257,7 +257,11 @@ LOGCUMSUMEXP = Op(
     (_logcumsumexp_dx,),
     None,
     _logcumsumexp_samples,
+    length=_length,
     batch=shifted("logcumsumexp", "dim"),
+    kernel=_core.logcumsumexp,
+    saves=(0, -1),
+    names=("dim",),
 )
 
 
