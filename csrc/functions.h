@@ -7,6 +7,13 @@
 #include "pieces.h"
 #include "simd.h"
 
+// Functions that code for size calls and other code has where it uses them
+#ifdef __OPTIMIZE_SIZE__
+#define MT_FUNCTION __attribute__((noinline)) inline
+#else
+#define MT_FUNCTION inline
+#endif
+
 namespace mt::MT_ISA {
 namespace {
 
@@ -182,7 +189,7 @@ struct Exponential {
 };
 
 template <class T>
-inline Vec<T> exp(Vec<T> x) {
+MT_FUNCTION Vec<T> exp(Vec<T> x) {
   using F = Format<T>;
   const Exponential<T> e(at_most<T>(at_least<T>(x, F::low), F::high));
   return e.scale(e.exact());
@@ -190,13 +197,13 @@ inline Vec<T> exp(Vec<T> x) {
 
 // e^x for x <= 0 or NaN
 template <class T>
-inline Vec<T> exp_negative(Vec<T> x) {
+MT_FUNCTION Vec<T> exp_negative(Vec<T> x) {
   const Exponential<T> e(at_least<T>(x, Format<T>::low));
   return e.scale(e.exact());
 }
 
 template <class T>
-inline Vec<T> exp2(Vec<T> x) {
+MT_FUNCTION Vec<T> exp2(Vec<T> x) {
   using F = Format<T>;
   const auto e = Exponential<T>::to_base_2(
       at_most<T>(at_least<T>(x, T(-F::bias - F::mantissa - 2)), T(F::bias + 2)));
@@ -206,7 +213,7 @@ inline Vec<T> exp2(Vec<T> x) {
 // e^x - 1 = (a - 1) + a (e^r - 1) with a = 2^whole root, accurate around 0: what the sums of the
 // large terms round off goes to the small ones. All are halved, for a may itself overflow.
 template <class T>
-inline Vec<T> expm1_of(const Exponential<T>& e) {
+MT_FUNCTION Vec<T> expm1_of(const Exponential<T>& e) {
   const Vec<T> power = power_of_two<T>(e.whole - 1);
   Vec<T> a = power, rest = power * (e.more + e.lost);
   if constexpr (kRoots > 1) {
@@ -221,7 +228,7 @@ inline Vec<T> expm1_of(const Exponential<T>& e) {
   return (sum + rest) * 2;
 }
 template <class T>
-inline Vec<T> expm1(Vec<T> x) {
+MT_FUNCTION Vec<T> expm1(Vec<T> x) {
   using F = Format<T>;
   return expm1_of(Exponential<T>(at_most<T>(at_least<T>(x, F::low / 2), F::high)));
 }
@@ -248,7 +255,7 @@ inline Vec<float> by_pieces(const float (&table)[rows][32], int first, float mos
 
 // With t = e^(-2|x|) - 1
 template <class T>
-inline Vec<T> tanh(Vec<T> x) {
+MT_FUNCTION Vec<T> tanh(Vec<T> x) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) return by_pieces(tanh_pieces, -4, 9.02f, x);
 #endif
@@ -274,7 +281,7 @@ inline Vec<T> sigmoid_and(F finish, Vec<T> x) {
   return finish(select<T>(tiny, e, y.quotient), select<T>(tiny, Vec<T>{}, y.more));
 }
 template <class T>
-inline Vec<T> sigmoid(Vec<T> x) {
+MT_FUNCTION Vec<T> sigmoid(Vec<T> x) {
   return sigmoid_and<T>([](Vec<T> s, Vec<T> more) { return s + more; }, x);
 }
 
@@ -363,20 +370,20 @@ struct Logarithm {
 };
 
 template <class T>
-inline Vec<T> natural(const Logarithm<T>& l) {
+MT_FUNCTION Vec<T> natural(const Logarithm<T>& l) {
   using F = Format<T>;
   const Vec<T> large = l.n * F::ln2_high, sum = large + l.f;
   return sum + (((large - sum) + l.f) - (l.rest - l.n * F::ln2_low));
 }
 template <class T>
-inline Vec<T> log(Vec<T> x) {
+MT_FUNCTION Vec<T> log(Vec<T> x) {
   return Logarithm<T>::checked(natural(Logarithm<T>(x)), x);
 }
 
 // ln(1 + x), accurate around 0: ln u with u = 1 + x rounded, and the derivative, 1 - (u - 1)/u,
 // times what the rounding lost; of the quotient few bits matter.
 template <class T>
-inline Vec<T> log1p(Vec<T> x) {
+MT_FUNCTION Vec<T> log1p(Vec<T> x) {
   const Vec<T> u = x + 1, more = u - 1, lost = x - more;
   Logarithm<T> l(u);
   l.rest += lost * (more * rough_inverse<T>(u));
@@ -407,7 +414,7 @@ __attribute__((noinline)) inline Vec<double> erfc(Vec<double> x) {
   return select<double>(x < 0, 2 - y, y);
 }
 
-inline Vec<double> erf(Vec<double> x) {
+MT_FUNCTION Vec<double> erf(Vec<double> x) {
   static constexpr double p[] = {
       0x1.06eba8214db66p-3,  -0x1.812746b037820p-2,  0x1.ce2f21a028a34p-4,  -0x1.b82ce3093b2fdp-6,
       0x1.565bcb5ede4b9p-8,  -0x1.c02d5a0211f09p-11, 0x1.f997b227f7e24p-14, -0x1.f3ea321aa6558p-17,
@@ -416,7 +423,7 @@ inline Vec<double> erf(Vec<double> x) {
   return copysign<double>(select<double>(a < 0.75, a + a * polynomial(p, a * a), 1 - erfc(a)), x);
 }
 
-inline Vec<float> erf(Vec<float> x) {
+MT_FUNCTION Vec<float> erf(Vec<float> x) {
 #if defined(__AVX512F__)
   return by_pieces(erf_pieces, -5, 4, x);
 #endif
@@ -475,7 +482,7 @@ struct ShortExponential {
 };
 
 // ln x for 0 < x < inf, to 2^-40; no float is a denormal among the doubles
-inline Vec<double> short_log(Vec<double> x) {
+MT_FUNCTION Vec<double> short_log(Vec<double> x) {
   using F = Format<double>;
   // x = 2^n m with m from sqrt(1/2) to sqrt(2), ln m = 2 artanh s, s = (m - 1)/(m + 1)
   static constexpr double c[] = {0x1.fffffffffff12p+0, 0x1.555555567148cp-1, 0x1.9999962c06032p-2,
@@ -488,31 +495,31 @@ inline Vec<double> short_log(Vec<double> x) {
   return n * 0.69314718055994531 + s * polynomial(c, s * s);
 }
 
-inline Vec<float> log2(Vec<float> x) {
+MT_FUNCTION Vec<float> log2(Vec<float> x) {
   const auto f = [](Vec<double> v) { return short_log(v) * 1.4426950408889634; };
   return Logarithm<float>::checked(in_double(f, x), x);
 }
-inline Vec<float> log10(Vec<float> x) {
+MT_FUNCTION Vec<float> log10(Vec<float> x) {
   const auto f = [](Vec<double> v) { return short_log(v) * 0.43429448190325182; };
   return Logarithm<float>::checked(in_double(f, x), x);
 }
 
 // (e^x + e^-x)/2, and the same with a minus: (t + t/(t + 1))/2 with t = e^|x| - 1
-inline Vec<float> cosh(Vec<float> x) {
+MT_FUNCTION Vec<float> cosh(Vec<float> x) {
   const auto f = [](Vec<double> v) {
     const Vec<double> e = ShortExponential(at_most<double>(abs<double>(v), 90)).value();
     return (e + 1 / e) * 0.5;
   };
   return in_double(f, x);
 }
-inline Vec<double> cosh(Vec<double> x) {
+MT_FUNCTION Vec<double> cosh(Vec<double> x) {
   Exponential<double> e(at_most<double>(abs<double>(x), Format<double>::high + 1));
   e.n -= 1;  // e^|x| / 2 is finite for a little longer than e^|x|
   e.whole -= 1;
   const Vec<double> half = e.scale_normal(e.exact());
   return half + 0.25 / half;
 }
-inline Vec<float> sinh(Vec<float> x) {
+MT_FUNCTION Vec<float> sinh(Vec<float> x) {
   const auto f = [](Vec<double> v) {
     const Vec<double> t = ShortExponential(at_most<double>(abs<double>(v), 90)).minus_one();
     return copysign<double>((t + t / (t + 1)) * 0.5, v);
@@ -540,7 +547,7 @@ __attribute__((noinline)) inline Vec<float> erfc(Vec<float> x) {
 
 // x - n pi for whole or half n, right to the last bits for |x| < 2^20: of pi three parts, of which
 // the first two times n are exact.
-inline Vec<double> less_pi(Vec<double> x, Vec<double> n) {
+MT_FUNCTION Vec<double> less_pi(Vec<double> x, Vec<double> n) {
   return ((x - n * 0x1.921fb544p+1) - n * 0x1.0b4611a4p-33) - n * 0x1.13198a2e03707p-64;
 }
 
@@ -553,7 +560,7 @@ inline Vec<double> sine_by(F of, Vec<double> x, bool cosine) {
   const Vec<double> y = of(less_pi(x, (shifted - round) + half));
   return from_bits<double>(bits<double>(y) ^ ((bits<double>(shifted) + int(cosine)) << 63));
 }
-inline Vec<double> sine(Vec<double> x, bool cosine) {
+MT_FUNCTION Vec<double> sine(Vec<double> x, bool cosine) {
   const auto of = [](Vec<double> r) {
     static constexpr double c[] = {-0x1.5555555555555p-3,  0x1.11111111110c1p-7,
                                    -0x1.a01a01a0148a1p-13, 0x1.71de3a5287079p-19,
@@ -564,7 +571,7 @@ inline Vec<double> sine(Vec<double> x, bool cosine) {
   };
   return sine_by(of, x, cosine);
 }
-inline Vec<float> sine(Vec<float> x, bool cosine) {
+MT_FUNCTION Vec<float> sine(Vec<float> x, bool cosine) {
   const auto of = [](Vec<double> r) {
     static constexpr double c[] = {0x1.ffffffffda6a9p-1,  -0x1.555555443234fp-3,
                                    0x1.11110bff9bf1fp-7,  -0x1.a017cfcc49b74p-13,
@@ -608,7 +615,7 @@ inline Vec<T> cos(Vec<T> x) {
 }
 
 // tan x with x = n pi/2 + r: tan r or, for odd n, -1/tan r
-inline Vec<float> tan(Vec<float> x) {
+MT_FUNCTION Vec<float> tan(Vec<float> x) {
   if (__builtin_expect(any<float>(~(abs<float>(x) < float(1 << 20))), 0))
     return per_lane<float>([](float s) { return __builtin_tanf(s); }, x);
   const auto f = [](Vec<double> v) {
@@ -625,7 +632,7 @@ inline Vec<float> tan(Vec<float> x) {
 }
 
 // atan |x|, or pi/2 less that of 1/|x| where |x| > 1
-inline Vec<float> atan(Vec<float> x) {
+MT_FUNCTION Vec<float> atan(Vec<float> x) {
   const auto f = [](Vec<double> v) {
     static constexpr double c[] = {
         -0x1.5555554e74b35p-2, 0x1.99998c8c70e06p-3, -0x1.249035356f79fp-3, 0x1.c6d94a4e392f4p-4,
