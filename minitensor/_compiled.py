@@ -11,7 +11,6 @@ from importlib.util import find_spec, spec_from_file_location
 from types import ModuleType
 
 NAMES = """
-    _cython_shared
     autograd.reverse
     graph.algebra
     graph.backward
@@ -48,6 +47,6 @@ class Finder:
         return spec_from_file_location(name, self.library, loader=ExtensionFileLoader(name, self.library))
 
 
-_library = find_spec(f"{__package__}._library")
-if _library is not None and _library.origin is not None:
-    sys.meta_path.insert(0, Finder(_library.origin))
+_shared = find_spec(f"{__package__}._cython_shared")  # what the modules have in common, and the library's name
+if _shared is not None and _shared.origin is not None:
+    sys.meta_path.insert(0, Finder(_shared.origin))
