@@ -504,6 +504,8 @@ def test_operators_whose_forms_are_formulas():
     check(lambda a, b: (mt.isposinf(a), mt.isneginf(a), mt.isclose(a, b, equal_nan=True), mt.xlogy(b, b.abs())), x, y)
     check(lambda a, b: (b.kthvalue(2), b.median(0), mt.zeros(4).index_add(0, mt.tensor([0, 3, 3, 1, 0, 1]), b)), x, y)
     check(lambda a, b: mt.div(b, b + 0.3, rounding_mode="trunc"), x, y)
+    check(lambda a, b: nn.functional.binary_cross_entropy_with_logits(b, b * 0 + 0.3, reduction="none"), x, y)
+    check(lambda a, b: mt.ones(4).scatter_reduce(0, mt.tensor([0, 3, 3, 1, 0, 1]), b, "prod"), x, y)
 
 
 def test_outputs_that_the_exported_form_does_not_have():

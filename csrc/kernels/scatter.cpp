@@ -203,8 +203,9 @@ inline T joined(T a, T b) {
   if constexpr (how == kSum) return a + b;
   if constexpr (how == kProduct) return a * b;
   if constexpr (how == kReplaced) return b;
-  if constexpr (how == kLargest) return ((a > b) | (a != a)) ? a : b;
-  if constexpr (how == kLeast) return ((a < b) | (a != a)) ? a : b;
+  // By a vector's instructions: nobody could foretell the branches.
+  if constexpr (how == kLargest) return maximum<T>(splat(a), splat(b))[0];
+  if constexpr (how == kLeast) return minimum<T>(splat(a), splat(b))[0];
 }
 // y[index[k, i], i] = joined(that, g[k, i]) for the columns i = first .. last - 1
 template <class T, Join how>

@@ -300,6 +300,11 @@ def _scatter_extreme(b: Any, s: Any, src: str, x: str, at: str, *, dim: int, lar
     return b.node("ScatterElements", x, at, src, axis=dim, reduction="max" if largest else "min")
 
 
+@writes("scatter_product")
+def _scatter_product(b: Any, s: Any, src: str, x: str, at: str, *, dim: int) -> Any:
+    return b.node("ScatterElements", x, at, src, axis=dim, reduction="mul")
+
+
 @writes("nonzero()")
 def _nonzero(b: Any, s: Any, *, input: Any, as_tuple: bool, **_: Any) -> Any:
     found = b.node("NonZero", b.argument(input))

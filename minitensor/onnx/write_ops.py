@@ -62,6 +62,14 @@ _formula("expm1", ("Exp", "x"), ("Sub", [0], 1))
 _formula("silu", ("Sigmoid", "x"), ("Mul", "x", [0]))
 _formula("mish", ("Softplus", "x"), ("Tanh", [0]), ("Mul", "x", [1]))
 _formula("log_sigmoid", ("Neg", "x"), ("Softplus", [0]), ("Neg", [1]))
+_formula(
+    "binary_cross_entropy_with_logits",
+    ("Sub", 1, "y"),
+    ("Mul", [0], "x"),
+    ("Neg", "x"),
+    ("Softplus", [2]),
+    ("Add", [1], [3]),
+)
 _formula("hardsigmoid", ("Add", "x", 3), ("Max", [0], 0), ("Min", [1], 6), ("Div", [2], 6))
 _formula("hardswish", ("Add", "x", 3), ("Max", [0], 0), ("Min", [1], 6), ("Mul", "x", [2]), ("Div", [3], 6))
 _formula("logit", ("Sub", 1, "x"), ("Div", "x", [0]), ("Log", [1]))

@@ -450,6 +450,16 @@ def logsigmoid(input: Any) -> Any:
     return apply(LOG_SIGMOID, input)
 
 
+BINARY_CROSS_ENTROPY_WITH_LOGITS = elementwise(
+    "binary_cross_entropy_with_logits",
+    reference=lambda x, y: (1 - y) * x - _log_sigmoid(x),
+    kernel=lambda x, y: _core.sub(_core.mul(_core.sub(1.0, y), x), _core.log_sigmoid(x)),
+    rules=(lambda g, x, y: mul(g, sub(sigmoid(x), y)), lambda g, x, y: neg(mul(g, x))),
+    saves="x y",
+    samples=draws(*TWO),
+)
+
+
 @widens
 @named("BinaryCrossEntropyWithLogitsBackward0")
 def binary_cross_entropy_with_logits(
@@ -475,10 +485,10 @@ def binary_cross_entropy_with_logits(
     reduction = reduction_of(name, size_average, reduce, reduction)
     need_same_shape(name, input, target)
     x, y = floating(name, input, target)
-    log_p = logsigmoid(x)
-    if pos_weight is not None:
-        log_p = mul(log_p, add(mul(y, sub(pos_weight, 1)), 1))
-    loss = sub(mul(sub(1, y), x), log_p)
+    if pos_weight is None:
+        loss = apply(BINARY_CROSS_ENTROPY_WITH_LOGITS, x, y)
+    else:
+        loss = sub(mul(sub(1, y), x), mul(logsigmoid(x), add(mul(y, sub(pos_weight, 1)), 1)))
     return reduced(loss if weight is None else mul(loss, weight), reduction)
 
 

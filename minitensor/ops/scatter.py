@@ -240,10 +240,13 @@ def _written(name: str, pick: Op, kernel: Callable[..., Array], places: Callable
     def lasts(index: Array, dim: int, shape: Shape) -> Array:
         """Whether no later one has the same number; broadcast to src."""
         along = 0 if slices else dim
-        column = np.arange(index.shape[along], dtype=np.float64).reshape(-1, *(1,) * (index.ndim - along - 1))
+        numbers = np.float32 if index.shape[along] < 2**24 else np.float64  # exact
+        column = np.arange(index.shape[along], dtype=numbers).reshape(-1, *(1,) * (index.ndim - along - 1))
         places = np.ascontiguousarray(np.broadcast_to(column, index.shape))
         size = (*index.shape[:along], shape[dim], *index.shape[along + 1 :])
-        lasting: Array = apply(pick, apply(op, np.zeros(size), places, index, dim=along, add=False), index, dim=along)
+        lasting: Array = apply(
+            pick, apply(op, np.zeros(size, numbers), places, index, dim=along, add=False), index, dim=along
+        )
         lasting = lasting == places
         return lasting.reshape(-1, *(1,) * (len(shape) - dim - 1)) if slices else lasting
 
@@ -663,19 +666,7 @@ def _scatter_extreme_reference(
         top: Any = np.inf if out.dtype.kind == "f" else True if out.dtype == bool else np.iinfo(out.dtype).max
         out[places] = bottom if largest else top
     (np.maximum if largest else np.minimum).at(out, places, src)
-    if out.dtype.kind != "f":
-        return out, (index, None, None, x.shape[dim])
-    stays = (x == out) | (np.isnan(x) & np.isnan(out))
-    if not include_self:
-        reached = np.zeros(x.shape, bool)
-        reached[places] = True
-        stays = ~reached
-    found = np.take_along_axis(out, index, dim)
-    takes = (src == found) | (np.isnan(src) & np.isnan(found))
-    count = stays.astype(x.dtype)
-    np.add.at(count, places, takes)
-    share = np.divide(1, count, out=np.zeros_like(count), where=count > 0)
-    return out, (index, takes * share[places], stays * share, x.shape[dim])
+    return out, (src, x, index, out)
 
 
 def _scatter_extreme_forward(
@@ -683,34 +674,39 @@ def _scatter_extreme_forward(
 ) -> Result:
     if src.dtype != x.dtype or x.dtype.char not in "fd":
         return _scatter_extreme_reference(src, x, index, dim=dim, largest=largest, include_self=include_self)
-    n, how = x.shape[dim], 2 if largest else 3
-    base, bottom = x, -np.inf if largest else np.inf
+    n, how, base = x.shape[dim], 2 if largest else 3, x
     if not include_self:
-        base = _core.scatter(np.full(index.shape, bottom, x.dtype), index, dim, n, x, 1)
+        base = _core.scatter(np.full(index.shape, -np.inf if largest else np.inf, x.dtype), index, dim, n, x, 1)
     out = _core.scatter(src, index, dim, n, base, how)
+    return out, (src, x, index, out)
+
+
+def _shares(saved: tuple[Any, ...], dim: int, include_self: bool) -> tuple[Array, Array]:
+    """The part of the gradient that each element of src has, and of x: 1, divided by how many tie, or 0."""
+    src, x, index, out = map(raw, saved)
 
     def same(a: Array, b: Array) -> Array:
-        return np.asarray((a == b) | ((a != a) & (b != b)))
+        return np.asarray((a == b) | ((a != a) & (b != b))).astype(x.dtype)
 
-    takes = same(src, _core.gather(out, index, dim, True)).astype(x.dtype)
-    if include_self:
-        stays = same(x, out).astype(x.dtype)
-    else:
-        stays = _core.scatter(np.zeros(index.shape, x.dtype), index, dim, n, np.ones_like(x), 1)
-    count = _core.scatter(takes, index, dim, n, stays, 0)
-    share = 1 / np.maximum(count, 1)
-    return out, (index, takes * _core.gather(share, index, dim, True), stays * share, n)
+    takes = same(src, apply(GATHER, out, index, dim=dim))
+    nothing = np.zeros(index.shape, x.dtype)
+    stays = same(x, out) if include_self else apply(WRITE_ELEMENTS, np.ones_like(x), nothing, index, dim=dim, add=False)
+    share = 1 / np.maximum(apply(WRITE_ELEMENTS, stays, takes, index, dim=dim, add=True), 1)
+    return takes * apply(GATHER, share, index, dim=dim), stays * share
 
 
-def _scatter_extreme_dsrc(g: Any, index: Any, taken: Any, _stayed: Any, _n: int, *, dim: int, **_: Any) -> Any:
-    return arithmetic.mul(apply(GATHER, g, index, dim=dim), taken)
+def _scatter_extreme_dsrc(g: Any, *saved: Any, dim: int, include_self: bool, **_: Any) -> Any:
+    taken, _stayed = _shares(saved, dim, include_self)
+    return arithmetic.mul(apply(GATHER, g, raw(saved[2]), dim=dim), taken)
 
 
-def _scatter_extreme_dx(g: Any, _index: Any, _taken: Any, stayed: Any, _n: int, **_: Any) -> Any:
-    return arithmetic.mul(g, stayed)
+def _scatter_extreme_dx(g: Any, *saved: Any, dim: int, include_self: bool, **_: Any) -> Any:
+    return arithmetic.mul(g, _shares(saved, dim, include_self)[1])
 
 
-def _scatter_extreme_jvp(t: Any, index: Any, taken: Any, stayed: Any, n: int, *, dim: int, **_: Any) -> Any:
+def _scatter_extreme_jvp(t: Any, *saved: Any, dim: int, include_self: bool, **_: Any) -> Any:
+    index, n = raw(saved[2]), shape_of(saved[1])[dim]
+    taken, stayed = _shares(saved, dim, include_self)
     moved = None if t[0] is None else apply(SCATTER_ADD, arithmetic.mul(t[0], taken), index, dim=dim, n=n)
     kept = None if t[1] is None else arithmetic.mul(t[1], stayed)
     return kept if moved is None else moved if kept is None else arithmetic.add(moved, kept)
@@ -733,6 +729,36 @@ SCATTER_EXTREME = Op(
     _scatter_extreme_jvp,
     _scatter_extreme_samples,
     batch=shifted("scatter_extreme", "dim"),
+)
+
+
+def _scatter_product_reference(src: Array, x: Array, index: Array, *, dim: int) -> Result:
+    out = x.copy()
+    np.multiply.at(out, along(index, dim), src)
+    return out, ()
+
+
+def _scatter_product_forward(src: Array, x: Array, index: Array, *, dim: int) -> Result:
+    if src.dtype != x.dtype or x.dtype.char not in "fd":
+        return _scatter_product_reference(src, x, index, dim=dim)
+    return _core.scatter(src, index, dim, x.shape[dim], x, 4), ()
+
+
+def _scatter_product_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, dim, n in (((5, 3), 0, 4), ((2, 40), 1, 6), ((0,), 0, 3), ((70, 19), 0, 9)):
+        x = rng.uniform(0.5, 2, (*shape[:dim], n, *shape[dim + 1 :]))
+        yield Sample((rng.uniform(0.5, 2, shape), x, rng.integers(0, n, shape)), {"dim": dim})
+
+
+# out[j] = x[j] times all src[k] with index[k] = j; what is recorded is made of `_products`
+SCATTER_PRODUCT = Op(
+    "scatter_product",
+    _scatter_product_reference,
+    _scatter_product_forward,
+    (None, None, None),
+    None,
+    _scatter_product_samples,
+    length=lambda src, *_, dim: src.shape[dim],
 )
 
 
@@ -781,18 +807,21 @@ def _combine(x: Any, at: Any, source: Any, d: int, how: str, include_self: bool)
     index = raw(at)
     if how in ("amax", "amin"):
         return apply(SCATTER_EXTREME, source, x, at, dim=d, largest=how == "amax", include_self=include_self)
-    reached = np.zeros(shape_of(x), bool)
-    reached[along(index, d)] = True
-    neutral = np.asarray(how == "prod", array_of(x).dtype)
-    kept = x if include_self else comparison.where(reached, neutral, x)
+    kept = x
+    if not include_self:
+        neutral = np.full(index.shape, how == "prod", array_of(x).dtype)
+        kept = apply(WRITE_ELEMENTS, x, neutral, index, dim=d, add=False)
     if how == "prod":
-        return arithmetic.mul(kept, _products(x, index, source, d))
+        if records(kept, source):
+            return arithmetic.mul(kept, _products(x, index, source, d))
+        return apply(SCATTER_PRODUCT, source, kept, index, dim=d)
     total = apply(WRITE_ELEMENTS, kept, source, at, dim=d, add=True)
     if how == "sum":
         return total
-    self_counts = np.full(shape_of(x), float(include_self))
-    terms = apply(WRITE_ELEMENTS, self_counts, np.ones(index.shape), index, dim=d, add=True)
-    terms = np.maximum(terms, 1).astype(array_of(x).dtype)
+    numbers = np.float32 if index.shape[d] < 2**24 else np.float64  # exact
+    own, ones = np.full(shape_of(x), include_self, numbers), np.ones(index.shape, numbers)
+    terms = apply(WRITE_ELEMENTS, own, ones, index, dim=d, add=True)
+    terms = np.maximum(terms, 1).astype(array_of(x).dtype, copy=False)
     return (arithmetic.div if array_of(x).dtype.kind == "f" else arithmetic.floor_divide)(total, terms)
 
 
