@@ -194,13 +194,16 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
   if (!image.worth(s) || !all_finite(w, s.o * z.k))
     return by_matrix_input_vjp<T, product_simd<T>>(dx, g, w, s);
   const int64_t before = (s.kh - 1) * s.dh - s.ph, left = (s.kw - 1) * s.dw - s.pw;
-  if (s.c == s.groups && s.o == s.groups && s.sh == 1 && s.sw == 1 && before >= 0 && left >= 0) {
+  // A channel at a time g is spread out, with zeros between its pixels: to gather them is to put
+  // each pixel of dx on its own.
+  if (s.c == s.groups && s.o == s.groups && s.sh <= 2 && s.sw <= 2 && before >= 0 && left >= 0) {
     Scratch<T> turned(s.o * area);
     for (int64_t i = 0; i < s.o * area; ++i) turned.p[i] = w[i / area * area + area - 1 - i % area];
-    const ConvSizes back{s.n, s.o, s.oh, s.ow,   s.c,  s.kh, s.kw, s.h,
+    const int64_t high = (s.oh - 1) * s.sh + 1, wide = (s.ow - 1) * s.sw + 1;
+    const ConvSizes back{s.n, s.o, high, wide,   s.c,  s.kh, s.kw, s.h,
                          s.w, 1,   1,    before, left, s.dh, s.dw, s.groups};
-    const Image spread{{s.oh, s.h, s.kh, 1, s.dh, before}, {s.ow, s.w, s.kw, 1, s.dw, left}};
-    return correlate_planes<T>(dx, g, turned.p, nullptr, back, spread);
+    const Image spread{{high, s.h, s.kh, 1, s.dh, before}, {wide, s.w, s.kw, 1, s.dw, left}};
+    return correlate_planes<T>(dx, g, turned.p, nullptr, back, spread, s.sh, s.sw);
   }
 
   const int64_t phases = min(s.sh, s.h) * min(s.sw, s.w), steps = min(s.sw, s.w);

@@ -85,44 +85,52 @@ void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, const Image& s, 
         std::memset(out + phase * apart + is.end * length, 0,
                     (s.v.length - is.end) * length * sizeof(T));
       }
-      for (int64_t j = 0; j < length; j += L) {
-        const int lanes = min(L, length - j);
-        const unsigned first = lanes_inside(right + j * STEP, s.h.size),
-                       second = lanes_inside(right + j * STEP + L, s.h.size);
-        const Span js(lanes, step, right + j * step, s.h.size);
-        for (int64_t i = is.begin; i < is.end; ++i) {
-          const T* p = in + i * row + j * step;
-          T* at = out + i * length + j;
-          if constexpr (STEP == 1) {
-            store_n(at, load_lanes(p, first), lanes);
-          } else if constexpr (STEP == 2) {
-            const Vec<T> low = load_lanes(p, first), high = load_lanes(p + L, second);
-            store_n(at, every_other<T>(low, high, 0), lanes);
-            if (PHASES == 2) store_n(at + apart, every_other<T>(low, high, 1), lanes);
-          } else {
-            for (int l = 0; l < lanes; ++l) at[l] = l >= js.begin && l < js.end ? p[l * step] : 0;
+      // Short rows go together, a column of vectors at a time.
+      const int64_t together = max(1, 4 * L / length);
+      for (int64_t block = is.begin; block < is.end; block += together)
+        for (int64_t j = 0; j < length; j += L) {
+          const int lanes = min(L, length - j);
+          const unsigned first = lanes_inside(right + j * STEP, s.h.size),
+                         second = lanes_inside(right + j * STEP + L, s.h.size);
+          const Span js(lanes, step, right + j * step, s.h.size);
+          for (int64_t i = block; i < min(block + together, is.end); ++i) {
+            const T* p = in + i * row + j * step;
+            T* at = out + i * length + j;
+            if constexpr (STEP == 1) {
+              store_n(at, load_lanes(p, first), lanes);
+            } else if constexpr (STEP == 2) {
+              const Vec<T> low = load_lanes(p, first), high = load_lanes(p + L, second);
+              store_n(at, every_other<T>(low, high, 0), lanes);
+              if (PHASES == 2) store_n(at + apart, every_other<T>(low, high, 1), lanes);
+            } else {
+              for (int l = 0; l < lanes; ++l) at[l] = l >= js.begin && l < js.end ? p[l * step] : 0;
+            }
           }
         }
-      }
     }
 }
 
-// The planes first..first + count - 1 of x.
+// The planes from..end-1 of x.
+template <class T>
+void lay_out_planes(T* to, const T* x, int64_t from, int64_t end, const Image& s) {
+  const int64_t step = s.h.stride, phases = s.h.phases;
+  if (step == 2 && phases == 2) return lay_out_rows<2, 2>(to, x, from, end, s, 0);
+  for (int64_t b = 0; b < phases; ++b) {
+    if (step == 1)
+      lay_out_rows<1, 1>(to, x, from, end, s, b);
+    else if (step == 2)
+      lay_out_rows<2, 1>(to, x, from, end, s, b);
+    else
+      lay_out_rows<3, 1>(to, x, from, end, s, b);
+  }
+}
+
+// `count` of them from `first` on, by threads.
 template <class T>
 void lay_out(T* to, const T* x, int64_t first, int64_t count, const Image& s) {
-  const int64_t step = s.h.stride, phases = s.h.phases, plane = s.plane();
+  const int64_t plane = s.plane();
   for_ranges(count, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
-    T* const out = to + from * plane;
-    from += first, end += first;
-    if (step == 2 && phases == 2) return lay_out_rows<2, 2>(out, x, from, end, s, 0);
-    for (int64_t b = 0; b < phases; ++b) {
-      if (step == 1)
-        lay_out_rows<1, 1>(out, x, from, end, s, b);
-      else if (step == 2)
-        lay_out_rows<2, 1>(out, x, from, end, s, b);
-      else
-        lay_out_rows<3, 1>(out, x, from, end, s, b);
-    }
+    lay_out_planes(to + from * plane, x, first + from, first + end, s);
   });
   std::memset(to + count * plane, 0, kSlack<T> * sizeof(T));
 }
@@ -520,10 +528,31 @@ void correlate_bands(T* y, const T* laid, const T* w, T bias, const ConvSizes& s
   }
 }
 
+// The rows of x (high, wide), `pitch` apart, their pixels side by side or with zeros between.
+template <int APART, class T>
+void put_rows(T* to, int64_t pitch, const T* x, int64_t high, int64_t wide) {
+  constexpr int L = kLanes<T>;
+  for (int64_t i = 0; i < high; ++i)
+    for (int64_t j = 0; j < wide; j += L) {
+      const int lanes = min(L, wide - j);
+      const Vec<T> v = load_n(x + i * wide + j, lanes);
+      T* at = to + i * pitch + j * APART;
+      if constexpr (APART == 1) {
+        store_n(at, v, lanes);
+      } else {
+        store_n(at, interleave<T>(v, Vec<T>{}, 0), min(L, 2 * lanes));
+        store_n(at + L, interleave<T>(v, Vec<T>{}, L / 2), max(0, 2 * lanes - L));
+      }
+    }
+}
+
+// The pixels of x may lie `down` rows and `right` columns apart, 1 or 2, with zeros between.
 template <class T>
 __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, const T* bias,
-                                                const ConvSizes& s, const Image& image) {
+                                                const ConvSizes& s, const Image& image,
+                                                int64_t down = 1, int64_t right = 1) {
   constexpr int L = kLanes<T>;
+  const int64_t high = ceil_div(s.h, down), wide = ceil_div(s.w, right);
   const int64_t taps = s.kh * s.kw, each = s.o / s.groups, pitch = image.h.length;
   const bool flat = s.ow <= L / 2;
   const bool dense = s.sh * s.sw * s.dh * s.dw == 1;
@@ -546,16 +575,15 @@ __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, co
     Scratch<T> laid(image.plane() + kSlack<T>), sums(flat ? vectors * L + L : 0);
     std::memset(laid.p, 0, (image.plane() + kSlack<T>)*sizeof(T));
     for (int64_t plane = from; plane < to; ++plane) {
-      const T* in = x + plane * s.h * s.w;
+      const T* in = x + plane * high * wide;
       if (s.sh > 1 || s.sw > 1) {
-        lay_out(laid.p, x, plane, 1, image);
-      } else {  // around the plane there stay zeros
+        lay_out_planes(laid.p, x, plane, plane + 1, image);
+      } else {  // around and between the pixels there stay zeros
         T* inside = laid.p + s.ph * pitch + s.pw;
-        for (int64_t i = 0; i < s.h; ++i)
-          for (int64_t j = 0; j < s.w; j += L) {
-            const int lanes = min(L, s.w - j);
-            store_n(inside + i * pitch + j, load_n(in + i * s.w + j, lanes), lanes);
-          }
+        if (right == 1)
+          put_rows<1>(inside, down * pitch, in, high, wide);
+        else
+          put_rows<2>(inside, down * pitch, in, high, wide);
       }
       for (int64_t o = plane % s.c * each; o < (plane % s.c + 1) * each; ++o) {
         T* out = y + (plane / s.c * s.o + o) * s.oh * s.ow;

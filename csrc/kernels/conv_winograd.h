@@ -146,7 +146,9 @@ inline Vec<T> every_other(Vec<T> a, Vec<T> b, int first) {
 
 // Those lanes of a vector that lie inside a row of n elements, if it begins at element `at`.
 inline unsigned lanes_inside(int64_t at, int64_t n) {
-  const int64_t most = 16, begin = at < 0 ? min(most, -at) : 0, end = max(0, min(most, n - at));
+  const int64_t most = 16;
+  if (at >= 0 && at + most <= n) return (1u << most) - 1;
+  const int64_t begin = at < 0 ? min(most, -at) : 0, end = max(0, min(most, n - at));
   return ((1u << end) - 1) & ~((1u << begin) - 1);
 }
 
