@@ -19,6 +19,7 @@ from .arithmetic import mul
 from .common import Array, array_of, elements, named, raw, reads, shape_of, to_dtype
 from .comparison import where
 from .indexing import getitem
+from .reduce import max as maximum
 from .reduce import sum
 from .shape import expand, reshape, unsqueeze
 
@@ -325,9 +326,13 @@ def embedding_bag(
     kept = whole != padding
     _need_in_range(whole, shape_of(weight)[0])
     index, bags = whole[kept], bags[kept]
-    rows = apply(EMBEDDING, weight, index, **look_up)
     if mode == "max":
-        return _largest(rows, bags, count)
+        sizes = np.bincount(bags, minlength=count)
+        longest = int(sizes.max(initial=0))
+        if 0 < longest * count <= _EVEN * index.size:
+            return _largest_of_even(weight, index, sizes, longest, look_up)
+        return _largest(apply(EMBEDDING, weight, index, **look_up), bags, count)
+    rows = apply(EMBEDDING, weight, index, **look_up)
     if per_sample_weights is not None:
         given = getitem(reshape(per_sample_weights, (-1,)), np.nonzero(kept)[0])
         rows = mul(rows, unsqueeze(given, 1))
@@ -336,6 +341,20 @@ def embedding_bag(
         return total
     sizes = np.maximum(np.bincount(bags, minlength=count), 1)
     return mul(total, (1 / sizes[:, None]).astype(array_of(total).dtype))
+
+
+_EVEN = 4  # how much larger than the bags a table may be in which all have the size of the largest
+
+
+def _largest_of_even(weight: Any, index: Array, sizes: Array, longest: int, look_up: Any) -> Any:
+    """`_largest` by the kernels: each bag is filled up with its first row, which changes nothing."""
+    if len(sizes) * longest != index.size:
+        begin, place = np.cumsum(sizes) - sizes, np.arange(longest)
+        taken = begin[:, None] + np.where(place < sizes[:, None], place, 0)
+        index = index[np.minimum(taken, index.size - 1)]
+    rows = apply(EMBEDDING, weight, index.reshape(len(sizes), longest), **look_up)
+    largest = maximum(rows, 1)[0]
+    return largest if sizes.all() else where((sizes == 0)[:, None], 0.0, largest)
 
 
 def _largest(rows: Any, bags: Array, count: int) -> Any:

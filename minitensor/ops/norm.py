@@ -419,6 +419,13 @@ def _fixed_dbias(g: Any, _x: Any, _m: Any, _v: Any, _weight: Any, *, eps: float)
     return _gathered(g, _over(g))
 
 
+def _fixed_joint(g: Array, x: Array, m: Array, v: Array, weight: Any, *, eps: float) -> Any:
+    around = add(v, eps)
+    _, dw, db = _core.batch_norm_vjp(g, x, None, m, rsqrt(around), input=False)
+    dv = mul(div(-0.5, around), dw if weight is None else mul(weight, dw))
+    return _fixed_dx(g, x, m, v, weight, eps=eps), neg(mul(db, _fixed_scale(v, weight, eps))), dv, dw, db
+
+
 def _fixed_samples(rng: np.random.Generator) -> Iterator[Sample]:
     def sample(shape: Shape, large: bool = False) -> Sample:
         x, n = rng.standard_normal(shape), shape[1]
@@ -441,6 +448,7 @@ BATCH_NORM_FIXED = Op(
     _fixed_samples,
     length=lambda x, *_, **__: x.size // max(x.shape[1], 1) + 4,
     batch=folded("batch_norm_fixed"),
+    joint=together(_fixed_joint, (_fixed_dx, _fixed_dmean, _fixed_dvar, _fixed_dweight, _fixed_dbias)),
     flat=True,
 )
 
