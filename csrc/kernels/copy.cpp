@@ -52,6 +52,24 @@ struct Exactly {
   constexpr operator int64_t() const { return n; }
 };
 
+// out = x, n numbers, of which the last may be written twice. A few are not worth memcpy's call.
+template <class T>
+inline void move_row(T* out, const T* x, int64_t n) {
+  constexpr int64_t L = kLanes<T>;
+  int64_t i = 0;
+  if (n >= 256) {
+    std::memcpy(out, x, n * sizeof(T));
+  } else if (n >= L) {
+    for (; i + L <= n; i += L) store(out + i, load(x + i));
+    store(out + n - L, load(x + n - L));
+  } else if (n >= 4) {
+    for (; i + 4 <= n; i += 4) std::memcpy(out + i, x + i, 4 * sizeof(T));
+    std::memcpy(out + n - 4, x + n - 4, 4 * sizeof(T));
+  } else {
+    for (; i < n; ++i) out[i] = x[i];
+  }
+}
+
 // Rows of numbers: the rows `next` apart, the numbers of each `step`.
 template <class T>
 struct Rows {
@@ -73,11 +91,8 @@ inline void move_rows(Rows<T> out, Rows<const T> x, int64_t rows, int64_t cols, 
     }
     return;
   }
-  if (out.step == 1 && x.step == 1 && cols >= 4) {  // four at a time, the last of them once more
-    for (; rows > 0; --rows, out.at += out.next, x.at += x.next) {
-      for (int64_t i = 0; i + 4 <= cols; i += 4) std::memcpy(out.at + i, x.at + i, 4 * sizeof(T));
-      std::memcpy(out.at + cols - 4, x.at + cols - 4, 4 * sizeof(T));
-    }
+  if (out.step == 1 && x.step == 1 && cols >= 4) {
+    for (; rows > 0; --rows, out.at += out.next, x.at += x.next) move_row(out.at, x.at, cols);
     return;
   }
   if (out.step == 1 && cols >= kLanes<T>) {
@@ -96,7 +111,9 @@ inline void move_rows(Rows<T> out, Rows<const T> x, int64_t rows, int64_t cols, 
     for (; rows > 0; --rows, out.at += out.next, x.at += x.next)
       for (int64_t i = 0; i < count; ++i) out.at[i * out.step] = x.at[i * x.step];
   };
-  if (cols == 2)
+  if (cols == 1)
+    move(Exactly<1>{});
+  else if (cols == 2)
     move(Exactly<2>{});
   else if (cols == 3)
     move(Exactly<3>{});
@@ -206,33 +223,31 @@ void cat(T* out, const T* const* x, const int64_t* width, int64_t count, int64_t
   int64_t total = 0;
   for (int64_t k = 0; k < count; ++k) total += width[k];
   if (outer * total == 0) return;
-  bool single = count < 200;  // elements, as where a new last axis joins them
-  for (int64_t k = 0; k < count; ++k) single = single && width[k] == 1;
-  if (single) {
-    for_even_ranges(outer, kGrain / count + 1, [&](int64_t begin, int64_t end) {
-      for (const int64_t few = 4096 / count; begin < end; begin += few)  // that stay in the cache
-        for (int64_t k = 0; k < count; ++k)
-          for (int64_t r = begin; r < least(begin + few, end); ++r) out[r * count + k] = x[k][r];
+  if (total < kGrain) {  // so many rows at a time as stay in the cache
+    const int64_t most = 4096 / total + 1;
+    for_even_ranges(outer, kGrain / total, [&](int64_t begin, int64_t end) {
+      for (; begin < end; begin += most) {
+        T* to = out + begin * total;
+        for (int64_t k = 0; k < count; to += width[k++])
+          move_rows<T>({to, total, 1}, {x[k] + begin * width[k], width[k], 1},
+                       least(most, end - begin), width[k], false);
+      }
     });
     return;
   }
-  // A row at a time, or long rows in pieces; a thread takes kGrain elements.
-  const int64_t pieces = (total + kGrain - 1) / kGrain, piece = (total + pieces - 1) / pieces;
-  for_even_ranges(outer * pieces, total < kGrain ? kGrain / total : 1,
-                  [&](int64_t first, int64_t last) {
-                    for (int64_t p = first; p < last; ++p) {
-                      const int64_t row = p / pieces, begin = p % pieces * piece;
-                      const int64_t end = begin + piece < total ? begin + piece : total;
-                      int64_t at = 0;  // where x[k] begins in the row
-                      for (int64_t k = 0; k < count && at < end; at += width[k++]) {
-                        const int64_t from = begin > at ? begin - at : 0;
-                        const int64_t to = end - at < width[k] ? end - at : width[k];
-                        if (from < to)
-                          std::memcpy(out + row * total + at + from, x[k] + row * width[k] + from,
-                                      (to - from) * sizeof(T));
-                      }
-                    }
-                  });
+  for_even_ranges(outer * total, kGrain, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t row = begin / total, first = begin % total;
+      const int64_t last = least(total, first + end - begin);
+      int64_t at = 0;  // where x[k] begins in the row
+      for (int64_t k = 0; k < count && at < last; at += width[k++]) {
+        const int64_t from = first > at ? first - at : 0, to = least(last - at, width[k]);
+        if (from < to)
+          move_row(out + row * total + at + from, x[k] + row * width[k] + from, to - from);
+      }
+      begin += last - first;
+    }
+  });
 }
 
 // out = x of `count` matrices (rows, cols), but 0 above the diagonal or, if `upper`, below it
