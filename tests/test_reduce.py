@@ -417,3 +417,24 @@ def test_sums_of_integers_are_exact(shape, axes, dtype, isa):
         y = _core.sum(x, axes, False)
     assert y.dtype == np.int64
     np.testing.assert_array_equal(y, x.sum(axes, dtype=np.int64))
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas())
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64"])
+def test_integers_of_any_width_have_exact_extremes_and_sums(isa, dtype):
+    rng = np.random.default_rng(0)
+    with mt.cpu.use(isa):
+        for shape in ((1,), (65,), (700,), (40000,), (33, 70), (2, 70000), (70000, 2), (4, 600, 3)):
+            if dtype == "bool":
+                x = rng.random(shape) < 0.1
+            else:
+                ends = np.iinfo(dtype)
+                x = rng.integers(ends.min, ends.max, shape, dtype=dtype, endpoint=True)
+            for axes in (*range(len(shape)), tuple(range(len(shape)))):
+                for values in (x, x.T):
+                    t = mt.from_numpy(values)
+                    for f, reference in ((mt.amax, np.max), (mt.amin, np.min)):
+                        y = f(t, axes).numpy()
+                        assert y.dtype == x.dtype
+                        np.testing.assert_array_equal(y, reference(values, axis=axes))
+                    np.testing.assert_array_equal(mt.sum(t, axes).numpy(), values.sum(axes, dtype=np.int64))

@@ -250,3 +250,17 @@ def test_lines_of_one_element_are_themselves(f, shape):
     x = mt.randn(*shape)
     assert mt.equal(f(x, -1), x)
     assert mt.equal(f(x.T, 0) if x.ndim == 2 else f(x.permute(2, 0, 1), 0), x.T if x.ndim == 2 else x.permute(2, 0, 1))
+
+
+@pytest.mark.parametrize("isa", mt.cpu.isas())
+def test_logcumsumexp_of_numbers_far_apart(isa):
+    x = np.random.default_rng(0).standard_normal((4, 43)) * [[1], [100], [2000], [1]]
+    x[0, [0, 1, 7, 30]] = -INF
+    x[1, 20], x[2, 33], x[3] = INF, NAN, -INF
+    with np.errstate(invalid="ignore"):
+        expected = np.logaddexp.accumulate(x, 1)
+    with mt.cpu.use(isa):
+        for dtype, tolerance in ((mt.float64, 1e-13), (mt.float32, 1e-6)):
+            t = mt.tensor(x, dtype=dtype)
+            for y in (mt.logcumsumexp(t, 1), mt.logcumsumexp(t.t().contiguous(), 0).t()):
+                np.testing.assert_allclose(y.numpy(), expected, tolerance, tolerance)
