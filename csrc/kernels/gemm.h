@@ -8,8 +8,6 @@
 // tile, in blocks that fit the caches.
 #pragma once
 
-#include <utility>
-
 #include "../runtime/engine.h"
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
@@ -362,8 +360,8 @@ __attribute__((noinline, noclone)) void whole_tile(int64_t depth, A a, B b, T* c
   }
 }
 
-// The tile for a number of rows that is only known at run time: of all code above it, nothing is
-// there once for every height.
+// A tile whose numbers of rows and of vectors are known when it runs: what calls it is compiled
+// once, and not for every height.
 template <class T, class A, class B>
 struct Tile {
   int rows, vectors;
@@ -403,15 +401,20 @@ template <int NV>
 constexpr int vectors_of(int rows) {
   return NV ? NV : tile_vectors(rows);
 }
-template <int NV, class T, class A, class B, int... I>
-Tile<T, A, B> tile_of(int rows, std::integer_sequence<int, I...>) {
-  static constexpr decltype(Tile<T, A, B>::whole) kTiles[] = {
-      whole_tile<I + 1, vectors_of<NV>(I + 1), T, A, B>...};
-  return {rows, vectors_of<NV>(rows), kTiles[rows - 1]};
-}
+template <int NV, class T, class A, class B, int Most>
+struct Tiles {
+  decltype(Tile<T, A, B>::whole) of[Most]{};
+  constexpr Tiles() { fill<Most>(); }
+  template <int H>
+  constexpr void fill() {
+    of[H - 1] = whole_tile<H, vectors_of<NV>(H), T, A, B>;
+    if constexpr (H > 1) fill<H - 1>();
+  }
+};
 template <int NV, class T, class A, class B = Steps<T>, int Most = kTileRows>
 Tile<T, A, B> tile_of(int rows) {
-  return tile_of<NV, T, A, B>(rows, std::make_integer_sequence<int, Most>{});
+  static constexpr Tiles<NV, T, A, B, Most> kTiles;
+  return {rows, vectors_of<NV>(rows), kTiles.of[rows - 1]};
 }
 
 // --- packing
