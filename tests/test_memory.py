@@ -2,6 +2,7 @@
 
 import gc
 import resource
+import weakref
 
 import numpy as np
 import pytest
@@ -135,6 +136,43 @@ def test_numpy_arrays_without_elements():
         assert x.size == 0
         del x
     assert mt.cpu.memory_stats()["in_use"] == before
+
+
+def test_a_small_array_is_used_again_once_nobody_holds_it():
+    x = mt.arange(15.0).reshape(3, 5)
+    made = {id((x + k).numpy()) for k in range(50)}
+    assert len(made) < 10
+    held = [(x + k).numpy() for k in range(50)]
+    parts = [(x + k)[1:].numpy() for k in range(50)]
+    buffers = [memoryview((x + k).numpy()) for k in range(50)]
+    for k in range(50):
+        want = np.arange(15, dtype=np.float32).reshape(3, 5) + k
+        np.testing.assert_array_equal(held[k], want)
+        np.testing.assert_array_equal(parts[k], want[1:])
+        np.testing.assert_array_equal(np.asarray(buffers[k]), want)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.setflags(write=False),
+        lambda a: setattr(a, "shape", (5, 3)),
+        lambda a: setattr(a, "dtype", np.int32),
+        weakref.ref,
+    ],
+)
+def test_a_small_array_that_was_changed_is_not_used_again(change):
+    x = mt.ones(3, 5)
+    for _ in range(20):
+        a = (x + 1).numpy()
+        kept = change(a)
+        del a
+        b = (x + 1).numpy()
+        assert b.flags.writeable
+        assert b.shape == (3, 5)
+        assert b.dtype == np.float32
+        assert not callable(kept) or kept() is not b
+        del b, kept
 
 
 def test_more_memory_than_there_is_raises():

@@ -145,6 +145,22 @@ struct Operand {
   }
 };
 
+// The same of one short row, contiguous or of one value.
+template <class T, int kLanesUsed>
+struct Row {
+  Reading<T> reading;
+  alignas(64) T repeated[kLanesUsed];
+
+  explicit Row(const T* base) : reading{base, 1, 0} {}
+
+  void read(int64_t step) {
+    if (step != 0) return;
+    const T value = *reading.at;
+    for (T& to : repeated) to = value;
+    reading = {repeated, 0, 0};
+  }
+};
+
 template <class T>
 inline Vec<T> lanes(Reading<T> x, int64_t i) {
   return load(x.at + i * x.step);
@@ -241,6 +257,14 @@ __attribute__((noinline)) void for_lines(const Walk& walk, Lines<Out, In...> lin
   bool gathers = walk.stride[0][last] != 1;
   for (int k = 1; k <= kInputs; ++k)
     gathers |= walk.stride[k][last] != 0 && walk.stride[k][last] != 1;
+  if (walk.ndim == 1 && !gathers && width <= kBlock) {  // nothing to gather or to share out
+    const auto row = [&](auto&&... x) {
+      int k = 1;
+      (..., x.read(walk.stride[k++][0]));
+      lines(f, out, 0, 1, width, 0, x.reading...);
+    };
+    return row(Row<In, kLanes<T>>(in)...);
+  }
   const bool long_rows = walk.ndim == 1 || width >= kLongRow;
   const int64_t unit = long_rows ? 1 : width, group = kBlock / unit;
   const int64_t ahead = worth_asking(walk.count * static_cast<int64_t>(sizeof(Out))) ? kAhead : 0;

@@ -25,7 +25,9 @@ inline void for_even_ranges(int64_t n, int64_t grain, const F& f) {
   for_ranges(n, even_grain(n, grain), f);
 }
 
-inline int64_t even_grain(int64_t count) { return (even_grain(count, kGrain) + 63) / 64 * 64; }
+__attribute__((noinline, unused)) int64_t even_grain(int64_t count) {
+  return (even_grain(count, kGrain) + 63) / 64 * 64;
+}
 
 // A place in the walk: the index along each axis, and each operand's offset. Its functions are
 // called, not copied into every loop.
