@@ -501,6 +501,8 @@ class Methods(tensors.Tensor):
     scatter_reduce_ = in_place(scatter_ops.scatter_reduce)
     index_add_ = in_place(scatter_ops.index_add)
     index_copy_ = in_place(scatter_ops.index_copy)
+    fill_ = indexing.fill_
+    zero_ = indexing.zero_
     index_fill_ = in_place(scatter_ops.index_fill)
     index_put_ = in_place(scatter_ops.index_put)
     index_reduce_ = in_place(scatter_ops.index_reduce)

@@ -15,7 +15,7 @@ from .device import device as Device
 from .device import layout as Layout
 from .errors import DeviceError, DtypeError, GraphError, ShapeError
 from .graph import algebra, nodes, tensors, views
-from .graph.nodes import RemovableHandle, called
+from .graph.nodes import RemovableHandle
 from .graph.tensors import wrap
 from .graph.views import assign, check_writable
 from .methods import Methods, in_place, need_tensor
@@ -30,7 +30,7 @@ from .ops import (
 )
 from .ops import complex as complex_
 from .ops import shape as shapes
-from .ops.common import array_of, axis, cast_array, finish, promote, promote_float, refilled, shape_of, small, to_dtype
+from .ops.common import array_of, axis, cast_array, finish, promote, promote_float, shape_of, small, to_dtype
 from .storage import TypedStorage, UntypedStorage, owner
 
 
@@ -809,14 +809,6 @@ class Tensor(Methods, metaclass=TensorType):
         indexing.setitem(self, ..., src)
         return self
 
-    def fill_(self, value: Any) -> Tensor:
-        """Writes one value everywhere."""
-        if views.refill("fill_", self, refilled, value):
-            return self
-        indexing.setitem(self, ..., value)
-        called(self, f"FillBackward{2 + isinstance(value, Tensor)}")
-        return self
-
     def to_sparse(self, sparse_dim: Any = None, *, layout: Any = None) -> Tensor:
         """The elements that are not 0, as a sparse tensor: see `mt.sparse_coo_tensor`, or in another sparse layout."""
         from .sparse import from_dense
@@ -868,14 +860,6 @@ class Tensor(Methods, metaclass=TensorType):
         """The axes from the one whose neighbours lie farthest apart in memory to the nearest."""
         strides = self.stride()
         return tuple(sorted(range(len(strides)), key=lambda d: -strides[d]))
-
-    def zero_(self) -> Tensor:
-        """Writes 0 everywhere."""
-        if views.refill("zero_", self, refilled, 0):
-            return self
-        indexing.setitem(self, ..., 0)
-        called(self, "ZeroBackward0")
-        return self
 
 
 def _deep(array: Any, memo: dict[int, Any]) -> Any:

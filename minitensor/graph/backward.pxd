@@ -1,7 +1,7 @@
 cimport cython
 
 from .algebra cimport algebra
-from .arrays cimport base_of, same_shape
+from .arrays cimport base_of, dtype_of, same_shape
 from .modes cimport Thread, recording, set_grad_enabled, switches, current
 from .nodes cimport Node, holds_arrays, recorded_at, saved_value, unpack_array
 from .places cimport describe, here

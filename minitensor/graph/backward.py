@@ -17,7 +17,7 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
-    from .arrays import base_of, same_shape
+    from .arrays import base_of, dtype_of, same_shape
     from .modes import Thread, current, recording, set_grad_enabled, switches
     from .nodes import Node, holds_arrays, recorded_at, saved_value, unpack_array
     from .places import describe, here
@@ -53,18 +53,21 @@ def _pending() -> _Pending:
     return p
 
 
+_FLOOR = cython.declare(cython.Py_ssize_t, 4)  # a list as short as a stack mostly is gives its memory back at each pop
+
+
 @cython.cfunc
 def _order(roots: list) -> tuple:
     """(nodes in an order where each comes before what it was made from, what is pending of each), in linear time."""
     pending: dict = {}
-    stack: list = []
+    stack: list = [None] * _FLOOR
     p: _Pending
     node: Node
     for target in roots:
         if target not in pending:
             pending[target] = _pending()
             stack.append(target)
-    while stack:
+    while len(stack) > _FLOOR:
         top = stack.pop()
         if not isinstance(top, Node):
             continue
@@ -78,12 +81,12 @@ def _order(roots: list) -> tuple:
                 stack.append(target)
             cython.cast(_Pending, known).edges += 1
     order: list = []
-    ready: list = []
+    ready: list = [None] * _FLOOR
     for target in dict.fromkeys(roots):
         p = pending[target]
         if p.edges == 0:
             ready.append(target)
-    while ready:
+    while len(ready) > _FLOOR:
         top = ready.pop()
         order.append(top)
         if not isinstance(top, Node):
@@ -340,7 +343,7 @@ def odd_among(g: Any) -> Any:
     """The dtype of half precision, or of complex numbers, that a gradient (or some of several) has, or None."""
     if type(g) is tuple:
         return odd_of([t.array if isinstance(t, Tensor) else t for t in g])
-    d: Any = g.array.dtype if isinstance(g, Tensor) else g.dtype
+    d: Any = dtype_of(g) if type(g) is _ndarray else g.array.dtype if isinstance(g, Tensor) else g.dtype
     return None if d is _F32 or not (d.itemsize == 2 or d.kind == "c") else d
 
 

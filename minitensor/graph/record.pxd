@@ -7,12 +7,25 @@ from .nodes cimport CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_
 from .places cimport here
 from .tensors cimport Tensor, Version, refresh, wants_grad, wrap
 
+cdef extern from *:
+    """
+    #include "structmember.h"
+    static inline PyObject *mt_slot(PyObject *x, PyObject *slot) {
+        const PyMemberDescrObject *d = (const PyMemberDescrObject *)slot;
+        if (Py_TYPE(x) != PyDescr_TYPE(d)) return Py_TYPE(slot)->tp_descr_get(slot, x, NULL);
+        PyObject *value = *(PyObject **)((char *)x + d->d_member->offset);
+        return Py_NewRef(value == NULL ? Py_None : value);
+    }
+    """
+    object slot_of "mt_slot"(object x, object slot)
+
 
 @cython.final
 cdef class Row:
     cdef object kernel, joint
     cdef tuple names, rules, uses, saves
     cdef bint variadic, view, broadcasts, custom, moves, turns, keeps
+    cdef Py_ssize_t arrays, count
 
 
 cdef Row row_of(object op)

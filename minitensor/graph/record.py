@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ComplexError, GraphError, OutOfMemoryError, ShapeError
-from ..op import SHAPE, SHAPES, saved_of
+from ..op import SHAPE, SHAPES, Op, saved_of
 
 try:
     import cython
@@ -24,12 +24,18 @@ if not cython.compiled:
     from .places import here
     from .tensors import Tensor, Version, refresh, wants_grad, wrap
 
+    def slot_of(x: Any, slot: Any) -> Any:
+        """What an object has in a slot of its class; in C without a look at the class."""
+        return slot.__get__(x)
+
+
 # Declared, so that the compiled module keeps them in C variables.
 _ndarray = cython.declare(object, np.ndarray)
 _F32 = cython.declare(object, np.dtype("float32"))
 _F64 = cython.declare(object, np.dtype("float64"))
 _SHAPE = cython.declare(cython.longlong, SHAPE)
 _SHAPES = cython.declare(cython.longlong, SHAPES)
+_ROW = cython.declare(object, Op.__dict__["row"])
 
 
 @cython.final
@@ -50,20 +56,25 @@ class Row:
     moves: bool
     turns: bool
     keeps: bool
+    arrays: int  # how many of its arguments are
+    count: int  # and how many there are with the parameters
 
 
 @cython.cfunc
 def row_of(op: Any) -> Row:
-    row: Row = op.row
-    if row is None:
+    known: Any = slot_of(op, _ROW)
+    row: Row
+    if known is None:
         row = Row.__new__(Row)
         row.kernel, row.names = op.kernel, op.names
         row.rules, row.uses, row.saves = op.rules, op.uses, op.saves
         row.variadic, row.view, row.broadcasts = op.variadic, op.view, op.broadcasts
         row.joint, row.custom, row.moves, row.turns = op.joint, op.custom, op.moves, op.turns
         row.keeps = op.keeps
+        row.arrays, row.count = len(op.rules), len(op.rules) + len(op.names)
         object.__setattr__(op, "row", row)
-    return row
+        return row
+    return cython.cast(Row, known)
 
 
 @cython.cfunc
@@ -174,8 +185,12 @@ def run(op: Any, arrays: list, params: dict) -> tuple:
 def apply(op: Any, *args: Any, **params: Any) -> Any:
     """Runs an operator: on arrays just its kernel, on tensors also recorded where a gradient is wanted."""
     row: Row = row_of(op)
-    if row.kernel is not None and not row.variadic and len(params) == len(row.names):
-        out = _attempt(op, row, (*args, *[params[name] for name in row.names]) if params else args)
+    if row.kernel is not None and not row.variadic and len(args) == row.arrays and len(params) == len(row.names):
+        every: tuple = (*args, *[params[name] for name in row.names]) if params else args
+        n: cython.Py_ssize_t = row.count
+        y = every[1] if n > 1 else None
+        z = every[2] if n > 2 else None
+        out = _attempt(op, row, every[0], y, z, every[3:] if n > 3 else ())
         if out is not None:
             return out
     return _apply(op, args, params)
@@ -240,92 +255,123 @@ def apply_one(op: Any, a: Any) -> Any:
     return _apply(op, (a,), {})
 
 
-def apply_flat(op: Any, *args: Any) -> Any:
+def apply_flat(op: Any, x: Any = None, y: Any = None, z: Any = None, *more: Any) -> Any:
     """`apply` with the parameters by position, after the arrays, in the order of `op.names`: see `Op.kernel`."""
     row: Row = row_of(op)
-    out = _attempt(op, row, args)
+    out = _attempt(op, row, x, y, z, more)
     if out is None:
-        n: cython.Py_ssize_t = len(row.rules)
-        return _apply(op, args[:n], _named(row, args, n))
+        return _apply(op, _arrays(row, x, y, z, more), _named(row, x, y, z, more))
     return out
 
 
-def attempt(op: Any, *args: Any) -> Any:
+def attempt(op: Any, x: Any = None, y: Any = None, z: Any = None, *more: Any) -> Any:
     """`apply_flat` where the operator's kernel takes the arguments as they are, else None.
 
     What is wrong with arguments is found out after it, so that right ones need no check.
     """
-    return _attempt(op, row_of(op), args)
+    return _attempt(op, row_of(op), x, y, z, more)
 
 
 @cython.cfunc
-def _attempt(op: Any, row: Row, args: tuple) -> Any:
+def _attempt(op: Any, row: Row, x: Any, y: Any, z: Any, more: tuple) -> Any:
+    """The first three arguments by themselves, since nearly all operators have no more: no tuple is made of them."""
     if row.kernel is None or switches.reference or switches.casting != 0:
         return None
-    n: cython.Py_ssize_t = len(row.rules)
-    count: cython.Py_ssize_t = len(args)
-    t: Tensor
+    n: cython.Py_ssize_t = row.arrays
     i: cython.Py_ssize_t
-    on_tensors: cython.bint = False
-    wants: cython.bint = False
-    x: Any = None  # the first three of what the kernel gets: nearly all get no more
-    y: Any = None
-    z: Any = None
-    more: Any = None
-    for i in range(count):
-        a = args[i]
-        if i < n and isinstance(a, Tensor):
-            t = cython.cast(Tensor, a)
-            if t.base is not None:
-                refresh(t)
-            if t.layer is not None:
-                return None
-            on_tensors = True
-            wants = wants or t._wants
-            a = t.array
-        if i == 0:
-            x = a
-        elif i == 1:
-            y = a
-        elif i == 2:
-            z = a
-        elif more is None:
-            more = [a]
-        else:
-            more.append(a)
-    if count == 1:
-        out = row.kernel(x)
-    elif count == 2:
-        out = row.kernel(x, y)
-    elif count == 3:
-        out = row.kernel(x, y, z)
+    state: cython.longlong = 0  # what the arrays are: see _state_of
+    a: Any = x  # what the kernel gets
+    b: Any = y
+    c: Any = z
+    if isinstance(x, Tensor):
+        state = _state_of(cython.cast(Tensor, x))
+        a = cython.cast(Tensor, x).array
+    if n > 1:
+        if isinstance(y, Tensor):
+            state |= _state_of(cython.cast(Tensor, y))
+            b = cython.cast(Tensor, y).array
+        if n > 2 and isinstance(z, Tensor):
+            state |= _state_of(cython.cast(Tensor, z))
+            c = cython.cast(Tensor, z).array
+    rest: Any = more
+    if n > 3:
+        rest = list(more)
+        for i in range(n - 3):
+            d = rest[i]
+            if isinstance(d, Tensor):
+                state |= _state_of(cython.cast(Tensor, d))
+                rest[i] = cython.cast(Tensor, d).array
+    if state & _LAYERED:
+        return None
+    if row.count == 1:
+        out = row.kernel(a)
+    elif row.count == 2:
+        out = row.kernel(a, b)
+    elif row.count == 3:
+        out = row.kernel(a, b, c)
     else:
-        out = row.kernel(x, y, z, *more)
+        out = row.kernel(a, b, c, *rest)
     if out is None:
         return None
     kept: Any = None  # what the kernel gave, of which the first is the output
     if row.keeps:
         kept, out = out, out[0]
-    if not on_tensors:
+    if state == 0:
         return out
+    wants: cython.bint = (state & _WANTS) != 0 and recording()
     if type(out) is tuple:
         outs: tuple = tuple([wrap(part) for part in out])
-        if row.view:
-            for i in range(len(outs)):
-                link_view(op, args[0], _named(row, args, n), outs[i], i)
-        if wants and recording():
-            record_node(op, row, args, _named(row, args, n), outs, None)
+        if row.view or wants:
+            params: dict = _named(row, x, y, z, more)
+            if row.view:
+                for i in range(len(outs)):
+                    link_view(op, x, params, outs[i], i)
+            if wants:
+                record_node(op, row, _arrays(row, x, y, z, more), params, outs, None)
         return outs
-    t = cython.cast(Tensor, wrap(out))
-    wants = wants and recording() and _is_float(t.array)
-    if not (row.view or wants):
-        return t
-    params: dict = _named(row, args, n)
-    if row.view:
-        link_view(op, args[0], params, t, 0)
-    if wants:
-        record_node(op, row, args, params, (t,), None if kept is None else _saved(row, args[:n], kept))
+    t: Tensor = cython.cast(Tensor, wrap(out))
+    wants = wants and _is_float(t.array)
+    if row.view or wants:
+        named: dict = _named(row, x, y, z, more)
+        if row.view:
+            link_view(op, x, named, t, 0)
+        if wants:
+            args: tuple = _arrays(row, x, y, z, more)
+            record_node(op, row, args, named, (t,), None if kept is None else _saved(row, args, kept))
     return t
+
+
+@cython.cfunc
+def _arrays(row: Row, x: Any, y: Any, z: Any, more: tuple) -> tuple:
+    """The first of the arguments, which are arrays."""
+    n: cython.Py_ssize_t = row.arrays
+    return (x,) if n == 1 else (x, y) if n == 2 else (x, y, z) if n == 3 else (x, y, z, *more[: n - 3])
+
+
+@cython.cfunc
+def _named(row: Row, x: Any, y: Any, z: Any, more: tuple) -> dict:
+    """The rest, which are parameters, by name."""
+    if row.count == row.arrays:
+        return NO_PARAMS
+    params: dict = {}
+    i: cython.Py_ssize_t
+    for i in range(row.arrays, row.count):
+        value = y if i == 1 else z if i == 2 else more[i - 3] if i > 2 else x
+        params[row.names[i - row.arrays]] = value
+    return params
+
+
+_TENSOR = cython.declare(cython.longlong, 1)
+_WANTS = cython.declare(cython.longlong, 2)
+_LAYERED = cython.declare(cython.longlong, 4)
+
+
+@cython.cfunc
+def _state_of(t: Tensor) -> cython.longlong:
+    """That it is a tensor, whether it wants a gradient, whether it lies under layers: a bit each."""
+    if t.base is not None:
+        refresh(t)
+    return _TENSOR | (_WANTS if t._wants else 0) | (0 if t.layer is None else _LAYERED)
 
 
 @cython.cfunc
@@ -360,20 +406,12 @@ def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
         return out
     t = cython.cast(Tensor, wrap(out))
     if wants and recording() and _is_float(t.array):
-        record_node(op, row, tuple(tensors), _named(row, params, 0), (t,), None)
+        named: dict = {}
+        i: cython.Py_ssize_t
+        for i in range(len(params)):
+            named[row.names[i]] = params[i]
+        record_node(op, row, tuple(tensors), named, (t,), None)
     return t
-
-
-@cython.cfunc
-def _named(row: Row, args: tuple, n: cython.Py_ssize_t) -> dict:
-    """The parameters, which come after n arrays, by name."""
-    if len(args) == n:
-        return NO_PARAMS
-    params: dict = {}
-    i: cython.Py_ssize_t
-    for i in range(n, len(args)):
-        params[row.names[i - n]] = args[i]
-    return params
 
 
 _evaluate: Any = None  # evaluate(op, args, params) under the layers of forward mode or vmap: see forward.py
@@ -497,7 +535,7 @@ def concerns(value: Any) -> cython.bint:
 def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved: Any) -> Any:
     """Makes the node of an operator that has run, and puts its outputs on it.
 
-    `args` may have the parameters after the arrays. `saved` is what the operator's forward gave, or None where only its
+    `saved` is what the operator's forward gave, or None where only its
     kernel ran: then `op.saves` names the values.
     """
     rules: tuple = row.rules
@@ -574,7 +612,7 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
             if inputs[i] is not None:
                 t = cython.cast(Tensor, args[i])
                 if not same_shape(t.array, array):
-                    node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args[:n]])
+                    node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args])
                     break
     if len(outs) > 1:
         node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
@@ -587,7 +625,7 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
     if switches.watching:
         watch: Any = current().watch
         if watch is not None:
-            watch(node, args[:n], outs)
+            watch(node, args, outs)
 
 
 @cython.cfunc
@@ -598,7 +636,9 @@ def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
             shapes = [a.array.shape if isinstance(a, Tensor) else a.shape for a in args]
             return make_saved(tuple(shapes), CONSTANT, None, None)
         a = args[role - _SHAPE]
-        return make_saved(a.array.shape if isinstance(a, Tensor) else a.shape, CONSTANT, None, None)
+        if isinstance(a, Tensor):
+            a = cython.cast(Tensor, a).array
+        return make_saved(a.shape, CONSTANT, None, None)
     a = outs[-1 - role] if role < 0 else args[role]
     if not isinstance(a, Tensor):
         return make_saved(a, CONSTANT, None, None)

@@ -115,7 +115,8 @@ class Tensor:
     @property
     def dtype(self) -> Any:
         """The type of its elements."""
-        return _dtype_named(self.array.dtype)
+        d: Any = self.array.dtype
+        return _float32 if d is _F32 else _dtype_named(d)
 
     @property
     def ndim(self) -> int:
@@ -208,12 +209,14 @@ class Tensor:
 _tensor_class = cython.declare(object, Tensor)
 _size_class = cython.declare(object, tuple)
 _dtype_named: Any = None  # of NumPy's dtype, ours
+_float32: Any = None  # and that of the usual one
+_F32 = cython.declare(object, np.dtype("float32"))
 
 
 def set_classes(tensor: Any, size: Any, dtype_named: Callable[[Any], Any]) -> None:
     """Sets the class of the tensors that operators return, that of their shapes, and how NumPy's dtypes are named."""
-    global _tensor_class, _size_class, _dtype_named
-    _tensor_class, _size_class, _dtype_named = tensor, size, dtype_named
+    global _tensor_class, _size_class, _dtype_named, _float32
+    _tensor_class, _size_class, _dtype_named, _float32 = tensor, size, dtype_named, dtype_named(_F32)
 
 
 @cython.ccall

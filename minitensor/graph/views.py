@@ -154,7 +154,7 @@ def memory_of(name: str, x: Any) -> Any:
     What has been written is marked by `written`.
     """
     check_writable(name, x)
-    array = x.array
+    array = cython.cast(Tensor, x).array
     if concerns(x) or not flags_of(array) & _CONTIGUOUS or (array.size < 2 and is_meta(array)):
         return None  # on "meta" several elements share one place
     return array
@@ -228,6 +228,9 @@ def _written(x: Tensor, writer: tuple, args: tuple, kwargs: dict) -> cython.bint
             if type(a) is not float and type(a) is not int:
                 return False
         if not kwargs.keys() <= _OPTIONS or writer[0](*arrays, **kwargs) is None:
+            return False
+    elif len(arrays) == 3:  # as most, without a tuple for the call
+        if writer[0](arrays[0], arrays[1], arrays[2]) is None:
             return False
     elif writer[0](*arrays) is None:
         return False

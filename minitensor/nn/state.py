@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,17 +45,17 @@ class State:
         >>> mt.nn.Linear(1, 2).state_dict().keys()
         odict_keys(['weight', 'bias'])
         """
-        for name, value in zip(("destination", "prefix", "keep_vars"), args, strict=False):  # PyTorch's old order
-            destination = value if name == "destination" else destination
-            prefix = value if name == "prefix" else prefix
-            keep_vars = value if name == "keep_vars" else keep_vars
+        if args:  # PyTorch's old order
+            given: list[Any] = [destination, prefix, keep_vars]
+            destination, prefix, keep_vars = [*args, *given[len(args) :]]
         out: Any = OrderedDict() if destination is None else destination
         if destination is None:
             out._metadata = OrderedDict()
         local = {"version": self._version}
         if hasattr(out, "_metadata"):
             out._metadata[prefix[:-1]] = local
-        for hook in self._hooks.get("save_pre", ()):
+        hooks = self._hooks
+        for hook in hooks.get("save_pre", ()):
             hook(self, prefix, keep_vars)
         for name, value in self._own_state():
             out[prefix + name] = value if keep_vars else value.detach()
@@ -64,15 +64,15 @@ class State:
         for name, module in self._modules.items():
             if module is not None:
                 module.state_dict(destination=out, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        for hook in self._hooks.get("save", ()):
+        for hook in hooks.get("save", ()):
             out = hook(self, out, prefix, local) or out
         return out
 
-    def _own_state(self: Any) -> Iterator[tuple[str, Any]]:
+    def _own_state(self: Any) -> list[tuple[str, Any]]:
         """The parameters and persistent buffers of this module alone."""
-        for name, value in {**self._parameters, **self._buffers}.items():
-            if value is not None and name not in self._transient:
-                yield name, value
+        transient = self._transient
+        every = [*self._parameters.items(), *self._buffers.items()]
+        return [(name, value) for name, value in every if value is not None and name not in transient]
 
     def _upgrade(self, state_dict: Any, prefix: str, version: int | None) -> None:
         """Adds what a state_dict of an older version (None: unknown) has not; a subclass defines it."""

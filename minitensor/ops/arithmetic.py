@@ -22,20 +22,25 @@ from .common import (
     ONE,
     TWO,
     Array,
-    array_of,
     draws,
     elementwise,
     is_floating,
     named,
     promote,
     promote_float,
-    raw,
     straight,
     to_dtype,
     with_batch,
     write_out,
     writes,
 )
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .common import array_of, raw
 
 # --- zero: the derivative of whatever is constant in steps ------------------------------------------------------------
 
@@ -579,7 +584,7 @@ def _write_lerp(x: Array, y: Any, w: Any, into: Array) -> Any:
 
 def _alike(*values: Any) -> bool:
     """Whether these are tensors, or arrays, of one floating dtype."""
-    kinds = [v.dtype if isinstance(v, np.ndarray) else None for v in map(raw, values)]
+    kinds = [a.dtype if isinstance(a, np.ndarray) else None for a in [raw(v) for v in values]]
     return kinds[0] is not None and kinds[0].kind == "f" and all(d == kinds[0] for d in kinds)
 
 

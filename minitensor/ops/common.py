@@ -19,9 +19,16 @@ from ..graph import views
 from ..graph.modes import autocast_dtype, batch_levels, grad_enabled, uses_reference
 from ..graph.nodes import called
 from ..graph.record import apply, apply_one, apply_two, attempt, records
-from ..graph.tensors import Tensor, vmap_layer, wrap
+from ..graph.tensors import vmap_layer
 from ..graph.views import assign, check_writable
 from ..op import OPS, Op, Result, Sample
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from ..graph.tensors import Tensor, wrap
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pair = tuple[int, int]

@@ -21,7 +21,6 @@ from .common import (
     ONE,
     TWO,
     Array,
-    array_of,
     axes,
     binary,
     draws,
@@ -29,11 +28,17 @@ from .common import (
     is_floating,
     named,
     promote,
-    raw,
     to_dtype,
     write_out,
     writes,
 )
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .common import array_of, raw
 
 # --- comparisons ------------------------------------------------------------------------------------------------------
 
@@ -96,6 +101,9 @@ def ge(input: Any, other: Any, *, out: Any = None) -> Any:
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
+_FEW = 1 << 12  # bools that Python itself looks through faster
+
+
 def equal(input: Any, other: Any) -> bool:
     """Whether two tensors have one shape and equal elements, as a Python bool; NaN equals nothing.
 
@@ -108,11 +116,13 @@ def equal(input: Any, other: Any) -> bool:
     if x.shape != y.shape:
         return False
     if x.dtype is not y.dtype:
-        x, y = map(raw, promote("equal", input, other))
+        x, y = [raw(v) for v in promote("equal", input, other)]
     same = None if uses_reference() or x.ndim == 0 else _core.eq(x, y)
-    return bool(
-        (x == y).all() if same is None else _core.sum(same, axes("equal", None, x.ndim), False).item() == x.size
-    )
+    if same is None:
+        return bool((x == y).all())
+    if x.size < _FEW:
+        return b"\0" not in same.tobytes()
+    return bool(_core.sum(same, axes("equal", None, x.ndim), False).item() == x.size)
 
 
 def _near(x: Array, y: Array, *, rtol: float, atol: float, equal_nan: bool) -> Any:

@@ -13,13 +13,21 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import GraphError, IndexRangeError, ShapeError
 from ..graph import record
+from ..graph.nodes import called
 from ..graph.record import apply, apply_flat
 from ..graph.tensors import Tensor, vmap_layer, wrap
-from ..graph.views import assign, check_writable, put, snapshot
+from ..graph.views import assign, check_writable, put, refill, snapshot
 from ..op import SHAPE, Op, Result, Sample
 from . import arithmetic, comparison, reduce, scatter
 from . import shape as shapes
-from .common import Array, array_of, raw, shape_of, to_dtype
+from .common import Array, refilled, to_dtype
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .common import array_of, raw, shape_of
 
 Shape = tuple[int, ...]
 Parts = tuple[Any, ...]
@@ -427,6 +435,22 @@ SETITEM = Op(
     _setitem_samples,
     exact=True,
 )
+
+
+def fill_(input: Any, value: Any) -> Any:
+    """Writes one value everywhere."""
+    if not refill("fill_", input, refilled, value):
+        setitem(input, ..., value)
+        called(input, f"FillBackward{2 + isinstance(value, Tensor)}")
+    return input
+
+
+def zero_(input: Any) -> Any:
+    """Writes 0 everywhere."""
+    if not refill("zero_", input, refilled, 0):
+        setitem(input, ..., 0)
+        called(input, "ZeroBackward0")
+    return input
 
 
 def setitem(input: Any, index: Any, value: Any) -> None:

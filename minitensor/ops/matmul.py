@@ -24,20 +24,17 @@ from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from .arithmetic import add, mul
-from .common import (
-    Array,
-    array_of,
-    draws,
-    lowered,
-    named,
-    raw,
-    shape_of,
-    to_dtype,
-    write_out,
-)
+from .common import Array, draws, lowered, named, to_dtype, write_out
 from .comparison import where
 from .reduce import sum_to
 from .shape import expand, reshape, transpose
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .common import array_of, raw, shape_of
 
 Shape = tuple[int, ...]
 

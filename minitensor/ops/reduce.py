@@ -21,22 +21,15 @@ from ..graph.record import apply, apply_flat, attempt
 from ..op import OPS, SHAPE, Op, Result, Sample
 from . import shape as shapes
 from .arithmetic import div, mul
-from .common import (
-    Array,
-    array_of,
-    axes,
-    axis,
-    named,
-    need_float,
-    numpy_names,
-    raw,
-    shape_of,
-    shifted,
-    small,
-    to_dtype,
-    write_out,
-)
+from .common import Array, axes, axis, named, need_float, numpy_names, shifted, small, to_dtype, write_out
 from .comparison import eq, isnan, logical_and, logical_not, logical_or, maximum, minimum, where
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .common import array_of, raw, shape_of
 
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]

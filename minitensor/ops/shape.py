@@ -17,21 +17,14 @@ from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt, attempt_all, replay
 from ..op import SHAPE, SHAPES, Op, Result, Sample, part_of
 from . import indexing, reduce
-from .common import (
-    Array,
-    array_of,
-    axis,
-    named,
-    numpy_names,
-    order_of_copy,
-    promote,
-    raw,
-    shape_of,
-    shifted,
-    to_dtype,
-    with_batch,
-    write_out,
-)
+from .common import Array, axis, named, numpy_names, order_of_copy, promote, shifted, to_dtype, with_batch, write_out
+
+try:
+    import cython
+except ImportError:
+    from .. import _cython as cython
+if not cython.compiled:
+    from .common import array_of, raw, shape_of
 
 Shape = tuple[int, ...]
 place, put = _core.place, _core.put  # what algebra.set_algebra gets of the machine
@@ -186,6 +179,9 @@ def _view_dtype(input: Any, dtype: Any) -> Any:
     return apply(VIEW_DTYPE, input, dtype=wanted)
 
 
+_DTYPES = (dtypes.dtype, np.dtype, type)  # what `view` takes for a dtype
+
+
 def view(input: Any, *shape: Any, dtype: Any = None) -> Any:
     """`reshape` that never copies; or, of a dtype, the same bytes read as that dtype, which has no derivative.
 
@@ -196,11 +192,12 @@ def view(input: Any, *shape: Any, dtype: Any = None) -> Any:
     >>> mt.tensor([1.0]).view(mt.int32)
     tensor([1065353216], dtype=minitensor.int32)
     """
-    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], (dtypes.dtype, np.dtype, type))):
-        return _view_dtype(input, shape[0] if dtype is None else dtype)
+    first = shape[0] if len(shape) == 1 else None  # the shape as a tuple, or a dtype
+    if dtype is not None or isinstance(first, _DTYPES):
+        return _view_dtype(input, first if dtype is None else dtype)
     x = raw(input)
     if isinstance(x, np.ndarray) and x.flags.c_contiguous:
-        result = attempt(RESHAPE, input, shape[0] if len(shape) == 1 and type(shape[0]) is tuple else shape)
+        result = attempt(RESHAPE, input, first if type(first) is tuple else shape)
         if result is not None:
             return result
     after = _resolve("view", x.shape, sizes("view", shape))
