@@ -47,7 +47,7 @@ class State:
         """
         if args:  # PyTorch's old order
             given: list[Any] = [destination, prefix, keep_vars]
-            destination, prefix, keep_vars = [*args, *given[len(args) :]]
+            destination, prefix, keep_vars = [*args[:3], *given[len(args) :]]
         out: Any = OrderedDict() if destination is None else destination
         if destination is None:
             out._metadata = OrderedDict()
