@@ -283,7 +283,7 @@ void transform_rows(T* rows, const T* x, int64_t x_step, int64_t top, const Part
       const auto each_row = [&](auto step, auto wide) {
         constexpr int S = decltype(step)::value;
         const int64_t left = part.tap - h.pad + 2 * j * S;
-        unsigned lanes[2 * (L + 2)];
+        unsigned lanes[2 * (L + 3)];
         // The pixels at columns from, from + S ..
         const auto see = [&](int from) {
           for (int v = 0; v < S; ++v)
