@@ -172,7 +172,7 @@ inline float natural_log(float u) {
                           2.0000714765e-1f,  -2.4999993993e-1f, 3.3333331174e-1f};
   const int32_t bits = same_bits<int32_t>(u), root = 0x3f3504f3;  // of 1/2
   const int32_t shift = (bits - root) >> 23;
-  const float x = same_bits<float>(bits - (shift << 23)) - 1;  // sqrt(1/2) <= 1 + x < sqrt(2)
+  const float x = same_bits<float>(bits - shift * (1 << 23)) - 1;  // sqrt(1/2) <= 1 + x < sqrt(2)
   const float e = static_cast<float>(shift), square = x * x;
   const float y = fused(polynomial(x, kP, 9) * x, square, e * -2.12194440e-4f);
   return fused(e, 0.693359375f, x + fused(square, -0.5f, y));
