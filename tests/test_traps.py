@@ -358,6 +358,11 @@ def test_addcmul_and_addcdiv():
     assert y.tolist() == [2.0, 6.0]
     assert y.addcdiv_(mt.ones(2), mt.tensor([2.0, 4.0]), value=4).tolist() == [4.0, 7.0]
     assert y.lerp_(mt.zeros(2), 0.5).tolist() == [2.0, 3.5]
+    for number in (2.0, np.float32(2), np.float64(2)):  # NumPy takes no dtype at all for float64
+        for dtype in (mt.float32, mt.float64):
+            ones = mt.ones(2, dtype=dtype)
+            assert mt.addcdiv(ones, ones, number, value=9).tolist() == [5.5, 5.5]
+            assert mt.addcmul(ones, ones, number, value=9).dtype is dtype
     with pytest.raises(TypeError, match="addcdiv: integers are divided"):
         mt.addcdiv(mt.tensor([1]), mt.tensor([2]), mt.tensor([3]))
     with pytest.raises(TypeError, match=r"addcmul: value 0.5 is a fraction"):

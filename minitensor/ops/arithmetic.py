@@ -584,8 +584,11 @@ def _write_lerp(x: Array, y: Any, w: Any, into: Array) -> Any:
 
 def _alike(*values: Any) -> bool:
     """Whether these are tensors, or arrays, of one floating dtype."""
-    kinds = [a.dtype if isinstance(a, np.ndarray) else None for a in [raw(v) for v in values]]
-    return kinds[0] is not None and kinds[0].kind == "f" and all(d == kinds[0] for d in kinds)
+    arrays = [raw(v) for v in values]
+    if not all(isinstance(a, np.ndarray) for a in arrays):
+        return False
+    first = arrays[0].dtype
+    return first.kind == "f" and all(a.dtype == first for a in arrays)
 
 
 @named("AddcmulBackward0")
