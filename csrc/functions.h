@@ -488,10 +488,11 @@ MT_FUNCTION Vec<double> short_log(Vec<double> x) {
   static constexpr double c[] = {0x1.fffffffffff12p+0, 0x1.555555567148cp-1, 0x1.9999962c06032p-2,
                                  0x1.2494381ee5869p-2, 0x1.c620ee6e2b4a3p-3, 0x1.9192e478c4308p-3};
   typedef uint64_t Wrapping __attribute__((vector_size(kVectorBytes)));  // as a negative x's would
+  const Wrapping all = (Wrapping)bits<double>(x);
   const Wrapping root = (Wrapping)bits<double>(splat(0.70710678118654752));
-  const Mask<double> k = (Mask<double>)((Wrapping)bits<double>(x) - root) >> F::mantissa;
+  const Mask<double> k = (Mask<double>)(all - root) >> F::mantissa;
   const Vec<double> n = from_bits<double>(k + bits<double>(splat(F::round))) - F::round;
-  const Vec<double> f = from_bits<double>(bits<double>(x) - (k << F::mantissa)) - 1;
+  const Vec<double> f = (Vec<double>)(all - ((Wrapping)k << F::mantissa)) - 1;
   const Vec<double> s = f * inverse_of(f + 2);
   return n * 0.69314718055994531 + s * polynomial(c, s * s);
 }
