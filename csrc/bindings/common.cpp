@@ -176,7 +176,7 @@ bool lies_within(const Array& index, int64_t least, int64_t n) {
 Array checked_index(const char* name, const Array& index, int64_t n, const std::string& of) {
   if (!is<int64_t>(index)) fail_dtype(std::string(name) + ": the index must be int64");
   const bool turn = of.empty();
-  const int64_t least = turn ? -n : 0;
+  const int64_t least = turn ? -std::max<int64_t>(n, 0) : 0;
   const Array in = contiguous(index);
   const int64_t *p = data<int64_t>(in), count = in.size();
   const auto [low, high] = span_of(p, count);
