@@ -119,7 +119,7 @@ struct Scores {
 template <class T, class A>
 __attribute__((noinline)) void product(int h, int n, int64_t depth, A a, const T* b, Matrix<T> c,
                                        Matrix<const T> d) {
-  (n > kLanes<T> ? tile_of<2, T, A>(h) : tile_of<1, T, A>(h))(depth, a, {b, kTileCols<T>}, n, c, d);
+  tile_for<T, A>(n, h)(depth, a, {b, kTileCols<T>}, n, c, d);
 }
 
 template <class T>

@@ -290,8 +290,7 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
           T* sum = sums.p + (p - begin + from) * W;
           const T* more = block ? sum : nullptr;
           const Pixels<T> a{image + s.from(i) + j + from, s.offset + low};
-          const auto tile = n > L ? tile_of<2, T, Pixels<T>>(h) : tile_of<1, T, Pixels<T>>(h);
-          tile.whole(high - low, a, b, sum, W, more, W, 1, L);
+          tile_for<T, Pixels<T>>(n, h).whole(high - low, a, b, sum, W, more, W, 1, L);
         }
       }
     }
@@ -365,11 +364,10 @@ void correlate(const Correlation<T>& s, T* y, const T* image, const T* bias, int
       const T* add = bias ? bias + i : bias;
       T* out = y + i * s.y_plane;
       const int rows = sliver(s.m, t + 1) - i;
-      const auto one = tile_of<1, T, ByColumn<T>>(rows), two = tile_of<2, T, ByColumn<T>>(rows);
       for (int64_t q = 0; q < strips; ++q) {
         const int64_t p = begin + q * W;
         const int n = min(W, end - p);
-        const auto& tile = n > L ? two : one;
+        const auto tile = tile_for<T, ByColumn<T>>(n, rows);
         const Steps<T> b{panel.p + q * W * depth, W};
         if (s.contiguous(p, n)) {
           const Matrix<T> c{out + s.to(p / s.cols) + p % s.cols, s.y_plane, 1};

@@ -113,6 +113,13 @@ void pack_taps(T* to, const T* const* row, int high, int64_t count) {
   }
 }
 
+// How a tile reads rows anywhere.
+template <class T, int H>
+struct ByRow {
+  const T* row[H];
+  T operator()(int i, int64_t k) const { return row[i][k]; }
+};
+
 // sum (H, NV vectors) += the products of `lines` lines of `cols` pixels: of tap t in line l, which
 // begins at line(l, t), and of NV vectors of outputs for each pixel, at b(l).
 template <int H, int NV, class T, class Line, class Right>
@@ -226,8 +233,7 @@ void fast_weight_vjp(T* dw, const T* g, const T* x, const ConvSizes& s) {
           T* out = total + ((q * strips + u) * z.k + r) * W;
           const bool two = z.m - u * W > L;
           if (pack_a) {
-            const auto tile =
-                two ? tile_of<2, T, ByColumn<T>>(high) : tile_of<1, T, ByColumn<T>>(high);
+            const auto tile = tile_for<T, ByColumn<T>>(z.m - u * W, high);
             tile.whole(number * lines * cols, {left, kPackRows<T>}, {right, W}, out, W, out, W, 1,
                        L);
             continue;

@@ -517,11 +517,10 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
       const int64_t i = sliver(s.m, t);
       const T* a = u + (q * s.m + i) * kPoints * terms;
       const int rows = sliver(s.m, t + 1) - i;
-      const auto one = tile_of<1, T, ByColumn<T>>(rows), two = tile_of<2, T, ByColumn<T>>(rows);
       for (int64_t begin = block.first; begin < block.end; begin += W) {
         const T* right = v + (begin - block.first) / W * kPoints * point;
         const int n = min(W, block.end - begin);
-        const auto& tile = n > L ? two : one;
+        const auto tile = tile_for<T, ByColumn<T>>(n, rows);
         for (int64_t l = 0; l < count; ++l) {
           const Chain& chain = chains.p[l];
           const int64_t k = chain.from;

@@ -131,8 +131,8 @@ struct Matrix {  // element (i, j) is p[i * row + j * col]
   Matrix transposed() const { return {p, col, row}; }
 };
 
-// How the tile reads a: packed or lying transposed; in rows a step apart, for which it makes
-// pointers when it begins; and in rows anywhere.
+// How the tile reads a: packed or lying transposed, or in rows a step apart, for which it makes
+// pointers when it begins.
 template <class T>
 struct ByColumn {
   const T* p;
@@ -153,11 +153,6 @@ struct RowsOf {  // every third row has a pointer; the others are one or two ste
     for (int i = 0; i < H; i += 3) p[i / 3] = a.p + i * a.step;
   }
   T operator()(int i, int64_t k) const { return p[i / 3][k + i % 3 * step]; }
-};
-template <class T, int H>
-struct ByRow {
-  const T* row[H];
-  T operator()(int i, int64_t k) const { return row[i][k]; }
 };
 
 // What is left of an operand after k columns of a, or rows of b.
@@ -416,6 +411,11 @@ Tile<T, A, B> tile_of(int rows) {
   static constexpr Tiles<NV, T, A, B, Most> kTiles;
   return {rows, vectors_of<NV>(rows), kTiles.of[rows - 1]};
 }
+// That of one vector or two which n columns need.
+template <class T, class A, class B = Steps<T>>
+Tile<T, A, B> tile_for(int64_t n, int rows) {
+  return n > kLanes<T> ? tile_of<2, T, A, B>(rows) : tile_of<1, T, A, B>(rows);
+}
 
 // --- packing
 
@@ -517,9 +517,7 @@ void product_simd(const Product<T>& p) {
       const int64_t h = p.m / count + high;
       const auto run = [&](auto left) {
         using A = decltype(left(p.a));
-        const auto tile = n > kTileCols<T> ? tile_of<0, T, A>(h)
-                          : n > L          ? tile_of<2, T, A>(h)
-                                           : tile_of<1, T, A>(h);
+        const auto tile = n > kTileCols<T> ? tile_of<0, T, A>(h) : tile_for<T, A>(n, h);
         for (int64_t t = first; t < last; ++t) {
           const int64_t i = t * h + (high ? 0 : higher);
           tile.joined(p.k, left(p.a.at(i, 0)), b, n, p.c.at(i, j), p.d.at(i, j));
@@ -578,10 +576,9 @@ void product_sliver(int h, Matrix<const T> a, const T* packed, const Strips<T>& 
   constexpr int W = kTileCols<T>;
   const auto run = [&](auto left) {
     using A = decltype(left);
-    const auto one = tile_of<1, T, A>(h), two = tile_of<2, T, A>(h);
     for (int64_t s = 0; s < strips; ++s) {
       const int n = min(W, b.n - s * W);
-      (n > kLanes<T> ? two : one).joined(b.depth, left, b.at(s), n, c.at(0, s * W), d.at(0, s * W));
+      tile_for<T, A>(n, h).joined(b.depth, left, b.at(s), n, c.at(0, s * W), d.at(0, s * W));
     }
   };
   if (packed || a.row == 1)

@@ -56,9 +56,8 @@ template <class T>
 __attribute__((noinline)) void product(int rows, int n, int64_t depth, EvenRows<T> a, Steps<T> b,
                                        T* c, int64_t c_row, bool add) {
   constexpr int L = kLanes<T>;
-  const auto tile = n > 2 * L ? tile_of<4, T, EvenRows<T>, Steps<T>, 2>(rows)
-                    : n > L   ? tile_of<2, T, EvenRows<T>>(rows)
-                              : tile_of<1, T, EvenRows<T>>(rows);
+  const auto tile =
+      n > 2 * L ? tile_of<4, T, EvenRows<T>, Steps<T>, 2>(rows) : tile_for<T, EvenRows<T>>(n, rows);
   tile(depth, a, b, n, {c, c_row, 1}, {add ? c : nullptr, c_row, 1});
 }
 
