@@ -12,7 +12,7 @@ from .. import _core, dtypes
 from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply, attempt, records
-from ..op import SHAPE, Op, Result, Sample
+from ..op import SHAPE, Op, Result, Sample, parts
 from . import arithmetic, comparison, indexing, reduce
 from . import shape as shapes
 from .common import (
@@ -695,13 +695,10 @@ def _shares(saved: tuple[Any, ...], dim: int, include_self: bool) -> tuple[Array
     return takes * apply(GATHER, share, index, dim=dim), stays * share
 
 
-def _scatter_extreme_dsrc(g: Any, *saved: Any, dim: int, include_self: bool, **_: Any) -> Any:
-    taken, _stayed = _shares(saved, dim, include_self)
-    return arithmetic.mul(apply(GATHER, g, raw(saved[2]), dim=dim), taken)
-
-
-def _scatter_extreme_dx(g: Any, *saved: Any, dim: int, include_self: bool, **_: Any) -> Any:
-    return arithmetic.mul(g, _shares(saved, dim, include_self)[1])
+def _scatter_extreme_joint(wanted: Any, g: Any, *saved: Any, dim: int, include_self: bool, **_: Any) -> Any:
+    taken, stayed = _shares(saved, dim, include_self)
+    dsrc = arithmetic.mul(apply(GATHER, g, raw(saved[2]), dim=dim), taken) if wanted[0] else None
+    return dsrc, arithmetic.mul(g, stayed) if wanted[1] else None, None
 
 
 def _scatter_extreme_jvp(t: Any, *saved: Any, dim: int, include_self: bool, **_: Any) -> Any:
@@ -725,9 +722,10 @@ SCATTER_EXTREME = Op(
     "scatter_extreme",
     _scatter_extreme_reference,
     _scatter_extreme_forward,
-    (_scatter_extreme_dsrc, _scatter_extreme_dx, None),
+    (*parts(_scatter_extreme_joint, 2), None),
     _scatter_extreme_jvp,
     _scatter_extreme_samples,
+    joint=_scatter_extreme_joint,
     batch=shifted("scatter_extreme", "dim"),
 )
 
