@@ -182,6 +182,7 @@ from .ops.arithmetic import (
     subtract,
     true_divide,
 )
+from .ops.batch_norm import batch_norm
 from .ops.bitwise import (
     bitwise_and,
     bitwise_left_shift,
@@ -280,7 +281,9 @@ from .ops.gamma import (
     mvlgamma,
     polygamma,
 )
+from .ops.group_norm import group_norm
 from .ops.image import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from .ops.join import cat, chunk, concat, concatenate, narrow, split, stack, unbind
 from .ops.linalg import corrcoef, cov, cross, matrix_exp, matrix_power, pinverse
 from .ops.masks import (
     argwhere,
@@ -292,7 +295,7 @@ from .ops.masks import (
 )
 from .ops.matmul import addbmm, addmm, addmv, addr, baddbmm, bmm, dot, inner, matmul, mm, mv, outer, vdot
 from .ops.moments import dist, logsumexp, norm, norm_except_dim, std, std_mean, var, var_mean
-from .ops.norm import batch_norm, group_norm, layer_norm, rms_norm
+from .ops.norm import layer_norm, rms_norm
 from .ops.order import argsort, kthvalue, median, mode, msort, nanmedian, nanquantile, quantile, sort, topk
 from .ops.pad import constant_pad_nd
 from .ops.pool import avg_pool1d, max_pool1d, max_pool2d, max_pool3d
@@ -378,36 +381,27 @@ from .ops.scatter import (
     index_copy,
     index_fill,
     index_put,
-    index_reduce,
     index_select,
     put,
     scatter,
     scatter_add,
-    scatter_reduce,
     take,
     take_along_dim,
 )
+from .ops.scatter_reduce import index_reduce, scatter_reduce
 from .ops.shape import (
-    cat,
-    chunk,
     clone,
-    concat,
-    concatenate,
     expand,
     flatten,
     flip,
     moveaxis,
     movedim,
-    narrow,
     permute,
     ravel,
     reshape,
-    split,
     squeeze,
-    stack,
     t,
     transpose,
-    unbind,
     unflatten,
     unsqueeze,
 )

@@ -26,6 +26,7 @@ NAMES = """
     ops.common
     ops.comparison
     ops.indexing
+    ops.join
     ops.matmul
     ops.reduce
     ops.shape

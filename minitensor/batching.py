@@ -22,6 +22,7 @@ from .graph import backward, modes, views
 from .graph.forward import Level
 from .graph.record import apply
 from .graph.tensors import Tensor, make_layered, wrap
+from .ops import join
 from .ops import shape as shapes
 from .ops.common import raw
 
@@ -256,10 +257,10 @@ def one_by_one(
         outs = made if isinstance(made, tuple) else (made,)
         empty = tuple([wrap(np.zeros((0, *y.array.shape), y.array.dtype)) for y in outs])
         return empty if isinstance(made, tuple) else empty[0]
-    columns = [shapes.unbind(a, 0) if f else (a,) * size for a, f in zip(args, flags, strict=True)]
+    columns = [join.unbind(a, 0) if f else (a,) * size for a, f in zip(args, flags, strict=True)]
     rows = [run(*row) for row in zip(*columns, strict=True)] if columns else [run() for _ in range(size)]
     many = isinstance(rows[0], tuple)
-    out = tuple([shapes.stack(parts) for parts in zip(*(rows if many else [(y,) for y in rows]), strict=True)])
+    out = tuple([join.stack(parts) for parts in zip(*(rows if many else [(y,) for y in rows]), strict=True)])
     if view:  # these are copies: a write into them would not reach what they are views of
         for y in out:
             y.array.flags.writeable = False

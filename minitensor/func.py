@@ -26,6 +26,7 @@ from .errors import (
 )
 from .graph import backward, forward, modes
 from .graph.tensors import as_leaf, outside, wrap
+from .ops import join
 from .ops import shape as shapes
 from .tensor import Tensor
 
@@ -323,11 +324,11 @@ def vmap(
         parts = []
         for start in range(0, size, chunk_size):
             length = min(chunk_size, size - start)
-            piece = [x if d is None else shapes.narrow(x, d, start, length) for x, d in zip(given, places, strict=True)]
+            piece = [x if d is None else join.narrow(x, d, start, length) for x, d in zip(given, places, strict=True)]
             parts.append(_run_batch(func, tree, piece, places, length, out_dims, randomness))
         ends = pytree.spread("vmap: out_dims", out_dims, parts[0])
         columns = zip(*[list(pytree.leaves(part)) for part in parts], strict=True)
-        joined = [None if d is None else shapes.cat(list(c), d) for c, d in zip(columns, ends, strict=True)]
+        joined = [None if d is None else join.cat(list(c), d) for c, d in zip(columns, ends, strict=True)]
         return pytree.rebuild(parts[0], joined)
 
     return batched
@@ -434,7 +435,7 @@ def jacrev(
             n = y.array.size
 
             def block(g: Any, y: Any = y, start: int = start, n: int = n) -> Any:
-                part = shapes.narrow(g, 0, start, n)
+                part = join.narrow(g, 0, start, n)
                 return shapes.reshape(part, (*y.array.shape, *part.array.shape[1:]))
 
             tree = pytree.tree_map(block, rows)
@@ -486,7 +487,7 @@ def jacfwd(
             shape = rows.array.shape[1:]
             last = shapes.movedim(rows, 0, -1)
             for x in xs:
-                part = shapes.narrow(last, -1, start, x.array.size)
+                part = join.narrow(last, -1, start, x.array.size)
                 columns.append(shapes.reshape(part, (*shape, *x.array.shape)))
                 start += x.array.size
             tree = pytree.rebuild(primals, columns)
@@ -609,7 +610,7 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str,
     def stacked(tables: list[dict[str, Any]], leaf: bool) -> dict[str, Any]:
         out = {}
         for name in tables[0]:
-            x = shapes.stack([table[name].detach() for table in tables])
+            x = join.stack([table[name].detach() for table in tables])
             out[name] = x.requires_grad_(tables[0][name].requires_grad) if leaf else x
         return out
 

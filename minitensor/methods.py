@@ -25,6 +25,7 @@ from .ops import (
     functions,
     gamma,
     indexing,
+    join,
     masks,
     moments,
     order,
@@ -40,6 +41,7 @@ from .ops import einsum as einsum_
 from .ops import linalg as linalg_
 from .ops import matmul as matmul_
 from .ops import scatter as scatter_ops
+from .ops import scatter_reduce as reducing
 from .ops import shape as shapes
 from .ops import softmax as softmax_
 from .ops import solve as solve_
@@ -116,7 +118,7 @@ class Methods(tensors.Tensor):
     index_copy = scatter_ops.index_copy
     index_fill = scatter_ops.index_fill
     index_put = scatter_ops.index_put
-    index_reduce = scatter_ops.index_reduce
+    index_reduce = reducing.index_reduce
     index_select = scatter_ops.index_select
     masked_fill = masks.masked_fill
     masked_scatter = masks.masked_scatter
@@ -126,7 +128,7 @@ class Methods(tensors.Tensor):
     put = scatter_ops.put
     scatter = scatter_ops.scatter
     scatter_add = scatter_ops.scatter_add
-    scatter_reduce = scatter_ops.scatter_reduce
+    scatter_reduce = reducing.scatter_reduce
     take = scatter_ops.take
     take_along_dim = scatter_ops.take_along_dim
 
@@ -352,14 +354,14 @@ class Methods(tensors.Tensor):
     movedim = moveaxis = shapes.movedim
     t = shapes.t
     expand = shapes.expand
-    unbind = shapes.unbind
+    unbind = join.unbind
 
     def split(self, split_size: Any, dim: int = 0) -> Any:
         """Blocks of a size, or of the given sizes, along an axis, as views; see `minitensor.split`."""
-        return shapes.split(self, split_size, dim)
+        return join.split(self, split_size, dim)
 
-    chunk = shapes.chunk
-    narrow = shapes.narrow
+    chunk = join.chunk
+    narrow = join.narrow
     clone = shapes.clone
     contiguous = shapes.contiguous
     flip = shapes.flip
@@ -498,14 +500,14 @@ class Methods(tensors.Tensor):
 
     scatter_ = in_place(scatter_ops.scatter)
     scatter_add_ = in_place(scatter_ops.scatter_add)
-    scatter_reduce_ = in_place(scatter_ops.scatter_reduce)
+    scatter_reduce_ = in_place(reducing.scatter_reduce)
     index_add_ = in_place(scatter_ops.index_add)
     index_copy_ = in_place(scatter_ops.index_copy)
     fill_ = indexing.fill_
     zero_ = indexing.zero_
     index_fill_ = in_place(scatter_ops.index_fill)
     index_put_ = in_place(scatter_ops.index_put)
-    index_reduce_ = in_place(scatter_ops.index_reduce)
+    index_reduce_ = in_place(reducing.index_reduce)
     masked_fill_ = in_place(masks.masked_fill)
     masked_scatter_ = in_place(masks.masked_scatter)
     put_ = in_place(scatter_ops.put)

@@ -28,6 +28,7 @@ from .autograd.modes import enable_grad, no_grad
 from .errors import ConvergenceError, DtypeError, ShapeError, TimesError
 from .graph import modes, tensors
 from .implicit import _pull, root
+from .ops import join
 from .ops import shape as shapes
 from .ops.common import elements
 from .solvers import _pack, _unpack
@@ -102,12 +103,12 @@ def _leapfrog(f: Field, t: Any, h: Any, y: Any) -> Any:
         raise ShapeError(f"odeint: leapfrog takes y = [q, p] as two halves of the last axis, not {tuple(y.shape)}")
 
     def kicked(t: Any, q: Any, p: Any) -> Any:
-        return p + 0.5 * h * shapes.narrow(f(t, shapes.cat([q, p], -1)), -1, n, n)
+        return p + 0.5 * h * join.narrow(f(t, join.cat([q, p], -1)), -1, n, n)
 
-    q, p = shapes.narrow(y, -1, 0, n), shapes.narrow(y, -1, n, n)
+    q, p = join.narrow(y, -1, 0, n), join.narrow(y, -1, n, n)
     p = kicked(t, q, p)
-    q = q + h * shapes.narrow(f(t + 0.5 * h, shapes.cat([q, p], -1)), -1, 0, n)
-    return shapes.cat([q, kicked(t + h, q, p)], -1)
+    q = q + h * join.narrow(f(t + 0.5 * h, join.cat([q, p], -1)), -1, 0, n)
+    return join.cat([q, kicked(t + h, q, p)], -1)
 
 
 FIXED: dict[str, Callable[..., Any]] = {
@@ -260,7 +261,7 @@ class _Problem:
 
     def steps(self) -> Iterator[list[tuple[Any, Any]]]:
         """For each time behind the first, the (time, step) that lead there."""
-        times = list(shapes.unbind(self.t, 0))
+        times = list(join.unbind(self.t, 0))
         for t0, t1 in itertools.pairwise(times):
             yield list(_substeps(t0, t1, self.step_size))
 
@@ -268,7 +269,7 @@ class _Problem:
         """The state at each time."""
         y, out = self.y0, [self.y0]
         if self.method == "dopri5":
-            times = list(shapes.unbind(self.t, 0))
+            times = list(join.unbind(self.t, 0))
             if len(times) == 1:
                 return out
             walk = _Adaptive(self.field, times[0], y, self.sign, float(rtol), float(atol), self.options)
@@ -286,9 +287,9 @@ class _Problem:
     def result(self, states: list[Any]) -> Any:
         """States in the user's form, the times in front."""
         if self.single:
-            return shapes.stack(states)
+            return join.stack(states)
         parts = [list(pytree.leaves(_unpack(self.like, y))) for y in states]
-        return pytree.rebuild(self.like, [shapes.stack(list(column)) for column in zip(*parts, strict=True)])
+        return pytree.rebuild(self.like, [join.stack(list(column)) for column in zip(*parts, strict=True)])
 
 
 def odeint(
@@ -333,7 +334,7 @@ class _Adjoint(Function):
     def forward(ctx: Any, problem: _Problem, tolerances: Any, back: Any, t: Any, y0: Any, *params: Any) -> Any:
         ctx.problem, ctx.back = problem, back
         problem.t, problem.y0 = t.detach(), y0.detach()
-        ys = shapes.stack(problem.states(*tolerances))
+        ys = join.stack(problem.states(*tolerances))
         ctx.save_for_backward(t, ys, *params)
         return ys
 
@@ -355,7 +356,7 @@ class _Adjoint(Function):
             return (dy, filled[1], *([filled[0]] if wants_t else []), *filled[2:])
 
         with batching.outside():
-            times, states, grads = shapes.unbind(t, 0), shapes.unbind(ys, 0), shapes.unbind(g, 0)
+            times, states, grads = join.unbind(t, 0), join.unbind(ys, 0), join.unbind(g, 0)
             a = grads[-1]
             zero = creation.zeros_like(t[0].detach())
             sums = [*([zero] if wants_t else []), *[creation.zeros_like(p).detach() for p in params]]
@@ -365,14 +366,14 @@ class _Adjoint(Function):
                     at = (grads[i] * problem.field(times[i], states[i])).sum()
                     time_grads[i] = at
                     sums[0] = sums[0] - at
-                way = shapes.stack([times[i], times[i - 1]])
+                way = join.stack([times[i], times[i - 1]])
                 settings = {k: back[k] for k in ("rtol", "atol", "method", "options")}
                 found = odeint(field, (states[i], a, *sums), way, **settings)
                 a = found[1][-1] + grads[i - 1]
                 sums = [part[-1] for part in found[2:]]
             if wants_t:
                 time_grads[0] = sums.pop(0)
-        return None, None, None, shapes.stack(time_grads) if wants_t else None, a, *sums
+        return None, None, None, join.stack(time_grads) if wants_t else None, a, *sums
 
 
 def _wanted(x: Any) -> Any:
@@ -454,4 +455,4 @@ def odeint_adjoint(
         "options": problem.options if adjoint_options is None else adjoint_options,
     }
     ys = _Adjoint.apply(problem, (rtol, atol), back, problem.t, problem.y0, *params)
-    return problem.result(list(shapes.unbind(ys, 0)))
+    return problem.result(list(join.unbind(ys, 0)))

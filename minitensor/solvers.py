@@ -15,6 +15,7 @@ from . import creation, func, pytree
 from .autograd.modes import enable_grad, no_grad
 from .errors import ConvergenceError, ShapeError
 from .graph import tensors
+from .ops import join
 from .ops import shape as shapes
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -28,13 +29,13 @@ def _pack(tree: Any) -> Any:
     parts = [shapes.reshape(creation.as_tensor(x), (-1,)) for x in pytree.leaves(tree)]
     if len(parts) == 1:
         return parts[0]
-    return shapes.cat(parts) if parts else creation.zeros(0)
+    return join.cat(parts) if parts else creation.zeros(0)
 
 
 def _unpack(like: Any, x: Any) -> Any:
     """A vector's numbers in the form of the tree `like`."""
     sizes = [leaf.array.size for leaf in pytree.leaves(like)]
-    parts = shapes.split(x, sizes) if len(sizes) != 1 else [x]
+    parts = join.split(x, sizes) if len(sizes) != 1 else [x]
     pairs = zip(parts, pytree.leaves(like), strict=True)
     return pytree.rebuild(like, [shapes.reshape(part, leaf.array.shape) for part, leaf in pairs])
 
@@ -322,7 +323,7 @@ def _multipliers(e: Any, lagrangian: Any, ineq: Any, x: Any, leaves: list[Any]) 
     at = _unpack(like[0], x)
 
     def slope(weights: Any) -> Any:
-        lam, nu = shapes.split(weights, sizes)
+        lam, nu = join.split(weights, sizes)
         return _pack(func.grad(lambda x: lagrangian((x, lam, nu), *theta))(at))
 
     zero = creation.zeros(sum(sizes), dtype=x.dtype)
@@ -333,7 +334,7 @@ def _multipliers(e: Any, lagrangian: Any, ineq: Any, x: Any, leaves: list[Any]) 
             slack = ineq(at, *theta).array.reshape(-1) < -(np.finfo(x.array.dtype).eps ** (1 / 3))
         jacobian[:, : sizes[0]][:, slack] = 0
     weights = np.linalg.lstsq(jacobian, -base, rcond=None)[0].astype(x.array.dtype)
-    return shapes.cat([x, tensors.wrap(weights)])
+    return join.cat([x, tensors.wrap(weights)])
 
 
 def _interior_point(

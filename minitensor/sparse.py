@@ -24,7 +24,7 @@ from .device import CPU, check, layout, sparse_coo, sparse_csc, sparse_csr
 from .errors import DtypeError, IndexRangeError, ShapeError
 from .graph.tensors import Tensor as Core
 from .graph.tensors import wrap
-from .ops import arithmetic, functions, matmul, reduce, scatter, shape
+from .ops import arithmetic, functions, join, matmul, reduce, scatter, shape
 from .ops import softmax as dense_softmax
 from .ops import trigonometry as trig
 from .ops.common import array_of, axes, axis, shape_of, to_dtype
@@ -358,8 +358,8 @@ class SparseTensor(_Base):  # type: ignore[misc]
         if np.array_equal(array_of(self._parts[0]), array_of(other._parts[0])):
             return self._with(mine + theirs)
         d = dtypes.promote_types(mine.dtype, theirs.dtype)
-        values = shape.cat([to_dtype(mine, d), to_dtype(theirs, d)])
-        both = made(shape.cat([self._parts[0], other._parts[0]], 1), values, self._parts[2], False)
+        values = join.cat([to_dtype(mine, d), to_dtype(theirs, d)])
+        both = made(join.cat([self._parts[0], other._parts[0]], 1), values, self._parts[2], False)
         return both.coalesce() if self._parts[3] and other._parts[3] else both
 
     __add__ = add

@@ -25,8 +25,10 @@ from .ops import (
     gamma,
     hook,
     indexing,
+    join,
     rearrange,
     reduce,
+    view_write,
 )
 from .ops import complex as complex_
 from .ops import shape as shapes
@@ -739,7 +741,7 @@ class Tensor(Methods, metaclass=TensorType):
     def __iter__(self) -> Iterator[Tensor]:
         if self.array.ndim == 0:
             raise TypeError("iteration over a tensor without axes")
-        return iter(shapes.unbind(self, 0))
+        return iter(join.unbind(self, 0))
 
     def __contains__(self, value: Any) -> Any:
         if not isinstance(value, (Tensor, int, float, np.generic)):
@@ -899,7 +901,7 @@ algebra.set_algebra(
     shapes.put,
     reduce.sum_to,
     shapes.expand,
-    shapes.VIEW_WRITE,
+    view_write.VIEW_WRITE,
     promote,
     promote_float,
     _cast,

@@ -5,14 +5,9 @@ import pytest
 
 import minitensor as mt
 from minitensor import nn
-from minitensor.ops.norm import (
-    batch_norm,
-    group_norm,
-    instance_norm,
-    layer_norm,
-    local_response_norm,
-    rms_norm,
-)
+from minitensor.ops.batch_norm import batch_norm
+from minitensor.ops.group_norm import group_norm, instance_norm
+from minitensor.ops.norm import layer_norm, local_response_norm, rms_norm
 
 RNG = np.random.default_rng(0)
 

@@ -14,6 +14,7 @@ from typing import Any
 from .. import creation
 from ..errors import GraphError, ShapeError
 from ..graph import backward, forward, tensors
+from ..ops import join
 from ..ops import shape as shapes
 from ..tensor import Tensor
 from .modes import enable_grad
@@ -220,7 +221,7 @@ def jacobian(
         if vectorize or n == 0:
             blocks = vmap(row)(eye)
         else:
-            blocks = [shapes.stack(column) for column in zip(*[row(seed) for seed in eye], strict=True)]
+            blocks = [join.stack(column) for column in zip(*[row(seed) for seed in eye], strict=True)]
         rows.append(
             run.result([b.reshape(*y.array.shape, *x.array.shape) for b, x in zip(blocks, run.xs, strict=True)])
         )

@@ -10,7 +10,7 @@ import numpy as np
 from .. import creation
 from ..errors import ArgumentError, GraphError
 from ..graph import tensors
-from ..ops.shape import stack
+from ..ops.join import stack
 from ..random import rand
 from ..tensor import Tensor
 from . import forward_ad

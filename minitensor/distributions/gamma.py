@@ -15,7 +15,7 @@ from ..graph.tensors import wrap
 from ..ops.common import array_of
 from ..ops.comparison import where
 from ..ops.gamma import incomplete_gamma, lgamma
-from ..ops.shape import stack
+from ..ops.join import stack
 from ..random import standard_gamma
 from . import constraints
 from .continuous import standard_normal

@@ -19,7 +19,7 @@ from ..autograd import no_grad
 from ..creation import arange, zeros_like
 from ..nn import functional as F
 from ..nn import init
-from ..ops.shape import cat
+from ..ops.join import cat
 from ..serialization import load
 from ..text import WordPiece
 

@@ -17,7 +17,7 @@ from ..autograd.modes import no_grad
 from ..creation import arange, empty, tensor
 from ..nn import functional as F
 from ..nn import init
-from ..ops.shape import cat
+from ..ops.join import cat
 from ..serialization import load, save
 from ..text import sample
 

@@ -9,10 +9,11 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..ops.arithmetic import add, neg
 from ..ops.common import array_of, shape_of
 from ..ops.comparison import where
+from ..ops.join import cat, narrow
 from ..ops.masks import nonzero
 from ..ops.reduce import argmax, mean
 from ..ops.scatter import gather, index_add
-from ..ops.shape import cat, narrow, reshape, unsqueeze
+from ..ops.shape import reshape, unsqueeze
 from . import functional as F
 from .containers import ModuleList, Sequential
 from .linear import Linear

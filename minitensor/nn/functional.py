@@ -37,6 +37,7 @@ from ..ops.adaptive import (
 )
 from ..ops.arithmetic import add, div, sub
 from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
+from ..ops.batch_norm import batch_norm
 from ..ops.common import need_float, raw, shape_of
 from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.cross_entropy import cross_entropy, nll_loss
@@ -52,6 +53,7 @@ from ..ops.fractional import (
 )
 from ..ops.functions import sigmoid, tanh
 from ..ops.grid import affine_grid, grid_sample
+from ..ops.group_norm import group_norm, instance_norm
 from ..ops.image import (
     channel_shuffle,
     interpolate,
@@ -85,7 +87,7 @@ from ..ops.margin import (
     triplet_margin_with_distance_loss,
 )
 from ..ops.matmul import linear
-from ..ops.norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
+from ..ops.norm import layer_norm, local_response_norm, rms_norm
 from ..ops.pad import pad
 from ..ops.pool import avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
 from ..ops.shape import flatten, squeeze, unflatten, unsqueeze

@@ -17,11 +17,12 @@ from ..ops import rnn as cells
 from ..ops.arithmetic import add
 from ..ops.common import array_of, shape_of
 from ..ops.dropout import dropout
+from ..ops.join import cat, stack, unbind
 from ..ops.matmul import linear
 from ..ops.recurrent import GRU_LAYER, LSTM_LAYER, RNN_LAYER, Sizes, step_by_step
 from ..ops.rnn import LSTM_CELL
 from ..ops.scatter import index_select
-from ..ops.shape import cat, reshape, squeeze, stack, transpose, unbind, unsqueeze
+from ..ops.shape import reshape, squeeze, transpose, unsqueeze
 from . import init
 from .linear import whole
 from .module import Module

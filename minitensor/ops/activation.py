@@ -43,7 +43,8 @@ from .common import (
 )
 from .comparison import clamp_kernel, gt, le, lt, where
 from .functions import abs, exp, logistic, sigmoid, tanh
-from .shape import cat, narrow, reshape
+from .join import cat, narrow
+from .shape import reshape
 from .special import erf_reference
 
 # --- silu -------------------------------------------------------------------------------------------------------------

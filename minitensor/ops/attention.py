@@ -31,9 +31,10 @@ from .common import Array, array_of, lowered, need_float, raw, shape_of, to_dtyp
 from .comparison import eq, logical_not, where
 from .composite import vjp_joint
 from .dropout import dropout
+from .join import cat, chunk
 from .matmul import linear, matmul
 from .reduce import all, mean
-from .shape import cat, chunk, expand, permute, reshape, squeeze, transpose, unsqueeze
+from .shape import expand, permute, reshape, squeeze, transpose, unsqueeze
 from .softmax import SOFTMAX
 
 Shape = tuple[int, ...]

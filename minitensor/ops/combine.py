@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..graph.tensors import wrap
 from . import indexing as indexing_
+from . import join
 from . import shape as shapes
 from .common import array_of, shape_of
 from .functions import pow
@@ -59,7 +60,7 @@ def cartesian_prod(*tensors: Any) -> Any:
         raise ShapeError(f"cartesian_prod: expected vectors, got {', '.join(str(shape_of(x)) for x in tensors)}")
     if len(tensors) == 1:
         return tensors[0]
-    return shapes.stack([shapes.reshape(x, (-1,)) for x in meshgrid(*tensors)], 1)
+    return join.stack([shapes.reshape(x, (-1,)) for x in meshgrid(*tensors)], 1)
 
 
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:

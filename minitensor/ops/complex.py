@@ -20,6 +20,7 @@ from . import (
     comparison,
     functions,
     indexing,
+    join,
     matmul,
     pad,
     reduce,
@@ -154,7 +155,7 @@ def complex(real: Any, imag: Any, *, out: Any = None) -> Any:
     if a.dtype != b.dtype or a.dtype.kind != "f" or a.dtype.itemsize < 4:
         raise DtypeError(f"complex: expected two tensors of float32 or of float64, got {a.dtype} and {b.dtype}")
     sizes = np.broadcast_shapes(a.shape, b.shape)
-    pairs = shape.stack([shape.expand(real, sizes), shape.expand(imag, sizes)], -1)
+    pairs = join.stack([shape.expand(real, sizes), shape.expand(imag, sizes)], -1)
     result = apply(VIEW_AS_COMPLEX, pairs)
     return result if out is None else write_out("complex", result, out)
 

@@ -36,11 +36,12 @@ from .common import (
 from .comparison import where
 from .functions import exp
 from .indexing import getitem
+from .join import cat, stack
 from .loss import reduced, reduction_of
 from .matmul import matmul
 from .moments import logsumexp
 from .reduce import sum
-from .shape import cat, permute, reshape, stack
+from .shape import permute, reshape
 
 FAR = -1e30  # the logarithm of no probability, where a derivative must not meet an infinity
 

@@ -31,6 +31,7 @@ from .common import Array, array_of, raw, shape_of, shifted, to_dtype, wrap_as, 
 from .comparison import where
 from .complex import conj, real
 from .einsum import diagonal_of
+from .join import cat, narrow
 from .matmul import matmul
 from .matrices import (
     SQUARES,
@@ -43,7 +44,7 @@ from .matrices import (
     symmetric,
     upper,
 )
-from .shape import cat, narrow, reshape
+from .shape import reshape
 from .solve import INV, SOLVE_TRIANGULAR
 
 Shape = tuple[int, ...]

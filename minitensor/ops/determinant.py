@@ -25,10 +25,11 @@ from .common import Array, array_of, raw, shape_of, shifted, write_out
 from .comparison import lt, where
 from .einsum import diagonal_of
 from .indexing import getitem
+from .join import cat, narrow
 from .matmul import matmul
 from .matrices import SQUARES, eye_like, mT, need_square, of_regular, times
 from .reduce import SUM
-from .shape import cat, narrow, reshape
+from .shape import reshape
 from .solve import INV
 
 Shape = tuple[int, ...]

@@ -15,7 +15,8 @@ from ..graph.record import apply, apply_flat, attempt
 from ..op import SHAPE, Op, Result, Sample
 from . import indexing, reduce
 from .common import Array, array_of, axis, raw, reads, shape_of, shifted, write_out
-from .shape import Shape, clone, expand, reshape, scatter_view
+from .shape import Shape, clone, expand, reshape
+from .view_write import scatter_view
 
 # --- diagonal and its transpose ---------------------------------------------------------------------------------------
 

@@ -31,12 +31,13 @@ from .common import (
 from .comparison import clamp_min, gt, le, where
 from .functions import sqrt
 from .indexing import getitem
+from .join import cat, narrow
 from .linalg import vector_norm
 from .matmul import MATMUL
 from .matrices import joint_batch, mT
 from .moments import NORM
 from .reduce import sum
-from .shape import cat, expand, narrow, reshape
+from .shape import expand, reshape
 
 BLOCK = 1 << 20  # differences that are computed at once
 MANY = 25  # rows from which on a matrix product is faster than differences

@@ -19,7 +19,7 @@ from ..graph.record import apply
 from ..graph.tensors import wrap
 from ..op import Op, Result, Sample
 from . import complex as complex_
-from . import pad, rearrange, scatter, shape, strided
+from . import join, pad, rearrange, scatter, shape, strided
 from .arithmetic import div, mul
 from .common import Array, array_of, axes, axis, shape_of, to_dtype, write_out
 
@@ -64,7 +64,7 @@ def _sized(x: Any, over: Sequence[int], sizes: Sequence[int]) -> Any:
     for d, n in zip(over, sizes, strict=True):
         have = shape_of(x)[d]
         if n < have:
-            x = shape.narrow(x, d, 0, n)
+            x = join.narrow(x, d, 0, n)
         elif n > have:
             x = pad.constant_pad_nd(x, [0, 0] * (len(shape_of(x)) - 1 - d) + [0, n - have], 0)
     return x
@@ -111,7 +111,7 @@ def _half(name: str, x: Any, s: Any, dim: Any, norm: Any, out: Any) -> Any:
         raise DtypeError(f"{name}: expected real numbers, got {array_of(x).dtype}")
     over, sizes = _along(name, x, s, dim)
     y = _transform(name, x, s, over, norm, False)
-    result = shape.narrow(y, over[-1], 0, sizes[-1] // 2 + 1)
+    result = join.narrow(y, over[-1], 0, sizes[-1] // 2 + 1)
     return result if out is None else write_out(name, result, out)
 
 
@@ -427,7 +427,7 @@ def istft(
     start = n_fft // 2 if center else 0
     end = (start + length) if length is not None else (total - n_fft // 2 if center else total)
     end = builtins.min(end, total)
-    sums, weights = shape.narrow(sums, 1, start, end - start), shape.narrow(weights, 0, start, end - start)
+    sums, weights = join.narrow(sums, 1, start, end - start), join.narrow(weights, 0, start, end - start)
     if array_of(weights).size and np.abs(array_of(weights)).min() < 1e-11:
         raise ShapeError(f"{name}: the windows do not cover every place of the signal")
     signal = div(sums, weights)

@@ -36,6 +36,7 @@ from .comparison import clamp, gt, where
 from .decomposition import EIGVALSH, SVDVALS
 from .einsum import diagonal_of
 from .functions import abs, sqrt
+from .join import cat, narrow, stack
 from .matmul import matmul
 from .matrices import (
     converged,
@@ -48,7 +49,7 @@ from .matrices import (
 )
 from .moments import NORM
 from .reduce import amax, amin, sum
-from .shape import cat, expand, movedim, narrow, permute, reshape, stack
+from .shape import expand, movedim, permute, reshape
 from .solve import INV, inv, solve
 
 Shape = tuple[int, ...]

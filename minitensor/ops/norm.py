@@ -25,16 +25,13 @@ import numpy as np
 from .. import _core, dtypes
 from ..errors import DtypeError, GraphError, ShapeError
 from ..graph.record import apply, attempt
-from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import (
     Array,
     array_of,
     few,
-    folded,
     laid_as,
-    named,
     need_float,
     raw,
     shape_of,
@@ -43,9 +40,10 @@ from .common import (
     with_batch,
 )
 from .functions import pow, rsqrt
+from .join import cat, narrow
 from .moments import var
 from .reduce import mean, sum_to
-from .shape import cat, narrow, reshape, transpose
+from .shape import reshape, transpose
 
 Shape = tuple[int, ...]
 Axes = tuple[int, ...]
@@ -56,22 +54,30 @@ def _is_layer(ndim: int, axes: Axes) -> bool:
     return axes == tuple(range(ndim - len(axes), ndim))
 
 
-def _spread(shape: Shape, axes: Axes) -> Shape:
+def spread(shape: Shape, axes: Axes) -> Shape:
     """The shape of weight and bias, filled up with ones so that they broadcast."""
     if _is_layer(len(shape), axes):
         return shape[len(shape) - len(axes) :]
     return (shape[1], *[1] * (len(shape) - 2))
 
 
-def _scaled(g: Any, weight: Any, axes: Axes) -> Any:
+def scaled(g: Any, weight: Any, axes: Axes) -> Any:
     """g * weight, where there is one."""
-    return g if weight is None else mul(g, reshape(weight, _spread(shape_of(g), axes)))
+    return g if weight is None else mul(g, reshape(weight, spread(shape_of(g), axes)))
 
 
-def _gathered(g: Any, axes: Axes) -> Any:
+def affine(x: Any, weight: Any, bias: Any) -> Any:
+    """x (N, C, ...) times a weight and plus a bias for each channel, where there are these."""
+    shape = shape_of(x)
+    wide = (shape[1], *[1] * (len(shape) - 2))
+    y = x if weight is None else mul(x, reshape(weight, wide))
+    return y if bias is None else add(y, reshape(bias, wide))
+
+
+def gathered(g: Any, axes: Axes) -> Any:
     """The sum of g over all that one weight was applied to."""
     shape = shape_of(g)
-    total = sum_to(g, _spread(shape, axes))
+    total = sum_to(g, spread(shape, axes))
     return total if _is_layer(len(shape), axes) else reshape(total, (shape[1],))
 
 
@@ -83,25 +89,25 @@ def _rows(x: Array, axes: Axes) -> int:
     return math.prod([x.shape[i] for i in axes])
 
 
-def _normalised(x: Any, axes: Axes, eps: float) -> Any:
+def normalised(x: Any, axes: Axes, eps: float) -> Any:
     """z, in the graph."""
     if _is_layer(len(shape_of(x)), axes):
         return apply(LAYER_NORM, x, None, None, axes=axes, eps=eps)
     return apply(BATCH_NORM, x, None, None, None, None, axes=axes, eps=eps, momentum=0.0)
 
 
-# --- the norms --------------------------------------------------------------------------------------
+# --- the norms --------------------------------------------------------------------------------------------------------
 
 
-def _reference(x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float) -> Result:
+def reference(x: Array, weight: Array | None, bias: Array | None, *, axes: Axes, eps: float) -> Result:
     with np.errstate(all="ignore"):
         m = x.mean(axes, keepdims=True)
         rstd = 1 / np.sqrt(np.square(x - m).mean(axes, keepdims=True) + eps)
         y = (x - m) * rstd
         if weight is not None:
-            y = y * weight.reshape(_spread(x.shape, axes))
+            y = y * weight.reshape(spread(x.shape, axes))
         if bias is not None:
-            y = y + bias.reshape(_spread(x.shape, axes))
+            y = y + bias.reshape(spread(x.shape, axes))
     return y.astype(x.dtype), (x, weight, m.reshape(-1), rstd.reshape(-1).astype(x.dtype))
 
 
@@ -114,14 +120,14 @@ def _dweight(g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps
 
 
 def _dbias(g: Any, _x: Any, _weight: Any, _m: Any, _rstd: Any, *, axes: Axes, **_: Any) -> Any:
-    return _gathered(g, axes)
+    return gathered(g, axes)
 
 
 def _joint(g: Array, x: Array, weight: Any, m: Array, rstd: Array, *, axes: Axes, eps: float, **_: Any) -> Any:
     if not _is_layer(x.ndim, axes):
         return (*_core.batch_norm_vjp(g, x, weight, m, rstd), None, None)
     dx, dw, db = _core.layer_norm_vjp(g, x, weight, m, rstd, _rows(x, axes))
-    shape = _spread(x.shape, axes)
+    shape = spread(x.shape, axes)
     return (dx, dw, db) if len(shape) == 1 else (dx, dw.reshape(shape), db.reshape(shape))
 
 
@@ -131,11 +137,11 @@ def _jvp(tangents: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, e
     parts = []
     if t is not None:
         dz = apply(NORM_VJP, t, x, None, m, rstd, axes=axes, eps=eps)
-        parts.append(_scaled(dz, weight, axes))
+        parts.append(scaled(dz, weight, axes))
     if dw is not None:
-        parts.append(_scaled(_normalised(x, axes, eps), dw, axes))
+        parts.append(scaled(normalised(x, axes, eps), dw, axes))
     if db is not None:
-        parts.append(mul(np.ones_like(raw(x)), reshape(db, _spread(shape_of(x), axes))))
+        parts.append(mul(np.ones_like(raw(x)), reshape(db, spread(shape_of(x), axes))))
     total = parts[0]
     for part in parts[1:]:
         total = add(total, part)
@@ -165,7 +171,7 @@ BATCHES = (
 )
 
 
-def _weights(rng: np.random.Generator, x: Array, axes: Axes) -> list[Array]:
+def weights(rng: np.random.Generator, x: Array, axes: Axes) -> list[Array]:
     shape = x.shape[len(x.shape) - len(axes) :] if _is_layer(x.ndim, axes) else x.shape[1:2]
     return [rng.uniform(0.5, 2, shape), rng.standard_normal(shape)]
 
@@ -173,12 +179,12 @@ def _weights(rng: np.random.Generator, x: Array, axes: Axes) -> list[Array]:
 def _layer_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, axes in LAYERS:
         x = rng.standard_normal(shape)
-        yield Sample((x, *_weights(rng, x, axes)), {"axes": axes, "eps": 1e-5})
+        yield Sample((x, *weights(rng, x, axes)), {"axes": axes, "eps": 1e-5})
     x = rng.standard_normal((2, 6))
-    for weight, bias in ((None, None), (_weights(rng, x, (1,))[0], None)):
+    for weight, bias in ((None, None), (weights(rng, x, (1,))[0], None)):
         yield Sample((x, weight, bias), {"axes": (1,), "eps": 0.1})
     x = rng.standard_normal((600, 67))
-    yield Sample((x, *_weights(rng, x, (1,))), {"axes": (1,), "eps": 1e-5}, large=True)
+    yield Sample((x, *weights(rng, x, (1,))), {"axes": (1,), "eps": 1e-5}, large=True)
 
 
 def _layer_norm_batch(args: Any, flags: Any, *, axes: Axes, eps: float) -> Any:
@@ -199,7 +205,7 @@ def _layer_norm_batch(args: Any, flags: Any, *, axes: Axes, eps: float) -> Any:
 
 LAYER_NORM = Op(
     "layer_norm",
-    _reference,
+    reference,
     None,
     (_dx, _dweight, _dbias),
     _jvp,
@@ -233,17 +239,17 @@ def _rms(x: Any, axes: Axes, eps: float) -> tuple[Any, Any]:
 
 def _rms_dx(g: Any, x: Any, weight: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
     # dz_i/dx_j = rstd * ([i = j] - z_i z_j / n):  dx = rstd * (h - z * mean(h * z)),  h = w * g
-    h, (z, rstd) = _scaled(g, weight, axes), _rms(x, axes, eps)  # the saved rstd is the kernel's: here it depends on x
+    h, (z, rstd) = scaled(g, weight, axes), _rms(x, axes, eps)  # the saved rstd is the kernel's: here it depends on x
     return mul(rstd, sub(h, mul(z, mean(mul(h, z), axes, True))))
 
 
 def _rms_dweight(g: Any, x: Any, _weight: Any, _rstd: Any, *, axes: Axes, eps: float) -> Any:
-    return _gathered(mul(g, _rms(x, axes, eps)[0]), axes)
+    return gathered(mul(g, _rms(x, axes, eps)[0]), axes)
 
 
 def _rms_joint(g: Array, x: Array, weight: Any, rstd: Array, *, axes: Axes, eps: float) -> Any:
     dx, dw, _ = _core.layer_norm_vjp(g, x, weight, None, rstd, _rows(x, axes))
-    return dx, dw.reshape(_spread(x.shape, axes))
+    return dx, dw.reshape(spread(x.shape, axes))
 
 
 def _rms_samples(rng: np.random.Generator) -> Iterator[Sample]:
@@ -278,7 +284,10 @@ RMS_NORM = Op(
 )
 
 
-def _update(running: Array | None, now: Array, momentum: float) -> None:
+# --- by mean and variance of the batch --------------------------------------------------------------------------------
+
+
+def update(running: Array | None, now: Array, momentum: float) -> None:
     if running is not None:
         running *= 1 - momentum
         running += now * momentum
@@ -296,9 +305,9 @@ def _batch_norm_reference(
     momentum: float,
 ) -> Result:
     n = _rows(x, axes)
-    y, saved = _reference(x, weight, bias, axes=axes, eps=eps)
-    _update(running_mean, saved[2], momentum)
-    _update(running_var, x.var(axes) * (n / max(n - 1, 1)), momentum)
+    y, saved = reference(x, weight, bias, axes=axes, eps=eps)
+    update(running_mean, saved[2], momentum)
+    update(running_var, x.var(axes) * (n / max(n - 1, 1)), momentum)
     return y, saved
 
 
@@ -326,12 +335,12 @@ def _batch_norm_samples(rng: np.random.Generator) -> Iterator[Sample]:
     for shape, axes in BATCHES:
         x = rng.standard_normal(shape)
         params = {"axes": axes, "eps": 1e-5, "momentum": 0.1}
-        yield Sample((x, *_weights(rng, x, axes), None, None), params)
+        yield Sample((x, *weights(rng, x, axes), None, None), params)
     x = rng.standard_normal((3, 2, 5))
     yield Sample((x, None, None, None, None), {"axes": (0, 2), "eps": 0.1, "momentum": 0.0})
     x = rng.standard_normal((6, 5, 33, 33))
     params = {"axes": (0, 2, 3), "eps": 1e-5, "momentum": 0.1}
-    yield Sample((x, *_weights(rng, x, (0, 2, 3)), None, None), params, large=True)
+    yield Sample((x, *weights(rng, x, (0, 2, 3)), None, None), params, large=True)
 
 
 def _batch_norm_batch(args: Any, flags: Any, **params: Any) -> Any:
@@ -364,96 +373,7 @@ BATCH_NORM = Op(
 )
 
 
-# --- batch norm by a mean and variance that are given ------------------------------------------------
-
-
-def _over(x: Any) -> Axes:
-    """The axes that a channel's values lie along."""
-    return (0, *range(2, len(shape_of(x))))
-
-
-def _fixed_reference(x: Array, m: Array, v: Array, weight: Array | None, bias: Array | None, *, eps: float) -> Result:
-    wide = _spread(x.shape, _over(x))
-    with np.errstate(all="ignore"):
-        y = (x - m.reshape(wide)) / np.sqrt(v + eps).reshape(wide)
-        if weight is not None:
-            y = y * weight.reshape(wide)
-        if bias is not None:
-            y = y + bias.reshape(wide)
-    return y.astype(x.dtype), (x, m, v, weight)
-
-
-def _fixed_forward(x: Array, m: Array, v: Array, weight: Array | None, bias: Array | None, *, eps: float) -> Result:
-    return laid_as(_core.batch_norm_fixed(x, m, v, weight, bias, eps), x), (x, m, v, weight)
-
-
-def _fixed_scale(v: Any, weight: Any, eps: float) -> Any:
-    rstd = rsqrt(add(v, eps))
-    return rstd if weight is None else mul(weight, rstd)
-
-
-def _fixed_moved(g: Any, x: Any, m: Any) -> Any:
-    """sum g * (x - mean)"""
-    over = _over(x)
-    return _gathered(mul(g, add(x, neg(reshape(m, _spread(shape_of(x), over))))), over)
-
-
-def _fixed_dx(g: Any, _x: Any, _m: Any, v: Any, weight: Any, *, eps: float) -> Any:
-    return _scaled(g, _fixed_scale(v, weight, eps), _over(g))
-
-
-def _fixed_dmean(g: Any, _x: Any, _m: Any, v: Any, weight: Any, *, eps: float) -> Any:
-    return neg(mul(_gathered(g, _over(g)), _fixed_scale(v, weight, eps)))
-
-
-def _fixed_dvar(g: Any, x: Any, m: Any, v: Any, weight: Any, *, eps: float) -> Any:
-    # d(var + eps)^(-1/2) = -1/2 (var + eps)^(-3/2)
-    return mul(_fixed_moved(g, x, m), mul(_fixed_scale(v, weight, eps), div(-0.5, add(v, eps))))
-
-
-def _fixed_dweight(g: Any, x: Any, m: Any, v: Any, _weight: Any, *, eps: float) -> Any:
-    return mul(_fixed_moved(g, x, m), rsqrt(add(v, eps)))
-
-
-def _fixed_dbias(g: Any, _x: Any, _m: Any, _v: Any, _weight: Any, *, eps: float) -> Any:
-    return _gathered(g, _over(g))
-
-
-def _fixed_joint(g: Array, x: Array, m: Array, v: Array, weight: Any, *, eps: float) -> Any:
-    around = add(v, eps)
-    _, dw, db = _core.batch_norm_vjp(g, x, None, m, rsqrt(around), input=False)
-    dv = mul(div(-0.5, around), dw if weight is None else mul(weight, dw))
-    return _fixed_dx(g, x, m, v, weight, eps=eps), neg(mul(db, _fixed_scale(v, weight, eps))), dv, dw, db
-
-
-def _fixed_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    def sample(shape: Shape, large: bool = False) -> Sample:
-        x, n = rng.standard_normal(shape), shape[1]
-        params = {"eps": 1e-5}
-        return Sample(
-            (x, rng.standard_normal(n), rng.uniform(0.5, 2, n), *_weights(rng, x, _over(x))), params, large=large
-        )
-
-    yield from (sample(shape) for shape, _ in BATCHES)
-    yield Sample((*sample((3, 2, 5)).args[:3], None, None), {"eps": 0.1})
-    yield sample((6, 5, 33, 33), large=True)
-
-
-BATCH_NORM_FIXED = Op(
-    "batch_norm_fixed",
-    _fixed_reference,
-    _fixed_forward,
-    (_fixed_dx, _fixed_dmean, _fixed_dvar, _fixed_dweight, _fixed_dbias),
-    None,
-    _fixed_samples,
-    length=lambda x, *_, **__: x.size // max(x.shape[1], 1) + 4,
-    batch=folded("batch_norm_fixed"),
-    joint=together(_fixed_joint, (_fixed_dx, _fixed_dmean, _fixed_dvar, _fixed_dweight, _fixed_dbias)),
-    flat=True,
-)
-
-
-# --- the gradient by x ------------------------------------------------------------------------------
+# --- the gradient by x ------------------------------------------------------------------------------------------------
 
 
 def _norm_vjp_reference(
@@ -462,7 +382,7 @@ def _norm_vjp_reference(
     r = rstd.reshape(_kept(x, axes))
     with np.errstate(all="ignore"):
         z = (x - m.reshape(r.shape)) * r
-        h = g if weight is None else g * weight.reshape(_spread(x.shape, axes))
+        h = g if weight is None else g * weight.reshape(spread(x.shape, axes))
         dx = r * (h - h.mean(axes, keepdims=True) - z * (h * z).mean(axes, keepdims=True))
     return dx, (g, x, weight, m, rstd)
 
@@ -479,15 +399,15 @@ def _norm_vjp_forward(
 
 def _norm_vjp_dg(u: Any, _g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
     # P = I - 1 1^T/n - z z^T/n is symmetric:  <u, rstd * P (w * g)> by g is w * rstd * P u
-    return _scaled(apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps), weight, axes)
+    return scaled(apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps), weight, axes)
 
 
 def _norm_vjp_dx(u: Any, g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
     # f = <u, D(h)> with D(v) = rstd * P v, a = mean(u * z), c = mean(h * z), n values each:
     #   drstd/dx = -rstd^2 z / n  and  d<v, z>/dx = D(v)  for a constant v, so
     #   df/dx = -rstd * (z * mean(u * D(h)) + c * D(u) + a * D(h))
-    h = _scaled(g, weight, axes)
-    z = _normalised(x, axes, eps)
+    h = scaled(g, weight, axes)
+    z = normalised(x, axes, eps)
     r = rsqrt(add(var(x, axes, keepdim=True, correction=0), eps))
     du = apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps)
     dh = apply(NORM_VJP, h, x, None, m, rstd, axes=axes, eps=eps)
@@ -498,11 +418,11 @@ def _norm_vjp_dx(u: Any, g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, axes
 
 
 def _norm_vjp_dweight(u: Any, g: Any, x: Any, _weight: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
-    return _gathered(mul(g, apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps)), axes)
+    return gathered(mul(g, apply(NORM_VJP, u, x, None, m, rstd, axes=axes, eps=eps)), axes)
 
 
 def _moments(x: Array, axes: Axes, eps: float) -> tuple[Array, Array]:
-    saved = _reference(x, None, None, axes=axes, eps=eps)[1]
+    saved = reference(x, None, None, axes=axes, eps=eps)[1]
     return saved[2], saved[3]
 
 
@@ -514,7 +434,7 @@ def _norm_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
         def derive(g: Array, x: Array, weight: Any, *_: Any, axes: Axes = axes, eps: float = eps) -> tuple[Any, ...]:
             return g, x, weight, *_moments(x, axes, eps)
 
-        for weight in (_weights(rng, x, axes)[0], None):
+        for weight in (weights(rng, x, axes)[0], None):
             yield Sample(derive(g, x, weight), {"axes": axes, "eps": eps}, derive)
     g, x = rng.standard_normal((600, 67)), rng.standard_normal((600, 67))
     yield Sample((g, x, None, *_moments(x, (1,), 1e-5)), {"axes": (1,), "eps": 1e-5}, large=True)
@@ -540,7 +460,7 @@ NORM_VJP = Op(
 )
 
 
-# --- the gradient by the weight ---------------------------------------------------------------------
+# --- the gradient by the weight ---------------------------------------------------------------------------------------
 
 
 def _norm_dweight_reference(g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float) -> Result:
@@ -557,14 +477,14 @@ def _norm_dweight_reference(g: Array, x: Array, m: Array, rstd: Array, *, axes: 
 def _norm_dweight_forward(g: Array, x: Array, m: Array, rstd: Array, *, axes: Axes, eps: float) -> Result:
     if _is_layer(x.ndim, axes):
         _, dw, _ = _core.layer_norm_vjp(g, x, None, m, rstd, _rows(x, axes), input=False)
-        dw = dw.reshape(_spread(x.shape, axes))
+        dw = dw.reshape(spread(x.shape, axes))
     else:
         _, dw, _ = _core.batch_norm_vjp(g, x, None, m, rstd, input=False)
     return dw, (g, x, m, rstd)
 
 
 def _norm_dweight_dg(u: Any, _g: Any, x: Any, _m: Any, _rstd: Any, *, axes: Axes, eps: float) -> Any:
-    return _scaled(_normalised(x, axes, eps), u, axes)
+    return scaled(normalised(x, axes, eps), u, axes)
 
 
 def _norm_dweight_dx(u: Any, g: Any, x: Any, m: Any, rstd: Any, *, axes: Axes, eps: float) -> Any:
@@ -596,77 +516,10 @@ NORM_DWEIGHT = Op(
 )
 
 
-# --- group norm ---------------------------------------------------------------------------------------
+# --- what users call --------------------------------------------------------------------------------------------------
 
 
-def _by_rows(x: Any, groups: int) -> Any:
-    """x (N, C, ...) as (N, groups, values of a group), of which layer norm is the group norm."""
-    shape = shape_of(x)
-    return reshape(x, (shape[0], groups, math.prod(shape[1:]) // groups))
-
-
-def _group_reference(x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float) -> Result:
-    z, saved = _reference(_by_rows(x, groups), None, None, axes=(2,), eps=eps)
-    return _affine(z.reshape(x.shape), weight, bias), (x, weight, *saved[2:])
-
-
-def _group_forward(x: Array, weight: Array | None, bias: Array | None, *, groups: int, eps: float) -> Result:
-    y, m, rstd = _core.group_norm(x, weight, bias, groups, eps)
-    return y, (x, weight, m, rstd)
-
-
-def _group_dx(g: Any, x: Any, weight: Any, m: Any, rstd: Any, *, groups: int, eps: float) -> Any:
-    h = _by_rows(_affine(g, weight, None), groups)
-    dx = apply(NORM_VJP, h, _by_rows(x, groups), None, m, rstd, axes=(2,), eps=eps)
-    return reshape(dx, shape_of(x))
-
-
-def _group_dweight(g: Any, x: Any, _weight: Any, _m: Any, _rstd: Any, *, groups: int, eps: float) -> Any:
-    z = reshape(_normalised(_by_rows(x, groups), (2,), eps), shape_of(x))
-    return _gathered(mul(g, z), _CHANNELS)
-
-
-def _group_dbias(g: Any, _x: Any, _weight: Any, _m: Any, _rstd: Any, *, groups: int, eps: float) -> Any:
-    return _gathered(g, _CHANNELS)
-
-
-_CHANNELS = (0,)  # axes that are not the last ones: weights belong to axis 1
-
-
-def _group_joint(g: Array, x: Array, weight: Any, m: Array, rstd: Array, *, groups: int, eps: float) -> Any:
-    return _core.group_norm_vjp(g, x, weight, m, rstd, groups)
-
-
-def _group_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, groups in (((2, 4, 3), 2), ((3, 6, 2, 2), 3), ((2, 4, 5), 4), ((3, 4), 2), ((2, 68), 2), ((0, 4, 2), 2)):
-        x = rng.standard_normal(shape)
-        yield Sample((x, *_weights(rng, x, _CHANNELS)), {"groups": groups, "eps": 1e-5})
-    yield Sample((rng.standard_normal((2, 4, 3)), None, None), {"groups": 2, "eps": 0.1})
-    x = rng.standard_normal((5, 12, 31, 33))
-    yield Sample((x, *_weights(rng, x, _CHANNELS)), {"groups": 4, "eps": 1e-5}, large=True)
-
-
-def _group_count(x: Array, *_: Any, groups: int, **__: Any) -> int:
-    return int(4 * max(math.prod(x.shape[1:]) // groups, x.size // max(x.shape[1], 1)))
-
-
-GROUP_NORM = Op(
-    "group_norm",
-    _group_reference,
-    _group_forward,
-    (_group_dx, _group_dweight, _group_dbias),
-    None,
-    _group_samples,
-    length=_group_count,
-    batch=folded("group_norm"),
-    joint=together(_group_joint, (_group_dx, _group_dweight, _group_dbias)),
-)
-
-
-# --- what users call --------------------------------------------------------------------------------
-
-
-def _check_like(name: str, what: str, value: Any, x: Any, shape: Shape) -> None:
+def check_like(name: str, what: str, value: Any, x: Any, shape: Shape) -> None:
     """Raises unless `value`, if given, has a shape and the dtype of x."""
     if value is None:
         return
@@ -677,7 +530,7 @@ def _check_like(name: str, what: str, value: Any, x: Any, shape: Shape) -> None:
         raise DtypeError(f"{name}: {what} is {a.dtype}, the input {dtype}")
 
 
-def _half_beside(input: Any, *others: Any) -> Any:
+def half_beside(input: Any, *others: Any) -> Any:
     """The dtype of an input of half precision whose weights or statistics are float32: it is float32's, rounded."""
     own = array_of(input).dtype
     if own.itemsize != 2 or not any(v is not None and array_of(v).dtype.itemsize == 4 for v in others):
@@ -726,12 +579,12 @@ def layer_norm(
     if result is not None:
         return result
     need_float(name, input)
-    half = _half_beside(input, weight, bias)
+    half = half_beside(input, weight, bias)
     if half is not None:
         return to_dtype(layer_norm(to_dtype(input, dtypes.float32), normalized_shape, weight, bias, eps), half)
     shape = shape_of(input)[over[0] :]
-    _check_like(name, "weight", weight, input, shape)
-    _check_like(name, "bias", bias, input, shape)
+    check_like(name, "weight", weight, input, shape)
+    check_like(name, "bias", bias, input, shape)
     return apply(LAYER_NORM, input, weight, bias, axes=over, eps=float(eps))
 
 
@@ -753,187 +606,9 @@ def rms_norm(input: Any, normalized_shape: int | Sequence[int], weight: Any = No
         x, w = [None if v is None else to_dtype(v, dtypes.float32) for v in (input, weight)]
         return to_dtype(rms_norm(x, normalized_shape, w, eps), own)
     over = _last_axes(name, input, normalized_shape)
-    _check_like(name, "weight", weight, input, shape_of(input)[over[0] :])
+    check_like(name, "weight", weight, input, shape_of(input)[over[0] :])
     least = dtypes.finfo(own).eps if eps is None else eps
     return apply(RMS_NORM, input, weight, axes=over, eps=float(least))
-
-
-def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    r"""Layer norm of each group of channels, then scaled and shifted by channel.
-
-    Shapes: input (N, C, ...) with C divisible by `num_groups`, weight and bias (C,).
-    Raises ShapeError where the sizes do not fit. Source: Wu and He, "Group normalization", 2018.
-
-    >>> mt.group_norm(mt.tensor([[1.0, 3.0, 5.0, 9.0]]), 2, eps=0.0)
-    tensor([[-1.,  1., -1.,  1.]])
-    """
-    name = "group_norm"
-    need_float(name, input)
-    shape = shape_of(input)
-    if len(shape) < 2:
-        raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
-    half = _half_beside(input, weight, bias)
-    if half is not None:
-        return to_dtype(group_norm(to_dtype(input, dtypes.float32), num_groups, weight, bias, eps), half)
-    if num_groups < 1 or shape[1] % num_groups:
-        raise ShapeError(f"{name}: {shape[1]} channels cannot be split into {num_groups} groups")
-    _check_like(name, "weight", weight, input, shape[1:2])
-    _check_like(name, "bias", bias, input, shape[1:2])
-    if array_of(input).size == num_groups:
-        raise ShapeError(f"{name}: every group needs more than one value, got an input of shape {shape}")
-    return apply(GROUP_NORM, input, weight, bias, groups=num_groups, eps=float(eps))
-
-
-def _affine(x: Any, weight: Any, bias: Any) -> Any:
-    """x (N, C, ...) times a weight and plus a bias for each channel, where there are these."""
-    shape = shape_of(x)
-    wide = (shape[1], *[1] * (len(shape) - 2))
-    y = x if weight is None else mul(x, reshape(weight, wide))
-    return y if bias is None else add(y, reshape(bias, wide))
-
-
-@named("ViewBackward0")
-def instance_norm(
-    input: Any,
-    running_mean: Any = None,
-    running_var: Any = None,
-    weight: Any = None,
-    bias: Any = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Any:
-    r"""Every channel of every example brought to mean 0 and variance 1, then scaled and shifted by channel.
-
-        forward    y = w * z + b,   z = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)   over the places of a channel
-        backward   dx = rstd * (h - mean(h) - z * mean(h * z)),  h = w * g;  dw = sum g * z,  db = sum g
-        kernel     csrc/kernels/norm.cpp, the layer norm's
-
-    The running mean and variance, if given, move by the share `momentum` towards the means over the batch of each
-    example's mean and variance (over n - 1). Without `use_input_stats` they are used, as constants.
-
-    Shapes: input (N, C, L), (N, C, H, W) ...; all others (C,). Raises ShapeError where the sizes do not fit, and for a
-    single place.
-    Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization", 2016.
-
-    >>> mt.nn.functional.instance_norm(mt.tensor([[[1.0, 3.0], [2.0, 6.0]]]), eps=0.0)
-    tensor([[[-1.,  1.],
-             [-1.,  1.]]])
-    """
-    name = "instance_norm"
-    if not use_input_stats:
-        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    need_float(name, input)
-    shape = shape_of(input)
-    if len(shape) < 2 or math.prod(shape[2:]) == 1:
-        raise ShapeError(f"{name}: expected (N, C, ...) with more than one value for each channel, got {shape}")
-    half = _half_beside(input, running_mean, running_var, weight, bias)
-    if half is not None:
-        x = to_dtype(input, dtypes.float32)
-        return to_dtype(instance_norm(x, running_mean, running_var, weight, bias, True, momentum, eps), half)
-    for what, value in (
-        ("weight", weight),
-        ("bias", bias),
-        ("running_mean", running_mean),
-        ("running_var", running_var),
-    ):
-        _check_like(name, what, value, input, shape[1:2])
-    if array_of(input).size and not (running_mean is None and running_var is None):
-        x = raw(input).reshape(*shape[:2], -1)
-        _move(running_mean, x.mean(2).mean(0), momentum)
-        _move(running_var, x.var(2, ddof=1).mean(0), momentum)
-    return apply(GROUP_NORM, input, weight, bias, groups=shape[1], eps=float(eps))
-
-
-def _move(running: Any, now: Array, momentum: float) -> None:
-    """Moves a running statistic, outside the graph, which learns of it."""
-    _update(raw(running), now, momentum)
-    if isinstance(running, Tensor):
-        running.version.bump()
-
-
-def batch_norm(
-    input: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any = None,
-    bias: Any = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Any:
-    r"""Every channel brought to mean 0 and variance 1 over the batch, then scaled and shifted.
-
-        forward    y = w * z + b,   z = (x - mean) * rstd,   rstd = 1 / sqrt(var + eps)
-        backward   dx = rstd * (h - mean(h) - z * mean(h * z)),  h = w * g;  dw = sum g * z,  db = sum g
-        kernel     csrc/kernels/norm.cpp
-
-    In training mean and variance (over n) are the batch's, and the running ones, if given, move towards
-    them, outside the graph: running = (1 - momentum) * running + momentum * batch, with the variance over
-    n - 1. An input without elements moves nothing. Otherwise the running ones are used, in one pass:
-    dx = rstd * w * g.
-
-    Shapes: input (N, C), (N, C, L), (N, C, H, W) ...; all others (C,). Raises ShapeError where the sizes do
-    not fit, and in training for a single value per channel.
-    Source: Ioffe and Szegedy, "Batch normalization", 2015.
-
-    >>> mt.batch_norm(mt.tensor([[1.0], [3.0]]), None, None, training=True, eps=0.0)
-    tensor([[-1.],
-            [ 1.]])
-    """
-    name = "batch_norm"
-    need_float(name, input)
-    x = array_of(input)
-    shape = x.shape
-    if shape == (0,):
-        return mul(input, 1.0)
-    if len(shape) < 2:
-        raise ShapeError(f"{name}: expected (N, C, ...), got {shape}")
-    for what, value in (
-        ("weight", weight),
-        ("bias", bias),
-        ("running_mean", running_mean),
-        ("running_var", running_var),
-    ):
-        if value is None:
-            if not training and what.startswith("running"):
-                raise ShapeError(f"{name}: without training, {what} must be given")
-            continue
-        a = array_of(value)
-        if a.shape != shape[1:2] or not (a.dtype is x.dtype or (x.dtype.itemsize == 2 and a.dtype == np.float32)):
-            _check_like(name, what, value, input, shape[1:2])
-    if not x.size:
-        return _affine(input, weight, bias)
-    if x.dtype.itemsize == 2:
-        wide = [
-            None if v is None else to_dtype(v, dtypes.float32) for v in (input, running_mean, running_var, weight, bias)
-        ]
-        z, m, v, w, b = wide
-        y = to_dtype(batch_norm(z, m, v, w, b, training, momentum, eps), dtypes.of(x.dtype))
-        for running, now in ((running_mean, m), (running_var, v)):
-            if running is not None and running is not now:
-                raw(running)[...] = raw(now)
-                running.version.bump()
-        return y
-    if not training:
-        return apply(BATCH_NORM_FIXED, input, running_mean, running_var, weight, bias, eps=float(eps))
-    if x.size == shape[1]:
-        raise ShapeError(f"{name}: training needs more than one value for each channel, got an input of shape {shape}")
-    y = apply(
-        BATCH_NORM,
-        input,
-        weight,
-        bias,
-        running_mean,
-        running_var,
-        axes=(0, *range(2, len(shape))),
-        eps=float(eps),
-        momentum=float(momentum),
-    )
-    for running in (running_mean, running_var):
-        if isinstance(running, Tensor):
-            running.version.bump()
-    return y
 
 
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:

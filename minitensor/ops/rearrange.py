@@ -1,4 +1,4 @@
-"""Broadcasting, stacking, splitting, turning and repeating: movement made of the operators in ops/shape.py."""
+"""Broadcasting, stacking, splitting, turning and repeating: movement made of operators in shape.py and join.py."""
 
 from __future__ import annotations
 
@@ -30,22 +30,9 @@ from .common import (
     shifted,
     write_out,
 )
+from .join import CAT, cat, chunk, narrow, split
 from .matmul import conjugate
-from .shape import (
-    CAT,
-    Shape,
-    cat,
-    chunk,
-    clone,
-    expand,
-    flip,
-    narrow,
-    permute,
-    reshape,
-    sizes,
-    split,
-    transpose,
-)
+from .shape import Shape, clone, expand, flip, permute, reshape, sizes, transpose
 
 # --- broadcasting -----------------------------------------------------------------------------------------------------
 

@@ -34,9 +34,9 @@ from .common import Array, shape_of
 from .composite import vjp_joint
 from .functions import relu as rectified
 from .functions import tanh
+from .join import cat
 from .matmul import linear
 from .rnn import GRU_CELL, LSTM_CELL
-from .shape import cat
 
 Sizes = tuple[int, ...]
 

@@ -19,6 +19,7 @@ from ..errors import DtypeError, IndexRangeError, ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply, apply_flat, attempt
 from ..op import OPS, SHAPE, Op, Result, Sample
+from . import join
 from . import shape as shapes
 from .arithmetic import div, mul
 from .common import Array, axes, axis, named, need_float, numpy_names, shifted, small, to_dtype, write_out
@@ -310,7 +311,7 @@ def _shifted(rows: Any, by: int) -> Any:
     """Along the last axis, moved `by` places on, with ones moved in."""
     shape = shape_of(rows)
     ones = np.ones((*shape[:-1], by), array_of(rows).dtype)
-    return shapes.cat([ones, shapes.narrow(rows, -1, 0, shape[-1] - by)], -1)
+    return join.cat([ones, join.narrow(rows, -1, 0, shape[-1] - by)], -1)
 
 
 def _prod_samples(rng: np.random.Generator) -> Iterator[Sample]:

@@ -16,7 +16,7 @@ from .. import _core, dtypes, return_types
 from ..errors import DtypeError, ShapeError
 from ..graph.record import apply, attempt
 from ..op import Op, Result, Sample
-from . import scatter
+from . import join, scatter
 from . import shape as shapes
 from .arithmetic import add, div, mul, sub
 from .common import (
@@ -63,8 +63,8 @@ def _shifted(x: Any, dim: int, by: int, fill: float) -> Any:
     if n == 0:
         return x
     new = np.full((*shape[:dim], 1, *shape[dim + 1 :]), fill, array_of(x).dtype)
-    rest = shapes.narrow(x, dim, 0 if by > 0 else 1, n - 1)
-    return shapes.cat([new, rest] if by > 0 else [rest, new], dim)
+    rest = join.narrow(x, dim, 0 if by > 0 else 1, n - 1)
+    return join.cat([new, rest] if by > 0 else [rest, new], dim)
 
 
 def _along(name: str, input: Any, dim: int, scan: Callable[[Any, int], Any]) -> Any:
@@ -367,10 +367,10 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
         raise ShapeError(f"diff: n must not be negative, got {n}")
     d = axis("diff", dim, len(shape_of(input)))
     parts = [p for p in (prepend, input, append) if p is not None]
-    x = shapes.clone(input) if n == 0 else shapes.cat(parts, d) if len(parts) > 1 else input
+    x = shapes.clone(input) if n == 0 else join.cat(parts, d) if len(parts) > 1 else input
     for _ in range(min(n, shape_of(x)[d])):
         size = max(shape_of(x)[d] - 1, 0)
-        low, high = shapes.narrow(x, d, 0, size), shapes.narrow(x, d, min(1, shape_of(x)[d]), size)
+        low, high = join.narrow(x, d, 0, size), join.narrow(x, d, min(1, shape_of(x)[d]), size)
         x = logical_xor(high, low) if array_of(x).dtype.kind == "b" else sub(high, low)
     return x if out is None else write_out("diff", x, out)
 
@@ -386,7 +386,7 @@ def _areas(name: str, y: Any, x: Any, dx: Any, dim: int) -> tuple[Any, int]:
     if array_of(y).dtype.kind == "b" or (x is not None and array_of(x).dtype.kind == "b"):
         raise DtypeError(f"{name}: bools have no area")
     n = max(shape[d] - 1, 0)
-    pairs = add(shapes.narrow(y, d, min(1, shape[d]), n), shapes.narrow(y, d, 0, n))
+    pairs = add(join.narrow(y, d, min(1, shape[d]), n), join.narrow(y, d, 0, n))
     if x is None:
         return mul(div(pairs, 2), 1 if dx is None else dx), d
     places = shape_of(x)
@@ -480,14 +480,14 @@ def _slope(x: Any, spacing: Any, d: int, edge_order: int) -> Any:
     slope = div(rise, h)  # between neighbours
 
     def part(y: Any, start: int, length: int) -> Any:
-        return shapes.narrow(y, len(shape_of(y)) - len(shape) + d, start, length)
+        return join.narrow(y, len(shape_of(y)) - len(shape) + d, start, length)
 
     first, last = part(slope, 0, 1), part(slope, n - 2, 1)
     if n == 2:
-        return shapes.cat([first, last], d)
+        return join.cat([first, last], d)
     low, high = part(h, 0, n - 2), part(h, 1, n - 2)
     inner = div(add(mul(part(slope, 0, n - 2), high), mul(part(slope, 1, n - 2), low)), add(low, high))
     if edge_order == 2:  # the parabola's slope at its end: as far from the secant's as that of the middle, beyond it
         first = sub(mul(first, 2), part(inner, 0, 1))
         last = sub(mul(last, 2), part(inner, n - 3, 1))
-    return shapes.cat([first, inner, last], d)
+    return join.cat([first, inner, last], d)

@@ -22,6 +22,7 @@ from ..graph.tensors import Tensor, wrap
 from ..op import Op, Result, Sample
 from .arithmetic import add, mul, neg, sub
 from .common import Array, array_of, named, raw, reads, shape_of, shifted, wrap_as, write_out
+from .join import cat, narrow
 from .matmul import matmul
 from .matrices import (
     SQUARES,
@@ -39,7 +40,7 @@ from .matrices import (
     upper,
 )
 from .reduce import sum_to
-from .shape import cat, expand, narrow, reshape
+from .shape import expand, reshape
 
 Shape = tuple[int, ...]
 

@@ -14,7 +14,8 @@ from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
 from . import indexing
 from .common import Array, array_of, axis, numpy_names, raw, reads, shape_of, shifted
-from .shape import Shape, reshape, scatter_view, sizes
+from .shape import Shape, reshape, sizes
+from .view_write import scatter_view
 
 # --- views ------------------------------------------------------------------------------------------------------------
 

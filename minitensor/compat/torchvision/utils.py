@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import creation
-from ...ops.shape import cat, stack
+from ...ops.join import cat, stack
 from ...tensor import Tensor
 
 __all__ = ["make_grid", "save_image"]

@@ -13,8 +13,9 @@ from ...graph.record import apply
 from ...graph.tensors import Tensor as Core
 from ...graph.tensors import wrap
 from ...graph.views import written
+from ...ops.join import cat
 from ...ops.moments import NORM
-from ...ops.shape import cat, reshape
+from ...ops.shape import reshape
 
 
 def _grads(parameters: Any) -> list[Any]:

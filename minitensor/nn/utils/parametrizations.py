@@ -12,9 +12,10 @@ from ...errors import ShapeError
 from ...graph.tensors import wrap
 from ...ops.common import shape_of
 from ...ops.functions import sqrt
+from ...ops.join import cat
 from ...ops.matmul import dot, matmul, mv
 from ...ops.reduce import sum
-from ...ops.shape import cat, movedim, reshape
+from ...ops.shape import movedim, reshape
 from ..conv import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module
 from .parametrize import register_parametrization

@@ -15,8 +15,8 @@ from typing import Any
 from ... import creation, random
 from ...errors import ShapeError
 from ...ops.common import shape_of, to_dtype
+from ...ops.join import cat
 from ...ops.order import kthvalue, topk
-from ...ops.shape import cat
 from ..hooks import take_hook
 from ..module import Module
 

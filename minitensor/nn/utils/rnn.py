@@ -12,8 +12,9 @@ from ...errors import ShapeError
 from ...graph.tensors import Tensor as Core
 from ...graph.tensors import wrap
 from ...ops.common import shape_of
+from ...ops.join import cat, stack
 from ...ops.scatter import index_select
-from ...ops.shape import cat, reshape, stack, transpose
+from ...ops.shape import reshape, transpose
 
 __all__ = [
     "PackedSequence",

@@ -11,7 +11,7 @@ import numpy as np
 from ... import creation, dtypes
 from ...errors import DtypeError, ShapeError
 from ...graph.tensors import Tensor
-from ...ops.shape import stack
+from ...ops.join import stack
 from .dataset import Batch
 
 __all__ = ["default_collate", "default_convert"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from .... import nn
 from ....nn import functional as F
-from ....ops.shape import cat
+from ....ops.join import cat
 from ....utils.checkpoint import checkpoint
 from ._api import entry, published, started
 

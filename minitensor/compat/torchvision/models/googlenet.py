@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .... import nn
 from ....nn import functional as F
-from ....ops.shape import cat, stack
+from ....ops.join import cat, stack
 from ._api import entry, published
 
 __all__ = ["BasicConv2d", "GoogLeNet", "GoogLeNetOutputs", "GoogLeNet_Weights", "Inception", "InceptionAux", "googlenet"]  # fmt: skip # noqa: E501

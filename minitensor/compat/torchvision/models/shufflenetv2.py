@@ -7,7 +7,7 @@ from typing import Any
 
 from .... import nn
 from ....nn.functional import channel_shuffle
-from ....ops.shape import cat
+from ....ops.join import cat
 from ._api import Weights, entry, published
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .... import nn
-from ....ops.shape import cat
+from ....ops.join import cat
 from ._api import entry, narrow, published, started
 
 __all__ = ["Fire", "SqueezeNet", "SqueezeNet1_0_Weights", "SqueezeNet1_1_Weights", "squeezenet1_0", "squeezenet1_1"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from .... import creation, nn
 from ....errors import ShapeError
-from ....ops.shape import cat
+from ....ops.join import cat
 from ..ops.misc import MLP
 from ._api import Weights, entry, published
 

@@ -9,8 +9,8 @@ import numpy as np
 from .... import creation, dtypes
 from ....errors import ShapeError
 from ....ops.comparison import maximum, minimum
+from ....ops.join import stack
 from ....ops.order import argsort
-from ....ops.shape import stack
 
 __all__ = [
     "batched_nms", "box_area", "box_convert", "box_iou", "clip_boxes_to_image", "complete_box_iou",

@@ -10,7 +10,7 @@ import numpy as np
 from .... import creation, nn
 from ....errors import ShapeError
 from ....nn import functional as F
-from ....ops.shape import cat, stack
+from ....ops.join import cat, stack
 
 __all__ = ["RoIAlign", "RoIPool", "roi_align", "roi_pool", "sigmoid_focal_loss"]
 

@@ -1,0 +1,1 @@
+from .common cimport array_of, raw, shape_of
