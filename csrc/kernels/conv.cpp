@@ -63,7 +63,7 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                           {bias ? bias + q * z.m : bias, 1, 0}};
       }))
     return;
-  const Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
+  Image image{{s.h, s.oh, s.kh, s.sh, s.dh, s.ph}, {s.w, s.ow, s.kw, s.sw, s.dw, s.pw}};
   if (s.dh * s.dw == 1) {
     const Winograd wino{s.n,
                         s.groups,
@@ -76,8 +76,9 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
   }
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
   if (s.groups > 1 && s.c == s.groups) return correlate_planes(y, x, w, bias, s, image);
-  const bool one_row = image.plain() && image.h.length == s.ow;
-  const Weights<T> weights{z.m, z.k, across_channels<T>(z.m, z.k, one_row ? z.p : s.ow)};
+  const Weights<T> weights{z.m, z.k, across_channels<T>(z.m, z.k, z.p)};
+  if (copies_pay(weights.across, z.m, s, image.h.length - s.ow))
+    image.h = {s.w, s.ow, s.kw, s.sw, s.dw, s.pw, true};
   const int64_t count = weights.count();
   Scratch<T> a(s.groups * weights.size());
   Scratch<int64_t> offset(z.k);
@@ -122,7 +123,8 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
     }
     one.seen = seen.p;
   }
-  if (one_row) one.cols = one.pitch = one.y_row = z.p, one.rows = 1;
+  if (image.h.length == s.ow && !weights.across)
+    one.cols = one.pitch = one.y_row = z.p, one.rows = 1;
   correlate_all(&one, 1, x, s.c * s.h * s.w, s.o * z.p, bias, image, s.n, s.c, s.groups);
 }
 

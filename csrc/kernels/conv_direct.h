@@ -2,7 +2,9 @@
 //
 // In the padded image, the row of the matrix of windows that belongs to the term (c, a, b) is the
 // image itself, begun at another place: offset(c, a, b). With a stride, the image is laid out by
-// phases first, so that pixels a stride apart lie side by side. So no matrix is made. Where the
+// phases first, so that pixels a stride apart lie side by side. So no matrix is made. Where rows
+// are short, each tap of a row has a copy of the image to itself, as wide as y: there rows follow
+// each other without anything between. Where the
 // channels of the output fill vectors, the tile has a row of pixels by vectors of channels, takes
 // the pixels from the image as they are, and its sums are turned over in the end. Otherwise its
 // vectors lie along the pixels: either it reads the shifted images as they are and drops the sums
@@ -11,22 +13,29 @@
 
 #include "conv_matrix.h"
 #include "conv_winograd.h"
+#include "lookup.h"
 
 namespace mt::MT_ISA {
 namespace {
 
-// One axis: `out` positions a step apart meet `taps` places each.
+// One axis: `out` positions a step apart meet `taps` places each. Each tap is a phase of its own if
+// they stand apart.
 struct Axis {
   int64_t length;  // of a phase
   int64_t phases;  // that occur
   int64_t stride, dilation, pad, size;
+  bool apart;
 
-  Axis(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t dilation, int64_t pad)
-      : length(out + (taps - 1) * dilation / stride),
+  Axis(int64_t size, int64_t out, int64_t taps, int64_t stride, int64_t dilation, int64_t pad,
+       bool apart = false)
+      : length(apart ? out : out + (taps - 1) * dilation / stride),
+        phases(taps),
         stride(stride),
         dilation(dilation),
         pad(pad),
-        size(size) {
+        size(size),
+        apart(apart) {
+    if (apart) return;
     int64_t a = stride, b = dilation;
     while (b) {
       const int64_t rest = a % b;
@@ -37,12 +46,12 @@ struct Axis {
         stride /
             a);  // a is now the greatest common divisor; phases come round after stride / a taps
   }
-  bool plain() const { return length == size && pad == 0 && stride == 1; }
+  bool plain() const { return length == size && pad == 0 && stride == 1 && phases == 1; }
   int64_t phase(int64_t tap) const { return tap % phases; }
-  int64_t shift(int64_t tap) const { return tap * dilation / stride; }
+  int64_t shift(int64_t tap) const { return apart ? 0 : tap * dilation / stride; }
   // Where position i of a phase lies on the unpadded axis.
   int64_t place(int64_t phase, int64_t i) const {
-    return i * stride + phase * dilation % stride - pad;
+    return i * stride + phase * dilation % (apart ? INT64_MAX : stride) - pad;
   }
 };
 
@@ -59,8 +68,11 @@ struct Image {
   bool worth(const ConvSizes& s) const { return plane() <= s.kh * s.kw * s.oh * s.ow + s.h * s.w; }
 };
 
-constexpr int64_t kWindowDepth = 384;   // of k in one block of packed windows
-constexpr int64_t kWeightDepth = 192;   // of k in one block of weights, which stays in the L1 cache
+constexpr int64_t kWindowDepth = 384;  // of k in one block of packed windows
+constexpr int64_t kWeightDepth = 192;  // of k in one block of weights, which stays in the L1 cache
+constexpr int64_t kCopyUses =
+    64;  // sums between rows, for each of one row, that cost more than a copy
+constexpr int64_t kTable = 4096;        // elements of a plane that a table finds
 constexpr int64_t kFewPositions = 128;  // whose sums do, too
 
 // A tile may read this far beyond the image; what it reads there is dropped.
@@ -80,11 +92,12 @@ void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, const Image& s, 
       const int64_t top = s.v.place(a, 0), row = s.v.stride * s.h.size;
       const T* const in = x + (c * s.v.size + top) * s.h.size + right;
       const Span is(s.v.length, s.v.stride, top, s.v.size);
-      for (int phase = 0; phase < PHASES; ++phase) {
-        std::memset(out + phase * apart, 0, is.begin * length * sizeof(T));
-        std::memset(out + phase * apart + is.end * length, 0,
-                    (s.v.length - is.end) * length * sizeof(T));
-      }
+      const auto clear = [&](int64_t from, int64_t end) {  // rows that are few
+        for (int phase = 0; phase < PHASES; ++phase)
+          for (int64_t i = from * length; i < end * length; i += L)
+            store_n(out + phase * apart + i, Vec<T>{}, min(L, end * length - i));
+      };
+      clear(0, is.begin), clear(is.end, s.v.length);
       // Short rows go together, a column of vectors at a time.
       const int64_t together = max(1, 4 * L / length);
       for (int64_t block = is.begin; block < is.end; block += together)
@@ -125,12 +138,37 @@ void lay_out_planes(T* to, const T* x, int64_t from, int64_t end, const Image& s
   }
 }
 
-// `count` of them from `first` on, by threads.
+// Where the elements of a plane are found in x, or -1 in the padding and for some behind them.
+__attribute__((noinline)) inline void find_places(int32_t* to, const Image& s, int behind) {
+  for (int64_t a = 0; a < s.v.phases; ++a)
+    for (int64_t b = 0; b < s.h.phases; ++b)
+      for (int64_t i = 0; i < s.v.length; ++i) {
+        const int64_t row = s.v.place(a, i);
+        for (int64_t j = 0; j < s.h.length; ++j) {
+          const int64_t col = s.h.place(b, j);
+          const bool inside = row >= 0 && row < s.v.size && col >= 0 && col < s.h.size;
+          *to++ = inside ? row * s.h.size + col : -1;
+        }
+      }
+  while (behind-- > 0) *to++ = -1;
+}
+
+// `count` of them from `first` on, by threads: row by row, or, where rows fill no vectors, by a
+// table.
 template <class T>
 void lay_out(T* to, const T* x, int64_t first, int64_t count, const Image& s) {
-  const int64_t plane = s.plane();
+  constexpr int L = kLanes<T>;
+  const int64_t plane = s.plane(), size = s.v.size * s.h.size;
+  const bool short_rows = s.h.length <= L / 4 && count >= 8 && plane <= kTable && size <= kTable;
+  Scratch<int32_t> place(short_rows ? plane + L : 0);
+  if (short_rows) find_places(place.p, s, L);
   for_ranges(count, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
-    lay_out_planes(to + from * plane, x, first + from, first + end, s);
+    if (!short_rows) return lay_out_planes(to + from * plane, x, first + from, first + end, s);
+    for (int64_t c = from; c < end; ++c)
+      for (int64_t j = 0; j < plane; j += L) {
+        const Vec<T> v = look_up(x + (first + c) * size, places<T>(place.p + j));
+        store_n(to + c * plane + j, v, min(L, plane - j));
+      }
   });
   std::memset(to + count * plane, 0, kSlack<T> * sizeof(T));
 }
@@ -259,11 +297,17 @@ struct Terms {
   }
 };
 
-// Whether it pays to have vectors across m channels of y, given `cols` pixels side by side.
+// Whether it pays to have vectors across m channels of y, given so many pixels of an image.
 template <class T>
-bool across_channels(int64_t m, int64_t k, int64_t cols) {
+bool across_channels(int64_t m, int64_t k, int64_t pixels) {
   constexpr int L = kLanes<T>;
-  return cols >= 4 && k >= 64 && 5 * (ceil_div(m, L) * L - m) <= m;
+  return pixels >= 4 && k >= 64 && 5 * (ceil_div(m, L) * L - m) <= m;
+}
+
+// Whether a copy of the image for each tap of a row pays: where tiles would be low, or sums between
+// the rows be made for m channels. Rows at padding see other terms, and share no tile with others.
+inline bool copies_pay(bool across, int64_t m, const ConvSizes& s, int64_t between) {
+  return across ? s.ow < (s.ph ? 4 : kTileRows / 2) : s.oh > 1 && m * s.kh * between >= kCopyUses;
 }
 
 // The positions begin..end-1 and the strips first..last-1 of the channels of one group.
@@ -281,6 +325,12 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
         const int64_t i = p / s.cols, j = p % s.cols;
         run = min(s.cols - j, end - p);
         const int64_t* seen = s.seen ? s.seen + i % s.rows * 2 : nullptr;
+        // Rows without anything between, of one image, that see the same terms.
+        const int64_t* other = seen;
+        for (int64_t row = i % s.rows + 1; s.pitch == s.cols && row < s.rows; ++row) {
+          if (seen && ((other += 2)[0] != seen[0] || other[1] != seen[1])) break;
+          run = min(run + s.cols, end - p);
+        }
         const int64_t low = seen ? max(k0, seen[0]) : k0, high = seen ? min(k1, seen[1]) : k1;
         if (low >= high && block) continue;
         const Steps<T> b{s.a + (u * s.k + low) * W, W};
@@ -401,9 +451,11 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
   // Small images are packed several at a time, so that slivers are full and weights are used often.
   const int64_t together = direct ? 1 : min(images, ceil_div(8 * W, most));
   const int64_t batches = ceil_div(images, together);
-  // Positions go in strips as wide as the tile, or as rows are.
+  // Positions go in strips as wide as the tile, or as rows are, or small images without gaps.
   const bool across = list[0].across;
-  const int64_t wide = across ? list[0].cols : W;
+  const int64_t area = list[0].rows * list[0].cols;
+  const bool small = list[0].pitch == list[0].cols && area <= kFewPositions;
+  const int64_t wide = !across ? W : small ? area : list[0].cols;
   const int64_t strips = ceil_div(most * together, wide);
   const int64_t fit =
       across ? max(1, kFewPositions / wide)

@@ -8,6 +8,7 @@
 #include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "../simd.h"
+#include "lookup.h"
 
 namespace mt::MT_ISA {
 namespace {
@@ -30,26 +31,6 @@ void for_planes(bool threads, int64_t planes, int64_t size, const F& f) {
 //
 // Where rows do not fill vectors, the lanes of a vector are outputs one behind another, whatever
 // their row and plane, and a table says where each of them finds its taps.
-
-// p[at[0]], p[at[1]], ...
-template <class T>
-inline Vec<T> look_up(const T* p, Mask<T> at) {
-#if defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4)
-    return (Vec<T>)_mm512_mask_i32gather_ps(_mm512_setzero_ps(), 0xffff, (__m512i)at, p, 4);
-  else
-    return (Vec<T>)_mm512_mask_i64gather_pd(_mm512_setzero_pd(), 0xff, (__m512i)at, p, 8);
-#elif defined(__AVX2__)
-  if constexpr (sizeof(T) == 4)
-    return (Vec<T>)_mm256_i32gather_ps(p, (__m256i)at, 4);
-  else
-    return (Vec<T>)_mm256_i64gather_pd(p, (__m256i)at, 8);
-#else
-  Vec<T> v;
-  for (int i = 0; i < kLanes<T>; ++i) v[i] = p[at[i]];
-  return v;
-#endif
-}
 
 // The elements of an axis that a window covers.
 struct Covered {
@@ -102,13 +83,6 @@ struct Table {
   }
   ~Table() { release(base); }
   Table(const Table&) = delete;
-
-  template <class T>
-  static Mask<T> places(const int32_t* p) {
-    int32_t __attribute__((vector_size(4 * kLanes<T>))) v;
-    std::memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, Mask<T>);
-  }
 
   // f(the first of a vector of outputs, how many there are, its place in the table, the first
   // plane of those that the table counts from), for all planes
@@ -252,20 +226,20 @@ void max_by_table(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, 
   table.each<T>(threads, planes, [&](int64_t out, int count, int64_t k, int64_t plane) {
     const T* from = x + plane * table.size;
     const Mask<T> lanes = first_lanes<T>(count);
-    Mask<T> place = (Table::places<T>(table.down + k) + Table::places<T>(table.right + k)) & lanes;
+    Mask<T> place = (places<T>(table.down + k) + places<T>(table.right + k)) & lanes;
     Vec<T> m = look_up(from, place);
     for (int64_t a = 0; a < table.high; ++a)
       for (int64_t b = a == 0; b < table.wide; ++b) {
-        const Mask<T> at = (Table::places<T>(table.down + a * table.n + k) +
-                            Table::places<T>(table.right + b * table.n + k)) &
-                           lanes;
+        const Mask<T> at =
+            (places<T>(table.down + a * table.n + k) + places<T>(table.right + b * table.n + k)) &
+            lanes;
         const Vec<T> v = look_up(from, at);
         const Mask<T> wins = (v > m) | ((v != v) & (m == m));
         m = select<T>(wins, v, m);
         place = wins ? at : place;
       }
     store_n<T>(y + out, m, count);
-    store_places<T>(idx + out, place - Table::places<T>(table.base + k), count);
+    store_places<T>(idx + out, place - places<T>(table.base + k), count);
   });
 }
 
@@ -441,12 +415,12 @@ void sum_by_table(bool threads, T* y, const T* x, const T* count_of, int64_t pla
   table.each<T>(threads, planes, [&](int64_t out, int count, int64_t k, int64_t plane) {
     const T* from = x + plane * table.size;
     const Mask<T> lanes = first_lanes<T>(count);
-    const Mask<T> rows = Table::places<T>(table.rows + k), cols = Table::places<T>(table.cols + k);
+    const Mask<T> rows = places<T>(table.rows + k), cols = places<T>(table.cols + k);
     Vec<T> total{};
     for (int32_t a = 0; a < table.high; ++a) {
-      const Mask<T> down = Table::places<T>(table.down + a * table.n + k);
+      const Mask<T> down = places<T>(table.down + a * table.n + k);
       for (int32_t b = 0; b < table.wide; ++b) {
-        const Mask<T> right = Table::places<T>(table.right + b * table.n + k);
+        const Mask<T> right = places<T>(table.right + b * table.n + k);
         const Vec<T> v = look_up(from, (down + right) & lanes);
         total += select<T>((rows > a) & (cols > b), v, Vec<T>{});
       }
