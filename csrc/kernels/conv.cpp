@@ -71,8 +71,7 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                         s.c / s.groups,
                         {s.h, s.oh, s.kh, s.sh, s.ph},
                         {s.w, s.ow, s.kw, s.sw, s.pw}};
-    if (wino.pays() && winograd_from(y, x, w, z.m * z.k, z.k, s.kh * s.kw, false, bias, wino))
-      return;
+    if (wino.pays() && winograd(y, x, w, z.m * z.k, z.k, s.kh * s.kw, false, bias, wino)) return;
   }
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
   if (s.groups > 1 && s.c == s.groups) return correlate_planes(y, x, w, bias, s, image);
@@ -188,7 +187,7 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                         {s.oh, s.h, s.kh, 1, s.kh - 1 - s.ph},
                         {s.ow, s.w, s.kw, 1, s.kw - 1 - s.pw}};
     if (wino.pays() &&
-        winograd_from(dx, g, w, z.m * z.k, area, z.k, true, static_cast<const T*>(nullptr), wino))
+        winograd(dx, g, w, z.m * z.k, area, z.k, true, static_cast<const T*>(nullptr), wino))
       return;
   }
   const Range v(s.h, s.kh, s.sh, s.ph, s.dh), h(s.w, s.kw, s.sw, s.pw, s.dw);

@@ -178,6 +178,12 @@ inline Vec<T> load_lanes(const T* p, unsigned lanes) {
 
 // --- the weights -------------------------------------------------------------------------------
 
+// Points of h rows of transformed weights lie so far apart: a power of two would meet in the cache.
+template <class T>
+int64_t weights_step(const Winograd& s, int h) {
+  return s.terms() * h + kLanes<T>;
+}
+
 // u[xi][part][k][i] = (G w_ik G^T)[xi], of h rows i and s.k channels k: element (i, k) of w begins
 // at w + i * row + k * col. `turned` reads its taps from the last to the first. 3x3 (`Three`) has
 // its numbers from the compiler.
@@ -186,7 +192,7 @@ void winograd_weights(Three three, T* u, const T* w, int64_t row, int64_t col, i
                       const Winograd& s) {
   constexpr int L = kLanes<T>;
   const int area = three ? 9 : s.area(), parts = three ? 1 : s.v.parts * s.h.parts;
-  const int64_t depth = s.terms();
+  const int64_t step = weights_step<T>(s, h);
   int index[kMostParts * kMostParts * 9];
   if (!three) s.index_taps(index);
   for (int i = 0; i < h; i += L) {
@@ -221,11 +227,11 @@ void winograd_weights(Three three, T* u, const T* w, int64_t row, int64_t col, i
 #pragma GCC unroll 4
         for (int a = 0; a < 4; ++a) {
           const Vec<T> even = (v[a][0] + v[a][2]) * T(0.5), odd = v[a][1] * T(0.5);
-          T* to = u + (4 * a * depth + part * s.k + k) * h + i;
+          T* to = u + 4 * a * step + (part * s.k + k) * h + i;
           store_n(to, v[a][0], high);
-          store_n(to + depth * h, even + odd, high);
-          store_n(to + 2 * depth * h, even - odd, high);
-          store_n(to + 3 * depth * h, v[a][2], high);
+          store_n(to + step, even + odd, high);
+          store_n(to + 2 * step, even - odd, high);
+          store_n(to + 3 * step, v[a][2], high);
         }
       }
     }
@@ -456,10 +462,11 @@ int64_t chains_of(Chain* list, const Winograd& s) {
   return count;
 }
 
-// y = the convolution of x with the transformed weights u + bias: slivers of a group's m outputs,
-// one behind another. False if a result, or what it came from, is not finite.
+// y = the convolution of x with weights + bias: output i of a group and channel k of it begin at
+// w + group * w_step + i * row + k * col. False if a result, or what it came from, is not finite.
 template <class T>
-bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
+bool winograd(T* y, const T* x, const T* w, int64_t w_step, int64_t row, int64_t col, bool turned,
+              const T* bias, const Winograd& s) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
   const int64_t total = s.n * s.tiles(), strips = ceil_div(total, W), slices = slivers(s.m);
   const int64_t face = s.v.size * s.h.size, out_face = s.v.out * s.h.out;
@@ -474,6 +481,20 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
   Scratch<Chain> chains(kPoints * (kMostParts + ceil_div(terms, kSumDepth)));
   const int64_t count = chains_of(chains.p, s);
   bool finite = true;
+
+  // The transformed weights of slice t of group q; beforehand, if more than one block reads them.
+  const int64_t size = kPoints * weights_step<T>(s, kTileRows);
+  const auto weights = [&](T* u, int64_t q, int64_t t) {
+    const int64_t i = sliver(s.m, t), h = sliver(s.m, t + 1) - i;
+    const T* from = w + q * w_step + i * row;
+    s.three_by_three() ? winograd_weights(Int<1>{}, u, from, row, col, h, turned, s)
+                       : winograd_weights(Int<0>{}, u, from, row, col, h, turned, s);
+  };
+  Scratch<T> all(blocks > 1 ? s.groups * slices * size : 0);
+  if (blocks > 1)
+    for_ranges(s.groups * slices, ceil_div(kChunkWork / 16, size), [&](int64_t from, int64_t to) {
+      for (int64_t t = from; t < to; ++t) weights(all.p + t * size, t / slices, t % slices);
+    });
 
   // v[strip][xi][part][channel][tile] of the channels first..last-1 of group q
   const auto transform = [&](T* v, const TileBlock& block, int64_t q, int64_t first, int64_t last) {
@@ -513,10 +534,12 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
     alignas(64) T products[kPoints * kTileRows * W];
     Piece piece[2][L];
     Vec<T> zero = {};
+    Scratch<T> own(blocks > 1 ? 0 : size);
     for (int64_t t = first; t < last; ++t) {
       const int64_t i = sliver(s.m, t);
-      const T* a = u + (q * s.m + i) * kPoints * terms;
       const int rows = sliver(s.m, t + 1) - i;
+      const T* a = blocks > 1 ? all.p + (q * slices + t) * size : own.p;
+      if (blocks == 1) weights(own.p, q, t);
       for (int64_t begin = block.first; begin < block.end; begin += W) {
         const T* right = v + (begin - block.first) / W * kPoints * point;
         const int n = min(W, block.end - begin);
@@ -525,7 +548,7 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
           const Chain& chain = chains.p[l];
           const int64_t k = chain.from;
           const Matrix<T> c{products + chain.xi * rows * W, W, 1};
-          tile(chain.end - k, {a + (chain.xi * terms + k) * rows, rows},
+          tile(chain.end - k, {a + chain.xi * weights_step<T>(s, rows) + k * rows, rows},
                {right + chain.xi * point + k * W, W}, tile.vectors * L, c,
                chain.first ? Matrix<const T>{} : Matrix<const T>{c.p, W, 1});
         }
@@ -569,28 +592,6 @@ bool winograd(T* y, const T* x, const T* u, const T* bias, const Winograd& s) {
     });
   }
   return finite;
-}
-
-// The same from the weights themselves: output i of a group and channel k of it begin at
-// w + group * w_step + i * row + k * col.
-template <class T>
-bool winograd_from(T* y, const T* x, const T* w, int64_t w_step, int64_t row, int64_t col,
-                   bool turned, const T* bias, const Winograd& s) {
-  const int64_t slices = slivers(s.m), size = kPoints * s.terms();
-  Scratch<T> u(s.groups * s.m * size);
-  for_ranges(s.groups * slices, ceil_div(kChunkWork / 16, size * kTileRows),
-             [&](int64_t from, int64_t to) {
-               for (int64_t t = from; t < to; ++t) {
-                 const int64_t q = t / slices, i = sliver(s.m, t % slices),
-                               end = sliver(s.m, t % slices + 1);
-                 const auto make = [&](auto three) {
-                   winograd_weights(three, u.p + (q * s.m + i) * size, w + q * w_step + i * row,
-                                    row, col, end - i, turned, s);
-                 };
-                 s.three_by_three() ? make(Int<1>{}) : make(Int<0>{});
-               }
-             });
-  return winograd(y, x, u.p, bias, s);
 }
 
 }  // namespace
