@@ -906,7 +906,6 @@ algebra.set_algebra(
     promote_float,
     _cast,
     shapes.CLONE,
-    shapes.place,
     hook.CONSTANT_IN,
     complex_.conj,
 )

@@ -7,43 +7,8 @@
 #include "common.h"
 
 namespace mt {
-namespace {
-
-// (code, instruction) of the innermost Python frame whose file's name does not begin with
-// `package`; None if there is none. Read for an error only, but taken at every recorded operator.
-PyObject* place(PyObject* package) {
-  PyFrameObject* frame = PyEval_GetFrame();
-  Py_XINCREF(frame);
-  while (frame != nullptr) {
-    PyCodeObject* const code = PyFrame_GetCode(frame);
-    const Py_ssize_t ours = PyUnicode_Tailmatch(code->co_filename, package, 0, PY_SSIZE_T_MAX, -1);
-    if (ours <= 0) {
-      PyObject* const instruction = PyLong_FromLong(PyFrame_GetLasti(frame));
-      PyObject* const found = ours == 0 && instruction != nullptr
-                                  ? PyTuple_Pack(2, reinterpret_cast<PyObject*>(code), instruction)
-                                  : nullptr;
-      Py_XDECREF(instruction);
-      Py_DECREF(code);
-      Py_DECREF(frame);
-      return found;
-    }
-    PyFrameObject* const back = PyFrame_GetBack(frame);
-    Py_DECREF(code);
-    Py_DECREF(frame);
-    frame = back;
-  }
-  Py_RETURN_NONE;
-}
-
-}  // namespace
 
 void bind_runtime(py::module_& m) {
-  def_fast(m, "place", "place(package: str) -> tuple[types.CodeType, int] | None",
-           [](PyObject*, PyObject* const* arguments, Py_ssize_t given) -> PyObject* {
-             if (given == 1 && PyUnicode_Check(arguments[0])) return place(arguments[0]);
-             PyErr_SetString(PyExc_TypeError, "place: takes a path");
-             return nullptr;
-           });
   m.def("isas", supported_isas);
   m.def("isa", isa);
   m.def("use_isa", use_isa, py::arg("name"));

@@ -28,7 +28,6 @@ class Algebra:
     promote_float: Any  # promote_float(name, a): in a floating dtype
     cast: Any  # cast(a, dtype)
     same: Any  # the operator same(x): the identity
-    place: Any  # place(folder): the innermost (code, instruction) outside it
     conj: Any  # conj(x): of complex numbers
     constant_in: Any  # the operator constant_in(d, *xs): d, with derivative 0 by the xs
 
@@ -48,7 +47,6 @@ def set_algebra(
     promote_float: Any,
     cast: Any,
     same: Op,
-    place: Any,
     constant_in: Op,
     conj: Any,
 ) -> None:
@@ -57,4 +55,4 @@ def set_algebra(
     algebra.put = put
     algebra.expand, algebra.view_write, algebra.cast, algebra.same = expand, view_write, cast, same
     algebra.promote, algebra.promote_float = promote, promote_float
-    algebra.place, algebra.constant_in, algebra.conj = place, constant_in, conj
+    algebra.constant_in, algebra.conj = constant_in, conj

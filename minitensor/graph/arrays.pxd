@@ -24,6 +24,16 @@ cdef extern from *:
         PyObject *base = ((const mt_array *)x)->base;
         return Py_NewRef(base == NULL ? Py_None : base);
     }
+    static inline PyObject *mt_shape(PyObject *x, PyTypeObject *cls) {
+        const mt_array *a = (const mt_array *)x;
+        PyObject *shape = cls == &PyTuple_Type ? PyTuple_New(a->nd) : cls->tp_alloc(cls, a->nd);
+        for (int d = 0; shape != NULL && d < a->nd; ++d) {
+            PyObject *n = PyLong_FromSsize_t(a->dimensions[d]);
+            if (n == NULL) Py_CLEAR(shape);
+            else PyTuple_SET_ITEM(shape, d, n);
+        }
+        return shape;
+    }
     static inline int mt_flags(PyObject *x) {
         return ((const mt_array *)x)->flags;
     }
@@ -31,4 +41,5 @@ cdef extern from *:
     bint same_shape "mt_same_shape"(object x, object y)
     object dtype_of "mt_dtype"(object x)
     object base_of "mt_base"(object x)
+    object shape_of "mt_shape"(object x, type cls)
     int flags_of "mt_flags"(object x)

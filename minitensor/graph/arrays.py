@@ -20,6 +20,11 @@ def base_of(x: Any) -> Any:
     return x.base
 
 
+def shape_of(x: Any, cls: type[tuple[int, ...]]) -> Any:
+    """The sizes of an ndarray as an object of a class of tuples."""
+    return cls(x.shape)
+
+
 def flags_of(x: Any) -> int:
     """What NumPy notes of an ndarray's memory, a bit each: see CONTIGUOUS and WRITEABLE in views.py."""
     return int(x.flags.num)

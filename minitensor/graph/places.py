@@ -14,8 +14,15 @@ try:
 except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
-    from .algebra import algebra
     from .modes import switches
+
+    def outside(package: str) -> Any:
+        """(code, instruction) of the innermost frame whose file's name does not begin with `package`, or None."""
+        frame: Any = sys._getframe()
+        while frame is not None and frame.f_code.co_filename.startswith(package):
+            frame = frame.f_back
+        return None if frame is None else (frame.f_code, frame.f_lasti)
+
 
 # Of the Python files: an editable installation has the compiled graph elsewhere.
 _package = cython.declare(object, os.path.dirname(os.path.abspath(str(sys.modules[Op.__module__].__file__))) + os.sep)
@@ -24,7 +31,7 @@ _package = cython.declare(object, os.path.dirname(os.path.abspath(str(sys.module
 @cython.ccall
 def here() -> Any:
     """The innermost place outside this package, as (code, instruction): read only for an error, or to compare it."""
-    return algebra.place(_package)
+    return outside(_package)
 
 
 @cython.ccall

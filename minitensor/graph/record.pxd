@@ -1,7 +1,7 @@
 cimport cython
 
 from .algebra cimport algebra
-from .arrays cimport base_of, dtype_of, same_shape
+from .arrays cimport base_of, dtype_of, same_shape, shape_of
 from .modes cimport pack_hooks, recording, set_grad_enabled, switches, current
 from .nodes cimport CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_node, make_saved
 from .places cimport here

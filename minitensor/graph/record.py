@@ -18,7 +18,7 @@ except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
     from .algebra import algebra
-    from .arrays import base_of, dtype_of, same_shape
+    from .arrays import base_of, dtype_of, same_shape, shape_of
     from .modes import current, pack_hooks, recording, set_grad_enabled, switches
     from .nodes import CONSTANT, FIRST, NO_PARAMS, Node, Saved, holds_arrays, make_node, make_saved
     from .places import here
@@ -612,10 +612,10 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
             if inputs[i] is not None:
                 t = cython.cast(Tensor, args[i])
                 if not same_shape(t.array, array):
-                    node.shapes = tuple([b.array.shape if isinstance(b, Tensor) else None for b in args])
+                    node.shapes = tuple([_shape(b) if isinstance(b, Tensor) else None for b in args])
                     break
     if len(outs) > 1:
-        node.outputs = tuple([(y.array.shape, y.array.dtype) for y in outs])
+        node.outputs = tuple([(_shape(y), y.array.dtype) for y in outs])
     for j in range(len(outs)):
         t = cython.cast(Tensor, outs[j])
         if (saved is None and len(outs) == 1) or _is_float(t.array):  # of the one that a kernel gave, it was asked
@@ -629,16 +629,21 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
 
 
 @cython.cfunc
+def _shape(a: Any) -> Any:
+    """The sizes of a tensor or an array."""
+    if isinstance(a, Tensor):
+        a = cython.cast(Tensor, a).array
+    return shape_of(a, tuple) if type(a) is _ndarray else a.shape
+
+
+@cython.cfunc
 def _keep_role(role: cython.longlong, args: tuple, outs: tuple) -> Any:
     """The value that a role of Op.saves stands for, as a saved value."""
     if role >= _SHAPES:
         if role == _SHAPES:
-            shapes = [a.array.shape if isinstance(a, Tensor) else a.shape for a in args]
+            shapes = [_shape(a) for a in args]
             return make_saved(tuple(shapes), CONSTANT, None, None)
-        a = args[role - _SHAPE]
-        if isinstance(a, Tensor):
-            a = cython.cast(Tensor, a).array
-        return make_saved(a.shape, CONSTANT, None, None)
+        return make_saved(_shape(args[role - _SHAPE]), CONSTANT, None, None)
     a = outs[-1 - role] if role < 0 else args[role]
     if not isinstance(a, Tensor):
         return make_saved(a, CONSTANT, None, None)

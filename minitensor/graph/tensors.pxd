@@ -1,5 +1,6 @@
 cimport cython
 
+from .arrays cimport dtype_of, shape_of
 from .modes cimport switches, current
 from .places cimport here, note_made
 

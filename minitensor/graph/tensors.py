@@ -14,6 +14,7 @@ try:
 except ImportError:
     from .. import _cython as cython
 if not cython.compiled:
+    from .arrays import dtype_of, shape_of
     from .modes import current, switches
     from .places import here, note_made
 
@@ -110,12 +111,14 @@ class Tensor:
     @property
     def shape(self) -> Any:
         """The sizes of its axes."""
-        return _size_class(self.array.shape)
+        array = self.array
+        return shape_of(array, _size_class) if type(array) is _ndarray else _size_class(array.shape)
 
     @property
     def dtype(self) -> Any:
         """The type of its elements."""
-        d: Any = self.array.dtype
+        array = self.array
+        d: Any = dtype_of(array) if type(array) is _ndarray else array.dtype
         return _float32 if d is _F32 else _dtype_named(d)
 
     @property

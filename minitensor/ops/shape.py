@@ -26,7 +26,7 @@ if not cython.compiled:
     from .common import array_of, raw, shape_of
 
 Shape = tuple[int, ...]
-place, put = _core.place, _core.put  # what algebra.set_algebra gets of the machine
+put = _core.put  # what algebra.set_algebra gets of the machine
 
 
 def sizes(name: str, shape: Any) -> Shape:
