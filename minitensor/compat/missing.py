@@ -47,7 +47,7 @@ def _is_users(frame: traceback.FrameSummary) -> bool:
 def _raised_by_user(error: BaseException) -> bool:
     """Whether it was a line outside this package that asked for the name."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
-    while frames and frames[-1].name.endswith("__getattr__"):
+    while frames and frames[-1].name.endswith(("__getattr__", "__getattribute__")):
         frames.pop()
     return bool(frames) and _is_users(frames[-1])
 

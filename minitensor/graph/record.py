@@ -541,7 +541,8 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
     rules: tuple = row.rules
     uses: tuple = row.uses
     variadic: cython.bint = row.variadic
-    used: cython.longlong = 0  # which saved values some rule that will run needs, a bit each
+    needed: cython.longlong  # which saved values a rule needs, a bit each
+    used: cython.longlong = 0  # and which some rule that will run
     some: cython.bint = False
     later: cython.bint = False  # some argument is not the first output of its node
     a: Any
@@ -561,7 +562,8 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
         t = cython.cast(Tensor, a)
         if t._wants:
             some = True
-            used |= uses[rule]
+            needed = uses[rule]
+            used |= needed
             later = later or t._index != 0
             if t._node is not None:
                 a = t._node

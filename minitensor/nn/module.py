@@ -25,6 +25,10 @@ except ImportError:
 if not cython.compiled:
     fields_of, attribute_of = vars, object.__getattribute__
 
+    def read_as(cls: Any, base: Any) -> None:
+        """In C, has Python read attributes of a class's objects as of those of its base."""
+
+
 M = TypeVar("M", bound="Module")
 
 _PLACES = {"_parameters": "parameter", "_modules": "module", "_buffers": "buffer"}
@@ -47,7 +51,11 @@ class _Places:
             held = own.get("_buffers")
             if held and name in held:
                 return held[name]
-        return attribute_of(self, name)
+        try:
+            return attribute_of(self, name)
+        except AttributeError:
+            pass
+        return Module.__getattr__(self, name)  # type: ignore[arg-type]
 
 
 if not cython.compiled:  # Python finds what is not among the rest by Module.__getattr__, more slowly
@@ -105,6 +113,10 @@ class Module(_Places, State):
             for place in _PLACES:
                 own[place] = dict(own[place])
         self.__dict__.update({"_transient": set(transient), "_hooks": {}, **own})
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _read_directly(cls)
 
     # --- calling ----------------------------------------------------------------------------------
 
@@ -599,6 +611,18 @@ class Module(_Places, State):
         if not lines:
             return f"{self._get_name()}()"
         return f"{self._get_name()}(\n" + "".join(f"  {line}\n" for line in lines) + ")"
+
+
+def _read_directly(cls: Any) -> None:
+    """Has Python read attributes of a class's modules by `_Places` itself, where nothing else is defined to.
+
+    Else Python looks at each read for a `__getattr__`, which is Module's, and calls `__getattribute__` by its name.
+    """
+    if cls.__getattr__ is Module.__getattr__ and cls.__getattribute__ is _Places.__getattribute__:
+        read_as(cls, _Places)
+
+
+_read_directly(Module)
 
 
 def _inside(module: Module, seen: set[Any], found: list[Module]) -> list[Module]:
