@@ -105,6 +105,16 @@ def test_gradients_of_real_numbers_through_complex_ones(name):
     assert np.allclose(t.grad.numpy(), slopes(loss, x).real, rtol=1e-6, atol=1e-6)
 
 
+def test_gradients_of_numbers_without_axes():
+    for f, want in ((lambda x: x * 1j, -1j), (lambda x: 1j * x + x, 1 - 1j), (lambda x: x * x * mt.tensor(2j), -8j)):
+        for dtype in (mt.float64, mt.complex128):
+            x = mt.tensor(2.0, dtype=dtype, requires_grad=True)
+            for _ in range(2):  # which add up
+                f(x).backward(mt.tensor(1 + 0j, dtype=mt.complex128))
+            assert x.grad.shape == ()
+            assert x.grad == 2 * (want.real if dtype is mt.float64 else want)
+
+
 def test_second_derivatives_and_forward_mode():
     z = mt.tensor(numbers(3), requires_grad=True)
     (g,) = mt.autograd.grad((z**3).real.sum(), z, create_graph=True)
@@ -192,6 +202,8 @@ def test_what_takes_no_complex_numbers_says_so():
         (lambda: mt.view_as_complex(mt.ones(3)), "2 elements"),
         (lambda: mt.view_as_complex(mt.ones(2, 2, dtype=mt.int64)), "float32 or float64"),
         (lambda: mt.complex(mt.ones(2), mt.ones(2).double()), "float32 and float64"),
+        (lambda: mt.polar(mt.ones(2).double(), mt.ones(2)), "float64 and float32"),
+        (lambda: mt.polar(mt.ones(2), mt.ones(2) > 0), "float32 and bool"),
         (lambda: mt.imag(mt.ones(2)), "expected a complex"),
         (lambda: mt.tensor([1j], dtype=mt.float32), "complex number"),
         (lambda: mt.stft(mt.ones(8), 4), "return_complex"),

@@ -10,7 +10,7 @@ import pytest
 from checks import check
 
 import minitensor as mt
-from minitensor.errors import DtypeError, ShapeError
+from minitensor.errors import DtypeError, OutOfMemoryError, ShapeError
 
 
 @pytest.mark.parametrize("f", [mt.zeros, mt.ones, mt.empty])
@@ -173,6 +173,8 @@ def test_combinations_and_powers():
     assert mt.combinations(x[:2], 2, True).tolist() == [[1, 1], [1, 2], [2, 2]]
     assert mt.combinations(x, r=0).shape == (0,)
     assert mt.combinations(x, r=4).shape == (0, 4)
+    with pytest.raises(OutOfMemoryError, match="combinations"):
+        mt.combinations(x, 2**60)
     assert mt.vander(x).tolist() == [[1, 1, 1], [4, 2, 1], [9, 3, 1]]
     assert mt.vander(x, 2, increasing=True).tolist() == [[1, 1], [1, 2], [1, 3]]
     assert mt.vander(x, 0).shape == (3, 0)

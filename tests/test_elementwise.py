@@ -641,3 +641,19 @@ def test_remainders_of_large_quotients(isa):
     wide = np.fmod(x.astype(np.float64), y.astype(np.float64))
     np.testing.assert_array_equal(mt.fmod(mt.tensor(x), mt.tensor(y)).numpy(), wide.astype(np.float32))
     np.testing.assert_array_equal(mt.remainder(mt.tensor(x), mt.tensor(y)).numpy(), np.remainder(x, y))
+
+
+def test_powers_by_truth_values_and_large_integers(isa):
+    for dtype in (mt.float32, mt.float64):
+        x = mt.tensor([0.5, 1.0, 2.0], dtype=dtype)
+        assert mt.pow(x, False).tolist() == [1, 1, 1]
+        assert mt.pow(x, True).tolist() == [0.5, 1, 2]
+        assert mt.pow(x, 2**64).tolist() == [0, 1, INF]
+        assert mt.pow(x, -(2**70)).tolist() == [INF, 1, 0]
+
+
+def test_clamped_in_place_by_tensors(isa):
+    x = mt.tensor([1.0, 2.0, 3.0])
+    assert x.clone().clamp_(mt.tensor([2.0, 0, 0]), 2.5).tolist() == [2, 2, 2.5]
+    assert x.clone().clamp_(max=mt.tensor([2])).tolist() == [1, 2, 2]
+    assert x.clone().clamp_(mt.tensor([0.0, 2.5, 0]), mt.tensor([5.0, 5, 2])).tolist() == [1, 2.5, 2]

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minitensor as mt
+from minitensor import _core
 from minitensor import generator as module
 from minitensor.errors import DtypeError, OutOfMemoryError, ShapeError
 from minitensor.generator import Generator, default_generator, memory_axes
@@ -574,3 +575,18 @@ def test_bad_input_is_named_before_anything_is_drawn(message: str) -> None:
         draw(g)
     if "too rare" not in message:
         assert (g.get_state() == before).all()
+
+
+def test_the_kernels_take_a_generator_and_numbers_of_64_bits() -> None:
+    state, few = seeded()._state, np.zeros(3, F4)
+    with pytest.raises(TypeError, match="a generator"):
+        _core.random_few(few, few, False, 0.0, 1.0)
+    for draw in (
+        lambda: _core.seed_words(2**70),
+        lambda: _core.random_words(state, 2**70),
+        lambda: _core.random_order(state, 2**70),
+        lambda: _core.random_below(few, state, 2**70, 0),
+        lambda: _core.random_few(few, seeded(), False, 0.0, 2**2000),
+    ):
+        with pytest.raises(TypeError, match="64 bits"):
+            draw()

@@ -185,3 +185,11 @@ def test_cross_entropy_third_derivative(reduction, smoothing):
     t, w = tensors(RNG.integers(0, 4, (3, 2)), RNG.uniform(1, 2, 4))
 
     check_third(lambda x: cross_entropy(x, t, w, reduction=reduction, label_smoothing=smoothing).sum(), x0, v)
+
+
+def test_weights_of_less_precision_add_up_in_the_losses():
+    weight = np.random.default_rng(0).uniform(0.1, 1, 50).astype(np.float32)
+    x, y = mt.linspace(0, 1, 50, dtype=mt.float64), mt.zeros(50, dtype=mt.float64)
+    have = mt.nn.functional.l1_loss(x, y, weight=mt.from_numpy(weight)).item()
+    wide = weight.astype(np.float64)
+    assert abs(have - (x.numpy() * wide).sum() / wide.sum()) < 1e-14

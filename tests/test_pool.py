@@ -193,3 +193,12 @@ def test_adaptive_maxima_by_equal_windows_or_not(size, out):
     edges = [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
     assert y.tolist() == [[[float(p[a:b, c:d].max()) for c, d in edges] for a, b in edges] for p in x]
     assert (np.take_along_axis(x.reshape(20, -1), at.numpy().reshape(20, -1), 1) == y.numpy().reshape(20, -1)).all()
+
+
+@pytest.mark.parametrize("out", [(0, 2), (2, 0), (0, 0)])
+def test_adaptive_maxima_of_no_windows(out):
+    x = mt.ones(3, 5, 5, requires_grad=True)
+    y, at = mt.nn.functional.adaptive_max_pool2d(x, out, return_indices=True)
+    assert y.shape == at.shape == (3, *out)
+    y.sum().backward()
+    assert x.grad.tolist() == mt.zeros(3, 5, 5).tolist()

@@ -69,3 +69,10 @@ def test_third_derivative(f):
     x0, a, v = rng.standard_normal((3, 2, 5))
 
     check_third(lambda x: (f(x, 1) * mt.from_numpy(a)).sum(), x0, v)
+
+
+@pytest.mark.parametrize("dim", [2, -3, 2**70, -(2**70)])
+def test_axes_that_are_none(dim):
+    for f in (softmax, log_softmax):
+        with pytest.raises(IndexError, match="out of range for 2 axes"):
+            f(mt.ones(2, 3), dim)

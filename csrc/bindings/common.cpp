@@ -43,7 +43,10 @@ PyObject* raise_pending() {
   try {
     throw;
   } catch (py::error_already_set& error) {
-    error.restore();
+    if (error.matches(PyExc_OverflowError))  // a number that C's types do not hold
+      PyErr_SetString(PyExc_TypeError, "a number is beyond 64 bits");
+    else
+      error.restore();
   } catch (const py::type_error& error) {
     PyErr_SetString(PyExc_TypeError, error.what());
   } catch (const std::bad_alloc&) {

@@ -121,7 +121,11 @@ template <class F>
 void drawing(py::handle generator, const F& f) {
   static PyObject* const lock_name = PyUnicode_InternFromString("_lock");
   static PyObject* const state_name = PyUnicode_InternFromString("_state");
-  const py::object lock = generator.attr(py::handle(lock_name));
+  const auto lock = py::reinterpret_steal<py::object>(PyObject_GetAttr(generator.ptr(), lock_name));
+  if (!lock) {
+    PyErr_Clear();
+    throw py::type_error("random: the numbers are drawn by a generator");
+  }
   const Held held(lock);
   const py::object state = generator.attr(py::handle(state_name));
   require(py::isinstance<Array>(state), "a generator's state is an array");

@@ -38,12 +38,8 @@ PyObject* along(const char* op, const Kernel& kernel, PyObject* const* arguments
         fail(std::string(op) + ": the shapes " + describe(shape_of(in[0])) + " and " +
              describe(shape_of(in[k])) + " differ");
     }
-    if (!PyLong_Check(arguments[arrays])) Py_RETURN_NONE;
-    py::ssize_t dim = PyLong_AsSsize_t(arguments[arrays]);
-    if (dim == -1 && PyErr_Occurred()) throw py::error_already_set();
-    const py::ssize_t ndim = std::max<py::ssize_t>(in[0].ndim(), 1);
-    if (dim < -ndim || dim >= ndim) Py_RETURN_NONE;
-    if (dim < 0) dim += ndim;
+    const auto dim = axis_of(arguments[arrays], std::max<py::ssize_t>(in[0].ndim(), 1));
+    if (dim < 0) Py_RETURN_NONE;
     const Lines lines(in[0], dim);
     const auto run = [&](auto t) {
       using T = decltype(t);

@@ -280,7 +280,7 @@ def _step(
         target = node.inputs[i]
         # Fresh memory, unless the rule handed on what it was given or a view of it; a tensor among arrays is sparse.
         owned = False
-        if not (on_tensors or shared or d is g or isinstance(d, Tensor)):
+        if type(d) is _ndarray and not (on_tensors or shared or d is g):
             owned = not (type(base_of(d)) is _ndarray or _among(d, saved))
         count = 1
         if isinstance(target, Node) and cython.cast(Node, target).outputs is not None:
@@ -332,7 +332,7 @@ def _gradients(node: Node, row: Row, g: Any, saved: list, pending: Any, filtered
             d = conjugated(d)
         if node.shapes is not None:
             d = algebra.sum_to(d, node.shapes[i])
-        found[i] = d
+        found[i] = d if type(d) is _ndarray or isinstance(d, Tensor) else np.asarray(d)  # one number, as NumPy has it
         if switches.check_nan:
             _find_nan(node, i, d)
     return found

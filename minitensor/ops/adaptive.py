@@ -123,6 +123,8 @@ def _adaptive_max_reference(x: Array, *, rows: Array, cols: Array) -> Result:
 @lru_cache(maxsize=1024)
 def _even(size: int, out: int) -> tuple[int, int, int] | None:
     """The kernel, step and padding of equal windows that cover the same elements, if there are such."""
+    if out == 0:
+        return None
     begin, end, _ = adaptive_windows(size, out).T.tolist()
     step = max(1, begin[-1] - begin[-2] if out == 2 else begin[2] - begin[1]) if out > 1 else 1
     kernel = max(b - a for a, b in zip(begin, end, strict=True))

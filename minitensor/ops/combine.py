@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, ShapeError
+from ..errors import DtypeError, OutOfMemoryError, ShapeError
 from ..graph.tensors import wrap
 from . import indexing as indexing_
 from . import join
@@ -79,7 +79,10 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
     if r == 0:
         return wrap(np.empty(0, array_of(input).dtype))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = np.array(list(choose(range(shape[0]), r)), np.int64).reshape(-1, r)
+    try:
+        places = np.array(list(choose(range(shape[0]), r)), np.int64).reshape(-1, r)
+    except MemoryError:
+        raise OutOfMemoryError(f"combinations: no memory for those of {r} elements out of {shape[0]}") from None
     return indexing_.getitem(input, wrap(places))
 
 

@@ -527,9 +527,17 @@ def clamp_kernel(x: Array, low: Any, high: Any) -> Array | None:
     return bound if high is None or bound is None else _core.minimum(bound, high)
 
 
+_BOUNDS = (float, int, type(None))
+
+
+def _are_numbers(low: Any, high: Any) -> bool:
+    """Whether each bound is a number or none; a NaN, which replaces everything, counts as no number."""
+    return type(low) in _BOUNDS and type(high) in _BOUNDS and low == low and high == high
+
+
 @writes("clamp")
 def _clamp_into(x: Array, low: Any, high: Any, into: Array) -> Array | None:
-    return _core.clamp(x, low, high, into) if x.dtype.char in "fd" and low == low and high == high else None
+    return _core.clamp(x, low, high, into) if x.dtype.char in "fd" and _are_numbers(low, high) else None
 
 
 CLAMP_VJP: Op = elementwise(
@@ -560,9 +568,6 @@ def _bounded(x: Any, bound: Any, lower: bool) -> Any:
     return where(logical_or(isnan(x), isnan(bound)), math.nan, chosen) if is_floating(x) else chosen
 
 
-_BOUNDS = (float, int, type(None))
-
-
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
     r"""Values below `min` raised to it, then values above `max` lowered to that. NaN stays.
 
@@ -576,7 +581,7 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     """
     if min is None and max is None:
         raise ShapeError("clamp: at least one of min and max must be given")
-    numbers = type(min) in _BOUNDS and type(max) in _BOUNDS and min == min and max == max  # a NaN replaces everything
+    numbers = _are_numbers(min, max)
     result = attempt(CLAMP, input, min, max) if numbers else None
     if result is not None:
         pass

@@ -145,27 +145,32 @@ def imag(input: Any) -> Any:
     return indexing.getitem(apply(VIEW_AS_REAL, input), (..., 1))
 
 
+def _need_pair(name: str, x: Any, y: Any) -> None:
+    a, b = array_of(x).dtype, array_of(y).dtype
+    if a != b or a.kind != "f" or a.itemsize < 4:
+        raise DtypeError(f"{name}: expected two tensors of float32 or of float64, got {a} and {b}")
+
+
 def complex(real: Any, imag: Any, *, out: Any = None) -> Any:
     """Complex numbers of a real and an imaginary part, which broadcast. Raises DtypeError where their dtypes differ.
 
     >>> mt.complex(mt.tensor([1.0]), mt.tensor([2.0]))
     tensor([1.+2.j])
     """
-    a, b = array_of(real), array_of(imag)
-    if a.dtype != b.dtype or a.dtype.kind != "f" or a.dtype.itemsize < 4:
-        raise DtypeError(f"complex: expected two tensors of float32 or of float64, got {a.dtype} and {b.dtype}")
-    sizes = np.broadcast_shapes(a.shape, b.shape)
+    _need_pair("complex", real, imag)
+    sizes = np.broadcast_shapes(array_of(real).shape, array_of(imag).shape)
     pairs = join.stack([shape.expand(real, sizes), shape.expand(imag, sizes)], -1)
     result = apply(VIEW_AS_COMPLEX, pairs)
     return result if out is None else write_out("complex", result, out)
 
 
 def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:
-    """Complex numbers of their size and their angle: abs (cos(angle) + i sin(angle)).
+    """Complex numbers of their size and their angle: abs (cos(angle) + i sin(angle)). Errors as `complex`.
 
     >>> mt.polar(mt.tensor([2.0]), mt.tensor([0.0]))
     tensor([2.+0.j])
     """
+    _need_pair("polar", abs, angle)
     result = complex(arithmetic.mul(abs, trigonometry.cos(angle)), arithmetic.mul(abs, trigonometry.sin(angle)))
     return result if out is None else write_out("polar", result, out)
 

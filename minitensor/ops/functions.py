@@ -341,7 +341,7 @@ def _pow_scalar_dx(g: Any, x: Any, *, exponent: float) -> Any:
 
 
 def _pow_scalar_reference(x: Array, *, exponent: float) -> Array:
-    if abs(exponent) == 0.5 and x.dtype.kind == "f":  # a root, also of -inf and -0, as PyTorch has it
+    if exponent in (0.5, -0.5) and x.dtype.kind == "f":  # a root, also of -inf and -0, as PyTorch has it
         root: Array = np.sqrt(x)
         return root if exponent > 0 else 1 / root
     power: Array = np.power(x, np.asarray(exponent, x.dtype)).astype(x.dtype)
@@ -414,7 +414,7 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     if isinstance(exponent, (int, float)) and array_of(x).dtype.kind != "b":
         if array_of(x).dtype.kind not in "fc" and exponent < 0:
             raise ShapeError(f"pow: integers to the negative integer power {exponent}; make them floats")
-        result = apply(POW_SCALAR, x, exponent=exponent if math.isfinite(exponent) else float(exponent))
+        result = apply(POW_SCALAR, x, exponent=+exponent if math.isfinite(exponent) else float(exponent))
     else:
         result = apply(POW, x, y)
     return result if out is None else write_out("pow", result, out)

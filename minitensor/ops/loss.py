@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, dtypes
 from ..errors import ShapeError
 from ..graph.record import apply, apply_flat
 from ..graph.tensors import Tensor
@@ -24,6 +24,7 @@ from .common import (
     TWO,
     Array,
     Samples,
+    array_of,
     draws,
     elements,
     elementwise,
@@ -32,6 +33,7 @@ from .common import (
     promote,
     raw,
     shape_of,
+    to_dtype,
     together,
     widens,
     with_batch,
@@ -296,7 +298,7 @@ def _averaged(name: str, loss: Any, weight: Any, reduction: str) -> Any:
     """The reduction of weighted losses; the mean is that of the weights."""
     loss = _weighted(name, loss, weight)
     if reduction == "mean" and weight is not None:
-        return div(sum(loss), sum(weight))
+        return div(sum(loss), sum(to_dtype(weight, dtypes.of(array_of(loss).dtype))))
     return reduced(loss, reduction)
 
 
