@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ComplexError, GraphError, OutOfMemoryError, ShapeError
-from ..op import SHAPE, SHAPES, Op, saved_of
+from ..op import SHAPE, SHAPES, Op
 
 try:
     import cython
@@ -336,8 +336,7 @@ def _attempt(op: Any, row: Row, x: Any, y: Any, z: Any, more: tuple) -> Any:
         if row.view:
             link_view(op, x, named, t, 0)
         if wants:
-            args: tuple = _arrays(row, x, y, z, more)
-            record_node(op, row, args, named, (t,), None if kept is None else _saved(row, args, kept))
+            record_node(op, row, _arrays(row, x, y, z, more), named, (t,) if kept is None else (t, *kept[1:]), None)
     return t
 
 
@@ -372,12 +371,6 @@ def _state_of(t: Tensor) -> cython.longlong:
     if t.base is not None:
         refresh(t)
     return _TENSOR | (_WANTS if t._wants else 0) | (0 if t.layer is None else _LAYERED)
-
-
-@cython.cfunc
-def _saved(row: Row, args: Any, kept: Any) -> tuple:
-    """What `row.saves` names, of arguments and of all that the kernel gave."""
-    return saved_of(row.saves, [a.array if isinstance(a, Tensor) else a for a in args], kept)
 
 
 def attempt_all(op: Any, tensors: Any, *params: Any) -> Any:
@@ -536,7 +529,8 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
     """Makes the node of an operator that has run, and puts its outputs on it.
 
     `saved` is what the operator's forward gave, or None where only its
-    kernel ran: then `op.saves` names the values.
+    kernel ran: then `op.saves` names the values. Of an operator that keeps
+    them all but the first of `outs` are arrays for its rules.
     """
     rules: tuple = row.rules
     uses: tuple = row.uses
@@ -550,6 +544,7 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
     i: cython.Py_ssize_t
     j: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(args) if variadic else len(rules)
+    count: cython.Py_ssize_t = 1 if row.keeps else len(outs)
     rule: cython.Py_ssize_t
     first: Any = None
     second: Any = None
@@ -616,18 +611,18 @@ def record_node(op: Any, row: Row, args: tuple, params: dict, outs: tuple, saved
                 if not same_shape(t.array, array):
                     node.shapes = tuple([_shape(b) if isinstance(b, Tensor) else None for b in args])
                     break
-    if len(outs) > 1:
+    if count > 1:
         node.outputs = tuple([(_shape(y), y.array.dtype) for y in outs])
-    for j in range(len(outs)):
+    for j in range(count):
         t = cython.cast(Tensor, outs[j])
-        if (saved is None and len(outs) == 1) or _is_float(t.array):  # of the one that a kernel gave, it was asked
+        if (saved is None and count == 1) or _is_float(t.array):  # of the one that a kernel gave, it was asked
             t._node = node
             t._index = j
             t._wants = True
     if switches.watching:
         watch: Any = current().watch
         if watch is not None:
-            watch(node, args, outs)
+            watch(node, args, outs[:count])
 
 
 @cython.cfunc
