@@ -14,11 +14,6 @@ from minitensor.keras import callbacks, initializers, layers, losses, metrics, m
 from minitensor.keras.preprocessing.text import Tokenizer
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def draw(model, seed=0):
     rng = np.random.default_rng(seed)
     model.set_weights([rng.uniform(-0.5, 0.5, w.shape) for w in model.get_weights()])
