@@ -79,45 +79,59 @@ constexpr int64_t kFewPositions = 128;  // whose sums do, too
 template <class T>
 constexpr int kSlack = 8 * kLanes<T>;
 
+// The rows of a phase: where the first would lie in the image, and those that are inside.
+struct Rows {
+  int64_t top;
+  Span inside;
+};
+// Of all phases, found once for all planes.
+__attribute__((noinline)) inline void find_rows(Rows* to, const Axis& v) {
+  for (int64_t a = 0; a < v.phases; ++a) {
+    const int64_t top = v.place(a, 0);
+    to[a] = {top, Span(v.length, v.stride, top, v.size)};
+  }
+}
+
 // Rows of phase b, and of b + 1 where two are made of the same loads, of the planes from..end-1.
 // STEP is the stride; what is longer than 2 has no loads of whole vectors.
 template <int STEP, int PHASES, class T>
-void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, const Image& s, int64_t b) {
+void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, const Image& s, const Rows* rows,
+                  int64_t b) {
   constexpr int L = kLanes<T>;
   const int64_t length = s.h.length, step = s.h.stride, right = s.h.place(b, 0);
-  const int64_t apart = s.v.length * length;
+  const int64_t apart = s.v.length * length, row = s.v.stride * s.h.size;
+  const int64_t together = max(1, 4 * L / length);  // short rows, a column of vectors at a time
   for (int64_t c = from; c < end; ++c)
     for (int64_t a = 0; a < s.v.phases; ++a) {
       T* const out = to + (c - from) * s.plane() + (a * s.h.phases + b) * apart;
-      const int64_t top = s.v.place(a, 0), row = s.v.stride * s.h.size;
-      const T* const in = x + (c * s.v.size + top) * s.h.size + right;
-      const Span is(s.v.length, s.v.stride, top, s.v.size);
+      const T* const in = x + (c * s.v.size + rows[a].top) * s.h.size + right;
+      const Span is = rows[a].inside;
       const auto clear = [&](int64_t from, int64_t end) {  // rows that are few
         for (int phase = 0; phase < PHASES; ++phase)
           for (int64_t i = from * length; i < end * length; i += L)
             store_n(out + phase * apart + i, Vec<T>{}, min(L, end * length - i));
       };
       clear(0, is.begin), clear(is.end, s.v.length);
-      // Short rows go together, a column of vectors at a time.
-      const int64_t together = max(1, 4 * L / length);
       for (int64_t block = is.begin; block < is.end; block += together)
         for (int64_t j = 0; j < length; j += L) {
           const int lanes = min(L, length - j);
           const unsigned first = lanes_inside(right + j * STEP, s.h.size),
                          second = lanes_inside(right + j * STEP + L, s.h.size);
-          const Span js(lanes, step, right + j * step, s.h.size);
-          for (int64_t i = block; i < min(block + together, is.end); ++i) {
-            const T* p = in + i * row + j * step;
-            T* at = out + i * length + j;
+          const Span js(STEP < 3 ? 0 : lanes, step, right + j * step, s.h.size);
+          const T* p = in + block * row + j * step;
+          T *at = out + block * length + j, *beside = at + apart;
+          for (int64_t i = min(together, is.end - block); i > 0; --i) {
             if constexpr (STEP == 1) {
               store_n(at, load_lanes(p, first), lanes);
             } else if constexpr (STEP == 2) {
-              const Vec<T> low = load_lanes(p, first), high = load_lanes(p + L, second);
+              const Vec<T> low = load_lanes(p, first);
+              const Vec<T> high = second ? load_lanes(p + L, second) : Vec<T>{};
               store_n(at, every_other<T>(low, high, 0), lanes);
-              if (PHASES == 2) store_n(at + apart, every_other<T>(low, high, 1), lanes);
+              if (PHASES == 2) store_n(beside, every_other<T>(low, high, 1), lanes);
             } else {
               for (int l = 0; l < lanes; ++l) at[l] = l >= js.begin && l < js.end ? p[l * step] : 0;
             }
+            p += row, at += length, beside += length;
           }
         }
     }
@@ -125,16 +139,17 @@ void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, const Image& s, 
 
 // The planes from..end-1 of x.
 template <class T>
-void lay_out_planes(T* to, const T* x, int64_t from, int64_t end, const Image& s) {
+void lay_out_planes(T* to, const T* x, int64_t from, int64_t end, const Image& s,
+                    const Rows* rows) {
   const int64_t step = s.h.stride, phases = s.h.phases;
-  if (step == 2 && phases == 2) return lay_out_rows<2, 2>(to, x, from, end, s, 0);
+  if (step == 2 && phases == 2) return lay_out_rows<2, 2>(to, x, from, end, s, rows, 0);
   for (int64_t b = 0; b < phases; ++b) {
     if (step == 1)
-      lay_out_rows<1, 1>(to, x, from, end, s, b);
+      lay_out_rows<1, 1>(to, x, from, end, s, rows, b);
     else if (step == 2)
-      lay_out_rows<2, 1>(to, x, from, end, s, b);
+      lay_out_rows<2, 1>(to, x, from, end, s, rows, b);
     else
-      lay_out_rows<3, 1>(to, x, from, end, s, b);
+      lay_out_rows<3, 1>(to, x, from, end, s, rows, b);
   }
 }
 
@@ -161,9 +176,11 @@ void lay_out(T* to, const T* x, int64_t first, int64_t count, const Image& s) {
   const int64_t plane = s.plane(), size = s.v.size * s.h.size;
   const bool short_rows = s.h.length <= L / 4 && count >= 8 && plane <= kTable && size <= kTable;
   Scratch<int32_t> place(short_rows ? plane + L : 0);
-  if (short_rows) find_places(place.p, s, L);
+  Scratch<Rows> rows(s.v.phases);
+  short_rows ? find_places(place.p, s, L) : find_rows(rows.p, s.v);
   for_ranges(count, ceil_div(kChunkWork / 8, plane), [&](int64_t from, int64_t end) {
-    if (!short_rows) return lay_out_planes(to + from * plane, x, first + from, first + end, s);
+    if (!short_rows)
+      return lay_out_planes(to + from * plane, x, first + from, first + end, s, rows.p);
     for (int64_t c = from; c < end; ++c)
       for (int64_t j = 0; j < plane; j += L) {
         const Vec<T> v = look_up(x + (first + c) * size, places<T>(place.p + j));
@@ -613,6 +630,8 @@ __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, co
                                                     : nullptr;
   const int64_t beside = flat ? ceil_div((s.oh - 1) * pitch + s.ow, L) : ceil_div(s.ow, L);
   const int64_t vectors = flat ? beside : s.oh * beside;
+  Scratch<Rows> rows(image.v.phases);
+  find_rows(rows.p, image.v);
   Scratch<int64_t> shift(taps);
   for (int64_t t = 0; t < taps; ++t) shift.p[t] = image.offset(0, t / s.kw, t % s.kw);
   Scratch<Stretch> list(vectors + 8);  // the last ones write nothing
@@ -627,7 +646,7 @@ __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, co
     for (int64_t plane = from; plane < to; ++plane) {
       const T* in = x + plane * high * wide;
       if (s.sh > 1 || s.sw > 1) {
-        lay_out_planes(laid.p, x, plane, plane + 1, image);
+        lay_out_planes(laid.p, x, plane, plane + 1, image, rows.p);
       } else {  // around and between the pixels there stay zeros
         T* inside = laid.p + s.ph * pitch + s.pw;
         if (right == 1)

@@ -490,12 +490,14 @@ inline bool holders(Covered* of, int64_t size, const Window* windows, int64_t n)
 }
 
 // The same sum from the side of x: of g / count over the windows that hold an element. False if
-// windows are not in order.
+// windows are not in order, or it does not pay.
 template <class T>
 bool avg_vjp_by_table(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh,
                       int64_t ow, const Window* rows, const Window* cols) {
   Covered* of = static_cast<Covered*>(scratch((h + w) * sizeof(Covered)));
-  const bool fits = holders(of, h, rows, oh) && holders(of + h, w, cols, ow);
+  bool fits = holders(of, h, rows, oh) && holders(of + h, w, cols, ow);
+  if (2 * w > kLanes<T>)  // the sum by rows is quicker, unless each element has one window at most
+    for (int64_t a = 0; a < h + w; ++a) fits = fits && of[a].count <= 1;
   if (fits) {
     const int64_t outputs = oh * ow;
     const Table table(of, h, of + h, w, ow, outputs, planes, kLanes<T>);
@@ -526,7 +528,7 @@ void avg_vjp(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh
     std::memset(out, 0, h * w * sizeof(T));
     for (int64_t strip = 0; strip < w; strip += kWidest) {  // columns whose shares fit on the stack
       const int64_t width = least(kWidest, w - strip);
-      T share[kWidest];
+      T share[kWidest + kLanes<T>];
       for (int64_t i = 0; i < oh; ++i) {
         std::memset(share, 0, width * sizeof(T));
         for (int64_t j = 0; j < ow; ++j) {
@@ -535,7 +537,11 @@ void avg_vjp(T* dx, const T* g, int64_t planes, int64_t h, int64_t w, int64_t oh
           for (int64_t b = most(cols[j].begin - strip, 0); b < end; ++b) share[b] += each;
         }
         for (int64_t a = rows[i].begin; a < rows[i].end; ++a)
-          add_every<T, 1>(out + a * w + strip, share, width, 1);
+          for (int64_t b = 0; b < width; b += kLanes<T>) {
+            T* to = out + a * w + strip + b;
+            const int lanes = static_cast<int>(least(kLanes<T>, width - b));
+            store_n(to, load_n(to, lanes) + load(share + b), lanes);
+          }
       }
     }
   });
