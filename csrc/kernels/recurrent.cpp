@@ -7,6 +7,8 @@
 // w is packed once. A piece of work makes a few columns of the product and goes on with them while
 // they are in L1: forward those of all gates of as many units as a vector holds,
 // backward two vectors of units.
+#include <cstring>
+
 #include "../functions.h"
 #include "../kernels.h"
 #include "gemm.h"
@@ -207,6 +209,8 @@ void forward_steps(const T* y, const T* h, const T* w, const Layer<T>& layer, Fo
   // rows, which would have too few sums.
   const int64_t wide = s.batch <= 2 && layer.gates == 4 ? 4 : 2;
   if (n == 0) return;
+  bool nothing = true;  // in the first states, as where none are given
+  for (int64_t i = 0; nothing && i < s.batch * n; ++i) nothing = h[i] == 0;
   const bool far = layer.far();
   const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
     const int64_t j = panel * L, tiles = ceil_div(high - low, kStepRows);
@@ -225,7 +229,10 @@ void forward_steps(const T* y, const T* h, const T* w, const Layer<T>& layer, Fo
         }
       };
       if (begin < begun) multiply(y + at.row(step - 1, begin) * n, begin, begun);
-      multiply(h + begun * n, begun, end);
+      if (nothing)
+        std::memset(p + (begun - begin) * width, 0, (end - begun) * width * sizeof(T));
+      else
+        multiply(h + begun * n, begun, end);
       cells(p, step, begin, end, j, min(L, n - j));
     }
   };

@@ -117,6 +117,16 @@ def _summed(dp: Array, before: Array) -> Array:
     return dp.T @ before
 
 
+def _weight_vjp(dp: Array, y: Array, h: Array, **how: Any) -> Any:
+    """The same. First states that are zero, as where none are given, add nothing; the others stand in y as they are."""
+    runs = _runs(**how)
+    if [run.first for run in runs] in ([True, False], [False, True]) and not h.any():
+        run = runs[runs[0].first]
+        begin = runs[0].end if runs[0].first else 0
+        return _core.matmul(dp[begin : begin + run.end - run.begin].T, y[run.begin : run.end])
+    return _core.matmul(dp.T, _before(y, h, **how))
+
+
 def _sigmoid(x: Array) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
@@ -140,11 +150,14 @@ def _layouts(gates: int, states: int, bias: bool) -> Callable[[np.random.Generat
         sizes += [(n, ((2, 2), False)) for n in (1, 16, 17, 35)]
         sizes += [(5, ((20, 20, 9), False)), (70, ((30, 30, 17), True))]
         sizes += [(70, ((*[30] * 6, 17, 2), False)), (270, ((9, 7), False))]
-        for n, (counts, reverse) in sizes:
+        zeros = [(3, case) for case in LAYOUTS] + [(70, ((20, 20, 20), False))]
+        for i, (n, (counts, reverse)) in enumerate(sizes + zeros):
             batch = max(counts)
             shapes: list[tuple[int, ...]] = [(sum(counts), gates * n), *[(batch, n)] * states, (gates * n, n)]
             shapes += [(gates * n,)] if bias else []
             args = [rng.standard_normal(shape) for shape in shapes]
+            if i >= len(sizes):
+                args[1 : 1 + states] = [np.zeros((batch, n)) for _ in range(states)]
             args[1 + states] /= np.sqrt(n)  # so that 35 terms do not saturate every gate
             params = {"sizes": counts, "reverse": reverse}
             yield Sample(tuple(args), params, large=n >= 70)
@@ -234,7 +247,7 @@ def _lstm_vjp_forward(*args: Array, **how: Any) -> Result:
     gy, gh, gc, _, h, c, w, y, gates, cells = args
     walk = _walk(**how)
     dx, dh, dc = _core.lstm_layer_vjp(gy, gh, gc, c, w, gates, cells, *walk)
-    return (dx, dh, dc, _core.matmul(dx.T, _before(y, h, **how))), args
+    return (dx, dh, dc, _weight_vjp(dx, y, h, **how)), args
 
 
 def _lstm_steps(x: Any, h: Any, c: Any, w: Any, **how: Any) -> tuple[Any, ...]:
@@ -317,7 +330,7 @@ def _gru_vjp_forward(*args: Array, **how: Any) -> Result:
     gy, gh, _, h, w, _, y, gates = args
     walk = _walk(**how)
     dx, dp, dh = _core.gru_layer_vjp(gy, gh, h, w, y, gates, *walk)
-    return (dx, dh, _core.matmul(dp.T, _before(y, h, **how)), _core.sum(dp, (0,))), args
+    return (dx, dh, _weight_vjp(dp, y, h, **how), _core.sum(dp, (0,))), args
 
 
 def _gru_steps(x: Any, h: Any, w: Any, b: Any, **how: Any) -> tuple[Any, ...]:
@@ -393,7 +406,7 @@ def _rnn_vjp_forward(*args: Array, relu: bool, **how: Any) -> Result:
     gy, gh, _, h, w, y = args
     walk = _walk(**how)
     dx, dh = _core.rnn_layer_vjp(gy, gh, w, y, relu, *walk)
-    return (dx, dh, _core.matmul(dx.T, _before(y, h, **how))), args
+    return (dx, dh, _weight_vjp(dx, y, h, **how)), args
 
 
 def _rnn_steps(x: Any, h: Any, w: Any, *, relu: bool, **how: Any) -> tuple[Any, ...]:
