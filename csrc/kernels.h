@@ -258,7 +258,7 @@ struct AttentionSizes {
   ROW(minimum, MT_BINARY_ARGS)                                                                     \
   ROW(maximum_vjp, (T * dx, const T* g, const T* x, const T* y, const Walk& walk))                 \
   ROW(where, (T * out, const T* x, const T* y, const uint8_t* condition, const Walk& walk))        \
-  /* reduce.cpp: over the middle axis of x (outer, n, inner); of total_error over n elements */    \
+  /* reduce.cpp: over the middle axis of (outer, n, inner); over rows; over n elements */          \
   ROW(row_dots, (T * y, const T* a, const T* b, int64_t rows, int64_t n))                          \
   ROW(total_error, (T * total, const T* x, const T* y, const Measure& m, int64_t n))               \
   ROW(sum, MT_REDUCE_ARGS)                                                                         \

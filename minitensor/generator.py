@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = int | Iterable[int] | Array
 
+random_few, bernoulli_few = _core.random_few, _core.bernoulli_few  # fill a small array, or give None: see random.cpp
+
 _F32: Final = np.dtype("float32")
 _I64: Final = np.dtype("int64")
 _DEFAULT_SEED: Final = 67280421310721
@@ -179,7 +181,7 @@ class Generator:
 
         float16 and bfloat16 are made in float32 and rounded. A result that rounds up to `high` becomes `low`.
         """
-        few = _core.random_few(shape, self, False, low, high)
+        few = random_few(shape, self, False, low, high)
         if few is not None:
             return few
         dtype = _floating("uniform", dtype)
@@ -333,7 +335,7 @@ class Generator:
 
         float32 is equal to the bit on every machine.
         """
-        few = _core.random_few(shape, self, True, mean, std) if contiguous else None
+        few = random_few(shape, self, True, mean, std) if contiguous else None
         if few is not None:
             return few
         dtype = _floating("normal", dtype)

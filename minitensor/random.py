@@ -17,11 +17,11 @@ from . import dtypes, generator
 from .device import CPU, get_default, is_meta, without_memory
 from .device import check as check_device
 from .errors import DtypeError, ShapeError
-from .generator import memory_axes
+from .generator import bernoulli_few, memory_axes, random_few
 from .graph.record import records
 from .graph.tensors import wrap
 from .graph.views import assign, memory_of, refill, written
-from .ops.common import array_of, bernoulli_few, draws_numbers, finish, random_few, raw, small
+from .ops.common import array_of, draws_numbers, finish, raw, small
 from .ops.indexing import setitem
 from .ops.shape import new_sizes
 

@@ -183,7 +183,7 @@ ROW_DOTS = Op(
     kernel=_core.row_dots,
     saves=(0, 1),
 )
-_LONG = 1 << 15  # rows that one thread should not sum alone
+_LONG = 1 << 15  # rows that one thread should not sum alone: what it takes at a time in reduce.cpp
 
 
 def _product_to(g: Any, v: Any, x: Any) -> Any:

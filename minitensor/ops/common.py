@@ -300,7 +300,6 @@ def finish(array: Any, requires_grad: bool) -> Any:
 small = _core.filled  # small(sizes or an array like it, value, dtype or that of the array), or None: see create.cpp
 diagonal = _core.diagonal  # a view, as of ndarray.diagonal
 refilled = _core.refilled  # refilled(array, value): that array, of one value, or None
-random_few, bernoulli_few = _core.random_few, _core.bernoulli_few  # fill a small array, or give None: see random.cpp
 progression, evenly = _core.progression, _core.evenly
 
 

@@ -121,12 +121,11 @@ def hstack(tensors: Sequence[Any], *, out: Any = None) -> Any:
     >>> mt.hstack([mt.tensor([1, 2]), mt.tensor([3])])
     tensor([1, 2, 3])
     """
-    if isinstance(tensors, (list, tuple)) and tensors and out is None:
-        result = attempt_all(CAT, tensors, 1 if len(shape_of(tensors[0])) > 1 else 0)
-        if result is not None:
-            return result
-    parts = [x if shape_of(x) else reshape(x, (1,)) for x in tensors]
-    return cat(parts, 1 if parts and len(shape_of(parts[0])) > 1 else 0, out=out)
+    if not isinstance(tensors, (list, tuple)):
+        tensors = list(tensors)
+    dim = 1 if tensors and len(shape_of(tensors[0])) > 1 else 0
+    result = attempt_all(CAT, tensors, dim) if tensors and out is None else None
+    return cat([x if shape_of(x) else reshape(x, (1,)) for x in tensors], dim, out=out) if result is None else result
 
 
 def vstack(tensors: Sequence[Any], *, out: Any = None) -> Any:
