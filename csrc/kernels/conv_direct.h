@@ -142,7 +142,8 @@ template <class T>
 void lay_out_planes(T* to, const T* x, int64_t from, int64_t end, const Image& s,
                     const Rows* rows) {
   const int64_t step = s.h.stride, phases = s.h.phases;
-  if (step == 2 && phases == 2) return lay_out_rows<2, 2>(to, x, from, end, s, rows, 0);
+  const bool neighbors = phases == 2 && s.h.place(1, 0) - s.h.place(0, 0) == 1;
+  if (step == 2 && neighbors) return lay_out_rows<2, 2>(to, x, from, end, s, rows, 0);
   for (int64_t b = 0; b < phases; ++b) {
     if (step == 1)
       lay_out_rows<1, 1>(to, x, from, end, s, rows, b);
