@@ -291,13 +291,13 @@ class Tensor(Methods, metaclass=TensorType):
 
     resolve_neg = resolve_conj
 
-    def cfloat(self) -> Tensor:
+    def cfloat(self) -> Any:
         """In complex64."""
-        return self.to(dtypes.complex64)
+        return to_dtype(self, dtypes.complex64)
 
-    def cdouble(self) -> Tensor:
+    def cdouble(self) -> Any:
         """In complex128."""
-        return self.to(dtypes.complex128)
+        return to_dtype(self, dtypes.complex128)
 
     def stft(self, *args: Any, **options: Any) -> Any:
         """`mt.stft` of this signal."""
@@ -567,24 +567,27 @@ class Tensor(Methods, metaclass=TensorType):
         if memory_format is not None:
             moved = self.to(*args, dtype=dtype, device=device, copy=copy)
             return moved if memory_format is preserve_format else moved.contiguous(memory_format=memory_format)
-        if len(args) == 1 and dtype is device is None and not copy:
-            if type(args[0]) is dtypes.dtype:
+        if len(args) == 1 and dtype is device is None:  # as nearly always
+            if type(args[0]) is dtypes.dtype and not copy:
                 return to_dtype(self, args[0])  # type: ignore[no-any-return]
-            if args[0] == "cpu" and not is_meta(self.array):
-                return self
-        flags = [value for value in args if isinstance(value, bool)]  # non_blocking, copy
-        copy = copy or flags[1:] == [True]
+            if isinstance(args[0], (str, Device)):
+                device, args = args[0], ()
+        flags: list[Any] = []  # non_blocking, copy
         for value in args:
-            if isinstance(value, Tensor):
-                dtype = value.dtype
-            elif isinstance(value, (str, Device)):
+            if isinstance(value, (str, Device)):
                 device = value
+            elif isinstance(value, Tensor):
+                dtype = value.dtype
             elif isinstance(value, (dtypes.dtype, np.dtype, type)):
                 dtype = value
-            elif not isinstance(value, bool) and value is not None:
+            elif isinstance(value, bool):
+                flags.append(value)
+            elif value is not None:
                 raise TypeError(f"to: expected a dtype, a device or a tensor, got {type(value).__name__}")
-        meta = check(device) if device is not None else self.is_meta
-        if meta != self.is_meta:
+        copy = copy or (len(flags) == 2 and flags[1])
+        before = is_meta(self.array)
+        meta = before if device is None else check(device)
+        if meta != before:
             if not meta:
                 raise DeviceError("to: cannot copy out of a meta tensor; it has no data; see Module.to_empty")
             d = self.array.dtype if dtype is None else dtypes.of(dtype).numpy
@@ -610,45 +613,45 @@ class Tensor(Methods, metaclass=TensorType):
         """This tensor in the dtype of `other`."""
         return self.to(dtypes.of(array_of(other).dtype))
 
-    def float(self) -> Tensor:
+    def float(self) -> Any:
         """In float32."""
-        return self.to(dtypes.float32)
+        return to_dtype(self, dtypes.float32)
 
-    def double(self) -> Tensor:
+    def double(self) -> Any:
         """In float64."""
-        return self.to(dtypes.float64)
+        return to_dtype(self, dtypes.float64)
 
-    def half(self) -> Tensor:
+    def half(self) -> Any:
         """In float16."""
-        return self.to(dtypes.float16)
+        return to_dtype(self, dtypes.float16)
 
-    def bfloat16(self) -> Tensor:
+    def bfloat16(self) -> Any:
         """In bfloat16."""
-        return self.to(dtypes.bfloat16)
+        return to_dtype(self, dtypes.bfloat16)
 
-    def long(self) -> Tensor:
+    def long(self) -> Any:
         """In int64."""
-        return self.to(dtypes.int64)
+        return to_dtype(self, dtypes.int64)
 
-    def int(self) -> Tensor:
+    def int(self) -> Any:
         """In int32."""
-        return self.to(dtypes.int32)
+        return to_dtype(self, dtypes.int32)
 
-    def bool(self) -> Tensor:
+    def bool(self) -> Any:
         """In bool: whether each element differs from 0."""
-        return self.to(dtypes.bool_)
+        return to_dtype(self, dtypes.bool_)
 
-    def byte(self) -> Tensor:
+    def byte(self) -> Any:
         """In uint8."""
-        return self.to(dtypes.uint8)
+        return to_dtype(self, dtypes.uint8)
 
-    def char(self) -> Tensor:
+    def char(self) -> Any:
         """In int8."""
-        return self.to(dtypes.int8)
+        return to_dtype(self, dtypes.int8)
 
-    def short(self) -> Tensor:
+    def short(self) -> Any:
         """In int16."""
-        return self.to(dtypes.int16)
+        return to_dtype(self, dtypes.int16)
 
     def cpu(self) -> Tensor:
         """Itself: every tensor is on the CPU."""
