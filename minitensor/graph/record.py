@@ -321,22 +321,20 @@ def _attempt(op: Any, row: Row, x: Any, y: Any, z: Any, more: tuple) -> Any:
     wants: cython.bint = (state & _WANTS) != 0 and recording()
     if type(out) is tuple:
         outs: tuple = tuple([wrap(part) for part in out])
-        if row.view or wants:
-            params: dict = _named(row, x, y, z, more)
-            if row.view:
-                for i in range(len(outs)):
-                    link_view(op, x, params, outs[i], i)
-            if wants:
-                record_node(op, row, _arrays(row, x, y, z, more), params, outs, None)
+        if row.view:
+            values: tuple = _values(row, y, z, more)
+            for i in range(len(outs)):
+                link_view(op, x, values, outs[i], i)
+        if wants:
+            record_node(op, row, _arrays(row, x, y, z, more), _named(row, x, y, z, more), outs, None)
         return outs
     t: Tensor = cython.cast(Tensor, wrap(out))
     wants = wants and _is_float(t.array)
-    if row.view or wants:
-        named: dict = _named(row, x, y, z, more)
-        if row.view:
-            link_view(op, x, named, t, 0)
-        if wants:
-            record_node(op, row, _arrays(row, x, y, z, more), named, (t,) if kept is None else (t, *kept[1:]), None)
+    if row.view:
+        link_view(op, x, _values(row, y, z, more), t, 0)
+    if wants:
+        given: tuple = (t,) if kept is None else (t, *kept[1:])
+        record_node(op, row, _arrays(row, x, y, z, more), _named(row, x, y, z, more), given, None)
     return t
 
 
@@ -345,6 +343,12 @@ def _arrays(row: Row, x: Any, y: Any, z: Any, more: tuple) -> tuple:
     """The first of the arguments, which are arrays."""
     n: cython.Py_ssize_t = row.arrays
     return (x,) if n == 1 else (x, y) if n == 2 else (x, y, z) if n == 3 else (x, y, z, *more[: n - 3])
+
+
+@cython.cfunc
+def _values(row: Row, y: Any, z: Any, more: tuple) -> tuple:
+    """The parameters of an operator on one array, as a view is."""
+    return (y,) if row.count == 2 else (y, z, *more)[: row.count - 1]
 
 
 @cython.cfunc
@@ -468,7 +472,7 @@ def wrap_outputs(op: Any, args: tuple, params: dict, out: Any, saved: Any, wants
 
 
 @cython.cfunc
-def link_view(op: Any, x: Any, params: dict, out: Tensor, output: cython.Py_ssize_t) -> Any:
+def link_view(op: Any, x: Any, params: Any, out: Tensor, output: cython.Py_ssize_t) -> Any:
     """Notes that `out` shares the memory of `x`, where it does."""
     if not isinstance(x, Tensor):
         return
@@ -496,7 +500,7 @@ def replay(chain: Any, x: Any) -> Any:
         steps.append(chain)
         chain = chain[0]
     for _, op, params, output in reversed(steps):
-        x = apply(op, x, **params)
+        x = apply(op, x, **params) if type(params) is dict else apply_flat(op, x, *params)
         if type(x) is tuple:
             x = x[output]
     return x

@@ -69,7 +69,7 @@ class Tensor:
     after_hooks: Any  # of a leaf, called once its gradient is added; or None
     layer: Any  # of forward mode: a Dual or None
     base: Any  # the tensor that this is a view of, or None
-    chain: Any  # (chain of what it views, op, params, output)
+    chain: Any  # (chain of what it views, op, its params by name or in order, output)
     inferred: bool
     aside: bool  # a view, made under no_grad, of what wants gradients
     _node: Any
