@@ -2,6 +2,7 @@
 
 import gc
 import resource
+import threading
 import weakref
 
 import numpy as np
@@ -178,3 +179,24 @@ def test_a_small_array_that_was_changed_is_not_used_again(change):
 def test_more_memory_than_there_is_raises():
     with pytest.raises(MemoryError):
         np.empty(1 << 60, np.uint8)
+
+
+def test_the_limit_changes_while_other_threads_release():
+    def work():
+        for n in range(200):
+            _core.filled((1000 + 500 * (n % 7),), 1.0, np.dtype("float32"))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    try:
+        for t in threads:
+            t.start()
+        for n in range(200):
+            _core.set_kept_limit((n % 3) << 14)
+        for t in threads:
+            t.join()
+        for limit in (0, -1):
+            _core.set_kept_limit(limit)
+            work()
+            assert mt.cpu.memory_stats()["kept"] == 0
+    finally:
+        _core.set_kept_limit(1 << 30)

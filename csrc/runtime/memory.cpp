@@ -146,8 +146,9 @@ class Pool {
   }
 
   void set_limit(int64_t bytes) {
-    limit_ = bytes;
-    if (stats_.kept > limit_) trim();
+    Lock lock(mutex_);
+    limit_ = bytes < 0 ? 0 : bytes;
+    while (stats_.kept > limit_) drop_oldest();
   }
 
   MemoryStats stats() {
