@@ -58,6 +58,9 @@ def _functions() -> Iterator[Kernel]:
     def near_zero(rng: np.random.Generator, size: int) -> list[Array]:
         return [rng.choice([-1, 1], 1000 * size) * np.exp(rng.uniform(-20, 0, 1000 * size))]
 
+    def inside(rng: np.random.Generator, size: int) -> list[Array]:
+        return [rng.uniform(-1, 1, 1000 * size)]
+
     def sigmoid(x: Array) -> Array:
         return 1 / (1 + np.exp(-x))
 
@@ -84,7 +87,10 @@ def _functions() -> Iterator[Kernel]:
         ("tanh", normal, np.tanh),
         ("erf", normal, _special("erf")),
         ("erfc", normal, _special("erfc")),
+        ("atanh", inside, np.arctanh),
+        ("erfinv", inside, _special("erfinv")),
         ("lgamma", positive, _special("gammaln")),
+        ("digamma", positive, _special("digamma")),
         ("sigmoid", normal, sigmoid),
     ):
         yield Kernel(name, draw, lambda mt, x, name=name: getattr(mt, name)(x), reference, True)

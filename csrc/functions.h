@@ -647,6 +647,102 @@ MT_FUNCTION Vec<float> atan(Vec<float> x) {
   return in_double(f, x);
 }
 
+// --- the gamma function, and the inverse of erf: doubles as exact as floats need them. Called, for
+// they are long.
+
+// a[0] + a[1] x + ... in the lanes of `first`, in the others b[0] + b[1] x + ...
+template <class T, int n>
+inline Vec<T> polynomials(Mask<T> first, const T (&a)[n], const T (&b)[n], Vec<T> x) {
+  Vec<T> p{};
+  for (int k = n - 1; k >= 0; --k) p = p * x + select<T>(first, splat(a[k]), splat(b[k]));
+  return p;
+}
+
+// x less the nearest integer, times pi
+inline Vec<double> pi_times_rest(Vec<double> x) {
+  return (x - round<double>(x)) * 3.1415926535897932;
+}
+
+// ln |Gamma(x)|, with a = |x|: from 8 on by Stirling's series in 1/w, w = a; below with w = a + 8
+// less the logarithm of a (a + 1) ... (a + 7). Left of 0 Gamma(-a) Gamma(a) = -pi / (a sin pi a).
+__attribute__((noinline)) inline Vec<double> lgamma(Vec<double> v) {
+  static constexpr double series[] = {1.0 / 12, -1.0 / 360, 1.0 / 1260, -1.0 / 1680};
+  // Around its zeros 1 and 2, where terms as large as 20 cancel: Taylor's series
+  static constexpr double one[] = {-0x1.2788cfc6fb619p-1, 0x1.a51a6625307d3p-1,
+                                   -0x1.9a4d55beab2d7p-2, 0x1.151322ac7d848p-2,
+                                   -0x1.a8b9c17aa6149p-3};
+  static constexpr double two[] = {0x1.b0ee6072093cep-2, 0x1.4a34cc4a60fa6p-2,
+                                   -0x1.13e001a557607p-4, 0x1.51322ac7d8483p-6,
+                                   -0x1.e404fc218f5f2p-8};
+  const Vec<double> a = abs<double>(v), u = a * (a + 7);
+  const Mask<double> low = a < 8, left = v < 0;
+  const Vec<double> w = select<double>(low, a + 8, a), r = 1 / w;
+  Vec<double> product = select<double>(low, u * (u + 6) * ((u + 10) * (u + 12)), splat(1.0));
+  if (any<double>(left)) {
+    const Vec<double> s = abs<double>(sine(pi_times_rest(a), false));
+    product = select<double>(left, product * 3.1415926535897932 / (a * s), product);
+  }
+  Vec<double> y = (w - 0.5) * short_log(w) - w + 0.91893853320467274 +
+                  r * polynomial(series, r * r) - short_log(product);
+  const Mask<double> first = a < 1.5;
+  const Vec<double> d = v - select<double>(first, splat(1.0), splat(2.0));
+  y = select<double>(abs<double>(d) < 0x1p-6, d * polynomials<double>(first, one, two, d) + 0.0, y);
+  const Mask<double> pole = (v <= 0) & (round<double>(a) == a);
+  y = select<double>(pole, splat(__builtin_inf()), select<double>(left, -y, y));
+  return select<double>(a < __builtin_inf(), y, a);
+}
+
+// Gamma'(x) / Gamma(x), likewise: the derivative of each term. digamma(-a) = digamma(a) + 1/a + pi
+// cot pi a.
+__attribute__((noinline)) inline Vec<double> digamma(Vec<double> v) {
+  static constexpr double series[] = {1.0 / 12, -1.0 / 120, 1.0 / 252};
+  constexpr double zero = 0x1.762d86356be3fp+0;
+  static constexpr double around[] = {-0x1.aa2d9b3ce29e0p-54, 0x1.ef72bc8ee38acp-1,
+                                      -0x1.c563b54aa1a37p-2, 0x1.08b4294d50382p-2,
+                                      -0x1.4fc1317257daap-3};
+  const Vec<double> a = abs<double>(v), u = a * (a + 7);
+  const Mask<double> low = a < 8, left = v < 0;
+  const Vec<double> r = 1 / select<double>(low, a + 8, a), r2 = r * r;
+  const Vec<double> p = u * (u + 6), q = (u + 10) * (u + 12);
+  const Vec<double> shift = (2 * a + 7) * ((2 * u + 6) * q + p * (2 * u + 22)) / (p * q);
+  Vec<double> y = -short_log(r) - r * 0.5 - r2 * polynomial(series, r2) -
+                  select<double>(low, shift, Vec<double>{});
+  const Vec<double> d = v - zero;
+  y = select<double>(abs<double>(d) < 0.01, polynomial(around, d), y);
+  if (any<double>(left)) {
+    const Vec<double> t = pi_times_rest(a);
+    const Vec<double> cot = sine(t, true) / sine(t, false) * 3.1415926535897932;
+    y = select<double>(left, select<double>(t == 0, t / t, y + 1 / a + cot), y);
+  }
+  y = select<double>(a == 0, copysign<double>(splat(__builtin_inf()), -v), y);
+  return select<double>((a < __builtin_inf()) | left, y, v);
+}
+
+// y with erf y = x: x times a number and a polynomial in w = -ln(1 - x^2), or from w = 5 on in
+// its root, fitted at Chebyshev points
+__attribute__((noinline)) inline Vec<float> erfinv(Vec<float> x) {
+  static constexpr float near[] = {
+      -0x1.dee2ap-26f, 0x1.db2a02p-3f,  0x1.7a716cp-7f,   -0x1.3216aep-9f, -0x1.095f5cp-13f,
+      0x1.718216p-15f, 0x1.168bdap-18f, -0x1.0d8baep-19f, 0x1.e1b098p-23f, -0x1.32e60ep-27f};
+  static constexpr float far[] = {
+      -0x1.95a1a2p-26f, 0x1.006dc6p+0f,  0x1.3584a4p-7f,  -0x1.f4a37cp-8f,  0x1.746b86p-8f,
+      -0x1.d6431ep-9f,  0x1.887ce6p-10f, -0x1.3ef7dp-14f, -0x1.4f77aap-12f, 0x1.0f0a24p-13f};
+  const Vec<float> w = -log<float>((1 - x) * (1 + x));
+  const Mask<float> low = w < 5;
+  const Vec<float> t = select<float>(low, w, sqrt<float>(at_least<float>(w, 1)) - 3);
+  const Vec<float> more =
+      select<float>(w < __builtin_inff(), polynomials<float>(low, near, far, t), w);
+  const Vec<float> most = select<float>(low, splat(0x1.c5bf8ap-1f), splat(0x1.6a9efcp+1f));
+  return copysign<float>(x * most + x * more, x);
+}
+
+inline Vec<float> lgamma(Vec<float> x) {
+  return in_double([](Vec<double> v) { return lgamma(v); }, x);
+}
+inline Vec<float> digamma(Vec<float> x) {
+  return in_double([](Vec<double> v) { return digamma(v); }, x);
+}
+
 // --- inverses of sine and cosine, in single precision
 
 // asin a for 0 <= a <= 0.55
@@ -670,6 +766,12 @@ inline Vec<float> acos(Vec<float> x) {
   const Vec<float> near = 0x1.921fb6p0f - (copysign<float>(y, x) + 0x1.777a5cp-25f);
   return select<float>(
       a > 0.55f, select<float>(x < 0, 0x1.921fb6p1f - (2 * y + 0x1.777a5cp-24f), 2 * y), near);
+}
+
+// artanh a = ln(1 + 2a/(1 - a)) / 2
+__attribute__((noinline)) inline Vec<float> atanh(Vec<float> x) {
+  const Vec<float> a = abs<float>(x);
+  return copysign<float>(log1p<float>(2 * a / (1 - a)) * 0.5f, x);
 }
 
 // --- powers

@@ -95,6 +95,16 @@ struct Window {
   int64_t begin, end, count;
 };
 
+// Padding along one axis: the output's places are three runs, before x, of x and after it, each of
+// `count` elements of x from number `from` on, `step` apart.
+struct Runs {
+  int64_t count[3], from[3], step[3];
+};
+struct Padding {
+  int ndim;  // at least 2
+  Runs axis[kMaxDims];
+};
+
 struct MatmulSizes {  // c (batch, m, n) = a (batch, m, k) b (batch, k, n); a is operand 1 of the
                       // walk, b operand 2
   int64_t m, n, k;
@@ -147,6 +157,9 @@ struct AttentionSizes {
   ROW(triangle, (T * out, const T* x, int64_t count, int64_t rows, int64_t cols, int64_t diagonal, \
                  bool upper))                                                                      \
   ROW(cast, (void* out, Element to, const void* x, Element from, int64_t n))                       \
+  /* pad.cpp; value may be null */                                                                 \
+  ROW(pad, (T * out, const T* x, const T* value, const Padding& p))                                \
+  ROW(pad_vjp, (T * dx, const T* g, const Padding& p, bool add))                                   \
   /* scatter.cpp: along the middle axis of x (outer, n, inner), by index (count) or, the last two, \
    * (outer, count, inner) */                                                                      \
   ROW(index_select, (T * y, const T* x, const int64_t* index, int64_t outer, int64_t n,            \
@@ -214,6 +227,10 @@ struct AttentionSizes {
   ROW(asin, MT_UNARY_ARGS)                                                                         \
   ROW(acos, MT_UNARY_ARGS)                                                                         \
   ROW(sinh, MT_UNARY_ARGS)                                                                         \
+  ROW(atanh, MT_UNARY_ARGS)                                                                        \
+  ROW(lgamma, MT_UNARY_ARGS)                                                                       \
+  ROW(digamma, MT_UNARY_ARGS)                                                                      \
+  ROW(erfinv, MT_UNARY_ARGS)                                                                       \
   ROW(cosh, MT_UNARY_ARGS)                                                                         \
   ROW(prelu, MT_BINARY_ARGS)                                                                       \
   ROW(shrink, (T * out, const T* x, T reach, bool soft, const Walk& walk))                         \

@@ -106,8 +106,8 @@ PyObject* run_arguments(const char* name, const Loop& loop, bool wide, PyObject*
 }
 
 // The function that Python calls for an operator of n operands, of which the first `typed` have its
-// dtype, and an array for the result if one is given. Of integers, and of doubles where it is
-// `better` for them, NumPy's ufunc has the loop.
+// dtype, and an array for the result if one is given. Of integers, and of doubles where something
+// is `better` for them, NumPy's ufunc has the loop; None where there is no ufunc.
 PyObject* run_call(const char* name, const Loop& loop, int n, int typed, PyObject* const* arguments,
                    Py_ssize_t given, PyObject* ufunc = nullptr, bool better = false) {
   try {
@@ -127,7 +127,7 @@ PyObject* run_call(const char* name, const Loop& loop, int n, int typed, PyObjec
     if (ufunc != nullptr && dtype != nullptr && dtype != descriptor<float>() &&
         (wide ? better : !better && (n > 1 || dtype != descriptor<bool>())))
       return numpy_loop(name, ufunc, arguments, n, into);
-    if (!wide && dtype != descriptor<float>()) Py_RETURN_NONE;
+    if (wide ? better : dtype != descriptor<float>()) Py_RETURN_NONE;
     return run_arguments(name, loop, wide, arguments, n, into);
   } catch (...) {
     return raise_pending();
@@ -347,43 +347,6 @@ bool put(const Array& to, const py::object& value) {
   return put_view(out, in);
 }
 
-// x with `widths`, a tuple of (before, after) for each axis, more elements of that value, or fewer
-// where they are negative; None where the kernels do not take it.
-py::object pad(const Array& x, const py::tuple& widths, double value) {
-  constexpr py::ssize_t kMost = py::ssize_t{1} << 40;
-  py::object held;
-  View from = view(x, held);
-  const bool wide = is<double>(x);
-  if (static_cast<int>(widths.size()) != from.ndim || !(wide || is<float>(x)) || held)
-    return py::none();
-  py::ssize_t first[kMaxDims], whole[kMaxDims], kept[kMaxDims];
-  for (int d = 0; d < from.ndim; ++d) {
-    py::detail::make_caster<std::pair<py::ssize_t, py::ssize_t>> pair;
-    if (!pair.load(widths[d], false)) return py::none();
-    const auto [before, after] = py::detail::cast_op<std::pair<py::ssize_t, py::ssize_t>>(pair);
-    if (std::max(std::abs(before), std::abs(after)) > kMost) return py::none();
-    first[d] = before;
-    whole[d] = from.shape[d] + before + after;
-    kept[d] = from.shape[d] + std::min<py::ssize_t>(before, 0) + std::min<py::ssize_t>(after, 0);
-    if (kept[d] < 0 || whole[d] < 0) return py::none();
-  }
-  Array out = empty(x.dtype().ptr(), from.item, from.ndim, whole);
-  View to = view(out, held);
-  const auto single = static_cast<float>(value);
-  View number;
-  number.data = wide ? static_cast<const void*>(&value) : &single;
-  number.item = from.item;
-  if (!std::equal(kept, kept + from.ndim, whole)) put_view(to, number);
-  from.shape = to.shape = kept;
-  from.contiguous = to.contiguous = false;
-  for (int d = 0; d < from.ndim; ++d) {
-    View& later = first[d] < 0 ? from : to;
-    later.data = static_cast<const char*>(later.data) + std::abs(first[d]) * later.strides[d];
-  }
-  put_view(to, from);
-  return out;
-}
-
 }  // namespace
 
 Element element_of(const py::dtype& dtype) {
@@ -495,10 +458,6 @@ void bind_elementwise(py::module_& m) {
       },
       py::arg("have"), py::arg("more"));
   m.def("put", put, py::arg("out"), py::arg("x"));
-  def_fast(m, "pad",
-           "pad(x: numpy.ndarray, widths: tuple[tuple[int, int], ...], value: float) -> "
-           "numpy.ndarray | None",
-           typed<pad>);
   def_fast(m, "cast", "cast(x: numpy.ndarray, dtype: numpy.dtype) -> numpy.ndarray", typed<cast>);
   m.def(
       "triangle",
@@ -544,6 +503,10 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY_OF_FLOAT(asin, "arcsin");
   MT_UNARY_OF_FLOAT(acos, "arccos");
   MT_UNARY_OF_FLOAT(sinh, "sinh");
+  MT_UNARY_OF_FLOAT(atanh, "arctanh");
+  MT_UNARY_AS(lgamma, nullptr, true);
+  MT_UNARY_AS(digamma, nullptr, true);
+  MT_UNARY_AS(erfinv, nullptr, true);
   MT_UNARY(cosh);
   def_fast(m, "lerp",
            "lerp(x: numpy.ndarray, y: numpy.ndarray | float, weight: numpy.ndarray | float, "

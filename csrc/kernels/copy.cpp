@@ -52,24 +52,6 @@ struct Exactly {
   constexpr operator int64_t() const { return n; }
 };
 
-// out = x, n numbers, of which the last may be written twice. A few are not worth memcpy's call.
-template <class T>
-inline void move_row(T* out, const T* x, int64_t n) {
-  constexpr int64_t L = kLanes<T>;
-  int64_t i = 0;
-  if (n >= 256) {
-    std::memcpy(out, x, n * sizeof(T));
-  } else if (n >= L) {
-    for (; i + L <= n; i += L) store(out + i, load(x + i));
-    store(out + n - L, load(x + n - L));
-  } else if (n >= 4) {
-    for (; i + 4 <= n; i += 4) std::memcpy(out + i, x + i, 4 * sizeof(T));
-    std::memcpy(out + n - 4, x + n - 4, 4 * sizeof(T));
-  } else {
-    for (; i < n; ++i) out[i] = x[i];
-  }
-}
-
 // Rows of numbers: the rows `next` apart, the numbers of each `step`.
 template <class T>
 struct Rows {

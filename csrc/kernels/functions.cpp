@@ -14,7 +14,7 @@ inline Vec<T> sign_of(Vec<T> x) {
   return select<T>(x > 0, splat<T>(1), select<T>(x < 0, splat<T>(-1), Vec<T>{}));
 }
 
-// For doubles the bindings call NumPy's loops, which are as fast: there is nothing.
+// For doubles the bindings call NumPy's loops, which are as fast, or nothing: there is nothing.
 #define MT_OF_FLOAT(name, expression)                                               \
   template <class T>                                                                \
   void name(T* out, const T* x0, const Walk& walk) {                                \
@@ -47,6 +47,10 @@ MT_OF_FLOAT(atan, atan(x))
 MT_OF_FLOAT(asin, asin(x))
 MT_OF_FLOAT(acos, acos(x))
 MT_OF_FLOAT(sinh, sinh(x))
+MT_OF_FLOAT(atanh, atanh(x))
+MT_OF_FLOAT(lgamma, lgamma(x))
+MT_OF_FLOAT(digamma, digamma(x))
+MT_OF_FLOAT(erfinv, erfinv(x))
 MT_UNARY(cosh, cosh(x))
 MT_UNARY(erf, erf(x))
 MT_UNARY(erfc, erfc(x))
@@ -359,6 +363,10 @@ MT_KERNEL(atan, atan)
 MT_KERNEL(asin, asin)
 MT_KERNEL(acos, acos)
 MT_KERNEL(sinh, sinh)
+MT_KERNEL(atanh, atanh)
+MT_KERNEL(lgamma, lgamma)
+MT_KERNEL(digamma, digamma)
+MT_KERNEL(erfinv, erfinv)
 MT_KERNEL(cosh, cosh)
 MT_KERNEL(prelu, prelu)
 MT_KERNEL(shrink, shrink)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.pad import places
 from .table import NUMBER_OF
 from .write import WRITERS, Size, Varies, merged, writes
 
@@ -569,6 +570,20 @@ def _pad(b: Any, s: Any, x: str, *, widths: Any, value: Any) -> Any:
     return b.node("Pad", x, b.ints(pads), b.number(value, x))
 
 
+@writes("pad_own")
+def _pad_own(b: Any, s: Any, x: str, *, widths: Any, mode: str) -> Any:
+    shape = b.shapes[x]
+    if min(map(min, widths)) >= 0 and (mode != "circular" or b.opset >= 19):
+        pads = [before for before, _ in widths] + [after for _, after in widths]
+        return b.node("Pad", x, b.ints(pads), mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode))
+    for d, pair in enumerate(widths):
+        if any(pair):
+            if isinstance(shape[d], Varies):
+                raise b.vary(f"the size of axis {d}, padded by its own values")
+            x = b.node("Gather", x, b.const(places(mode, shape[d], *pair), np.int64), axis=d)
+    return x
+
+
 @writes("tril", "triu")
 def _triangle(b: Any, s: Any, x: str, *, diagonal: int) -> Any:
     upper = int(s.name == "triu")
@@ -614,12 +629,6 @@ def _trace(b: Any, s: Any, x: str) -> Any:
 def _resample(b: Any, s: Any, x: str, *, taps: Any, dim: int) -> Any:
     each = taps.values if isinstance(taps, Varies) else [taps]
     rank = len(b.shapes[x])
-    padded = _padding(each)
-    if padded is not None and (padded[0] != "wrap" or b.opset >= 19):
-        mode, before, after = padded
-        pads = np.zeros(2 * rank, np.int64)
-        pads[rank + dim], pads[dim] = before, after
-        return b.node("Pad", x, b.const(pads), mode=mode)
     found = _resizing(each) if rank >= 2 else None
     if found is not None:
         sizes = [n if d != rank + dim else s.shape()[d] for d, n in enumerate(b.shapes[x])]
@@ -638,22 +647,6 @@ def _resample(b: Any, s: Any, x: str, *, taps: Any, dim: int) -> Any:
     order = [d for d in range(rank) if d != rank + dim] + [rank + dim]
     moved = b.node("MatMul", b.node("Transpose", x, perm=order), b.const(np.ascontiguousarray(matrix.T)))
     return b.node("Transpose", moved, perm=[int(d) for d in np.argsort(order)])
-
-
-def _padding(each: list[Any]) -> Any:
-    """(mode, how many before, how many after) where the rows are a padding by elements of the axis itself, or None."""
-    if any(len(t.index) != len(t.start) - 1 or (t.weight != 1).any() for t in each):
-        return None
-    inner = [np.flatnonzero(t.index[: len(t.index) - t.size + 1] == 0) for t in each]
-    for before in map(int, inner[0]):
-        after = len(each[0].index) - each[0].size - before
-        for mode in ("reflect", "edge", "wrap"):
-            pads = [(t.size, len(t.index) - t.size - before) for t in each]
-            if after < 0 or any(n <= before or n <= rest or rest != after for n, rest in pads):
-                continue
-            if all(np.array_equal(t.index, np.pad(np.arange(t.size), (before, after), mode)) for t in each):
-                return mode, before, after
-    return None
 
 
 def _matrix(taps: Any) -> Any:

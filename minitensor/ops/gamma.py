@@ -2,6 +2,7 @@
 
 NumPy computes them in float64, whatever the dtype: recurrences to where a series converges fast, and the reflection
 formulas on the left. They are right to about 10 units in the last place, next to zeros off 0 to as much of size 1.
+Of floats lgamma and digamma have kernels (csrc/functions.h), within one unit but for their zeros left of 0.
 Source: NIST Digital Library of Mathematical Functions, chapters 5 and 25.
 """
 
@@ -14,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from .. import _core
 from ..errors import GraphError, ShapeError
 from ..graph.modes import grad_enabled
 from ..graph.record import apply
 from ..op import Op, Sample
 from .arithmetic import add, mul, neg, sub
 from .common import ONE, TWO, Array, draws, elementwise, few, named, promote_float, unary, write_out
-from .functions import exp, plain
+from .functions import exp, or_else, plain
 from .special import xlogy
 
 # Of Bernoulli: B_2, B_4 ... B_24.
@@ -150,7 +152,15 @@ def _digamma_reference(x: Array) -> Array:
     return np.where(t == 0, -np.copysign(np.inf, t), out).astype(x.dtype)
 
 
-DIGAMMA = plain("digamma", _digamma_reference, lambda g, x: mul(g, polygamma(1, x)), "x", 0.3, 12)
+DIGAMMA = plain(
+    "digamma",
+    _digamma_reference,
+    lambda g, x: mul(g, polygamma(1, x)),
+    "x",
+    0.3,
+    12,
+    or_else(_core.digamma, _digamma_reference),
+)
 
 
 def digamma(input: Any, *, out: Any = None) -> Any:
@@ -244,7 +254,15 @@ def _lgamma_reference(x: Array) -> Array:
     return np.where(np.isinf(t), np.inf, out).astype(x.dtype)
 
 
-LGAMMA = plain("lgamma", _lgamma_reference, lambda g, x: mul(g, digamma(x)), "x", 0.3, 12)
+LGAMMA = plain(
+    "lgamma",
+    _lgamma_reference,
+    lambda g, x: mul(g, digamma(x)),
+    "x",
+    0.3,
+    12,
+    or_else(_core.lgamma, _lgamma_reference),
+)
 
 
 def lgamma(input: Any, *, out: Any = None) -> Any:

@@ -1,8 +1,10 @@
 r"""Padding: a tensor with more, or fewer, elements at the ends of its axes.
 
-With a constant, one operator does all axes; cropping is padding by less than nothing, and the derivative of each is the
-other. Padding by the tensor's own values (reflected, repeated, circular) reads every new element from one place: a
-table of `resample`, axis by axis.
+With a constant, cropping is padding by less than nothing, and the derivative of each is the other. Padding by the
+tensor's own values (reflected, repeated, circular) reads every new element from one place, and the derivative adds
+there what came of it.
+
+Kernel: csrc/kernels/pad.cpp.
 """
 
 from __future__ import annotations
@@ -18,8 +20,7 @@ from ..errors import ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply, apply_flat
 from ..op import Op, Result, Sample
-from .common import Array, filled, number, raw, shape_of
-from .resample import Taps, resample
+from .common import Array, number, raw, shape_of
 
 Widths = tuple[tuple[int, int], ...]
 
@@ -33,26 +34,8 @@ def _pad_reference(x: Array, *, widths: Widths, value: float) -> Result:
 
 
 def _pad_kernel(x: Array, widths: Widths, value: float) -> Array:
-    made = _core.pad(x, widths, value)
-    if made is not None:
-        return made
-    pairs = list(zip(x.shape, widths, strict=True))
-    y = filled([n + a + b for n, (a, b) in pairs], value, x.dtype)
-    source: tuple[Any, ...] = (
-        *[_ALL if a >= 0 <= b else slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in pairs],
-        ...,
-    )
-    target: tuple[Any, ...] = (
-        *[_ALL if a <= 0 >= b else slice(max(a, 0), max(a, 0) + n + min(a, 0) + min(b, 0)) for n, (a, b) in pairs],
-        ...,
-    )
-    if x.size < _FEW or not _core.put(y[target], x[source]):
-        y[target] = x[source]
-    return y
-
-
-_ALL = slice(None)
-_FEW = 4096  # elements that NumPy copies itself
+    y = _core.pad(x, widths, 0, value)
+    return _pad_reference(x, widths=widths, value=value)[0] if y is None else y
 
 
 def _pad_dx(g: Any, *, widths: Widths, value: float) -> Any:
@@ -75,6 +58,8 @@ def _pad_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"widths": widths, "value": value})
     for pairs in (((0, 0), (2, 1), (3, -1)), ((-1, 2), (1, 1), (0, 0)), ((0, 0), (-1, 0), (0, -2))):
         yield Sample((rng.standard_normal((5, 90, 70)),), {"widths": pairs, "value": 0.5}, large=True)
+    for shape in ((3000, 9), (2, 20000)):
+        yield Sample((rng.standard_normal(shape),), {"widths": ((1, 2), (5, 1)), "value": 0.5}, large=True)
 
 
 def _pad_batch(args: Any, _flags: Any, *, widths: Any, value: float) -> Any:
@@ -106,22 +91,124 @@ def padded(name: str, input: Any, widths: Sequence[tuple[int, int]], value: floa
     return apply_flat(PAD, input, full, number(name, "value", value))
 
 
+# --- by the tensor's own values --------------------------------------------------------------------------------------
+
+
 @lru_cache(maxsize=1024)
-def _places(mode: str, n: int, before: int, after: int) -> Taps:
+def places(mode: str, n: int, before: int, after: int) -> Array:
     """Where each element of an axis of size n, padded, is read."""
     i = np.arange(-before, n + after)
     if mode == "circular":  # of what is left where the other end is cropped
         first, last = max(-before, 0), n - max(-after, 0)
-        i = first + (i - first) % max(last - first, 1)
-    elif mode == "replicate":
-        i = i.clip(0, n - 1)
-    else:
-        i = n - 1 - np.abs(n - 1 - np.abs(i))
-    return Taps.table(n, i[:, None])
+        return first + (i - first) % max(last - first, 1)
+    if mode == "replicate":
+        return i.clip(0, n - 1)
+    return np.asarray(n - 1 - np.abs(n - 1 - np.abs(i)))
+
+
+_MODES = {"reflect": 1, "replicate": 2, "circular": 3}  # as the kernels number them; 0 is a constant
+
+
+def _own_reference(x: Array, *, widths: Widths, mode: str) -> Result:
+    for d, (before, after) in enumerate(widths):
+        if before or after:
+            x = np.take(x, places(mode, x.shape[d], before, after), axis=d)
+    return x.copy(), ()
+
+
+def _own_kernel(x: Array, widths: Widths, mode: str) -> Array:
+    y = _core.pad(x, widths, _MODES[mode], 0.0)
+    return _own_reference(x, widths=widths, mode=mode)[0] if y is None else y
+
+
+def _own_dx(g: Any, *, widths: Widths, mode: str) -> Any:
+    return apply(PAD_OWN_VJP, g, widths=widths, mode=mode)
+
+
+def _own_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for shape, widths in (
+        ((4,), ((1, 2),)),
+        ((2, 3), ((0, 0), (2, 0))),
+        ((2, 3, 4), ((0, 0), (1, 2), (3, 1))),
+        ((1, 3, 2, 4), ((0, 0), (2, 1), (0, 1), (1, 0))),
+        ((2, 5), ((0, 0), (-1, 2))),
+        ((2, 3, 5), ((0, 0), (2, -1), (-2, 1))),
+        ((0, 2), ((0, 0), (1, 1))),
+        ((1, 40), ((0, 0), (20, 39))),
+    ):
+        for mode in ("reflect", "replicate", "circular"):
+            yield Sample((rng.standard_normal(shape),), {"widths": widths, "mode": mode})
+    for mode in ("reflect", "replicate", "circular"):
+        for shape in ((2, 9, 90, 70), (300, 15, 9), (2, 20000)):
+            pairs = ((0, 0), (2, 1), (1, 2), (3, 2))[: len(shape)]
+            yield Sample((rng.standard_normal(shape),), {"widths": pairs, "mode": mode}, large=True)
+
+
+def _own_batch(args: Any, _flags: Any, *, widths: Widths, mode: str) -> Any:
+    return apply(PAD_OWN, args[0], widths=((0, 0), *widths), mode=mode)
+
+
+PAD_OWN = Op(
+    "pad_own",
+    _own_reference,
+    None,
+    (_own_dx,),
+    "linear",
+    _own_samples,
+    exact=True,
+    anything=True,
+    batch=_own_batch,
+    kernel=_own_kernel,
+    names=("widths", "mode"),
+)
+
+
+def _own_vjp_reference(g: Array, *, widths: Widths, mode: str) -> Result:
+    for d, (before, after) in enumerate(widths):
+        if before or after:
+            dx = np.zeros((*g.shape[:d], g.shape[d] - before - after, *g.shape[d + 1 :]), g.dtype)
+            at: Any = (*[slice(None)] * d, places(mode, dx.shape[d], before, after))
+            np.add.at(dx, at, g)
+            g = dx
+    return g.copy(), ()
+
+
+def _own_vjp_kernel(g: Array, widths: Widths, mode: str) -> Array:
+    dx = _core.pad_vjp(g, widths, _MODES[mode])
+    return _own_vjp_reference(g, widths=widths, mode=mode)[0] if dx is None else dx
+
+
+def _own_vjp_dg(h: Any, *, widths: Widths, mode: str) -> Any:
+    return apply(PAD_OWN, h, widths=widths, mode=mode)
+
+
+def _own_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for s in _own_samples(rng):
+        shape = [n + a + b for n, (a, b) in zip(s.args[0].shape, s.params["widths"], strict=True)]
+        yield Sample((rng.standard_normal(shape),), s.params, large=s.large)
+
+
+def _own_vjp_batch(args: Any, _flags: Any, *, widths: Widths, mode: str) -> Any:
+    return apply(PAD_OWN_VJP, args[0], widths=((0, 0), *widths), mode=mode)
+
+
+PAD_OWN_VJP = Op(
+    "pad_own_vjp",
+    _own_vjp_reference,
+    None,
+    (_own_vjp_dg,),
+    "linear",
+    _own_vjp_samples,
+    exact=True,
+    length=lambda g, *, widths, **_: int(np.prod([1 + max(w) for w in widths])),
+    batch=_own_vjp_batch,
+    kernel=_own_vjp_kernel,
+    names=("widths", "mode"),
+)
 
 
 def _own(name: str, mode: str, input: Any, widths: Sequence[tuple[int, int]]) -> Any:
-    """Padding by the tensor's own values, one axis after the other."""
+    """Padding by the tensor's own values."""
     shape = shape_of(input)
     for d, (a, b) in enumerate(widths, start=-len(widths)):
         n = shape[d]
@@ -131,9 +218,12 @@ def _own(name: str, mode: str, input: Any, widths: Sequence[tuple[int, int]]) ->
                 f"{name}: mode {mode!r} can pad axis {len(shape) + d} of {shape}, of size {n}, by "
                 f"{1 - n} to {most}, not by ({a}, {b})"
             )
-        if a or b:
-            input = resample(input, _places(mode, n, a, b), d)
-    return input
+    if not any(map(any, widths)):
+        return input
+    return apply_flat(PAD_OWN, input, ((0, 0),) * (len(shape) - len(widths)) + tuple(widths), mode)
+
+
+# --- functions -------------------------------------------------------------------------------------------------------
 
 
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Any:

@@ -1,4 +1,4 @@
-r"""A sparse matrix along one axis: what interpolation and padding by the image's own values are.
+r"""A sparse matrix along one axis: what interpolation is.
 
     forward    y[.., i, ..] = sum_k weight[k] x[.., index[k], ..],   start[i] <= k < start[i + 1]
     backward   dx = the same with the transposed matrix
@@ -49,31 +49,6 @@ class Taps:
         ends = np.cumsum(np.bincount(self.index, minlength=self.size))
         return Taps(len(self.start) - 1, np.concatenate([[0], ends]), rows[order], self.weight[order])
 
-    @cached_property
-    def runs(self) -> list[tuple[int, int, int, int]] | None:
-        """Where the matrix only moves elements: (first row, its column, step from row to row, rows) of few runs."""
-        rows = len(self.start) - 1
-        if len(self.index) != rows or (self.weight != 1).any() or (np.diff(self.start) != 1).any():
-            return None
-        found: list[tuple[int, int, int, int]] = []
-        steps, i = np.diff(self.index), 0
-        changes = np.flatnonzero(np.diff(np.concatenate([[0], steps == 1, [0]])))  # where runs forward begin and end
-        k = 2 * int(np.argmax(changes[1::2] - changes[::2])) if len(changes) else 0
-        longest = int(changes[k]) if len(changes) else rows
-        while i < rows:
-            if len(found) == _FEW_RUNS:
-                return None
-            step = int(steps[i]) if i + 1 < rows and steps[i] in (-1, 0) else 1
-            ends = np.flatnonzero(steps[i:] != step)
-            n = 1 + (int(ends[0]) if len(ends) else rows - 1 - i)
-            n = min(n, longest - i) if i < longest else n  # which is not begun in the run before it
-            found.append((i, int(self.index[i]), step, n))
-            i += n
-        return found
-
-
-_FEW_RUNS = 8
-
 
 def _resample_reference(x: Array, *, taps: Taps, dim: int) -> Result:
     columns = np.moveaxis(x, dim, 0)
@@ -84,38 +59,13 @@ def _resample_reference(x: Array, *, taps: Taps, dim: int) -> Result:
     return np.ascontiguousarray(np.moveaxis(y, 0, dim)), ()
 
 
-def _moved(x: Array, runs: list[tuple[int, int, int, int]], rows: int, d: int) -> Array:
-    """The elements in their new places, run by run."""
-    y = np.empty((*x.shape[:d], rows, *x.shape[d + 1 :]), x.dtype)
-    before = (slice(None),) * d
-    for to, at, step, n in runs:
-        end = at + (step or 1) * (n if step else 1)
-        source, target = x[(*before, slice(at, None if end < 0 else end, step or 1))], y[(*before, slice(to, to + n))]
-        if not _core.put(target, source):
-            target[...] = source
-    return y
-
-
-def _resample_forward(x: Array, *, taps: Taps, dim: int) -> Result:
-    d = dim % x.ndim
-    if taps.runs is not None:
-        return _moved(x, taps.runs, len(taps.start) - 1, d), ()
+def _resample_kernel(x: Array, taps: Taps, dim: int) -> Array:
     if x.dtype.char in "fd":
-        return _core.resample(x, taps.start, taps.index, taps.weight, taps.size, d), ()
+        y: Array = _core.resample(x, taps.start, taps.index, taps.weight, taps.size, dim % x.ndim)
+        return y
     if x.dtype.kind == "f":  # half precision is rounded once
-        y = _core.resample(x.astype(np.float32), taps.start, taps.index, taps.weight, taps.size, d)
-        return y.astype(x.dtype), ()
-    return _resample_reference(x, taps=taps, dim=dim)
-
-
-def _resample_few(x: Array, taps: Taps, dim: int) -> Array | None:
-    if x.size >= _FEW or taps.runs is None:
-        return None
-    out: Array | None = _core.index_select(x, taps.index, dim % x.ndim)
-    return out
-
-
-_FEW = 4096  # elements that are fetched one by one before it is known where they lie together
+        return _resample_kernel(x.astype(np.float32), taps, dim).astype(x.dtype)
+    return np.asarray(_resample_reference(x, taps=taps, dim=dim)[0])
 
 
 def _resample_dx(g: Any, *, taps: Taps, dim: int) -> Any:
@@ -143,7 +93,7 @@ def _resample_samples(rng: np.random.Generator) -> Iterator[Sample]:
 RESAMPLE = Op(
     "resample",
     _resample_reference,
-    _resample_forward,
+    None,
     (_resample_dx,),
     "linear",
     _resample_samples,
@@ -151,7 +101,7 @@ RESAMPLE = Op(
     anything=True,
     length=lambda x, *, taps, **_: max(np.diff(taps.start).max(initial=1), np.bincount(taps.index).max(initial=1)),
     batch=shifted("resample", "dim"),
-    kernel=_resample_few,
+    kernel=_resample_kernel,
     names=("taps", "dim"),
 )
 

@@ -18,7 +18,7 @@ from ..op import Op, Sample
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import ONE, TWO, Array, draws, elementwise, promote_float, unary, write_out
 from .comparison import clamp, eq, gt, le, logical_and, logical_or, lt, where
-from .functions import exp, log, log1p, plain, sign
+from .functions import exp, log, log1p, or_else, plain, sign
 
 # --- erf, erfc --------------------------------------------------------------------------------------------------------
 
@@ -212,11 +212,12 @@ def _ndtri(p: Array) -> Any:
 
 ERFINV = plain(
     "erfinv",
-    lambda x: _erfinv(np.asarray(x, np.float64)).astype(x.dtype),
+    _erfinv,
     lambda g, out: mul(g, mul(exp(square(out)), math.sqrt(math.pi) / 2)),
     "out",
     -0.9,
     0.9,
+    or_else(_core.erfinv, _erfinv),
 )
 
 NDTRI = plain(

@@ -95,7 +95,7 @@ SINH = plain("sinh", np.sinh, lambda g, x: mul(g, cosh(x)), "x", kernel=_core.si
 COSH = plain("cosh", np.cosh, lambda g, x: mul(g, sinh(x)), "x", kernel=_core.cosh)
 ASINH = plain("asinh", np.arcsinh, lambda g, x: mul(g, rsqrt(add(square(x), 1))), "x")
 ACOSH = plain("acosh", np.arccosh, lambda g, x: mul(g, rsqrt(sub(square(x), 1))), "x", 1.3, 3)
-ATANH = plain("atanh", np.arctanh, lambda g, x: div(g, sub(1, square(x))), "x", -0.7, 0.7)
+ATANH = plain("atanh", np.arctanh, lambda g, x: div(g, sub(1, square(x))), "x", -0.7, 0.7, _core.atanh)
 
 
 def _square_of_radius(x: Any, y: Any) -> Any:
