@@ -54,6 +54,7 @@ constexpr int64_t kDotDepth = 64;         // of k for each group of them
 constexpr int64_t kLong = 512;            // of k, which several threads share where c is small
 constexpr int64_t kUses = 5;              // that are not worth a packed copy
 constexpr int64_t kRowUses = 16;          // the same of rows, unless one cache set has them all
+constexpr int64_t kShortRow = 1024;       // bytes of a row that is not fetched in advance
 constexpr int64_t kWidest = 32;           // strips of b for one thread at a time
 constexpr int64_t kTornRow = 1024;        // elements that are packed while two cores share a row
 constexpr int64_t kSmallBytes = 1 << 19;  // of b, which need no copy for a few uses more
@@ -647,6 +648,11 @@ void product_tiles(const Product<T>& p, int64_t depths, bool in_place) {
           pack<H>(packed, a, h, depth);
         else if (pack_a && t % together == 0)
           pack_columns(copy.p, p.a.at(0, k0), p.m, t, min(t + together, tiles), depth);
+        // The next rows, where they lie: the hardware fetches only longer ones in advance.
+        if (!pack_a && a.col == 1 && t + 1 < tiles && count > 2 && depth * item <= kShortRow)
+          for (int64_t r = 0; r < h; ++r)
+            for (int64_t k = 0; k < depth; k += kLine<T>)
+              __builtin_prefetch(a.p + (h + r) * a.row + k, 0, 2);
         const Matrix<T> c = p.c.at(i, j0);
         product_sliver<T>(h, a, packed, b, count, c,
                           block ? Matrix<const T>{c.p, c.row, c.col} : p.d.at(i, j0));
