@@ -76,10 +76,12 @@ def check(spec: Any) -> bool:
     """Whether `spec`, or by None the default, is "meta". Raises DeviceError for what is neither that nor the CPU."""
     if spec is None:
         spec = _defaults[-1]
-    kind = spec.type if isinstance(spec, device) else spec if spec == "cpu" else device(spec).type
+    if isinstance(spec, str) and spec == "cpu":
+        return False
+    kind = (spec if isinstance(spec, device) else device(spec)).type
     if kind not in ("cpu", "meta"):
         raise DeviceError(f"device '{spec}': minitensor runs on the CPU; the only device is 'cpu'")
-    return bool(kind == "meta")
+    return kind == "meta"
 
 
 def set_default(spec: Any) -> None:
