@@ -675,16 +675,5 @@ __attribute__((noinline)) void correlate_planes(T* y, const T* x, const T* w, co
   });
 }
 
-template <class T>
-bool all_finite(const T* x, int64_t n) {
-  constexpr int L = kLanes<T>;
-  Vec<T> zero = {};
-  int64_t i = 0;
-  for (; i + L <= n; i += L) zero += load(x + i) * 0;
-  T s = sum<T>(zero);
-  for (; i < n; ++i) s += x[i] * 0;
-  return s == 0;
-}
-
 }  // namespace
 }  // namespace mt::MT_ISA

@@ -564,6 +564,17 @@ struct Strips {
   }
 };
 
+template <class T>
+bool all_finite(const T* x, int64_t n) {
+  constexpr int L = kLanes<T>;
+  Vec<T> zero = {};
+  int64_t i = 0;
+  for (; i + L <= n; i += L) zero += load(x + i) * 0;
+  T s = sum<T>(zero);
+  for (; i < n; ++i) s += x[i] * 0;
+  return s == 0;
+}
+
 // Whether the rows of a matrix all begin in the same set of the L1 cache.
 template <class T>
 bool one_cache_set(Matrix<const T> x) {

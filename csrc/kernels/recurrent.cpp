@@ -214,6 +214,9 @@ void forward_steps(const T* y, const T* h, const T* w, const Layer<T>& layer, Fo
   const bool far = layer.far();
   const auto piece = [&](const T* weights, int64_t step, int64_t panel, int64_t low, int64_t high) {
     const int64_t j = panel * L, tiles = ceil_div(high - low, kStepRows);
+    const bool begins = step == 0 || high > s.count[step - 1];
+    const bool skipped =
+        nothing && begins && all_finite(weights, n * width);  // 0 times infinity is not 0
     for (int64_t t = 0; t < tiles; ++t) {
       const int64_t begin = low + cut(high - low, tiles, t);
       const int64_t end = low + cut(high - low, tiles, t + 1);
@@ -229,7 +232,7 @@ void forward_steps(const T* y, const T* h, const T* w, const Layer<T>& layer, Fo
         }
       };
       if (begin < begun) multiply(y + at.row(step - 1, begin) * n, begin, begun);
-      if (nothing)
+      if (skipped)
         std::memset(p + (begun - begin) * width, 0, (end - begun) * width * sizeof(T));
       else
         multiply(h + begun * n, begun, end);

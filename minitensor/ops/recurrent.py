@@ -123,7 +123,10 @@ def _weight_vjp(dp: Array, y: Array, h: Array, **how: Any) -> Any:
     if [run.first for run in runs] in ([True, False], [False, True]) and not h.any():
         run = runs[runs[0].first]
         begin = runs[0].end if runs[0].first else 0
-        return _core.matmul(dp[begin : begin + run.end - run.begin].T, y[run.begin : run.end])
+        end = begin + run.end - run.begin
+        rest = dp[end:] if begin == 0 else dp[:begin]
+        if np.isfinite(rest).all():  # 0 times infinity is not 0
+            return _core.matmul(dp[begin:end].T, y[run.begin : run.end])
     return _core.matmul(dp.T, _before(y, h, **how))
 
 
