@@ -481,6 +481,32 @@ for _name, _function in {
     setattr(SparseTensor, _name, _method(_name, _function))
 
 
+def _in(name: str, d: dtypes.dtype) -> Callable[..., Any]:
+    def moved(self: Any) -> Any:
+        return self.to(d)
+
+    moved.__name__ = name
+    moved.__doc__ = f"With values in {d.name}."
+    return moved
+
+
+for _name, _dtype in {
+    "float": dtypes.float32,
+    "double": dtypes.float64,
+    "half": dtypes.float16,
+    "bfloat16": dtypes.bfloat16,
+    "cfloat": dtypes.complex64,
+    "cdouble": dtypes.complex128,
+    "long": dtypes.int64,
+    "int": dtypes.int32,
+    "short": dtypes.int16,
+    "char": dtypes.int8,
+    "byte": dtypes.uint8,
+    "bool": dtypes.bool_,
+}.items():
+    setattr(SparseTensor, _name, _in(_name, _dtype))
+
+
 def made(indices: Any, values: Any, sizes: tuple[int, ...], coalesced: bool) -> SparseTensor:
     """The sparse tensor of these parts, `coalesced` if each place is there once, in order."""
     out: SparseTensor = Core.__new__(SparseTensor)

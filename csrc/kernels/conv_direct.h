@@ -70,8 +70,9 @@ struct Image {
 
 constexpr int64_t kWindowDepth = 384;  // of k in one block of packed windows
 constexpr int64_t kWeightDepth = 192;  // of k in one block of weights, which stays in the L1 cache
-constexpr int64_t kCopyUses =
-    64;  // sums between rows, for each of one row, that cost more than a copy
+constexpr int64_t kCopyUses = 64;  // sums between rows, for each of a row, that cost a copy's time
+constexpr int64_t kCopies = 1 << 16;    // elements of an image's copies, which stay in the L2 cache
+constexpr int64_t kFewSums = 256;       // of an image
 constexpr int64_t kTable = 4096;        // elements of a plane that a table finds
 constexpr int64_t kFewPositions = 128;  // whose sums do, too
 
@@ -124,6 +125,7 @@ void lay_out_rows(T* to, const T* x, int64_t from, int64_t end, const Image& s, 
             if constexpr (STEP == 1) {
               store_n(at, load_lanes(p, first), lanes);
             } else if constexpr (STEP == 2) {
+              __builtin_prefetch(p + 4 * row), __builtin_prefetch(p + 4 * row + L);
               const Vec<T> low = load_lanes(p, first);
               const Vec<T> high = second ? load_lanes(p + L, second) : Vec<T>{};
               store_n(at, every_other<T>(low, high, 0), lanes);
@@ -323,9 +325,12 @@ bool across_channels(int64_t m, int64_t k, int64_t pixels) {
 }
 
 // Whether a copy of the image for each tap of a row pays: where tiles would be low, or sums between
-// the rows be made for m channels. Rows at padding see other terms, and share no tile with others.
+// the rows be made for m channels, of images that fill tiles. Rows at padding see other terms, and
+// share no tile with others.
 inline bool copies_pay(bool across, int64_t m, const ConvSizes& s, int64_t between) {
-  return across ? s.ow < (s.ph ? 4 : kTileRows / 2) : s.oh > 1 && m * s.kh * between >= kCopyUses;
+  if (across) return s.ow < (s.ph ? 4 : kTileRows / 2);
+  return s.oh > 1 && m * s.oh * s.ow >= kFewSums && m * s.kh * between >= kCopyUses &&
+         s.c / s.groups * s.kw * (s.h + 2 * s.ph) * s.ow <= kCopies;
 }
 
 // The positions begin..end-1 and the strips first..last-1 of the channels of one group.
