@@ -67,7 +67,7 @@ def test_to_dense_and_back():
     assert made(dtype=mt.float64).dtype == mt.float64
     assert made().double().dtype == mt.float64
     assert made().half().dtype == mt.float16
-    assert made().long().values().dtype == mt.int64
+    assert made().long().dtype == mt.int64
     assert made().bool().dtype == mt.bool
     assert made().cfloat().dtype == mt.complex64
     assert made().to("cpu").to_dense().tolist() == DENSE
