@@ -248,15 +248,19 @@ def rad2deg(input: Any, *, out: Any = None) -> Any:
 def _sinc_reference(x: Array, *, order: int) -> Array:
     """The derivative of that order: a series around 0, elsewhere from (x sinc x)^(n) = x s_n + n s_(n-1)."""
     t = np.asarray(x, np.float64)
+    if order == 0:
+        return np.asarray(np.sinc(t)).astype(x.dtype)
     away = np.where(np.abs(t) < 1 + order / 3, np.inf, t)
     far = np.sin(np.pi * away) / (np.pi * away)
     for n in range(1, order + 1):
         far = (math.pi ** (n - 1) * np.sin(math.pi * away + n * math.pi / 2) - n * far) / away
     # (-1)^k pi^2k x^2k / (2k + 1)!, of which n derivatives leave x^(2k - n)
     near, small = np.zeros_like(t), np.where(np.isinf(away), t, 0)
+    power, square = small ** (order % 2), small * small
     for k in range((order + 1) // 2, 30 + 2 * order):
         factor = (-1) ** k * math.factorial(2 * k) / (math.factorial(2 * k + 1) * math.factorial(2 * k - order))
-        near += factor * math.pi ** (2 * k) * small ** (2 * k - order)
+        near += factor * math.pi ** (2 * k) * power
+        power *= square
     return np.where(np.isinf(away) & ~np.isinf(t), near, far).astype(x.dtype)
 
 
