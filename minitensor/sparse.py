@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -452,13 +453,14 @@ class SparseTensor(_Base):  # type: ignore[misc]
         return memo[id(self)]
 
 
-def _method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    def applied(self: Any) -> Any:
-        return self._on_values(function)
+def _give(name: str, doc: str, run: Callable[[Any], Any]) -> None:
+    """Gives sparse tensors a method without arguments."""
 
-    applied.__name__ = name
-    applied.__doc__ = f"`{name}` of each element, which leaves 0 as it is."
-    return applied
+    def method(self: Any) -> Any:
+        return run(self)
+
+    method.__name__, method.__doc__ = name, doc
+    setattr(SparseTensor, name, method)
 
 
 for _name, _function in {
@@ -478,17 +480,7 @@ for _name, _function in {
     "asinh": trig.asinh,
     "atanh": trig.atanh,
 }.items():
-    setattr(SparseTensor, _name, _method(_name, _function))
-
-
-def _in(name: str, d: dtypes.dtype) -> Callable[..., Any]:
-    def moved(self: Any) -> Any:
-        return self.to(d)
-
-    moved.__name__ = name
-    moved.__doc__ = f"With values in {d.name}."
-    return moved
-
+    _give(_name, f"`{_name}` of each element, which leaves 0 as it is.", methodcaller("_on_values", _function))
 
 for _name, _dtype in {
     "float": dtypes.float32,
@@ -504,7 +496,7 @@ for _name, _dtype in {
     "byte": dtypes.uint8,
     "bool": dtypes.bool_,
 }.items():
-    setattr(SparseTensor, _name, _in(_name, _dtype))
+    _give(_name, f"With values in {_dtype.name}.", methodcaller("to", _dtype))
 
 
 def made(indices: Any, values: Any, sizes: tuple[int, ...], coalesced: bool) -> SparseTensor:

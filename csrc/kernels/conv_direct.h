@@ -4,11 +4,11 @@
 // image itself, begun at another place: offset(c, a, b). With a stride, the image is laid out by
 // phases first, so that pixels a stride apart lie side by side. So no matrix is made. Where rows
 // are short, each tap of a row has a copy of the image to itself, as wide as y: there rows follow
-// each other without anything between. Where the
-// channels of the output fill vectors, the tile has a row of pixels by vectors of channels, takes
-// the pixels from the image as they are, and its sums are turned over in the end. Otherwise its
-// vectors lie along the pixels: either it reads the shifted images as they are and drops the sums
-// that fall between the rows, or, where these would be many, slivers are packed from them.
+// each other without anything between. Where the channels of the output fill vectors, the tile has
+// a row of pixels by vectors of channels, takes the pixels from the image as they are, and its sums
+// are turned over in the end. Otherwise its vectors lie along the pixels: either it reads the
+// shifted images as they are and drops the sums that fall between the rows, or, where these would
+// be many, slivers are packed from them.
 #pragma once
 
 #include "conv_matrix.h"
@@ -68,13 +68,13 @@ struct Image {
   bool worth(const ConvSizes& s) const { return plane() <= s.kh * s.kw * s.oh * s.ow + s.h * s.w; }
 };
 
-constexpr int64_t kWindowDepth = 384;  // of k in one block of packed windows
-constexpr int64_t kWeightDepth = 192;  // of k in one block of weights, which stays in the L1 cache
-constexpr int64_t kCopyUses = 64;  // sums between rows, for each of a row, that cost a copy's time
+constexpr int64_t kWindowDepth = 384;   // of k in one block of packed windows
+constexpr int64_t kWeightDepth = 192;   // of k in one block of weights, which stays in the L1 cache
+constexpr int64_t kFewPositions = 128;  // whose sums do, too
+constexpr int64_t kCopyUses = 64;       // sums between rows, for each of a row, that cost a copy
 constexpr int64_t kCopies = 1 << 16;    // elements of an image's copies, which stay in the L2 cache
 constexpr int64_t kFewSums = 256;       // of an image
 constexpr int64_t kTable = 4096;        // elements of a plane that a table finds
-constexpr int64_t kFewPositions = 128;  // whose sums do, too
 
 // A tile may read this far beyond the image; what it reads there is dropped.
 template <class T>

@@ -9,7 +9,7 @@ Kernel: csrc/kernels/pad.cpp.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from .. import _core
 from ..errors import ShapeError
 from ..graph.nodes import called
 from ..graph.record import apply, apply_flat
-from ..op import Op, Result, Sample
+from ..op import OPS, Op, Result, Sample
 from .common import Array, number, raw, shape_of
 
 Widths = tuple[tuple[int, int], ...]
@@ -62,8 +62,13 @@ def _pad_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), {"widths": ((1, 2), (5, 1)), "value": 0.5}, large=True)
 
 
-def _pad_batch(args: Any, _flags: Any, *, widths: Any, value: float) -> Any:
-    return apply(PAD, args[0], widths=((0, 0), *widths), value=value)
+def _batched(name: str) -> Callable[..., Any]:
+    """Over a batch the operator of that name leaves its first axis as it is."""
+
+    def over_batch(args: Any, _flags: Any, *, widths: Widths, **how: Any) -> Any:
+        return apply(OPS[name], args[0], widths=((0, 0), *widths), **how)
+
+    return over_batch
 
 
 PAD = Op(
@@ -75,7 +80,7 @@ PAD = Op(
     _pad_samples,
     exact=True,
     anything=True,
-    batch=_pad_batch,
+    batch=_batched("pad"),
     kernel=_pad_kernel,
     names=("widths", "value"),
 )
@@ -144,10 +149,6 @@ def _own_samples(rng: np.random.Generator) -> Iterator[Sample]:
             yield Sample((rng.standard_normal(shape),), {"widths": pairs, "mode": mode}, large=True)
 
 
-def _own_batch(args: Any, _flags: Any, *, widths: Widths, mode: str) -> Any:
-    return apply(PAD_OWN, args[0], widths=((0, 0), *widths), mode=mode)
-
-
 PAD_OWN = Op(
     "pad_own",
     _own_reference,
@@ -157,7 +158,7 @@ PAD_OWN = Op(
     _own_samples,
     exact=True,
     anything=True,
-    batch=_own_batch,
+    batch=_batched("pad_own"),
     kernel=_own_kernel,
     names=("widths", "mode"),
 )
@@ -188,10 +189,6 @@ def _own_vjp_samples(rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample((rng.standard_normal(shape),), s.params, large=s.large)
 
 
-def _own_vjp_batch(args: Any, _flags: Any, *, widths: Widths, mode: str) -> Any:
-    return apply(PAD_OWN_VJP, args[0], widths=((0, 0), *widths), mode=mode)
-
-
 PAD_OWN_VJP = Op(
     "pad_own_vjp",
     _own_vjp_reference,
@@ -201,7 +198,7 @@ PAD_OWN_VJP = Op(
     _own_vjp_samples,
     exact=True,
     length=lambda g, *, widths, **_: int(np.prod([1 + max(w) for w in widths])),
-    batch=_own_vjp_batch,
+    batch=_batched("pad_own_vjp"),
     kernel=_own_vjp_kernel,
     names=("widths", "mode"),
 )
