@@ -5,6 +5,7 @@
 #pragma once
 
 #include "../functions.h"
+#include "../runtime/memory.h"
 #include "../runtime/parallel.h"
 #include "place.h"
 
@@ -27,7 +28,9 @@ inline void in_ways(Vec<T> (&totals)[kTotals], int64_t n, const F& f) {
 
 template <class T>
 struct Along {
+  static constexpr bool across = false;
   int64_t n;
+  int64_t place(int64_t j) const { return j; }  // of element j
   // f(place, count) for every vector of the line: count elements from x + place.
   template <class F>
   void each(const F& f) const {
@@ -48,8 +51,10 @@ struct Along {
 
 template <class T>
 struct Across {
+  static constexpr bool across = true;
   int64_t n, inner;
   int count;
+  int64_t place(int64_t j) const { return j * inner; }
   template <class F>
   void each(const F& f) const {
     if (count == kLanes<T>)
@@ -86,52 +91,99 @@ struct Rows {
   Vec<T> sum(Vec<T> v) const { return row.sum(v); }
 };
 
-// Rows of at most a vector, of which most work would be across the lanes: f(y, x, rows) gets blocks
-// of them transposed, (1, n, rows) with many rows side by side, and gives `outputs` of each row.
-// Whether it did.
-constexpr int64_t kTogether = 64;  // rows
-
-template <class T, class F>
-bool narrow_rows(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner,
-                 int64_t outputs, const F& f) {
-  if (inner != 1 || n > kLanes<T> || n < 2 || outer < kLanes<T>) return false;
-  const int64_t blocks = (outer + kTogether - 1) / kTogether;
-  const int64_t grain = threads ? even_grain(blocks, 1 + (1 << 13) / (n * kTogether)) : blocks;
-  for_ranges(blocks, grain, [&](int64_t begin, int64_t end) {
-    T from[kLanes<T> * kTogether], to[kLanes<T> * kTogether];
-    for (int64_t b = begin; b < end; ++b) {
-      const int64_t row = b * kTogether;
-      const int64_t rows = outer - row < kTogether ? outer - row : kTogether;
-      for (int64_t i = 0; i < rows; ++i)
-        for (int64_t j = 0; j < n; ++j) from[j * rows + i] = x[(row + i) * n + j];
-      f(to, from, rows);
-      for (int64_t i = 0; i < rows; ++i)
-        for (int64_t j = 0; j < outputs; ++j) y[(row + i) * outputs + j] = to[j * rows + i];
-    }
-  });
-  return true;
+// Whether n lines of the first-level cache, `step` bytes apart, meet in so few of its sets that
+// they drive each other out: of 32 KB in 8 ways two numbers 4 KB apart have one set.
+inline bool meet(int64_t n, int64_t step) {
+  const int64_t apart = step & -step;  // the power of two in it
+  return apart >= 512 && n * (apart < 4096 ? apart : 4096) >= 1 << 15;
 }
 
-// f(line, place, row, count): line at x + place is the rows `row` to `row + count` of the (outer,
-// inner) that there are.
-template <class T, class F>
-void for_lines(bool threads, int64_t outer, int64_t n, int64_t inner, const F& f) {
-  const int64_t blocks = inner == 1 ? 1 : (inner + kLanes<T> - 1) / kLanes<T>;
-  const int64_t lines = outer * blocks;
-  const int64_t width = inner == 1 ? 1 : kLanes<T>;
-  const int64_t grain = threads ? even_grain(lines, 1 + kGrain / (n * width + 1)) : lines;
-  if (lines == 0) return;
-  for_ranges(lines, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      if (inner == 1) {
-        f(Along<T>{n}, i * n, i, 1);
-      } else {
-        const int64_t o = i / blocks, c = i % blocks * kLanes<T>;
-        const int count = static_cast<int>(inner - c < kLanes<T> ? inner - c : kLanes<T>);
-        f(Across<T>{n, inner, count}, o * n * inner + c, o * inner + c, count);
+// to (n, columns) = x, whose element (j, i) is at x[j * row + i * column], and back; a step is 1.
+template <class T>
+__attribute__((noinline)) void copy_block(T* to, const T* x, int64_t n, int64_t columns,
+                                          int64_t row, int64_t column) {
+  if (column == 1)
+    for (int64_t j = 0; j < n; ++j)
+      Along<T>{columns}.each([&](int64_t i, int count) {
+        store_n(to + j * columns + i, load_n(x + j * row + i, count), count);
+      });
+  else
+    for (int64_t i = 0; i < columns; ++i)
+      for (int64_t j = 0; j < n; ++j) to[j * columns + i] = x[i * column + j];
+}
+template <class T>
+__attribute__((noinline)) void copy_back(T* y, const T* from, int64_t n, int64_t columns,
+                                         int64_t row, int64_t column) {
+  if (column == 1)
+    for (int64_t j = 0; j < n; ++j)
+      Along<T>{columns}.each([&](int64_t i, int count) {
+        store_n(y + j * row + i, load_n(from + j * columns + i, count), count);
+      });
+  else
+    for (int64_t i = 0; i < columns; ++i)
+      for (int64_t j = 0; j < n; ++j) y[i * column + j] = from[j * columns + i];
+}
+
+constexpr int64_t kTogether = 64;  // lines in a buffer
+template <class T, int kInputs>
+constexpr int64_t kShort = kLanes<T> / kInputs;  // of a row
+
+// f(line, y, x, row, count) for every line of (outer, n, inner): it begins at x[0], x[1], ... of
+// the inputs and at y of the output, if it `makes` one, and is the rows `row` to `row + count` of
+// the (outer, inner) that there are.
+//
+// Some are copied to a buffer, many side by side, where y takes the place of x[0]: columns that
+// meet in the cache, and short rows, of which most work would be across the lanes.
+template <class T, bool makes = true, int kInputs, class F>
+void for_lines(bool threads, T* y, const T* const (&x)[kInputs], int64_t outer, int64_t n,
+               int64_t inner, const F& f) {
+  const bool narrow = inner == 1 && n > 1 && n <= kShort<T, kInputs> && outer >= kLanes<T>;
+  const auto grain = [&](int64_t tasks, int64_t each) {
+    return threads || tasks == 0 ? even_grain(tasks, 1 + kGrain / (each + 1)) : tasks;
+  };
+  if (inner == 1 && !narrow) {
+    for_ranges(outer, grain(outer, n), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        const T* from[kInputs];
+        for (int k = 0; k < kInputs; ++k) from[k] = x[k] + row * n;
+        f(Along<T>{n}, makes ? y + row * n : y, from, row, 1);
       }
+    });
+    return;
+  }
+  const bool far = inner > kTogether && meet(n, inner * sizeof(T)), copied = narrow || far;
+  const int64_t lines = narrow ? outer : inner, images = narrow ? 1 : outer;
+  const int64_t width = copied || inner >= 4 * kTogether ? kTogether : kLanes<T>,
+                blocks = (lines + width - 1) / width;
+  const int64_t row = narrow ? 1 : inner, column = narrow ? n : 1;  // steps from one to the next
+  const auto some = [&](int64_t begin, int64_t end) {
+    T little[kInputs * kShort<T, kInputs> * kTogether];
+    T* const buffer = far ? static_cast<T*>(scratch(kInputs * n * kTogether * sizeof(T))) : little;
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t o = task / blocks, first = task % blocks * width;
+      const int64_t columns = lines - first < width ? lines - first : width;
+      const int64_t at = o * n * inner + first * column;
+      const T* from[kInputs];
+      for (int k = 0; k < kInputs; ++k) {
+        from[k] = x[k] + at;
+        if (!copied) continue;
+        T* const own = buffer + k * n * columns;
+        copy_block(own, from[k], n, columns, row, column);
+        from[k] = own;
+      }
+      T* const to = copied || !makes ? buffer : y + at;
+      for (int64_t c = 0; c < columns; c += kLanes<T>) {
+        const int count = static_cast<int>(columns - c < kLanes<T> ? columns - c : kLanes<T>);
+        f(Across<T>{n, copied ? columns : inner, count}, to + c, from, o * inner + first + c,
+          count);
+        for (const T*& p : from) p += count;
+      }
+      if (copied && makes) copy_back(y + at, buffer, n, columns, row, column);
     }
-  });
+    if (far) release(buffer);
+  };
+  const int64_t tasks = images * blocks;
+  for_ranges(tasks, grain(tasks, n * width * (narrow ? 2 : 1)), some);
 }
 
 // The first n lanes of v, the others 0.

@@ -24,10 +24,11 @@ struct Smoothed {
   T of(int64_t j) const { return weight == nullptr ? T(1) : weight[j]; }
   T target(int64_t t) const { return at_target * of(t); }
   // w of the classes that the line's vector at place j holds, times s/n
-  Vec<T> others(int64_t j, int count, int64_t inner) const {
-    if (weight == nullptr) return splat<T>(elsewhere);
-    if (inner == 1) return elsewhere * load_n<T>(weight + j, count);
-    return splat<T>(elsewhere * weight[j / inner]);
+  Vec<T> others(const Along<T>&, int64_t j, int count) const {
+    return weight == nullptr ? splat<T>(elsewhere) : elsewhere * load_n<T>(weight + j, count);
+  }
+  Vec<T> others(const Across<T>& line, int64_t j, int) const {
+    return splat<T>(elsewhere * of(j / line.inner));
   }
 };
 
@@ -39,23 +40,25 @@ void cross_entropy(T* rows, T* lse, T* total, T* loss, const T* x, const int64_t
                    const T* weight, T smoothing, int64_t ignored, bool mean, int64_t outer,
                    int64_t n, int64_t inner) {
   const Smoothed<T> q(weight, smoothing, n);
-  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t row, int count) {
-    const Vec<T> m = largest<T>(line, x + at);
-    const Vec<T> log_sum = m + log<T>(sum_exp<T>(line, x + at, m));
+  const auto each = [&](const auto& line, T*, const T* const* from, int64_t row, int count) {
+    const T* x = from[0];
+    const Vec<T> m = largest<T>(line, x);
+    const Vec<T> log_sum = m + log<T>(sum_exp<T>(line, x, m));
     Vec<T> others{};
     if (q.smooth()) {
       line.each([&](int64_t j, int count) {
-        const Vec<T> d = q.others(j, count, inner) * (log_sum - load_n<T>(x + at + j, count));
-        others += inner == 1 ? first<T>(d, count) : d;
+        const Vec<T> d = q.others(line, j, count) * (log_sum - load_n<T>(x + j, count));
+        others += line.across ? d : first<T>(d, count);
       });
       others = line.sum(others);
     }
     for (int i = 0; i < count; ++i) {
       const int64_t t = target[row + i];
       const T l = lse[row + i] = log_sum[i];
-      rows[row + i] = t == ignored ? T(0) : q.target(t) * (l - x[at + i + t * inner]) + others[i];
+      rows[row + i] = t == ignored ? T(0) : q.target(t) * (l - x[line.place(t) + i]) + others[i];
     }
-  });
+  };
+  for_lines<T, false>(true, nullptr, {x}, outer, n, inner, each);
   double sum = 0, weights = 0;
   for (int64_t i = 0; i < outer * inner; ++i) {
     if (target[i] == ignored) continue;
@@ -75,8 +78,9 @@ void cross_entropy_vjp(T* dx, const T* g, const T* x, const T* lse, const T* tot
                        const int64_t* target, const T* weight, T smoothing, int64_t ignored,
                        bool shared, int64_t outer, int64_t n, int64_t inner) {
   const Smoothed<T> q(weight, smoothing, n);
-  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t row, int count) {
-    Vec<T> scale{}, q_sum{}, log_sum{};
+  const auto each = [&](const auto& line, T* dx, const T* const* from, int64_t row, int count) {
+    const T* x = from[0];
+    Vec<T> scale{}, q_sum{}, log_sum{}, x_t{};
     Mask<T> counts{};
     for (int i = 0; i < count; ++i) {
       const int64_t t = target[row + i];
@@ -85,23 +89,26 @@ void cross_entropy_vjp(T* dx, const T* g, const T* x, const T* lse, const T* tot
       scale[i] = shared ? g[0] / (total == nullptr ? T(1) : *total) : g[row + i];
       q_sum[i] = q.target(t) + q.elsewhere * q.weights;
       log_sum[i] = lse[row + i];
+      x_t[i] = x[line.place(t) + i];  // where dx may take its place
     }
-    if (inner == 1) {  // a vector is one row: all lanes alike
+    if (!line.across) {  // a vector is one row: all lanes alike
       counts = Mask<T>{} + counts[0];
       scale = splat<T>(scale[0]), q_sum = splat<T>(q_sum[0]), log_sum = splat<T>(log_sum[0]);
     }
     line.each([&](int64_t j, int count) {
-      Vec<T> d = q_sum * exp_normal<T>(load_n<T>(x + at + j, count) - log_sum);
-      if (q.smooth()) d -= q.others(j, count, inner);
-      store_n<T>(dx + at + j, select<T>(counts, scale * d, Vec<T>{}), count);
+      Vec<T> d = q_sum * exp_normal<T>(load_n<T>(x + j, count) - log_sum);
+      if (q.smooth()) d -= q.others(line, j, count);
+      store_n<T>(dx + j, select<T>(counts, scale * d, Vec<T>{}), count);
     });
+    const Vec<T> p_t = q_sum * exp_normal<T>(x_t - log_sum);
     for (int i = 0; i < count; ++i) {
-      const int64_t t = target[row + i], j = at + i + t * inner;
+      const int64_t t = target[row + i];
       if (t == ignored) continue;
       const T q_t = q.target(t) + (q.smooth() ? q.elsewhere * q.of(t) : T(0));
-      dx[j] = scale[i] * (q_sum[i] * exp_normal<T>(splat<T>(x[j] - log_sum[i]))[0] - q_t);
+      dx[line.place(t) + i] = scale[i] * (p_t[i] - q_t);
     }
-  });
+  };
+  for_lines<T>(true, dx, {x}, outer, n, inner, each);
 }
 
 // rows = -w_t x_t for the class t, 0 where the target is `ignored`;  total = sum of w_t over the

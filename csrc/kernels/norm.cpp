@@ -106,19 +106,25 @@ void layer_naive(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* b
 template <class T>
 void layer(bool threads, T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps,
            int64_t rows, int64_t n) {
-  for_lines<T>(threads, rows, n, 1, [&](const auto& line, int64_t at, int64_t row, int) {
-    const Moments<T> m = normalise(
-        line, y + at, x + at,
-        [&](int64_t j, int count) {
-          return weight == nullptr ? splat<T>(1) : load_n<T>(weight + j, count);
-        },
-        [&](int64_t j, int count) {
-          return bias == nullptr ? splat<T>(0) : load_n<T>(bias + j, count);
-        },
-        eps, n, mean != nullptr);
-    if (mean != nullptr) mean[row] = m.mean[0];
-    rstd[row] = m.rstd[0];
-  });
+  const auto each = [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const Moments<T> m = normalise(
+          Along<T>{n}, y + row * n, x + row * n,
+          [&](int64_t j, int count) {
+            return weight == nullptr ? splat<T>(1) : load_n<T>(weight + j, count);
+          },
+          [&](int64_t j, int count) {
+            return bias == nullptr ? splat<T>(0) : load_n<T>(bias + j, count);
+          },
+          eps, n, mean != nullptr);
+      if (mean != nullptr) mean[row] = m.mean[0];
+      rstd[row] = m.rstd[0];
+    }
+  };
+  if (threads)
+    for_even_ranges(rows, 1 + kGrain / (n + 1), each);
+  else
+    each(0, rows);
 }
 template <class T>
 void layer_simd(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, T eps,

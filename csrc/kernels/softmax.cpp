@@ -48,24 +48,21 @@ void blocked(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
 
 template <class T>
 void softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
-  const auto turned = [n](T* to, const T* from, int64_t rows) {
-    softmax(false, to, from, 1, n, rows);
-  };
-  if (narrow_rows<T>(threads, y, x, outer, n, inner, n, turned)) return;
-  for_lines<T>(threads, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
-    const T *from = x + at, low = -INFINITY;
-    T* to = y + at;
-    const Vec<T> m = largest<T>(line, from);
-    Vec<T> total{};
-    line.each([&](int64_t j, int count) {
-      const Vec<T> e = exp_normal<T>(load_n<T>(from + j, count, low) - m);
-      total += e;
-      store_n<T>(to + j, e, count);
-    });
-    const Vec<T> scale = 1 / line.sum(total);
-    line.each(
-        [&](int64_t j, int count) { store_n<T>(to + j, load_n<T>(to + j, count) * scale, count); });
-  });
+  for_lines<T>(threads, y, {x}, outer, n, inner,
+               [](const auto& line, T* to, const T* const* x, int64_t, int) {
+                 const T *from = x[0], low = -INFINITY;
+                 const Vec<T> m = largest<T>(line, from);
+                 Vec<T> total{};
+                 line.each([&](int64_t j, int count) {
+                   const Vec<T> e = exp_normal<T>(load_n<T>(from + j, count, low) - m);
+                   total += e;
+                   store_n<T>(to + j, e, count);
+                 });
+                 const Vec<T> scale = 1 / line.sum(total);
+                 line.each([&](int64_t j, int count) {
+                   store_n<T>(to + j, load_n<T>(to + j, count) * scale, count);
+                 });
+               });
 }
 template <class T>
 void simd(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
@@ -80,34 +77,37 @@ void fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
 // g_j y_j)
 template <class T>
 void vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
-  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
-    Vec<T> total{};
-    line.each([&](int64_t j, int count) {
-      total += load_n<T>(g + at + j, count) * load_n<T>(y + at + j, count);
-    });
-    const Vec<T> mean = line.sum(total);
-    line.each([&](int64_t j, int count) {
-      const Vec<T> d = load_n<T>(g + at + j, count) - mean;
-      store_n<T>(dx + at + j, load_n<T>(y + at + j, count) * d, count);
-    });
-  });
+  for_lines<T>(true, dx, {g, y}, outer, n, inner,
+               [](const auto& line, T* dx, const T* const* x, int64_t, int) {
+                 const T *g = x[0], *y = x[1];
+                 Vec<T> total{};
+                 line.each([&](int64_t j, int count) {
+                   total += load_n<T>(g + j, count) * load_n<T>(y + j, count);
+                 });
+                 const Vec<T> mean = line.sum(total);
+                 line.each([&](int64_t j, int count) {
+                   const Vec<T> d = load_n<T>(g + j, count) - mean;
+                   store_n<T>(dx + j, load_n<T>(y + j, count) * d, count);
+                 });
+               });
 }
 
-// f(line, place, row, count, m, log) for every line of x as in for_lines, with m the largest x_j,
-// or if it is to be `finite`, 0 where it is not, and log(sum_j exp(x_j - m)). Of short rows several
+// f(line, y, x, row, count, m, log) for every line of x as in for_lines, with m the largest x_j, or
+// if it is to be `finite`, 0 where it is not, and log(sum_j exp(x_j - m)). Of short rows several
 // have one logarithm, in which none waits for another.
-template <class T, class F>
-void log_sums(bool threads, const T* x, int64_t outer, int64_t n, int64_t inner, bool finite,
+template <class T, bool makes, class F>
+void log_sums(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner, bool finite,
               const F& f) {
-  const auto highest = [=](const auto& line, int64_t at) {
-    const Vec<T> m = largest<T>(line, x + at);
+  const auto highest = [=](const auto& line, const T* x) {
+    const Vec<T> m = largest<T>(line, x);
     return finite ? select<T>(m - m == 0, m, Vec<T>{}) : m;
   };
-  if (inner != 1) {
-    for_lines<T>(threads, outer, n, inner, [&](auto line, int64_t at, int64_t row, int count) {
-      const Vec<T> m = highest(line, at);
-      f(line, at, row, count, m, log<T>(sum_exp<T>(line, x + at, m)));
-    });
+  if (inner != 1 || n <= kLanes<T>) {
+    for_lines<T, makes>(threads, y, {x}, outer, n, inner,
+                        [&](const auto& line, T* y, const T* const* x, int64_t row, int count) {
+                          const Vec<T> m = highest(line, x[0]);
+                          f(line, y, x[0], row, count, m, log<T>(sum_exp<T>(line, x[0], m)));
+                        });
     return;
   }
   const Along<T> line{n};
@@ -120,31 +120,25 @@ void log_sums(bool threads, const T* x, int64_t outer, int64_t n, int64_t inner,
       T m[kLanes<T>], sum[kLanes<T>];
       store(sum, splat<T>(1));
       for (int k = 0; k < rows; ++k) {
-        const Vec<T> v = highest(line, (row + k) * n);
+        const Vec<T> v = highest(line, x + (row + k) * n);
         m[k] = v[0];
         sum[k] = sum_exp<T>(line, x + (row + k) * n, v)[0];
       }
       store(sum, log<T>(load(sum)));
-      for (int k = 0; k < rows; ++k) f(line, (row + k) * n, row + k, 1, splat(m[k]), splat(sum[k]));
+      for (int k = 0; k < rows; ++k)
+        f(line, makes ? y + (row + k) * n : y, x + (row + k) * n, row + k, 1, splat(m[k]),
+          splat(sum[k]));
     }
   });
 }
 
 // y = log(sum_j exp(x_j))
 template <class T>
-void logsumexp(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
-  const auto turned = [n](T* to, const T* from, int64_t rows) {
-    logsumexp(false, to, from, 1, n, rows);
-  };
-  if (narrow_rows<T>(threads, y, x, outer, n, inner, 1, turned)) return;
-  log_sums<T>(threads, x, outer, n, inner, true,
-              [=](const auto&, int64_t, int64_t row, int count, Vec<T> m, Vec<T> log) {
-                store_n<T>(y + row, m + log, count);
-              });
-}
-template <class T>
-void logsumexp_fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
-  logsumexp(true, y, x, outer, n, inner);
+void logsumexp(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
+  log_sums<T, false>(true, nullptr, x, outer, n, inner, true,
+                     [=](const auto&, T*, const T*, int64_t row, int count, Vec<T> m, Vec<T> log) {
+                       store_n<T>(y + row, m + log, count);
+                     });
 }
 
 // y_i = x_i - m - log(sum_j exp(x_j - m))
@@ -165,16 +159,12 @@ void log_naive(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
 
 template <class T>
 void log_softmax(bool threads, T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
-  const auto turned = [n](T* to, const T* from, int64_t rows) {
-    log_softmax(false, to, from, 1, n, rows);
-  };
-  if (narrow_rows<T>(threads, y, x, outer, n, inner, n, turned)) return;
-  log_sums<T>(threads, x, outer, n, inner, false,
-              [=](const auto& line, int64_t at, int64_t, int, Vec<T> m, Vec<T> log) {
-                line.each([&](int64_t j, int count) {
-                  store_n<T>(y + at + j, load_n<T>(x + at + j, count) - m - log, count);
-                });
-              });
+  log_sums<T, true>(threads, y, x, outer, n, inner, false,
+                    [](const auto& line, T* y, const T* x, int64_t, int, Vec<T> m, Vec<T> log) {
+                      line.each([&](int64_t j, int count) {
+                        store_n<T>(y + j, load_n<T>(x + j, count) - m - log, count);
+                      });
+                    });
 }
 template <class T>
 void log_simd(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
@@ -189,22 +179,24 @@ void log_fast(T* y, const T* x, int64_t outer, int64_t n, int64_t inner) {
 // * sum_j g_j
 template <class T>
 void log_vjp(T* dx, const T* g, const T* y, int64_t outer, int64_t n, int64_t inner) {
-  for_lines<T>(true, outer, n, inner, [&](const auto& line, int64_t at, int64_t, int) {
-    Vec<T> total{};
-    line.each([&](int64_t j, int count) { total += load_n<T>(g + at + j, count); });
-    const Vec<T> sum = line.sum(total);
-    line.each([&](int64_t j, int count) {
-      const Vec<T> p = exp_normal<T>(load_n<T>(y + at + j, count));
-      store_n<T>(dx + at + j, load_n<T>(g + at + j, count) - p * sum, count);
-    });
-  });
+  for_lines<T>(true, dx, {g, y}, outer, n, inner,
+               [](const auto& line, T* dx, const T* const* x, int64_t, int) {
+                 const T *g = x[0], *y = x[1];
+                 Vec<T> total{};
+                 line.each([&](int64_t j, int count) { total += load_n<T>(g + j, count); });
+                 const Vec<T> sum = line.sum(total);
+                 line.each([&](int64_t j, int count) {
+                   const Vec<T> p = exp_normal<T>(load_n<T>(y + j, count));
+                   store_n<T>(dx + j, load_n<T>(g + j, count) - p * sum, count);
+                 });
+               });
 }
 
 }  // namespace
 
 MT_RUNGS(softmax, naive, blocked, simd, fast)
 MT_KERNEL(softmax_vjp, vjp)
-MT_KERNEL(logsumexp, logsumexp_fast)
+MT_KERNEL(logsumexp, logsumexp)
 MT_RUNGS(log_softmax, log_naive, log_naive, log_simd, log_fast)
 MT_KERNEL(log_softmax_vjp, log_vjp)
 

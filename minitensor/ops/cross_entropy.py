@@ -138,6 +138,8 @@ def _cross_entropy_samples(rng: np.random.Generator) -> Iterator[Sample]:
         ((2, 67), False, "sum", 0.1),
         ((3, 4, 5), True, "mean", 0.1),
         ((2, 3, 2, 17), True, "none", 0.1),
+        ((40, 3), True, "mean", 0.1),
+        ((2, 8, 1024), True, "sum", 0.1),
         ((5,), False, "mean", 0.0),
         ((5,), True, "none", 0.2),
         ((3, 1), False, "none", 0.0),
