@@ -76,16 +76,30 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
   if (!image.worth(s)) return by_matrix<T, product_simd<T>>(y, x, w, bias, s);
   if (s.groups > 1 && s.c == s.groups) return correlate_planes(y, x, w, bias, s, image);
   const Weights<T> weights{z.m, z.k, across_channels<T>(z.m, z.k, z.p)};
-  if (copies_pay(weights.across, z.m, s, image.h.length - s.ow))
+  const int64_t channels = s.c / s.groups;
+  Scratch<int64_t> seeing(2 * s.kw * channels);
+  int64_t inside = 0;
+  for (int64_t b = 0; b < s.kw; ++b) {
+    const Span pixels(s.ow, s.sw, b * s.dw - s.pw, s.w);
+    seeing.p[2 * b] = pixels.begin, seeing.p[2 * b + 1] = pixels.end;
+    inside += pixels.length();
+  }
+  const int64_t at_once = weights.across ? columns_pay(inside, s.kw * s.ow, channels, s.kh) : 0;
+  for (int64_t b = 2 * s.kw; at_once && b < 2 * s.kw * channels / at_once; ++b)
+    seeing.p[b] = seeing.p[b - 2 * s.kw];
+  if (!at_once && copies_pay(weights.across, z.m, s, image.h.length - s.ow))
     image.h = {s.w, s.ow, s.kw, s.sw, s.dw, s.pw, true};
   const int64_t count = weights.count();
   Scratch<T> a(s.groups * weights.size());
   Scratch<int64_t> offset(z.k);
-  const Terms terms{s.c / s.groups, s.kh, s.kw, weights.across && s.ph > 0};
+  const Terms terms{channels, s.kh, s.kw, at_once || (weights.across && s.ph > 0), at_once};
   Scratch<int64_t> shift(s.kh * s.kw);
   for (int64_t t = 0; t < s.kh * s.kw; ++t) shift.p[t] = image.offset(0, t / s.kw, t % s.kw);
-  terms.each(
-      [&](int64_t r, int64_t c, int64_t tap) { offset.p[r] = c * image.plane() + shift.p[tap]; });
+  Scratch<int64_t> place(z.k);  // of each term's weight
+  terms.each([&](int64_t r, int64_t c, int64_t tap) {
+    offset.p[r] = c * image.plane() + shift.p[tap];
+    place.p[r] = c * s.kh * s.kw + tap;
+  });
   bool finite = true;  // if they are not, what they make of the padding's zeros counts
   for_ranges(s.groups * count, ceil_div(kChunkWork / 16, z.k * weights.width()),
              [&](int64_t from, int64_t to) {
@@ -97,11 +111,10 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                  if (terms.by_rows) {
                    Scratch<T> packed(z.k * kTileCols<T>);
                    pack<kTileCols<T>>(packed.p, rows, high, z.k);
-                   terms.each([&](int64_t r, int64_t c, int64_t tap) {
-                     const T* from = packed.p + (c * s.kh * s.kw + tap) * kTileCols<T>;
+                   for (int64_t r = 0; r < z.k; ++r)
                      for (int l = 0; l < kTileCols<T>; l += kLanes<T>)
-                       store(to + r * kTileCols<T> + l, load(from + l));
-                   });
+                       store(to + r * kTileCols<T> + l,
+                             load(packed.p + place.p[r] * kTileCols<T> + l));
                    if (!all_finite(rows.p, high * z.k))
                      __atomic_store_n(&finite, false, __ATOMIC_RELAXED);
                  } else if (weights.across) {
@@ -111,11 +124,13 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                  }
                }
              });
-  Correlation<T> one{z.m, z.k, weights.across, a.p, offset.p, s.oh, s.ow,   image.h.length,
-                     y,   z.p, s.ow,           1,   0,        0,    nullptr};
+  Correlation<T> one{z.m,     z.k, weights.across, a.p, offset.p, s.oh, s.ow,    image.h.length,
+                     y,       z.p, s.ow,           1,   0,        0,    nullptr, 0,
+                     seeing.p};
   Scratch<int64_t> seen(terms.by_rows ? 2 * s.oh : 0);
   if (terms.by_rows && finite) {
-    const int64_t step = z.k / s.kh;
+    one.columns = at_once ? s.kw * channels / at_once : 0;
+    const int64_t step = z.k / s.kh / max(1, one.columns);
     for (int64_t i = 0; i < s.oh; ++i) {
       const Span rows(s.kh, s.dh, i * s.sh - s.ph, s.h);
       seen.p[2 * i] = rows.begin * step, seen.p[2 * i + 1] = rows.end * step;
@@ -212,7 +227,8 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
   const Weights<T> weights{channels, z.m * area, across};
   const int64_t tiles = weights.count(), width = weights.width();
   Scratch<Correlation<T>> list(phases);
-  Scratch<int64_t> offset(z.m * area), taps(area), shift(area), seen(across ? phases * 2 * s.h : 0);
+  Scratch<int64_t> offset(z.m * area), place(z.m * area), taps(area), shift(area),
+      seen(across ? phases * 2 * s.h : 0), seeing(phases * 2 * s.kw * z.m);
   Scratch<T> a(s.groups * weights.size());
   int64_t terms = 0;  // of the phases so far: each tap belongs to one phase of each axis
   for (int64_t phase = 0; phase < phases; ++phase) {
@@ -222,21 +238,35 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
       if ((down + s.ph - t / s.kw * s.dh) % s.sh == 0 &&
           (right + s.pw - t % s.kw * s.dw) % s.sw == 0)
         taps.p[met++] = t;
-    // The terms (output, tap); where vectors lie across, (row of taps, output, tap).
+    const int64_t rows = ceil_div(s.h - down, s.sh), cols = ceil_div(s.w - right, s.sw);
     int64_t beside = 0;  // taps of a row
-    while (beside < met && taps.p[beside] / s.kw == taps.p[0] / s.kw) ++beside;
-    const auto each = [&](const auto& f) {
-      const int64_t run = across ? beside : met;
-      for (int64_t row = 0; row < met; row += run)
-        for (int64_t o = 0; o < z.m; ++o)
-          for (int64_t l = row; l < row + run; ++l) f(o, taps.p[l]);
-    };
+    int64_t inside = 0, *const sees = seeing.p + phase * 2 * s.kw * z.m;
+    while (beside < met && taps.p[beside] / s.kw == taps.p[0] / s.kw) {
+      const Span pixels(cols, 1, (right + s.pw - taps.p[beside] % s.kw * s.dw) / s.sw, s.ow);
+      sees[2 * beside] = pixels.begin, sees[2 * beside + 1] = pixels.end;
+      inside += pixels.length(), ++beside;
+    }
+    // The terms (output, tap); where vectors lie across, (row of taps, output, tap), or
+    // (some outputs, column of taps, row, output).
+    const int64_t at_once =
+        across && met ? columns_pay(inside, beside * cols, z.m, met / beside) : 0;
+    const int64_t columns = at_once ? z.m / at_once * beside : 0;
+    const int64_t run = across ? beside : met, one = at_once ? 1 : run;
+    const int64_t some = at_once ? at_once : z.m;
+    for (int64_t l = 2 * beside; l < 2 * columns; ++l) sees[l] = sees[l - 2 * beside];
     for (int64_t l = 0; l < met; ++l) {
       const int64_t i = (down + s.ph - taps.p[l] / s.kw * s.dh) / s.sh - v.low;
       const int64_t j = (right + s.pw - taps.p[l] % s.kw * s.dw) / s.sw - h.low;
       shift.p[taps.p[l]] = i * image.h.length + j;
     }
-    each([&](int64_t o, int64_t tap) { offset.p[terms++] = o * image.plane() + shift.p[tap]; });
+    for (int64_t block = 0; block < z.m; block += some)
+      for (int64_t col = 0; col < run; col += one)
+        for (int64_t row = col; row < met; row += run)
+          for (int64_t o = block; o < block + some; ++o)
+            for (int64_t l = row; l < row + one; ++l) {
+              place.p[terms] = o * channels * area + taps.p[l];  // of the weight
+              offset.p[terms++] = o * image.plane() + shift.p[taps.p[l]];
+            }
     const int64_t k = terms - first;
     T* packed = a.p + s.groups * tiles * first * width;
     list.p[phase] = {channels,
@@ -244,8 +274,8 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                      across,
                      packed,
                      offset.p + first,
-                     ceil_div(s.h - down, s.sh),
-                     ceil_div(s.w - right, s.sw),
+                     rows,
+                     cols,
                      image.h.length,
                      dx + down * s.w + right,
                      s.h * s.w,
@@ -253,14 +283,16 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                      s.sw,
                      0,
                      0,
-                     across ? seen.p + phase * 2 * s.h : nullptr};
+                     across ? seen.p + phase * 2 * s.h : nullptr,
+                     columns,
+                     sees};
     for (int64_t i = 0; i < (across ? list.p[phase].rows : 0); ++i) {
       int64_t* range = seen.p + (phase * s.h + i) * 2;
       range[0] = range[1] = 0;  // later rows of taps meet earlier rows of g
       for (int64_t l = 0; l < met; l += beside) {
         const int64_t row = i + (down + s.ph - taps.p[l] / s.kw * s.dh) / s.sh;
-        if (row >= s.oh) range[0] += beside * z.m;
-        if (row >= 0) range[1] += beside * z.m;
+        if (row >= s.oh) range[0] += one * some;
+        if (row >= 0) range[1] += one * some;
       }
     }
     for_ranges(s.groups * tiles, ceil_div(kChunkWork / 16, max(1, k) * width),
@@ -269,11 +301,10 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                    const int64_t q = u / tiles, c = weights.begin(u % tiles),
                                  end = weights.begin(u % tiles + 1);
                    T* out = packed + u * k * width;
-                   each([&](int64_t o, int64_t tap) {
-                     const T* in = w + ((q * z.m + o) * channels + c) * area + tap;
+                   for (int64_t r = first; r < first + k; ++r, out += width) {
+                     const T* in = w + (q * z.m * channels + c) * area + place.p[r];
                      for (int64_t i = 0; i < end - c; ++i) out[i] = in[i * area];
-                     out += width;
-                   });
+                   }
                  }
                });
   }

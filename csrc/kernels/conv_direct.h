@@ -70,6 +70,7 @@ struct Image {
 
 constexpr int64_t kWindowDepth = 384;   // of k in one block of packed windows
 constexpr int64_t kWeightDepth = 192;   // of k in one block of weights, which stays in the L1 cache
+constexpr int64_t kShortSum = 64;       // of k in the sum of a column of taps
 constexpr int64_t kFewPositions = 128;  // whose sums do, too
 constexpr int64_t kCopyUses = 64;       // sums between rows, for each of a row, that cost a copy
 constexpr int64_t kCopies = 1 << 16;    // elements of an image's copies, which stay in the L2 cache
@@ -212,7 +213,12 @@ struct Correlation {
   T* y;                           // where the first goes
   int64_t y_plane, y_row, y_col;  // and the others
   int64_t image_step, y_step;     // from one image to the next, where several are done together
-  const int64_t* seen;            // of each row, the first term that sees the image and the end
+  // Where vectors lie across. Of each row, the first term that sees the image, and the end. If
+  // terms come column of taps by column, their number is not 0, these are of each of them, and
+  // there is the first pixel of a row that sees the image, and the end.
+  const int64_t* seen;
+  int64_t columns;
+  const int64_t* seeing;
 
   // Whether dropping sums costs less than packing for a few slivers.
   bool direct() const { return !across && m <= 3 * kTileRows && m * (pitch - cols) < 8 * cols; }
@@ -303,19 +309,33 @@ struct Weights {
 };
 
 // The order of a kernel's terms where vectors lie across: by its rows first, so that those of a row
-// of y that see the image, and not the padding, are neighbors.
+// of y that see the image, and not the padding, are neighbors; or, for so many channels at once, by
+// its columns and then by rows.
 struct Terms {
   int64_t channels, kh, kw;
   bool by_rows;
+  int64_t at_once;  // or 0
   // f(r, the channel and the tap of term r)
   template <class F>
   void each(const F& f) const {
+    const int64_t block = at_once ? at_once : channels, columns = at_once ? kw : 1;
+    const int64_t rows = by_rows ? kh : 1, run = kh * kw / rows / columns;
     int64_t r = 0;
-    for (int64_t a = 0; a < (by_rows ? kh : 1); ++a)
-      for (int64_t c = 0; c < channels; ++c)
-        for (int64_t b = 0; b < (by_rows ? kw : kh * kw); ++b) f(r++, c, a * kw + b);
+    for (int64_t first = 0; first < channels; first += block)
+      for (int64_t b = 0; b < columns; ++b)
+        for (int64_t a = 0; a < rows; ++a)
+          for (int64_t c = first; c < first + block; ++c)
+            for (int64_t t = 0; t < run; ++t) f(r++, c, a * kw + b + t);
   }
 };
+
+// How many channels to take at once, if it pays to leave out the products of a row's pixels with
+// columns of `rows` taps that see padding: where few enough of all pairs are inside, and the sums
+// of a column long enough. Otherwise 0.
+inline int64_t columns_pay(int64_t inside, int64_t all, int64_t channels, int64_t rows) {
+  while (channels % 2 == 0 && channels * rows > kWeightDepth) channels /= 2;
+  return 16 * inside <= 15 * all && channels * rows >= kShortSum ? channels : 0;
+}
 
 // Whether it pays to have vectors across m channels of y, given so many pixels of an image.
 template <class T>
@@ -338,10 +358,12 @@ template <class T>
 void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bias, int64_t first,
                       int64_t last, int64_t begin, int64_t end) {
   constexpr int W = kTileCols<T>, L = kLanes<T>;
-  const int64_t depths = max(1, ceil_div(s.k, kWeightDepth));
+  const bool apart = s.columns > 0;
+  const int64_t depths = apart ? s.columns : max(1, ceil_div(s.k, kWeightDepth));
   Scratch<T> sums((end - begin + L) * W);
   for (int64_t u = first; u < last; ++u) {
     const int n = min(W, s.m - u * W);
+    if (apart) std::memset(sums.p, 0, (end - begin) * W * sizeof(T));
     for (int64_t block = 0; block < depths; ++block) {
       const int64_t k0 = cut(s.k, depths, block), k1 = cut(s.k, depths, block + 1);
       for (int64_t p = begin, run = 0; p < end; p += run) {
@@ -350,18 +372,24 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
         const int64_t* seen = s.seen ? s.seen + i % s.rows * 2 : nullptr;
         // Rows without anything between, of one image, that see the same terms.
         const int64_t* other = seen;
-        for (int64_t row = i % s.rows + 1; s.pitch == s.cols && row < s.rows; ++row) {
+        for (int64_t row = i % s.rows + 1; s.pitch == s.cols && !apart && row < s.rows; ++row) {
           if (seen && ((other += 2)[0] != seen[0] || other[1] != seen[1])) break;
           run = min(run + s.cols, end - p);
         }
-        const int64_t low = seen ? max(k0, seen[0]) : k0, high = seen ? min(k1, seen[1]) : k1;
-        if (low >= high && block) continue;
+        const int64_t base = apart ? k0 : 0;
+        const int64_t low = seen ? max(k0, base + seen[0]) : k0;
+        const int64_t high = seen ? min(k1, base + seen[1]) : k1;
+        if (low >= high && (block || apart)) continue;
+        const int64_t* const sees = s.seeing + 2 * block;
+        const int64_t skip = apart ? max(0, sees[0] - j) : 0;
+        const int64_t wide = (apart ? min(run, sees[1] - j) : run) - skip;
         const Steps<T> b{s.a + (u * s.k + low) * W, W};
-        const int64_t pieces = ceil_div(run, kTileRows);
+        const int64_t pieces = ceil_div(max(0, wide), kTileRows);
         for (int64_t piece = 0; piece < pieces; ++piece) {
-          const int64_t from = cut(run, pieces, piece), h = cut(run, pieces, piece + 1) - from;
+          const int64_t from = skip + cut(wide, pieces, piece);
+          const int64_t h = skip + cut(wide, pieces, piece + 1) - from;
           T* sum = sums.p + (p - begin + from) * W;
-          const T* more = block ? sum : nullptr;
+          const T* more = block || apart ? sum : nullptr;
           const Pixels<T> a{image + s.from(i) + j + from, s.offset + low};
           tile_for<T, Pixels<T>>(n, h).whole(high - low, a, b, sum, W, more, W, 1, L);
         }

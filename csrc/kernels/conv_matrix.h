@@ -71,6 +71,7 @@ struct Span {
     begin = min(n, shift < 0 ? ceil_div(-shift, stride) : 0);
     end = shift < size ? max(begin, min(n, ceil_div(size - shift, stride))) : begin;
   }
+  int64_t length() const { return end - begin; }
 };
 
 // cols[c, a, b, i, j] = x[c, i sh - ph + a dh, j sw - pw + b dw], or 0 in the padding; of one image

@@ -63,6 +63,12 @@ struct Side {
     begin[0] = count[0] + count[1], begin[3] = count[0], end[3] = parts - count[3];
   }
   int64_t tiles() const { return ceil_div(out, 2); }
+  // Pairs of an output and a tap that do not meet in the padding.
+  __attribute__((noinline)) int64_t inside() const {
+    int64_t sum = 0;
+    for (int64_t t = 0; t < taps; ++t) sum += Span(out, stride, t - pad, size).length();
+    return sum;
+  }
   bool has(int64_t tap) const { return tap >= 0 && tap < taps; }
   int64_t first() const {
     int64_t tap = 0;
@@ -117,12 +123,14 @@ struct Winograd {
   int64_t work() const { return groups * n * tiles() * products(); }
   // Whether so many products are saved that they outweigh the transforms, which take a line of
   // tiles at a time: of pixels, and of the weights where these are cut into parts, or of the
-  // gradient by them, where channels fill so many lanes.
+  // gradient by them, where channels fill so many lanes. The direct way leaves most products with
+  // padding out, but the others take longer there.
   __attribute__((noinline)) bool pays(int lanes = 1) const {
     if (!v.saves() || !h.saves() || m < 8 || terms() < 8) return false;
     const int64_t outs = ceil_div(m, lanes) * lanes, ins = ceil_div(k, lanes) * lanes;
-    const int64_t saved =
-        v.out * h.out * area() * m * k - tiles() * v.points() * h.points() * outs * ins;
+    int64_t pairs = v.out * h.out * area();
+    if (lanes == 1) pairs = min(pairs, 4 * v.inside() * h.inside() / 3);
+    const int64_t saved = pairs * m * k - tiles() * v.points() * h.points() * outs * ins;
     const int64_t line = (30 * h.tiles() + (lanes > 1 ? 400 : 600)) * h.stride;
     const int64_t weights = lanes > 1 ? 0 : 25 * kPoints * (v.parts * h.parts - 1) * m * k;
     return n * (saved - v.tiles() * line * (m + terms())) >= weights;
