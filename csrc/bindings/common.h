@@ -248,6 +248,7 @@ void bind_conv(py::module_& m);
 void bind_softmax(py::module_& m);
 void bind_loss(py::module_& m);
 void bind_norm(py::module_& m);
+void bind_pad(py::module_& m);
 void bind_pool(py::module_& m);
 void bind_resample(py::module_& m);
 void bind_rnn(py::module_& m);

@@ -21,6 +21,7 @@ PYBIND11_MODULE(_core, m) {
   mt::bind_softmax(m);
   mt::bind_loss(m);
   mt::bind_norm(m);
+  mt::bind_pad(m);
   mt::bind_pool(m);
   mt::bind_resample(m);
   mt::bind_attention(m);
