@@ -87,6 +87,8 @@ def _functions() -> Iterator[Kernel]:
         ("tanh", normal, np.tanh),
         ("erf", normal, _special("erf")),
         ("erfc", normal, _special("erfc")),
+        ("asin", inside, np.arcsin),
+        ("acos", inside, np.arccos),
         ("atanh", inside, np.arctanh),
         ("erfinv", inside, _special("erfinv")),
         ("lgamma", positive, _special("gammaln")),

@@ -718,22 +718,27 @@ __attribute__((noinline)) inline Vec<double> digamma(Vec<double> v) {
   return select<double>((a < __builtin_inf()) | left, y, v);
 }
 
-// y with erf y = x: x times a number and a polynomial in w = -ln(1 - x^2), or from w = 5 on in
-// its root, fitted at Chebyshev points
-__attribute__((noinline)) inline Vec<float> erfinv(Vec<float> x) {
-  static constexpr float near[] = {
-      -0x1.dee2ap-26f, 0x1.db2a02p-3f,  0x1.7a716cp-7f,   -0x1.3216aep-9f, -0x1.095f5cp-13f,
-      0x1.718216p-15f, 0x1.168bdap-18f, -0x1.0d8baep-19f, 0x1.e1b098p-23f, -0x1.32e60ep-27f};
-  static constexpr float far[] = {
-      -0x1.95a1a2p-26f, 0x1.006dc6p+0f,  0x1.3584a4p-7f,  -0x1.f4a37cp-8f,  0x1.746b86p-8f,
-      -0x1.d6431ep-9f,  0x1.887ce6p-10f, -0x1.3ef7dp-14f, -0x1.4f77aap-12f, 0x1.0f0a24p-13f};
-  const Vec<float> w = -log<float>((1 - x) * (1 + x));
-  const Mask<float> low = w < 5;
-  const Vec<float> t = select<float>(low, w, sqrt<float>(at_least<float>(w, 1)) - 3);
-  const Vec<float> more =
-      select<float>(w < __builtin_inff(), polynomials<float>(low, near, far, t), w);
-  const Vec<float> most = select<float>(low, splat(0x1.c5bf8ap-1f), splat(0x1.6a9efcp+1f));
-  return copysign<float>(x * most + x * more, x);
+// y with erf y = x: x times a polynomial in w = -ln(1 - x^2), or from w = 5 on in its root, fitted
+// at Chebyshev points
+__attribute__((noinline)) inline Vec<double> erfinv(Vec<double> x) {
+  static constexpr double near[] = {
+      0x1.c5bf891ad6db3p-1,   0x1.db29fbaf6dba9p-3,  0x1.7a728bb0e65adp-7,   -0x1.320a7010c4bd8p-9,
+      -0x1.0d86822c4e93bp-13, 0x1.8ce479c2bcccep-15, 0x1.6943316b01a0ep-20,  -0x1.338c887785c47p-21,
+      -0x1.f8cae3077e0e3p-23, 0x1.66a868832209cp-24, -0x1.842a08de17ca2p-27, 0x1.a156df38d3583p-31,
+      -0x1.75045e36fd876p-36};
+  static constexpr double far[] = {
+      0x1.6a9efbd608b78p+1,   0x1.006dca7865e23p+0,  0x1.3582f426e9526p-7,   -0x1.f4f179a0cfaeap-8,
+      0x1.748f3854c6f4dp-8,   -0x1.d279cb82bc9ffp-9, 0x1.85a27a16043eep-10,  -0x1.380fc8cffebb5p-13,
+      -0x1.31c55ae14a113p-12, 0x1.b2a1979c7799dp-13, -0x1.12fa42695b3d6p-15, -0x1.dca0403cdcc5ep-16,
+      0x1.960441068eb76p-17};
+  const Vec<double> rest = (1 - x) * (1 + x);
+  const Vec<double> w = -Logarithm<double>::checked(short_log(rest), rest);
+  Vec<double> y = polynomial(near, w);
+  if (any<double>(~(w < 5))) {
+    const Vec<double> more = polynomial(far, sqrt<double>(at_least<double>(w, 1)) - 3);
+    y = select<double>(w < 5, y, select<double>(w < __builtin_inf(), more, w));
+  }
+  return copysign<double>(x * y, x);
 }
 
 inline Vec<float> lgamma(Vec<float> x) {
@@ -742,36 +747,46 @@ inline Vec<float> lgamma(Vec<float> x) {
 inline Vec<float> digamma(Vec<float> x) {
   return in_double([](Vec<double> v) { return digamma(v); }, x);
 }
-
-// --- inverses of sine and cosine, in single precision
-
-// asin a for 0 <= a <= 0.55
-inline Vec<float> asin_of(Vec<float> a) {
-  static constexpr float c[] = {0x1.555558p-3f, 0x1.333108p-4f,   0x1.6e2d74p-5f, 0x1.e5deaap-6f,
-                                0x1.bee39ep-6f, -0x1.2a06d8p-13f, 0x1.61e12ep-5f};
-  const Vec<float> a2 = a * a;
-  return a + a * (a2 * polynomial(c, a2));
+inline Vec<float> erfinv(Vec<float> x) {
+  return in_double([](Vec<double> v) { return erfinv(v); }, x);
 }
 
-// asin a = pi/2 - 2 asin sqrt((1 - a)/2)
-inline Vec<float> asin(Vec<float> x) {
-  const Vec<float> a = abs<float>(x),
-                   y = asin_of(select<float>(a > 0.55f, sqrt<float>((1 - a) * 0.5f), a));
-  return copysign<float>(select<float>(a > 0.55f, 0x1.921fb6p0f - (2 * y + 0x1.777a5cp-25f), y), x);
-}
+// --- inverses of sine, cosine and the hyperbolic tangent
 
-inline Vec<float> acos(Vec<float> x) {
-  const Vec<float> a = abs<float>(x),
-                   y = asin_of(select<float>(a > 0.55f, sqrt<float>((1 - a) * 0.5f), a));
-  const Vec<float> near = 0x1.921fb6p0f - (copysign<float>(y, x) + 0x1.777a5cp-25f);
-  return select<float>(
-      a > 0.55f, select<float>(x < 0, 0x1.921fb6p1f - (2 * y + 0x1.777a5cp-24f), 2 * y), near);
+// asin a for a <= 1/2 by a polynomial; above it is pi/2 - 2 asin sqrt((1 - a)/2). acos x = pi/2 -
+// asin x.
+template <bool cosine>
+MT_FUNCTION Vec<float> arcsine(Vec<float> x) {
+  const auto f = [](Vec<double> v) {
+    static constexpr double c[] = {0x1.55555554ee47bp-3, 0x1.333334ceb6520p-4, 0x1.6db5cfb6af282p-5,
+                                   0x1.f208eb1ddd0fbp-6, 0x1.6a9e3262c37dbp-6, 0x1.3c5053c2afce1p-6,
+                                   0x1.64b97e009bd03p-8, 0x1.e0231588b1e55p-6};
+    constexpr double half_pi = 1.5707963267948966;
+    const Vec<double> a = abs<double>(v);
+    const Mask<double> far = a > 0.5;
+    const Vec<double> t2 = select<double>(far, (1 - a) * 0.5, a * a);
+    const Vec<double> t = select<double>(far, sqrt<double>(t2), a);
+    const Vec<double> y = t + t * (t2 * polynomial(c, t2));
+    if (!cosine) return copysign<double>(select<double>(far, half_pi - 2 * y, y), v);
+    const Vec<double> turned = select<double>(v < 0, 2 * half_pi - 2 * y, 2 * y);
+    return select<double>(far, turned, half_pi - copysign<double>(y, v));
+  };
+  return in_double(f, x);
 }
+inline Vec<float> asin(Vec<float> x) { return arcsine<false>(x); }
+inline Vec<float> acos(Vec<float> x) { return arcsine<true>(x); }
 
-// artanh a = ln(1 + 2a/(1 - a)) / 2
-__attribute__((noinline)) inline Vec<float> atanh(Vec<float> x) {
-  const Vec<float> a = abs<float>(x);
-  return copysign<float>(log1p<float>(2 * a / (1 - a)) * 0.5f, x);
+// artanh a = ln((1 + a)/(1 - a)) / 2, which around 0 has lost what is not in 1 + a
+MT_FUNCTION Vec<float> atanh(Vec<float> x) {
+  const auto f = [](Vec<double> v) {
+    const Vec<double> a = abs<double>(v);
+    const Vec<double> y = short_log((1 + a) * inverse_of(1 - a)) * 0.5;
+    const Vec<double> end =
+        select<double>(a == 1, splat(__builtin_inf()), splat(__builtin_nan("")));
+    const Vec<double> near = select<double>(a < 1e-4, a + a * (a * a * (1.0 / 3)), y);
+    return copysign<double>(select<double>(a < 1, near, end), v);
+  };
+  return in_double(f, x);
 }
 
 // --- powers
