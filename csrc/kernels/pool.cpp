@@ -163,32 +163,44 @@ inline void store_places(int32_t* idx, Mask<T> place, int n) {
     for (int i = 0; i < n; ++i) idx[i] = found[i];
 }
 
-// n neighbouring H x K windows at step S inside the image (from x, at place `at` of the plane,
-// memory ending at `end`), a vector of windows at a time, all taps in registers.
+// n neighbouring windows of H x K, or if these are 0 of p's size, at step S inside the image (from
+// x, at place `at` of the plane, memory ending at `end`), a vector of windows at a time, in
+// registers.
+constexpr int64_t kMostRead = 1024;  // elements for a vector of windows
+
 template <class T, int H, int K, int S>
-void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, int64_t w, int64_t n) {
-  constexpr int kReads = S * kLanes<T> + K - 1;
+void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, const Pool2d& p,
+                int64_t n) {
+  const int64_t high = H ? H : p.kh, wide = K ? K : p.kw, dh = H ? 1 : p.dh, dw = K ? 1 : p.dw;
+  const int64_t reads = S * kLanes<T> + (wide - 1) * dw, w = p.w;
   Mask<T> steps;
   for (int i = 0; i < kLanes<T>; ++i) steps[i] = i * S;
   for (int64_t j = 0; j < n; j += kLanes<T>) {
     const int count = static_cast<int>(least(kLanes<T>, n - j));
     const T* row = x + j * S;
-    int64_t stride = w;
-    T copy[H * kReads];
-    if (end - row < (H - 1) * w + kReads) {  // a full vector would be read beyond the end
-      for (int a = 0; a < H; ++a)
-        std::memcpy(copy + a * kReads, row + a * w, ((count - 1) * S + K) * sizeof(T));
+    int64_t stride = dh * w;
+    T copy[H * K ? H * (S * kLanes<T> + K - 1) : kMostRead];
+    if (end - row < (high - 1) * stride + reads) {  // a full vector would be read beyond the end
+      for (int64_t a = 0; a < high; ++a)
+        std::memcpy(copy + a * reads, row + a * stride,
+                    ((count - 1) * S + (wide - 1) * dw + 1) * sizeof(T));
       row = copy;
-      stride = kReads;
+      stride = reads;
     }
     Vec<T> m = every<T, S>(row);
     Mask<T> place{};
-#pragma GCC unroll 8
-    for (int tap = 1; tap < H * K; ++tap) {
-      const Vec<T> v = every<T, S>(row + tap / K * stride + tap % K);
+    const auto tap = [&](int64_t a, int64_t b) {
+      const Vec<T> v = every<T, S>(row + a * stride + b * dw);
       const Mask<T> wins = (v > m) | ((v != v) & (m == m));
       m = select<T>(wins, v, m);
-      place = wins ? Mask<T>{} + static_cast<int32_t>(tap / K * w + tap % K) : place;
+      place = wins ? Mask<T>{} + static_cast<int32_t>(a * dh * w + b * dw) : place;
+    };
+    if constexpr (H * K > 0) {
+#pragma GCC unroll 8
+      for (int k = 1; k < H * K; ++k) tap(k / K, k % K);
+    } else {
+      for (int64_t a = 0; a < high; ++a)
+        for (int64_t b = a == 0; b < wide; ++b) tap(a, b);
     }
     store_n<T>(y + j, m, count);
     place += steps + static_cast<int32_t>(at + j * S);
@@ -197,17 +209,23 @@ void max_window(T* y, int32_t* idx, const T* x, const T* end, int64_t at, int64_
 }
 
 template <class T>
-using max_window_fn = void (*)(T*, int32_t*, const T*, const T*, int64_t, int64_t, int64_t);
+using max_window_fn = void (*)(T*, int32_t*, const T*, const T*, int64_t, const Pool2d&, int64_t);
 
 template <class T>
 max_window_fn<T> find_max_window(const Pool2d& p) {
-  if ((p.kh != p.kw && p.kh != 1) || p.dh != 1 || p.dw != 1) return nullptr;
-  const bool row = p.kh == 1;
-  if (p.kw == 2 && p.sw == 2) return row ? max_window<T, 1, 2, 2> : max_window<T, 2, 2, 2>;
-  if (p.kw == 3 && p.sw == 2) return row ? max_window<T, 1, 3, 2> : max_window<T, 3, 3, 2>;
-  if (p.kw == 3 && p.sw == 1) return row ? max_window<T, 1, 3, 1> : max_window<T, 3, 3, 1>;
-  if (p.kw == 4 && p.sw == 4 && row) return max_window<T, 1, 4, 4>;
-  return nullptr;
+  if (p.dh == 1 && p.dw == 1) {
+    const bool row = p.kh == 1;
+    if (row || p.kh == p.kw) {
+      if (p.kw == 2 && p.sw == 2) return row ? max_window<T, 1, 2, 2> : max_window<T, 2, 2, 2>;
+      if (p.kw == 3 && p.sw == 2) return row ? max_window<T, 1, 3, 2> : max_window<T, 3, 3, 2>;
+      if (p.kw == 3 && p.sw == 1) return row ? max_window<T, 1, 3, 1> : max_window<T, 3, 3, 1>;
+      if (p.kw == 4 && p.sw == 4 && row) return max_window<T, 1, 4, 4>;
+    }
+  }
+  if (p.kh > kMostRead || (p.kw - 1) * p.dw > kMostRead ||
+      p.kh * (2 * kLanes<T> + (p.kw - 1) * p.dw) > kMostRead)
+    return nullptr;
+  return p.sw == 1 ? max_window<T, 0, 0, 1> : p.sw == 2 ? max_window<T, 0, 0, 2> : nullptr;
 }
 
 template <class T>
@@ -252,7 +270,8 @@ void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, co
     return max_by_table(threads, y, idx, x, planes, p);
   // Outputs j0 <= j < j1 have their whole window inside, in rows where that holds for i.
   const int64_t j0 = least(ceil_div(p.pw, p.sw), p.ow);
-  const int64_t j1 = p.w + p.pw < p.kw ? j0 : most(j0, least(p.ow, (p.w + p.pw - p.kw) / p.sw + 1));
+  const int64_t tall = (p.kh - 1) * p.dh + 1, wide = (p.kw - 1) * p.dw + 1;
+  const int64_t j1 = p.w + p.pw < wide ? j0 : most(j0, least(p.ow, (p.w + p.pw - wide) / p.sw + 1));
   const T* const end = x + planes * p.h * p.w;
   const int64_t taps = p.kh * p.kw * p.oh * p.ow;  // four of which go by in a nanosecond
   for_planes(threads, planes, window ? taps / 4 : taps, [&](int64_t c) {
@@ -261,13 +280,13 @@ void max_planes(bool threads, T* y, int32_t* idx, const T* x, int64_t planes, co
     const T* in = x + c * p.h * p.w;
     for (int64_t i = 0; i < p.oh; ++i) {
       const int64_t top = i * p.sh - p.ph;
-      if (window == nullptr || top < 0 || top + p.kh > p.h) {
+      if (window == nullptr || top < 0 || top + tall > p.h) {
         max_one_by_one(out, at, in, p, i, 0, p.ow);
         continue;
       }
       const int64_t from = top * p.w + j0 * p.sw - p.pw;
       max_one_by_one(out, at, in, p, i, 0, j0);
-      window(out + i * p.ow + j0, at + i * p.ow + j0, in + from, end, from, p.w, j1 - j0);
+      window(out + i * p.ow + j0, at + i * p.ow + j0, in + from, end, from, p, j1 - j0);
       max_one_by_one(out, at, in, p, i, j1, p.ow);
     }
   });
