@@ -135,10 +135,36 @@ def _even(size: int, out: int) -> tuple[int, int, int] | None:
     return None
 
 
+@lru_cache(maxsize=64)
+def _places(size: tuple[int, int], out: tuple[int, int]) -> Array:
+    """Where in the plane each window's elements are, in rows of one length: a shorter window's last ones again."""
+    axes = []
+    for n, parts in zip(size, out, strict=True):
+        begin, end, width = adaptive_windows(n, parts).T[:, :, None]
+        axes.append(np.minimum(begin + np.arange(width.max()), end - 1))
+    down, right = axes
+    places = down[:, None, :, None] * size[1] + right[None, :, None, :]
+    return np.ascontiguousarray(places.reshape(math.prod(out), -1))
+
+
+def _adaptive_max_uneven(x: Array, out: tuple[int, int]) -> Result:
+    """By a copy of every window, whose largest element is that of a row."""
+    size = x.shape[-2:]
+    places = _places(size, out)
+    planes = np.ascontiguousarray(x).reshape(-1, math.prod(size))
+    windows = _core.index_select(planes, places.reshape(-1), 1, False)
+    y, first = _core.max_along(windows.reshape(-1, *places.shape), 2, False)
+    indices = places.reshape(-1)[first + np.arange(len(places)) * places.shape[1]]
+    shape = (*x.shape[:-2], *out)
+    return (y.reshape(shape), indices.reshape(shape)), (indices.astype(np.int32).reshape(shape), size)
+
+
 def _adaptive_max_forward(x: Array, *, rows: Array, cols: Array) -> Result:
     h, w = x.shape[-2:]
     down, right = _even(h, len(rows)), _even(w, len(cols))
     if down is None or right is None:
+        if x.size > 0 and len(rows) * len(cols) > 0 and x.dtype in (np.float32, np.float64):
+            return _adaptive_max_uneven(x, (len(rows), len(cols)))
         return _adaptive_max_reference(x, rows=rows, cols=cols)
     kernel, stride, padding = zip(down, right, strict=True)
     y, indices = _core.max_pool2d(x, kernel, stride, padding, (1, 1), (len(rows), len(cols)))
@@ -154,7 +180,13 @@ def _adaptive_max_jvp(tangents: Any, indices: Any, _size: Any, **_: Any) -> Any:
 
 
 def _adaptive_max_samples(rng: np.random.Generator) -> Iterator[Sample]:
-    for shape, h, w in (((2, 3, 5, 7), 3, 2), ((1, 4, 4), 2, 4), ((0, 1, 3, 3), 1, 1), ((2, 1, 2), 3, 1)):
+    for shape, h, w in (
+        ((2, 3, 5, 7), 3, 2),
+        ((1, 4, 4), 2, 4),
+        ((0, 1, 3, 3), 1, 1),
+        ((2, 1, 2), 3, 1),
+        ((3, 17, 11), 5, 4),
+    ):
         x = rng.permutation(math.prod(shape)).reshape(shape) / 8
         yield Sample((x,), {"rows": adaptive_windows(shape[-2], h), "cols": adaptive_windows(shape[-1], w)})
 
