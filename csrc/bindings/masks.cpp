@@ -37,6 +37,8 @@ bool by_size(const Array& x, const F& f) {
   return false;
 }
 
+}  // namespace
+
 // x[mask]; None where the two differ in shape, lie apart, or x's numbers are not 4 or 8 bytes.
 py::object mask_take(const Array& x, const Array& mask) {
   if (!fit(x, mask) || shape_of(x) != shape_of(mask)) return py::none();
@@ -53,6 +55,7 @@ py::object mask_take(const Array& x, const Array& mask) {
   return done ? py::object(y) : py::none();
 }
 
+namespace {
 // The array of the mask's shape that has g where the mask is set, and 0 elsewhere; None likewise.
 py::object mask_take_vjp(const Array& g, const Array& mask) {
   if (!fit(g, mask)) return py::none();
@@ -91,9 +94,6 @@ py::object mask_places(const Array& mask) {
 }  // namespace
 
 void bind_masks(py::module_& m) {
-  def_fast(m, "mask_take",
-           "mask_take(x: numpy.ndarray, mask: numpy.ndarray) -> numpy.ndarray | None",
-           typed<mask_take>);
   def_fast(m, "mask_take_vjp",
            "mask_take_vjp(g: numpy.ndarray, mask: numpy.ndarray) -> numpy.ndarray | None",
            typed<mask_take_vjp>);

@@ -216,6 +216,11 @@ PyObject* lies_within(PyObject* const* arguments, Py_ssize_t given) {
   return PyBool_FromLong(mt::lies_within(index, least, n));
 }
 
+// Whether x stands for an array without sizes.
+bool is_nothing(PyObject* x) {
+  return py::detail::array_descriptor_proxy(py::detail::array_proxy(x)->descr)->kind == 'V';
+}
+
 // A view of x's memory from `start` bytes on; without strides it is contiguous.
 PyObject* view_of(PyObject* x, int ndim, const py::ssize_t* shape, const py::ssize_t* strides,
                   py::ssize_t start = 0) {
@@ -232,6 +237,94 @@ PyObject* view_of(PyObject* x, int ndim, const py::ssize_t* shape, const py::ssi
     return nullptr;
   }
   return view;
+}
+
+// Whether a part of an index is an int, a slice of ints that goes forward, None or ...
+bool is_plain(PyObject* part) {
+  if (!PySlice_Check(part))
+    return PyLong_CheckExact(part) || part == Py_None || part == Py_Ellipsis;
+  const auto* slice = reinterpret_cast<PySliceObject*>(part);
+  for (PyObject* end : {slice->start, slice->stop, slice->step})
+    if (end != Py_None && !PyLong_CheckExact(end)) return false;
+  py::ssize_t from, to, step;
+  const bool known = PySlice_Unpack(part, &from, &to, &step) == 0;
+  PyErr_Clear();
+  return known && step > 0;
+}
+
+// The parts of an index: those of a tuple, else it is one itself.
+struct Parts {
+  explicit Parts(PyObject* const& index) : first(&index), count(1) {
+    if (!PyTuple_Check(index)) return;
+    first = &PyTuple_GET_ITEM(index, 0);
+    count = PyTuple_GET_SIZE(index);
+  }
+  PyObject* const* begin() const { return first; }
+  PyObject* const* end() const { return first + count; }
+  PyObject* const* first;
+  Py_ssize_t count;
+};
+
+// Whether all parts of an index are plain, so that it gives a view.
+PyObject* gives_view(PyObject* const* arguments, Py_ssize_t given) {
+  const Parts parts(arguments[0]);
+  return PyBool_FromLong(given == 1 && std::all_of(parts.begin(), parts.end(), is_plain));
+}
+
+// The view of x at an index of plain parts; null for another, and for one that lies outside x.
+PyObject* view_at(PyObject* given_x, const Parts& parts) {
+  const auto* x = py::detail::array_proxy(given_x);
+  py::ssize_t rest = x->nd;  // the axes that no part names, for ...
+  for (PyObject* part : parts) rest -= part != Py_None && part != Py_Ellipsis;
+  if (rest < 0 || x->nd + parts.count > kMaxDims) return nullptr;
+  py::ssize_t shape[kMaxDims], strides[kMaxDims], start = 0;
+  int axis = 0, ndim = 0;
+  const auto keep = [&] {
+    for (; rest > 0; --rest) {
+      shape[ndim] = x->dimensions[axis];
+      strides[ndim++] = x->strides[axis++];
+    }
+  };
+  bool dots = false;
+  for (PyObject* part : parts) {
+    if (!is_plain(part)) return nullptr;
+    if (part == Py_None) {
+      shape[ndim] = 1;
+      strides[ndim++] = 0;
+    } else if (part == Py_Ellipsis) {
+      if (dots) return nullptr;
+      dots = true;
+      keep();
+    } else if (PyLong_CheckExact(part)) {
+      const py::ssize_t i = axis_of(part, x->dimensions[axis]);
+      if (i < 0) return nullptr;
+      start += i * x->strides[axis++];
+    } else {
+      py::ssize_t from, to, step;
+      if (PySlice_Unpack(part, &from, &to, &step) < 0) return nullptr;
+      shape[ndim] = PySlice_AdjustIndices(x->dimensions[axis], &from, &to, step);
+      start += from * x->strides[axis];
+      strides[ndim++] = step * x->strides[axis++];
+    }
+  }
+  keep();
+  return view_of(given_x, ndim, shape, strides, start);
+}
+
+// x at an index: a view, else what a mask or NumPy takes. None where that is no array.
+PyObject* getitem(PyObject* const* arguments, Py_ssize_t given) {
+  PyObject* const x = arguments[0];
+  if (given != 2 || !py::isinstance<Array>(x) || is_nothing(x)) Py_RETURN_NONE;
+  const Parts parts(arguments[1]);
+  PyObject* const view = view_at(x, parts);
+  if (view != nullptr || PyErr_Occurred()) return view;
+  if (PyTuple_Check(arguments[1]) && parts.count == 1 && py::isinstance<Array>(*parts.first)) {
+    py::object taken = mask_take(array(x), array(*parts.first));
+    if (!taken.is_none()) return taken.release().ptr();
+  }
+  auto taken = py::reinterpret_steal<py::object>(PyObject_GetItem(x, arguments[1]));
+  if (taken && !py::isinstance<Array>(taken)) Py_RETURN_NONE;
+  return taken.release().ptr();
 }
 
 // The diagonal of the plane of two axes, counted from the front, `offset` above the main one, as a
@@ -372,9 +465,7 @@ PyObject* reshape(PyObject* const* arguments, Py_ssize_t given) {
     Py_RETURN_NONE;
   const auto* x = py::detail::array_proxy(arguments[0]);
   const Py_ssize_t ndim = PyTuple_GET_SIZE(arguments[1]);
-  constexpr char kNothing = 'V';  // the kind of an array that stands for one without sizes
-  if (ndim > kMaxDims || py::detail::array_descriptor_proxy(x->descr)->kind == kNothing)
-    Py_RETURN_NONE;
+  if (ndim > kMaxDims || is_nothing(arguments[0])) Py_RETURN_NONE;
   py::ssize_t shape[kMaxDims], count = 1, known = 1, hole = -1;
   for (int d = 0; d < x->nd; ++d) count *= x->dimensions[d];
   for (Py_ssize_t d = 0; d < ndim; ++d) {
@@ -411,6 +502,9 @@ void bind_scatter(py::module_& m) {
             join(true, arguments, given));
   MT_CALLED("reshape", "(x: numpy.ndarray, shape: tuple[int, ...]) -> numpy.ndarray",
             reshape(arguments, given));
+  MT_CALLED("gives_view", "(index: object) -> bool", gives_view(arguments, given));
+  MT_CALLED("getitem", "(x: numpy.ndarray, index: object) -> numpy.ndarray | None",
+            getitem(arguments, given));
   MT_CALLED("index_select",
             "(x: numpy.ndarray, index: numpy.ndarray, dim: int, *turning: bool) -> numpy.ndarray",
             call_index_select(arguments, given));

@@ -32,6 +32,7 @@ if not cython.compiled:
 Shape = tuple[int, ...]
 Parts = tuple[Any, ...]
 ALL = slice(None)
+_gives_view = cython.declare(object, _core.gives_view)  # a C variable, as every index is looked at
 
 
 # --- indices as users write them --------------------------------------------------------------------------------------
@@ -86,14 +87,6 @@ def _integer(value: Any) -> int:
         raise TypeError(f"indexing: a slice's ends must be integers, not {value!r}") from None
 
 
-def _is_plain(index: Any) -> bool:
-    """Whether a part is an int, a slice of ints without a step, None or ..., and so needs no check."""
-    if type(index) is slice:
-        start, stop = index.start, index.stop
-        return (start is None or type(start) is int) and (stop is None or type(stop) is int) and index.step is None
-    return type(index) is int or index is None or index is Ellipsis
-
-
 _MANY = 32  # a list as long as this is an index tensor, whatever it holds
 
 
@@ -103,10 +96,7 @@ def normalize(index: Any, shape: Shape) -> tuple[Any, Parts | None]:
     Integers, though NumPy would count them among the arrays, are taken first, as PyTorch does; a list that holds more
     than numbers is a tuple.
     """
-    for part in index if type(index) is tuple else (index,):
-        if not _is_plain(part):
-            break
-    else:
+    if _gives_view(index):
         return index, None
     if isinstance(index, list) and len(index) < _MANY:
         if any(isinstance(i, (slice, list, tuple, Tensor, np.ndarray)) or i is None or i is Ellipsis for i in index):
@@ -189,14 +179,6 @@ def _select(x: Array, index: Any) -> Array:
     return y  # type: ignore[no-any-return]
 
 
-def _getitem_kernel(x: Array, index: Any) -> Array:
-    if type(index) is tuple and len(index) == 1 and type(index[0]) is np.ndarray:
-        taken = _core.mask_take(x, index[0])
-        if taken is not None:
-            return taken
-    return _select(x, index)
-
-
 def _getitem_reference(x: Array, *, index: Any) -> Result:
     return _select(x, index), (x.shape,)
 
@@ -210,6 +192,8 @@ def _getitem_samples(rng: np.random.Generator) -> Iterator[Sample]:
         1,
         (slice(None), 2),
         (slice(0, 2), None, ...),
+        (..., slice(1, None, 2)),
+        (slice(-9, -1), slice(3, 1)),
         (np.array([0, 2, 0]),),
         (np.array([[0, 1], [2, 2]]), np.array([1, -1])),
         (slice(None), np.array([3, 0])),
@@ -236,14 +220,15 @@ def _getitem_batch(args: Any, flags: Any, *, index: Any) -> Any:
 GETITEM = Op(
     "getitem",
     _getitem_reference,
-    None,
+    _getitem_reference,
     (_getitem_dx,),
     "linear",
     _getitem_samples,
     view=True,
+    anything=True,
     exact=True,
     batch=_getitem_batch,
-    kernel=_getitem_kernel,
+    kernel=_core.getitem,
     saves=(SHAPE,),
     names=("index",),
 )
@@ -333,16 +318,15 @@ def getitem(input: Any, index: Any) -> Any:
     >>> mt.tensor([10, 20, 30])[[2, 0]]
     tensor([30, 10])
     """
-    if type(index) is int:  # what a loop over rows goes through
-        basic, arrays = index, None
     try:
+        if type(index) is int or _gives_view(index):
+            return apply_flat(GETITEM, input, index)
         if type(index) is tuple and _takes_elements(input, index):
             lasting = isinstance(input, Tensor) and input.requires_grad  # what the graph keeps nobody else will write
             return apply_flat(GETITEM, input, tuple([i.array.copy() if lasting else i.array for i in index]))
         if isinstance(index, Tensor) and _takes_slices(input, index):
             return apply(scatter.INDEX_SELECT, input, index, dim=0)
-        if type(index) is not int:
-            basic, arrays = normalize(index, shape_of(input))
+        basic, arrays = normalize(index, shape_of(input))
         if arrays is None:
             return apply_flat(GETITEM, input, basic)
         part = input if basic is None else apply_flat(GETITEM, input, basic)
@@ -462,12 +446,8 @@ def setitem(input: Any, index: Any, value: Any) -> None:
     Raises before anything is written if the shapes do not fit or an index is out of range. Of an expanded tensor,
     outside the graph, a number or a part whose elements lie apart can be written: all that share the memory see it.
     """
-    for part in index if type(index) is tuple else (index,):
-        if not _is_plain(part):
-            break
-    else:
-        if put(input, index, value):
-            return
+    if _gives_view(index) and put(input, index, value):
+        return
     if isinstance(index, Tensor) and isinstance(input, Tensor) and type(value) in (float, int):
         at = index.array
         whole = at.dtype.kind == "b" and at.shape == input.array.shape
