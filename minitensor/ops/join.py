@@ -23,6 +23,8 @@ except ImportError:
 if not cython.compiled:
     from .common import array_of, raw, shape_of
 
+_getitem = cython.declare(object, _core.getitem)
+
 # --- cat, stack -------------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +185,13 @@ def _unbind_reference(x: Array, *, dim: int) -> Result:
     return tuple([x[(*before, i, ...)] for i in range(x.shape[dim])]), ()
 
 
+def _unbind_kernel(x: Array, dim: int) -> Any:
+    if x.dtype.kind == "V":  # what stands for an array without elements
+        return None
+    before: Any = (slice(None),) * dim
+    return tuple([_getitem(x, (*before, i)) for i in range(x.shape[dim])])
+
+
 def _unbind_dx(g: Any, *, dim: int) -> Any:
     return stack(g if isinstance(g, tuple) else (g,), dim)
 
@@ -202,6 +211,8 @@ UNBIND = Op(
     view=True,
     exact=True,
     batch=shifted("unbind", "dim"),
+    kernel=_unbind_kernel,
+    names=("dim",),
 )
 
 
@@ -219,7 +230,7 @@ def unbind(input: Any, dim: int = 0) -> Any:
     if not shape:
         raise ShapeError("unbind: a tensor without axes has no slices")
     d = axis("unbind", dim, len(shape))
-    return apply(UNBIND, input, dim=d) if shape[d] else ()
+    return apply_flat(UNBIND, input, d) if shape[d] else ()
 
 
 def _split_reference(x: Array, *, dim: int, ends: tuple[int, ...]) -> Result:
