@@ -160,6 +160,50 @@ void top_of_long(int64_t* index, int64_t step, const T* x, int64_t n, int64_t k,
   for (int64_t r = 0; r < k; ++r) index[r * step] = place[r];
 }
 
+// Whether the first k of n are found sooner one after the other: a walk for each.
+constexpr int64_t kMostSearched = 1024;
+template <class T>
+inline bool few(int64_t n, int64_t k) {
+  return n <= kMostSearched && 32 * k <= n && k * n <= 200 * kLanes<T>;
+}
+
+// The places of the first k in order: of the elements that come after the last one found, the
+// first, by key and then by place.
+template <class T>
+[[gnu::noinline]] void top_few(int64_t* index, int64_t step, const T* x, int64_t n, int64_t k,
+                               bool largest) {
+  constexpr int L = kLanes<T>;
+  Key<T> key[kMostSearched + L], lane[L], where[L];
+  for (int64_t i = 0; i < n; i += L) {
+    const int count = static_cast<int>(n - i < L ? n - i : L);
+    const Mask<T> v = keys_of<T>(load_n(x + i, count), largest);
+    std::memcpy(key + i, &v, sizeof v);
+    for (int c = count; c < L; ++c) key[i + c] = kLast<T>;
+  }
+  Key<T> last = ~kLast<T>, at = -1;
+  for (int64_t r = 0; r < k; ++r) {
+    for (int c = 0; c < L; ++c) lane[c] = static_cast<Key<T>>(c);
+    Mask<T> place = load_keys<T>(lane), best = Mask<T>{} + kLast<T>;
+    Mask<T> found = Mask<T>{} + static_cast<Key<T>>(n);
+    for (int64_t i = 0; i < n; i += L, place += L) {
+      const Mask<T> v = load_keys<T>(key + i);
+      const Mask<T> sooner = (v < best) & ((v > last) | ((v == last) & (place > at)));
+      best = sooner ? v : best;
+      found = sooner ? place : found;
+    }
+    std::memcpy(lane, &best, sizeof best);
+    std::memcpy(where, &found, sizeof found);
+    Key<T> least = kLast<T>, first = static_cast<Key<T>>(n);
+    for (int c = 0; c < L; ++c)
+      if (lane[c] < least || (lane[c] == least && where[c] < first))
+        least = lane[c], first = where[c];
+    if (first == n)  // only the last of all keys are left
+      for (first = last == kLast<T> ? at + 1 : 0; key[first] != kLast<T>;) ++first;
+    index[r * step] = at = first;
+    last = least;
+  }
+}
+
 // index = the places of the first k in order (kTop), or of the first element that equals number k
 // (kNumber) or the median (kMiddle, the first NaN if there is one). n <= kMostOrdered, or for kTop
 // k <= kMostTop.
@@ -169,7 +213,10 @@ void order(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, 
   if (outer == 0 || n == 0 || inner == 0 || k == 0) return;
   const int64_t outputs = wanted == kTop ? k : 1, sides = (inner + kSide - 1) / kSide;
   const int64_t width = inner < kSide ? inner : kSide;
-  const int64_t cost = n <= kMostOrdered ? 8 * n : n + room_for(k) * room_for(k) / 2;
+  const bool searched = wanted == kTop && few<T>(n, k);
+  const int64_t cost = searched            ? k * (n / 4 + 16)
+                       : n <= kMostOrdered ? 8 * n
+                                           : n + room_for(k) * room_for(k) / 2;
   for_even_ranges(outer * sides, 1 + kChunk / (width * cost), [&](int64_t begin, int64_t end) {
     T* const rows = inner > 1 ? static_cast<T*>(scratch(kSide * n * sizeof(T))) : nullptr;
     for (int64_t task = begin; task < end; ++task) {
@@ -183,7 +230,9 @@ void order(int64_t* index, const T* x, int64_t outer, int64_t n, int64_t inner, 
       }
       for (int64_t c = 0; c < columns; ++c) {
         int64_t* const to = index + o * outputs * inner + column + c;
-        if (n <= kMostOrdered)
+        if (searched)
+          top_few(to, inner, from + c * n, n, k, largest);
+        else if (n <= kMostOrdered)
           order_short(to, inner, from + c * n, n, k, wanted, largest);
         else
           top_of_long(to, inner, from + c * n, n, k, largest);
