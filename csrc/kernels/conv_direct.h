@@ -74,6 +74,7 @@ constexpr int64_t kShortSum = 64;       // of k in the sum of a column of taps
 constexpr int64_t kFewPositions = 128;  // whose sums do, too
 constexpr int64_t kCopyUses = 64;       // sums between rows, for each of a row, that cost a copy
 constexpr int64_t kCopies = 1 << 16;    // elements of an image's copies, which stay in the L2 cache
+constexpr int64_t kLarge = 1 << 21;     // elements of an image far larger than the L2 cache
 constexpr int64_t kFewSums = 256;       // of an image
 constexpr int64_t kTable = 4096;        // elements of a plane that a table finds
 
@@ -219,6 +220,7 @@ struct Correlation {
   const int64_t* seen;
   int64_t columns;
   const int64_t* seeing;
+  bool large;  // whether the image is so much larger than the L2 cache that loads wait
 
   // Whether dropping sums costs less than packing for a few slivers.
   bool direct() const { return !across && m <= 3 * kTileRows && m * (pitch - cols) < 8 * cols; }
@@ -391,6 +393,9 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
           T* sum = sums.p + (p - begin + from) * W;
           const T* more = block || apart ? sum : nullptr;
           const Pixels<T> a{image + s.from(i) + j + from, s.offset + low};
+          // Each term's pixels lie elsewhere: those of the next tile.
+          for (int64_t k = low; s.large && k < high; ++k)
+            __builtin_prefetch(a.p + s.offset[k] + 2 * kTileRows);
           tile_for<T, Pixels<T>>(n, h).whole(high - low, a, b, sum, W, more, W, 1, L);
         }
       }
@@ -548,6 +553,7 @@ void correlate_all(const Correlation<T>* list, int64_t count, const T* x, int64_
         s.a += q * tiles * s.k * weights.width();
         s.image_step = channels * image.plane();
         s.y_step = y_step;
+        s.large = s.image_step >= kLarge;
         correlate(s, s.y + first * y_step + q * s.m * s.y_plane,
                   laid + q * (channels / groups) * image.plane(), bias ? bias + q * s.m : bias,
                   cut(tiles, parts, part), cut(tiles, parts, part + 1), begin, end, plain && last);
