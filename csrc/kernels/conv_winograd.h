@@ -13,6 +13,19 @@
 // or last tap is missing has nothing at the first or the last of the four points, so that 5x5 takes
 // 49 products instead of 100, and 7x7, at stride 2 too, 100 instead of 196.
 //
+// What lies where: tiles follow each other line by line and image by image; W of them are a strip,
+// and a few outputs a slice. At each of the 16 points xi, four rows of four, stands the product of
+// a slice and a strip, a register tile; a term is a part and a channel of x:
+//
+//          u[xi]: G w G^T         v[xi]: B^T d B           products[xi]
+//
+//             output ->               tile ->                 tile ->
+//          +------------+        +----------------+      +----------------+
+//     term |            |   term |                |      |                | output
+//       |  |   slice    |     |  |     strip      |  =>  |                |   |    => A^T m A: 2x2
+//       v  |            |     v  |                |      +----------------+   v       pixels of y
+//          +------------+        +----------------+                                   for each tile
+//
 // What is exact on small integers by the plain sum is exact here, and the error is the plain sum's
 // or smaller, for each sum is shorter. Infinities would meet in the transforms; where a result is
 // not finite, all is done the other way. A. Lavin and S. Gray, "Fast algorithms for convolutional
