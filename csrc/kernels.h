@@ -231,6 +231,9 @@ struct AttentionSizes {
   ROW(lgamma, MT_UNARY_ARGS)                                                                       \
   ROW(digamma, MT_UNARY_ARGS)                                                                      \
   ROW(erfinv, MT_UNARY_ARGS)                                                                       \
+  ROW(sinc, (T * out, const T* x, bool slope, const Walk& walk))                                   \
+  ROW(copysign, MT_BINARY_ARGS)                                                                    \
+  ROW(nan_to_num, (T * out, const T* x, T nan, T high, T low, const Walk& walk))                   \
   ROW(cosh, MT_UNARY_ARGS)                                                                         \
   ROW(prelu, MT_BINARY_ARGS)                                                                       \
   ROW(shrink, (T * out, const T* x, T reach, bool soft, const Walk& walk))                         \
@@ -238,6 +241,8 @@ struct AttentionSizes {
   ROW(error, (T * out, const T* x, const T* y, const Measure& m, const Walk& walk))                \
   ROW(error_vjp, (T * dx, const T* g, const T* x, const T* y, const Measure& m, const Walk& walk)) \
   ROW(log_sigmoid, MT_UNARY_ARGS)                                                                  \
+  ROW(softsign, MT_UNARY_ARGS)                                                                     \
+  ROW(threshold, (T * out, const T* x, T least, T value, const Walk& walk))                        \
   ROW(compare, (uint8_t* out, const T* x, const T* y, int how, const Walk& walk))                  \
   ROW(cos, MT_UNARY_ARGS)                                                                          \
   ROW(erf, MT_UNARY_ARGS)                                                                          \

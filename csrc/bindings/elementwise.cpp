@@ -507,6 +507,12 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY_AS(lgamma, nullptr, true);
   MT_UNARY_AS(digamma, nullptr, true);
   MT_UNARY_AS(erfinv, nullptr, true);
+  MT_NUMBERS(sinc, 1, 1, "x: numpy.ndarray, slope: bool", in[0], v[0]);
+  MT_UNARY(softsign);
+  MT_BINARY(copysign, "x", "y");
+  MT_NUMBERS(nan_to_num, 1, 3, "x: numpy.ndarray, nan: float, high: float, low: float", in[0], v[0],
+             v[1], v[2]);
+  MT_NUMBERS(threshold, 1, 2, "x: numpy.ndarray, least: float, value: float", in[0], v[0], v[1]);
   MT_UNARY(cosh);
   def_fast(m, "lerp",
            "lerp(x: numpy.ndarray, y: numpy.ndarray | float, weight: numpy.ndarray | float, "

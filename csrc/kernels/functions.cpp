@@ -54,6 +54,24 @@ MT_OF_FLOAT(erfinv, erfinv(x))
 MT_UNARY(cosh, cosh(x))
 MT_UNARY(erf, erf(x))
 MT_UNARY(erfc, erfc(x))
+MT_BINARY(copysign, copysign<T>(x, y))
+
+// sin(pi x) / (pi x), or the slope of that, (cos(pi x) - sinc x) / x; in double precision the
+// difference keeps a float's digits down to where one term of its series does
+inline Vec<double> sinc_of(Vec<double> x, bool slope) {
+  const Vec<double> whole = round<double>(x), half = whole * 0.5, t = pi_times_rest(x);
+  const Vec<double> sign = select<double>(trunc<double>(half) == half, splat(1.0), splat(-1.0));
+  const Vec<double> y = sign * sine(t, false) / (x * 3.1415926535897932);
+  if (!slope) return select<double>(x == 0, splat(1.0), y);
+  return select<double>(abs<double>(x) < 1e-4, x * -3.2898681336964529,
+                        (sign * sine(t, true) - y) / x);
+}
+template <class T>
+void sinc(T* out, const T* x0, bool slope, const Walk& walk) {
+  const auto f = [slope](Vec<double> x) { return sinc_of(x, slope); };
+  if constexpr (sizeof(T) == 4)
+    elementwise<T>(walk, [f](Vec<T> x) { return in_double(f, x); }, out, x0);
+}
 
 // --- powers
 
@@ -225,6 +243,9 @@ void softplus_vjp(T* dx, const T* g0, const T* x0, T beta, T threshold, const Wa
   elementwise<T>(walk, f, dx, g0, x0);
 }
 
+// y = x / (1 + |x|)
+MT_UNARY(softsign, x / (1 + abs<T>(x)))
+
 // y = ln s(x) = min(x, 0) - ln(1 + e^-|x|)
 MT_UNARY(log_sigmoid, select<T>(x < 0, x, select<T>(x == x, Vec<T>{}, x)) -
                           log1p<T>(exp_negative<T>(minus_abs<T>(x))))
@@ -297,6 +318,23 @@ MT_BINARY(hardswish_vjp, select<T>(y >= 3, x, inside<T>(x*(y / 3 + T(0.5)), y, -
 
 // --- choices
 
+// y = x, or `value` where x <= least
+template <class T>
+void threshold(T* out, const T* x0, T least, T value, const Walk& walk) {
+  const auto f = [=](Vec<T> x) { return select<T>(x <= least, splat<T>(value), x); };
+  elementwise<T>(walk, f, out, x0);
+}
+
+// y = x, or a number for NaN, inf and -inf
+template <class T>
+void nan_to_num(T* out, const T* x0, T nan, T high, T low, const Walk& walk) {
+  const auto f = [=, infinity = T(__builtin_inf())](Vec<T> x) {
+    const Vec<T> y = select<T>(x == infinity, splat<T>(high), x);
+    return select<T>(x == x, select<T>(x == -infinity, splat<T>(low), y), splat<T>(nan));
+  };
+  elementwise<T>(walk, f, out, x0);
+}
+
 // y = min(max(x, low), high); NaN stays
 template <class T>
 void clamp(T* out, const T* x0, T low, T high, const Walk& walk) {
@@ -367,6 +405,11 @@ MT_KERNEL(atanh, atanh)
 MT_KERNEL(lgamma, lgamma)
 MT_KERNEL(digamma, digamma)
 MT_KERNEL(erfinv, erfinv)
+MT_KERNEL(sinc, sinc)
+MT_KERNEL(copysign, copysign)
+MT_KERNEL(nan_to_num, nan_to_num)
+MT_KERNEL(softsign, softsign)
+MT_KERNEL(threshold, threshold)
 MT_KERNEL(cosh, cosh)
 MT_KERNEL(prelu, prelu)
 MT_KERNEL(shrink, shrink)

@@ -690,6 +690,16 @@ def tanhshrink(input: Any) -> Any:
 # --- softsign, threshold, glu -----------------------------------------------------------------------------------------
 
 
+SOFTSIGN = elementwise(
+    "softsign",
+    reference=lambda x: x / (1 + np.abs(x)),
+    kernel=_core.softsign,
+    rules=(lambda g, x: div(g, square(add(abs(x), 1))),),
+    saves="x",
+    samples=draws(*ONE, away=0.1),
+)
+
+
 def softsign(input: Any) -> Any:
     r"""x squeezed into (-1, 1), more slowly than by tanh. J. Bergstra et al., 2009.
 
@@ -699,7 +709,22 @@ def softsign(input: Any) -> Any:
     >>> mt.nn.functional.softsign(mt.tensor([-1.0, 0.0, 3.0]))
     tensor([-0.5000,  0.0000,  0.7500])
     """
-    return div(input, add(abs(input), 1))
+    return floating(SOFTSIGN, input) if is_floating(input) else div(input, add(abs(input), 1))
+
+
+def _threshold_reference(x: Array, *, threshold: float, value: float) -> Array:
+    return np.where(x <= threshold, value, x).astype(x.dtype)
+
+
+THRESHOLD = elementwise(
+    "threshold",
+    reference=_threshold_reference,
+    kernel=_core.threshold,
+    names=("threshold", "value"),
+    rules=(lambda g, x, *, threshold, value: where(le(x, threshold), 0.0, g),),
+    saves="x",
+    samples=draws(*ONE, away=0.1, threshold=0.05, value=2.0),
+)
 
 
 @named("ThresholdBackward0")
@@ -714,9 +739,9 @@ def threshold(input: Any, threshold: float, value: float) -> Any:
     >>> mt.nn.functional.threshold(mt.tensor([0.0, 2.0]), 1.0, 20.0)
     tensor([20.,  2.])
     """
-    if not is_floating(input):
-        value = int(value)
-    return where(le(input, threshold), value, input)
+    if is_floating(input):
+        return floating(THRESHOLD, input, float(threshold), float(value))
+    return where(le(input, threshold), int(value), input)
 
 
 def _halves(x: Any, dim: int) -> tuple[Any, Any]:

@@ -632,6 +632,18 @@ def elementwise(
     )
 
 
+def composed(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel made of others, which complains about shapes in its own name."""
+
+    def kernel(*arrays: Array) -> Any:
+        try:
+            return run(*arrays)
+        except ShapeError as error:
+            raise ShapeError(f"{name}: {str(error).partition(': ')[2]}") from None
+
+    return kernel
+
+
 def named(name: str) -> Callable[[F], F]:
     """Decorates a formula of several operators that is one node of PyTorch's: the node of each result has its name."""
 

@@ -23,6 +23,7 @@ from .common import (
     Array,
     axes,
     binary,
+    composed,
     draws,
     elementwise,
     is_floating,
@@ -464,10 +465,16 @@ def fmin(input: Any, other: Any, *, out: Any = None) -> Any:
 
 # --- heaviside --------------------------------------------------------------------------------------------------------
 
+
+def _heaviside_kernel(x: Array, y: Array) -> Array | None:
+    side = _core.sign(x)
+    return None if side is None else _core.where(y, _core.relu(side), _core.eq(x, 0.0))
+
+
 HEAVISIDE = elementwise(
     "heaviside",
     reference=lambda x, y: np.where(x == 0, y, x > 0).astype(x.dtype),
-    kernel=None,
+    kernel=composed("heaviside", _heaviside_kernel),
     rules=(None, None),
     saves="",
     samples=draws(*TWO),
@@ -561,11 +568,20 @@ CLAMP = elementwise(
 )
 
 
-def _bounded(x: Any, bound: Any, lower: bool) -> Any:
-    """`x` where it keeps within the bound, else the bound, which then gets the gradient; NaN gets and gives none."""
-    x, bound = promote("clamp", x, bound)
-    chosen = where(ge(x, bound) if lower else le(x, bound), x, bound)
-    return where(logical_or(isnan(x), isnan(bound)), math.nan, chosen) if is_floating(x) else chosen
+def _bound(name: str, reference: Any, kernel: Any, keeps: Callable[[Any, Any], Any], goes: Any) -> Op:
+    """The row of x, or the bound where x is beyond it, which then gets the gradient; NaN gives none."""
+    return elementwise(
+        name,
+        reference=reference,
+        kernel=kernel,
+        rules=(lambda g, x, y: where(keeps(x, y), g, 0.0), lambda g, x, y: where(goes(x, y), g, 0.0)),
+        saves="x y",
+        samples=draws(*TWO),
+    )
+
+
+CLAMP_LOW = _bound("clamp_low", np.maximum, _core.maximum, ge, lt)
+CLAMP_HIGH = _bound("clamp_high", np.minimum, _core.minimum, le, gt)
 
 
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
@@ -591,8 +607,8 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
         x, *_ = promote("clamp", input, *[b for b in (min, max) if b is not None])
         result = apply(CLAMP, x, low=min, high=max)
     else:
-        result = input if min is None else _bounded(input, min, True)
-        result = result if max is None else _bounded(result, max, False)
+        result = input if min is None else apply(CLAMP_LOW, *promote("clamp", input, min))
+        result = result if max is None else apply(CLAMP_HIGH, *promote("clamp", result, max))
     return result if out is None else write_out("clamp", result, out)
 
 

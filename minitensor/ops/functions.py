@@ -24,6 +24,7 @@ from .common import (
     TWO,
     Array,
     array_of,
+    composed,
     copied,
     draws,
     elementwise,
@@ -241,12 +242,12 @@ def log10(input: Any, *, out: Any = None) -> Any:
     return unary(LOG10, input, out)
 
 
-def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float, kernel: Any = None) -> Op:
+def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float, kernel: Any) -> Op:
     """The row of logaddexp and logaddexp2: each argument's share of the gradient is a sigmoid of the difference."""
     return elementwise(
         name,
         reference=reference,
-        kernel=kernel,
+        kernel=composed(name, kernel),
         rules=(
             lambda g, x, y: mul(g, sigmoid(mul(sub(x, y), scale))),
             lambda g, x, y: mul(g, sigmoid(mul(sub(y, x), scale))),
@@ -256,15 +257,19 @@ def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float, ke
     )
 
 
-def _logaddexp_kernel(x: Array, y: Array) -> Array:
-    most = _core.maximum(x, y)
-    apart = _core.abs(_core.sub(x, y))
-    total = _core.add(most, _core.log1p(_core.exp(_core.neg(apart))))
-    return _core.where(total, most, _core.lt(_core.abs(most), math.inf))  # of infinities and NaN the larger itself
+def _logarithm_of_sum_kernel(two: bool) -> Callable[..., Any]:
+    def run(x: Array, y: Array) -> Any:
+        most = _core.maximum(x, y)
+        apart = _core.neg(_core.abs(_core.sub(x, y)))
+        more = _core.log1p(_core.exp2(apart) if two else _core.exp(apart))
+        total = _core.multiply_add(most, more, 1.0, 1 / math.log(2), False) if two else _core.add(most, more)
+        return _core.where(total, most, _core.lt(_core.abs(most), math.inf))  # of infinities and NaN the larger itself
+
+    return run
 
 
-LOGADDEXP = _logarithm_of_sum("logaddexp", np.logaddexp, 1.0, _logaddexp_kernel)
-LOGADDEXP2 = _logarithm_of_sum("logaddexp2", np.logaddexp2, math.log(2))
+LOGADDEXP = _logarithm_of_sum("logaddexp", np.logaddexp, 1.0, _logarithm_of_sum_kernel(False))
+LOGADDEXP2 = _logarithm_of_sum("logaddexp2", np.logaddexp2, math.log(2), _logarithm_of_sum_kernel(True))
 
 
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:

@@ -18,6 +18,7 @@ from ..errors import ShapeError
 from ..graph.record import apply, apply_flat
 from ..graph.tensors import Tensor
 from ..op import Op, Result, Sample
+from .activation import SOFTPLUS_VJP
 from .arithmetic import add, div, mul, neg, square, sub
 from .common import (
     ONE,
@@ -433,7 +434,7 @@ LOG_SIGMOID = elementwise(
     "log_sigmoid",
     reference=_log_sigmoid,
     kernel=_core.log_sigmoid,
-    rules=(lambda g, x: mul(g, sigmoid(neg(x))),),
+    rules=(lambda g, x: apply(SOFTPLUS_VJP, g, x, beta=-1.0, threshold=math.inf),),
     saves="x",
     samples=draws(*ONE),
 )

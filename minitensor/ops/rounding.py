@@ -24,6 +24,7 @@ from .common import (
     copied,
     draws,
     elementwise,
+    floating,
     named,
     need_float,
     promote,
@@ -31,7 +32,7 @@ from .common import (
     shifted,
     write_out,
 )
-from .comparison import clamp, eq, gt, isfinite, isnan, where
+from .comparison import CLAMP_VJP, eq, where
 from .functions import exp2, sign
 
 # --- rounding: constant in steps --------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ def signbit(input: Any, *, out: Any = None) -> Any:
 COPYSIGN: Op = elementwise(
     "copysign",
     reference=np.copysign,
-    kernel=None,
+    kernel=_core.copysign,
     # out = x s with s = out / x of size 1, which is constant in steps; at 0 taken as 0
     rules=(lambda g, x, out: mul(g, mul(sign(x), sign(out))), lambda g, _x, _out: zero(g)),
     saves="x out",
@@ -252,6 +253,27 @@ def nextafter(input: Any, other: Any, *, out: Any = None) -> Any:
 # --- what is no number ------------------------------------------------------------------------------------------------
 
 
+def _nan_to_num_reference(x: Array, *, nan: float, posinf: float, neginf: float) -> Any:
+    finite = np.where(x == np.inf, posinf, np.where(x == -np.inf, neginf, x))
+    return np.where(np.isnan(x), nan, finite).astype(x.dtype)
+
+
+def _nan_to_num_dx(g: Any, x: Any, **_: float) -> Any:
+    ends = dtypes.finfo(array_of(x).dtype)
+    return apply(CLAMP_VJP, g, x, low=float(ends.min), high=float(ends.max))
+
+
+NAN_TO_NUM = elementwise(
+    "nan_to_num",
+    reference=_nan_to_num_reference,
+    kernel=_core.nan_to_num,
+    names=("nan", "posinf", "neginf"),
+    rules=(_nan_to_num_dx,),
+    saves="x",
+    samples=draws(*ONE, nan=0.5, posinf=2.0, neginf=-3.0),
+)
+
+
 @named("NanToNumBackward0")
 def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = None, *, out: Any = None) -> Any:
     r"""NaN replaced by `nan` (0 unless given), infinities by `posinf` and `neginf` (the dtype's ends unless given).
@@ -269,9 +291,6 @@ def nan_to_num(input: Any, nan: Any = None, posinf: Any = None, neginf: Any = No
         ends = dtypes.finfo(array_of(x).dtype)
         given = (nan, 0), (posinf, ends.max), (neginf, ends.min)
         with np.errstate(over="ignore"):  # a number beyond the dtype is infinite in it
-            none, high, low = [np.asarray(default if v is None else v, array_of(x).dtype) for v, default in given]
-        if posinf is None and neginf is None:
-            result = where(isnan(x), none, clamp(x, float(ends.min), float(ends.max)))
-        else:
-            result = where(isfinite(x), x, where(isnan(x), none, where(gt(x, 0), high, low)))
+            numbers = [np.asarray(default if v is None else v, array_of(x).dtype) for v, default in given]
+        result = floating(NAN_TO_NUM, x, *map(float, numbers))
     return result if out is None else write_out("nan_to_num", result, out)

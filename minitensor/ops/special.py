@@ -16,7 +16,7 @@ from .. import _core
 from ..graph.record import apply, apply_one
 from ..op import Op, Sample
 from .arithmetic import add, div, mul, neg, square, sub
-from .common import ONE, TWO, Array, draws, elementwise, promote_float, unary, write_out
+from .common import ONE, TWO, Array, composed, draws, elementwise, promote_float, unary, write_out
 from .comparison import clamp, eq, gt, le, logical_and, logical_or, lt, where
 from .functions import exp, log, log1p, or_else, plain, sign
 
@@ -257,7 +257,9 @@ def ndtri(input: Any, *, out: Any = None) -> Any:
 # --- entropy, logit ---------------------------------------------------------------------------------------------------
 
 
-def _product_with_log(name: str, reference: Callable[..., Any], log_: Callable[..., Any], pole: float) -> Op:
+def _product_with_log(
+    name: str, reference: Callable[..., Any], kernel: Any, log_: Callable[..., Any], pole: float
+) -> Op:
     """The row of x l(y) with l = log or log1p, infinite at the pole of y; 0 where x is 0 and y is a number."""
 
     def dx(g: Any, x: Any, y: Any) -> Any:
@@ -268,18 +270,22 @@ def _product_with_log(name: str, reference: Callable[..., Any], log_: Callable[.
     def product(x: Array, y: Array) -> Array:
         return np.where(np.isnan(y), y, np.where(x == 0, 0, x * reference(y))).astype(x.dtype)
 
+    def run(x: Array, y: Array) -> Any:
+        product = _core.mul(x, kernel(y))
+        return _core.where(product, 0.0, np.asarray(np.logical_or(_core.ne(x, 0.0), _core.ne(y, y))))
+
     return elementwise(
         name,
         reference=product,
-        kernel=None,
+        kernel=composed(name, run),
         rules=(dx, lambda g, x, y: mul(g, div(x, sub(y, pole)))),
         saves="x y",
         samples=draws(*TWO, low=0.5, high=2.0),
     )
 
 
-XLOGY = _product_with_log("xlogy", np.log, log, 0.0)
-XLOG1PY = _product_with_log("xlog1py", np.log1p, log1p, -1.0)
+XLOGY = _product_with_log("xlogy", np.log, _core.log, log, 0.0)
+XLOG1PY = _product_with_log("xlog1py", np.log1p, _core.log1p, log1p, -1.0)
 
 
 def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -310,12 +316,17 @@ def xlog1py(input: Any, other: Any, *, out: Any = None) -> Any:
     return result if out is None else write_out("xlog1py", result, out)
 
 
+def _entr_kernel(x: Array) -> Any:
+    product = _core.where(_core.mul(_core.neg(x), _core.log(x)), 0.0, _core.ne(x, 0.0))
+    return _core.where(-math.inf, product, _core.lt(x, 0.0))
+
+
 def _entr_reference(x: Array) -> Array:
     product = np.where(x > 0, -x * np.log(x), np.where(x == 0, 0, -np.inf))
     return np.where(np.isnan(x), x, product).astype(x.dtype)
 
 
-ENTR = plain("entr", _entr_reference, lambda g, x: neg(mul(g, add(log(x), 1))), "x", 0.3, 3)
+ENTR = plain("entr", _entr_reference, lambda g, x: neg(mul(g, add(log(x), 1))), "x", 0.3, 3, _entr_kernel)
 
 
 def entr(input: Any, *, out: Any = None) -> Any:

@@ -7,14 +7,15 @@ which is an activation, is in functions.py. Kernels (sin, cos): csrc/kernels/fun
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from .. import _core
 from ..graph.record import apply, apply_one
-from ..op import Op
-from .arithmetic import add, div, mul, neg, square, sub
+from ..op import Op, Sample
+from .arithmetic import add, div, mul, neg, square, sub, zero
 from .common import (
     ONE,
     TWO,
@@ -26,11 +27,10 @@ from .common import (
     promote_float,
     reads,
     unary,
-    wrap_as,
     write_out,
 )
 from .comparison import eq, where
-from .functions import plain, rsqrt, sign
+from .functions import plain, rsqrt
 
 # --- sines and their kin ----------------------------------------------------------------------------------------------
 
@@ -264,13 +264,26 @@ def _sinc_reference(x: Array, *, order: int) -> Array:
     return np.where(np.isinf(away) & ~np.isinf(t), near, far).astype(x.dtype)
 
 
+def _sinc_kernel(x: Array, order: int) -> Any:
+    if order < 2 and x.dtype == np.float32:
+        return _core.sinc(x, order == 1)
+    with np.errstate(all="ignore"):
+        return _sinc_reference(x, order=order)
+
+
+def _sinc_samples(rng: np.random.Generator) -> Iterator[Sample]:
+    for order in (0, 1):
+        yield from draws(*ONE, order=order)(rng)
+
+
 SINC: Op = elementwise(
     "sinc",
     reference=_sinc_reference,
-    kernel=None,
+    kernel=_sinc_kernel,
+    names=("order",),
     rules=(lambda g, x, *, order: mul(g, apply(SINC, x, order=order + 1)),),
     saves="x",
-    samples=draws(*ONE, order=0),
+    samples=_sinc_samples,
 )
 
 
@@ -286,6 +299,20 @@ def sinc(input: Any, *, out: Any = None) -> Any:
     (x,) = promote_float("sinc", input)
     result = apply(SINC, x, order=0)
     return result if out is None else write_out("sinc", result, out)
+
+
+def _angle_kernel(x: Array) -> Array:
+    return _core.where(math.pi, _core.threshold(x, math.inf, 0.0), _core.lt(x, 0.0))  # NaN is below nothing
+
+
+ANGLE = elementwise(
+    "angle",
+    reference=lambda x: np.where(np.isnan(x), x, np.where(x < 0, math.pi, 0)).astype(x.dtype),
+    kernel=_angle_kernel,
+    rules=(lambda g: zero(g),),
+    saves="",
+    samples=draws(*ONE, away=0.1),
+)
 
 
 @reads()
@@ -304,6 +331,5 @@ def angle(input: Any, *, out: Any = None) -> Any:
 
         result = phase(x)
         return result if out is None else write_out("angle", result, out)
-    angles = np.where(np.isnan(a), a, np.where(a < 0, a.dtype.type(math.pi), a.dtype.type(0)))
-    result = add(mul(sign(x), 0.0), wrap_as(x, angles))  # depends on x, with derivative 0
+    result = apply(ANGLE, x)
     return result if out is None else write_out("angle", result, out)
