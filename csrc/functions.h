@@ -633,18 +633,38 @@ MT_FUNCTION Vec<float> tan(Vec<float> x) {
   return in_double(f, x);
 }
 
+// atan t for 0 <= t <= 1
+MT_FUNCTION Vec<double> atan_to_one(Vec<double> t) {
+  static constexpr double c[] = {
+      -0x1.5555554e74b35p-2, 0x1.99998c8c70e06p-3, -0x1.249035356f79fp-3, 0x1.c6d94a4e392f4p-4,
+      -0x1.72251c83739b9p-4, 0x1.2fd217ccc6a7ap-4, -0x1.d7eaf8f924fc4p-5, 0x1.39fa7ae12ac35p-5,
+      -0x1.3b92d4977ae5p-6,  0x1.96cc733874da8p-8, -0x1.eae3fce3e9b57p-11};
+  const Vec<double> t2 = t * t;
+  return t + t * (t2 * polynomial(c, t2));
+}
 // atan |x|, or pi/2 less that of 1/|x| where |x| > 1
 MT_FUNCTION Vec<float> atan(Vec<float> x) {
   const auto f = [](Vec<double> v) {
-    static constexpr double c[] = {
-        -0x1.5555554e74b35p-2, 0x1.99998c8c70e06p-3, -0x1.249035356f79fp-3, 0x1.c6d94a4e392f4p-4,
-        -0x1.72251c83739b9p-4, 0x1.2fd217ccc6a7ap-4, -0x1.d7eaf8f924fc4p-5, 0x1.39fa7ae12ac35p-5,
-        -0x1.3b92d4977ae5p-6,  0x1.96cc733874da8p-8, -0x1.eae3fce3e9b57p-11};
-    const Vec<double> a = abs<double>(v), t = select<double>(a > 1, 1 / a, a), t2 = t * t;
-    const Vec<double> y = t + t * (t2 * polynomial(c, t2));
+    const Vec<double> a = abs<double>(v);
+    const Vec<double> y = atan_to_one(select<double>(a > 1, 1 / a, a));
     return copysign<double>(select<double>(a > 1, 1.5707963267948966 - y, y), v);
   };
   return in_double(f, x);
+}
+// The angle of (x, y): that of the smaller of both by the larger, mirrored at the diagonal and at
+// the y axis. Two zeros have the quotient 0, two infinities 1.
+MT_FUNCTION Vec<float> atan2(Vec<float> y, Vec<float> x) {
+  const auto f = [](Vec<double> s, Vec<double> v) {
+    const Vec<double> a = abs<double>(s), b = abs<double>(v);
+    const Mask<double> steep = a > b;
+    const Vec<double> t = select<double>(steep, b, a) / select<double>(steep, a, b);
+    const Vec<double> same = select<double>(a > 0, splat(1.0), Vec<double>{});
+    Vec<double> angle = atan_to_one(select<double>(a == b, same, t));
+    angle = select<double>(steep, 1.5707963267948966 - angle, angle);
+    angle = select<double>(bits<double>(v) < 0, 3.1415926535897932 - angle, angle);
+    return copysign<double>(angle, s);
+  };
+  return in_double(f, y, x);
 }
 
 // --- the gamma function, and the inverse of erf: doubles as exact as floats need them. Called, for

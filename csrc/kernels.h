@@ -202,6 +202,7 @@ struct AttentionSizes {
   ROW(multiply_add,                                                                                \
       (T * out, const T* x, const T* y, const T* z, T value, bool divide, const Walk& walk))       \
   ROW(hypot, MT_BINARY_ARGS)                                                                       \
+  ROW(atan2, MT_BINARY_ARGS)                                                                       \
   ROW(fmod, MT_BINARY_ARGS)                                                                        \
   ROW(remainder, MT_BINARY_ARGS)                                                                   \
   /* functions.cpp: likewise; in f_vjp the inputs are g, and x or the output of f */               \

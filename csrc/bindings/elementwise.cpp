@@ -492,6 +492,7 @@ void bind_elementwise(py::module_& m) {
   MT_UNARY(reciprocal);
   MT_BINARY_AS(pow, "x", "y", numpy_function("power"), true);
   MT_BINARY(hypot, "x", "y");
+  MT_BINARY_AS(atan2, "y", "x", numpy_function("arctan2"), true);
   MT_BINARY_OR(fmod, "x", "y", "fmod");
   MT_BINARY_OR(remainder, "x", "y", "remainder");
   MT_BINARY(prelu, "x", "slope");

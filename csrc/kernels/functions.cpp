@@ -73,6 +73,14 @@ void sinc(T* out, const T* x0, bool slope, const Walk& walk) {
     elementwise<T>(walk, [f](Vec<T> x) { return in_double(f, x); }, out, x0);
 }
 
+template <class T>
+void atan2(T* out, const T* x0, const T* x1, const Walk& walk) {
+  if constexpr (sizeof(T) == 4)
+    elementwise<T>(walk, [](Vec<T> y, Vec<T> x) { return atan2(y, x); }, out, x0, x1);
+  else
+    static_cast<void>(out), static_cast<void>(x0), static_cast<void>(x1), static_cast<void>(walk);
+}
+
 // --- powers
 
 MT_BINARY(pow, power<T>(x, y))
@@ -420,6 +428,7 @@ MT_KERNEL(sin, sin)
 MT_KERNEL(cos, cos)
 MT_KERNEL(erf, erf)
 MT_KERNEL(erfc, erfc)
+MT_KERNEL(atan2, atan2)
 MT_KERNEL(pow, pow)
 MT_KERNEL(pow_scalar, pow_scalar)
 MT_KERNEL(tanh, tanh)

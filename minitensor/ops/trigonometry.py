@@ -107,7 +107,7 @@ def _square_of_radius(x: Any, y: Any) -> Any:
 ATAN2 = elementwise(
     "atan2",
     reference=np.arctan2,
-    kernel=None,
+    kernel=_core.atan2,
     rules=(
         lambda g, y, x: mul(g, div(x, _square_of_radius(x, y))),
         lambda g, y, x: mul(g, div(neg(y), _square_of_radius(x, y))),
