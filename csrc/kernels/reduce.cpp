@@ -81,7 +81,7 @@ struct Min : Plain<T> {
 // take(0, kLanes) .. take(n - rest, rest), down to one vector; take(i, count) gives the `count`
 // elements at i, and Op::start for the rest of the lanes.
 template <class T, class Op, class Take>
-Vec<T> row_of(int64_t begin, int64_t n, const Take& take) {
+__attribute__((noinline)) Vec<T> row_of(int64_t begin, int64_t n, const Take& take) {
   constexpr int64_t kLeaf = kLeafVectors * kLanes<T>;
   if (n > kLeaf) {
     const int64_t half = (n / kLeaf + 1) / 2 * kLeaf;
@@ -179,21 +179,30 @@ inline void join_row(T* y, const T* x, int64_t width) {
   }
 }
 
-// y[i] = join(y[i], the i-th of four rows of x, `stride` apart) for `width` columns.
-template <class T, class Op>
-inline void join_four(T* y, const T* x, int64_t stride, int64_t width) {
-  const auto four = [&](int64_t i, const auto& take) {
-    const auto in = [&](int k) { return Op::in(take(x + i + k * stride)); };
-    return Op::join(Op::join(in(0), in(1)), Op::join(in(2), in(3)));
+// y = the n rows of x, `stride` apart, for `ways` vectors of columns that stay in registers, or for
+// a single one of `rest` columns.
+template <class T, class Op, int ways>
+__attribute__((noinline)) void down(T* y, const T* x, int64_t n, int64_t stride, int rest) {
+  const auto at = [rest](const T* p, int k) {
+    return Op::in(ways > 1 ? load(p + k * kLanes<T>) : load_n(p, rest));
   };
-  int64_t i = 0;
-  for (; i + kLanes<T> <= width; i += kLanes<T>)
-    store(y + i, Op::join(load(y + i), four(i, [](const T* p) { return load(p); })));
-  if (i < width) {
-    const int rest = static_cast<int>(width - i);
-    const Vec<T> v = four(i, [rest](const T* p) { return load_n(p, rest); });
-    store_n(y + i, Op::join(load_n(y + i, rest), v), rest);
-  }
+  Vec<T> v[ways];
+#pragma GCC unroll 8
+  for (int k = 0; k < ways; ++k) v[k] = at(x, k);
+  int64_t j = 1;
+  for (; j + 4 <= n; j += 4)
+#pragma GCC unroll 8
+    for (int k = 0; k < ways; ++k) {
+      const T* const p = x + j * stride;
+      v[k] = Op::join(v[k], Op::join(Op::join(at(p, k), at(p + stride, k)),
+                                     Op::join(at(p + 2 * stride, k), at(p + 3 * stride, k))));
+    }
+  for (; j < n; ++j)
+#pragma GCC unroll 8
+    for (int k = 0; k < ways; ++k) v[k] = Op::join(v[k], at(x + j * stride, k));
+#pragma GCC unroll 8
+  for (int k = 0; k < ways; ++k)
+    ways > 1 ? store(y + k * kLanes<T>, v[k]) : store_n(y, v[k], rest);
 }
 
 // y (width) = the n >= 1 rows of x, `stride` apart. width <= kStrip.
@@ -207,17 +216,12 @@ void columns(T* y, const T* x, int64_t n, int64_t stride, int64_t width) {
     join_row<T, typename Op::Rest>(y, other, width);
     return;
   }
-  if constexpr (!Op::mapped) {
-    std::memcpy(y, x, width * sizeof(T));
-  } else {
-    for (int64_t i = 0; i < width; i += kLanes<T>) {
-      const int count = static_cast<int>(min_of(width - i, kLanes<T>));
-      store_n(y + i, Op::in(load_n(x + i, count)), count);
-    }
-  }
-  int64_t j = 1;
-  for (; j + 4 <= n; j += 4) join_four<T, Op>(y, x + j * stride, stride, width);
-  for (; j < n; ++j) join_row<T, Op>(y, x + j * stride, width);
+  constexpr int kDown = 8;
+  int64_t i = 0;
+  for (; i + kDown * kLanes<T> <= width; i += kDown * kLanes<T>)
+    down<T, Op, kDown>(y + i, x + i, n, stride, kLanes<T>);
+  for (; i < width; i += kLanes<T>)
+    down<T, Op, 1>(y + i, x + i, n, stride, static_cast<int>(min_of(width - i, kLanes<T>)));
 }
 
 // y (width) = the n >= 1 rows of x, `inner` apart; y and x begin at the same column.
