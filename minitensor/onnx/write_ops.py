@@ -17,7 +17,8 @@ LAST = np.iinfo(np.int64).max
 
 _SAME = {
     "abs": "Abs", "acos": "Acos", "acosh": "Acosh", "add": "Add", "asin": "Asin", "asinh": "Asinh", "atan": "Atan",
-    "atanh": "Atanh", "ceil": "Ceil", "clone": "Identity", "contiguous": "Identity", "cos": "Cos",
+    "atanh": "Atanh", "ceil": "Ceil", "clamp_high": "Min", "clamp_low": "Max", "clone": "Identity",
+    "contiguous": "Identity", "cos": "Cos",
     "cosh": "Cosh", "det": "Det", "div": "Div", "eq": "Equal", "exp": "Exp", "floor": "Floor",
     "ge": "GreaterOrEqual", "gt": "Greater", "isinf": "IsInf", "isnan": "IsNaN", "le": "LessOrEqual", "log": "Log",
     "lt": "Less", "matmul": "MatMul", "maximum": "Max", "minimum": "Min", "mul": "Mul", "neg": "Neg", "pow": "Pow",
@@ -74,6 +75,8 @@ _formula(
 _formula("hardsigmoid", ("Add", "x", 3), ("Max", [0], 0), ("Min", [1], 6), ("Div", [2], 6))
 _formula("hardswish", ("Add", "x", 3), ("Max", [0], 0), ("Min", [1], 6), ("Mul", "x", [2]), ("Div", [3], 6))
 _formula("logit", ("Sub", 1, "x"), ("Div", "x", [0]), ("Log", [1]))
+_formula("softsign", ("Abs", "x"), ("Add", [0], 1), ("Div", "x", [1]))
+_formula("angle", ("Less", "x", 0), ("Where", [0], math.pi, 0), ("IsNaN", "x"), ("Where", [2], "x", [1]))
 _formula("lerp", ("Sub", "y", "x"), ("Mul", "z", [0]), ("Add", "x", [1]))
 _formula("hypot", ("Mul", "x", "x"), ("Mul", "y", "y"), ("Add", [0], [1]), ("Sqrt", [2]))
 _formula("ne", ("Equal", "x", "y"), ("Not", [0]))
@@ -101,6 +104,19 @@ _formula(
 
 _formula("copysign", ("Abs", "x"), ("Neg", [0]), ("Less", "y", 0), ("Where", [2], [1], [0]))
 _formula("logaddexp2", ("Max", "x", "y"), ("Sub", "x", "y"), ("Abs", [1]), ("Neg", [2]), ("Pow", 2, [3]), ("Add", [4], 1), ("Log", [5]), ("Mul", [6], 1 / math.log(2)), ("Add", [0], [7]))  # fmt: skip # noqa: E501
+
+
+@writes("threshold")
+def _threshold(b: Any, s: Any, x: str, *, threshold: float, value: float) -> Any:
+    return b.node("Where", b.node("LessOrEqual", x, b.number(threshold, x)), b.number(value, x), x)
+
+
+@writes("nan_to_num")
+def _nan_to_num(b: Any, s: Any, x: str, *, nan: float, posinf: float, neginf: float) -> Any:
+    y = x
+    for end, number in ((math.inf, posinf), (-math.inf, neginf)):
+        y = b.node("Where", b.node("Equal", x, b.number(end, x)), b.number(number, x), y)
+    return b.node("Where", b.node("IsNaN", x), b.number(nan, x), y)
 
 
 @writes("sinc")
