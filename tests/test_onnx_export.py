@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import subprocess
 import sys
 from typing import Any
@@ -154,6 +155,26 @@ def test_activations(version):
 
     x = mt.linspace(-4, 4, 96).reshape(2, 4, 12)
     check(All().eval(), x, opset_version=version, dynamic_axes=open_batch(), others=[(mt.randn(3, 4, 12),)])
+
+
+@pytest.mark.parametrize("version", [13, 18, 21])
+def test_choices_between_numbers(version):
+    low, high = mt.full((5,), -1.0), mt.full((5,), 2.0)
+
+    class All(nn.Module):
+        def forward(self, x):
+            return [
+                F.threshold(x, 0.1, 20.0),
+                mt.nan_to_num(x, 1.0, 2.0, -3.0),
+                mt.angle(x),
+                mt.clamp(x, low, high),
+                mt.clamp(x, max=high),
+                mt.copysign(x, -high),
+                mt.atan2(x, high),
+            ]
+
+    x = mt.tensor([[-3.0, -0.5, 0.1, 0.7, 3.0], [0.0, math.nan, math.inf, -math.inf, 2.0]])
+    check(All(), x, opset_version=version, dynamic_axes=open_batch(), others=[(mt.randn(3, 5),)])
 
 
 LINES = [
