@@ -201,8 +201,7 @@ __attribute__((noinline)) void down(T* y, const T* x, int64_t n, int64_t stride,
 #pragma GCC unroll 8
     for (int k = 0; k < ways; ++k) v[k] = Op::join(v[k], at(x + j * stride, k));
 #pragma GCC unroll 8
-  for (int k = 0; k < ways; ++k)
-    ways > 1 ? store(y + k * kLanes<T>, v[k]) : store_n(y, v[k], rest);
+  for (int k = 0; k < ways; ++k) ways > 1 ? store(y + k * kLanes<T>, v[k]) : store_n(y, v[k], rest);
 }
 
 // y (width) = the n >= 1 rows of x, `stride` apart. width <= kStrip.
