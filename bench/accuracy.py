@@ -111,6 +111,9 @@ def _functions() -> Iterator[Kernel]:
         "pow", lambda rng, n: [np.exp(rng.uniform(-3, 3, 1000 * n)), *normal(rng, n)], lambda mt, x, y: mt.pow(x, y),
         np.power, True,
     )  # fmt: skip
+    yield Kernel(
+        "atan2", lambda rng, n: normal(rng, n) + normal(rng, n), lambda mt, x, y: mt.atan2(x, y), np.arctan2, True
+    )
     yield Kernel("div", lambda rng, n: normal(rng, n) + normal(rng, n), lambda mt, x, y: x / y, np.divide, True)
 
 

@@ -202,7 +202,6 @@ struct AttentionSizes {
   ROW(multiply_add,                                                                                \
       (T * out, const T* x, const T* y, const T* z, T value, bool divide, const Walk& walk))       \
   ROW(hypot, MT_BINARY_ARGS)                                                                       \
-  ROW(atan2, MT_BINARY_ARGS)                                                                       \
   ROW(fmod, MT_BINARY_ARGS)                                                                        \
   ROW(remainder, MT_BINARY_ARGS)                                                                   \
   /* functions.cpp: likewise; in f_vjp the inputs are g, and x or the output of f */               \
@@ -232,6 +231,7 @@ struct AttentionSizes {
   ROW(lgamma, MT_UNARY_ARGS)                                                                       \
   ROW(digamma, MT_UNARY_ARGS)                                                                      \
   ROW(erfinv, MT_UNARY_ARGS)                                                                       \
+  ROW(atan2, MT_BINARY_ARGS)                                                                       \
   ROW(sinc, (T * out, const T* x, bool slope, const Walk& walk))                                   \
   ROW(copysign, MT_BINARY_ARGS)                                                                    \
   ROW(nan_to_num, (T * out, const T* x, T nan, T high, T low, const Walk& walk))                   \

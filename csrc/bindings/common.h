@@ -74,7 +74,7 @@ bool lies_within(const Array& index, int64_t least, int64_t n);
 // on. Where `of` says what the index is of ("a table of 3 rows"), none may be negative.
 Array checked_index(const char* name, const Array& index, int64_t n, const std::string& of = "");
 
-// x[mask]; None where the two differ in shape, or the kernels do not take them.
+// x[mask]; None where the two differ in shape, lie apart, or x's numbers are not 4 or 8 bytes.
 py::object mask_take(const Array& x, const Array& mask);
 
 // The axis of `ndim` that Python gave as an int; -1 if it is none.

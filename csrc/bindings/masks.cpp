@@ -39,7 +39,6 @@ bool by_size(const Array& x, const F& f) {
 
 }  // namespace
 
-// x[mask]; None where the two differ in shape, lie apart, or x's numbers are not 4 or 8 bytes.
 py::object mask_take(const Array& x, const Array& mask) {
   if (!fit(x, mask) || shape_of(x) != shape_of(mask)) return py::none();
   Array y;
@@ -56,7 +55,9 @@ py::object mask_take(const Array& x, const Array& mask) {
 }
 
 namespace {
-// The array of the mask's shape that has g where the mask is set, and 0 elsewhere; None likewise.
+
+// The array of the mask's shape that has g where the mask is set, and 0 elsewhere; None as
+// mask_take.
 py::object mask_take_vjp(const Array& g, const Array& mask) {
   if (!fit(g, mask)) return py::none();
   Array dx;

@@ -77,7 +77,7 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
   if (s.groups > 1 && s.c == s.groups) return correlate_planes(y, x, w, bias, s, image);
   const Weights<T> weights{z.m, z.k, across_channels<T>(z.m, z.k, z.p)};
   const int64_t channels = s.c / s.groups;
-  Scratch<int64_t> seeing(2 * s.kw * channels);
+  Scratch<int64_t> seeing(2 * s.kw);
   int64_t inside = 0;
   for (int64_t b = 0; b < s.kw; ++b) {
     const Span pixels(s.ow, s.sw, b * s.dw - s.pw, s.w);
@@ -85,8 +85,6 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
     inside += pixels.length();
   }
   const int64_t at_once = weights.across ? columns_pay(inside, s.kw * s.ow, channels, s.kh) : 0;
-  for (int64_t b = 2 * s.kw; at_once && b < 2 * s.kw * channels / at_once; ++b)
-    seeing.p[b] = seeing.p[b - 2 * s.kw];
   if (!at_once && copies_pay(weights.across, z.m, s, image.h.length - s.ow))
     image.h = {s.w, s.ow, s.kw, s.sw, s.dw, s.pw, true};
   const int64_t count = weights.count();
@@ -124,9 +122,9 @@ void fast(T* y, const T* x, const T* w, const T* bias, const ConvSizes& s) {
                  }
                }
              });
-  Correlation<T> one{z.m,     z.k, weights.across, a.p, offset.p, s.oh, s.ow,    image.h.length,
-                     y,       z.p, s.ow,           1,   0,        0,    nullptr, 0,
-                     seeing.p};
+  Correlation<T> one{z.m,      z.k, weights.across, a.p, offset.p, s.oh, s.ow,    image.h.length,
+                     y,        z.p, s.ow,           1,   0,        0,    nullptr, 0,
+                     seeing.p, s.kw};
   Scratch<int64_t> seen(terms.by_rows ? 2 * s.oh : 0);
   if (terms.by_rows && finite) {
     one.columns = at_once ? s.kw * channels / at_once : 0;
@@ -228,7 +226,7 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
   const int64_t tiles = weights.count(), width = weights.width();
   Scratch<Correlation<T>> list(phases);
   Scratch<int64_t> offset(z.m * area), place(z.m * area), taps(area), shift(area),
-      seen(across ? phases * 2 * s.h : 0), seeing(phases * 2 * s.kw * z.m);
+      seen(across ? phases * 2 * s.h : 0), seeing(phases * 2 * s.kw);
   Scratch<T> a(s.groups * weights.size());
   int64_t terms = 0;  // of the phases so far: each tap belongs to one phase of each axis
   for (int64_t phase = 0; phase < phases; ++phase) {
@@ -240,7 +238,7 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
         taps.p[met++] = t;
     const int64_t rows = ceil_div(s.h - down, s.sh), cols = ceil_div(s.w - right, s.sw);
     int64_t beside = 0;  // taps of a row
-    int64_t inside = 0, *const sees = seeing.p + phase * 2 * s.kw * z.m;
+    int64_t inside = 0, *const sees = seeing.p + phase * 2 * s.kw;
     while (beside < met && taps.p[beside] / s.kw == taps.p[0] / s.kw) {
       const Span pixels(cols, 1, (right + s.pw - taps.p[beside] % s.kw * s.dw) / s.sw, s.ow);
       sees[2 * beside] = pixels.begin, sees[2 * beside + 1] = pixels.end;
@@ -253,7 +251,6 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
     const int64_t columns = at_once ? z.m / at_once * beside : 0;
     const int64_t run = across ? beside : met, one = at_once ? 1 : run;
     const int64_t some = at_once ? at_once : z.m;
-    for (int64_t l = 2 * beside; l < 2 * columns; ++l) sees[l] = sees[l - 2 * beside];
     for (int64_t l = 0; l < met; ++l) {
       const int64_t i = (down + s.ph - taps.p[l] / s.kw * s.dh) / s.sh - v.low;
       const int64_t j = (right + s.pw - taps.p[l] % s.kw * s.dw) / s.sw - h.low;
@@ -285,7 +282,8 @@ void fast_input_vjp(T* dx, const T* g, const T* w, const ConvSizes& s) {
                      0,
                      across ? seen.p + phase * 2 * s.h : nullptr,
                      columns,
-                     sees};
+                     sees,
+                     beside};
     for (int64_t i = 0; i < (across ? list.p[phase].rows : 0); ++i) {
       int64_t* range = seen.p + (phase * s.h + i) * 2;
       range[0] = range[1] = 0;  // later rows of taps meet earlier rows of g

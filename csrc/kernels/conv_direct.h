@@ -70,8 +70,8 @@ struct Image {
 
 constexpr int64_t kWindowDepth = 384;   // of k in one block of packed windows
 constexpr int64_t kWeightDepth = 192;   // of k in one block of weights, which stays in the L1 cache
-constexpr int64_t kShortSum = 64;       // of k in the sum of a column of taps
 constexpr int64_t kFewPositions = 128;  // whose sums do, too
+constexpr int64_t kShortSum = 64;       // of k in the sum of a column of taps
 constexpr int64_t kCopyUses = 64;       // sums between rows, for each of a row, that cost a copy
 constexpr int64_t kCopies = 1 << 16;    // elements of an image's copies, which stay in the L2 cache
 constexpr int64_t kLarge = 1 << 21;     // elements of an image far larger than the L2 cache
@@ -215,11 +215,12 @@ struct Correlation {
   int64_t y_plane, y_row, y_col;  // and the others
   int64_t image_step, y_step;     // from one image to the next, where several are done together
   // Where vectors lie across. Of each row, the first term that sees the image, and the end. If
-  // terms come column of taps by column, their number is not 0, these are of each of them, and
-  // there is the first pixel of a row that sees the image, and the end.
+  // terms come column of taps by column, their number is not 0, these are of each of them, and of
+  // the `beside` taps of a row, in turn, there is the first pixel that sees the image, and the end.
   const int64_t* seen;
   int64_t columns;
   const int64_t* seeing;
+  int64_t beside;
   bool large;  // whether the image is so much larger than the L2 cache that loads wait
 
   // Whether dropping sums costs less than packing for a few slivers.
@@ -382,7 +383,7 @@ void correlate_across(const Correlation<T>& s, T* y, const T* image, const T* bi
         const int64_t low = seen ? max(k0, base + seen[0]) : k0;
         const int64_t high = seen ? min(k1, base + seen[1]) : k1;
         if (low >= high && (block || apart)) continue;
-        const int64_t* const sees = s.seeing + 2 * block;
+        const int64_t* const sees = apart ? s.seeing + block % s.beside * 2 : nullptr;
         const int64_t skip = apart ? max(0, sees[0] - j) : 0;
         const int64_t wide = (apart ? min(run, sees[1] - j) : run) - skip;
         const Steps<T> b{s.a + (u * s.k + low) * W, W};

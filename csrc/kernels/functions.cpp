@@ -15,13 +15,15 @@ inline Vec<T> sign_of(Vec<T> x) {
 }
 
 // For doubles the bindings call NumPy's loops, which are as fast, or nothing: there is nothing.
-#define MT_OF_FLOAT(name, expression)                                               \
-  template <class T>                                                                \
-  void name(T* out, const T* x0, const Walk& walk) {                                \
-    if constexpr (sizeof(T) == 4)                                                   \
-      elementwise<T>(walk, [](Vec<T> x) -> Vec<T> { return expression; }, out, x0); \
-    else                                                                            \
-      static_cast<void>(out), static_cast<void>(x0), static_cast<void>(walk);       \
+template <class T, class F, class... X>
+inline void of_floats([[maybe_unused]] const Walk& walk, const F& f, [[maybe_unused]] T* out,
+                      [[maybe_unused]] const X*... x) {
+  if constexpr (sizeof(T) == 4) elementwise<T>(walk, f, out, x...);
+}
+#define MT_OF_FLOAT(name, expression)                            \
+  template <class T>                                             \
+  void name(T* out, const T* x0, const Walk& walk) {             \
+    of_floats(walk, [](auto x) { return expression; }, out, x0); \
   }
 
 MT_UNARY(abs, abs<T>(x))
@@ -69,16 +71,12 @@ inline Vec<double> sinc_of(Vec<double> x, bool slope) {
 template <class T>
 void sinc(T* out, const T* x0, bool slope, const Walk& walk) {
   const auto f = [slope](Vec<double> x) { return sinc_of(x, slope); };
-  if constexpr (sizeof(T) == 4)
-    elementwise<T>(walk, [f](Vec<T> x) { return in_double(f, x); }, out, x0);
+  of_floats(walk, [f](auto x) { return in_double(f, x); }, out, x0);
 }
 
 template <class T>
 void atan2(T* out, const T* x0, const T* x1, const Walk& walk) {
-  if constexpr (sizeof(T) == 4)
-    elementwise<T>(walk, [](Vec<T> y, Vec<T> x) { return atan2(y, x); }, out, x0, x1);
-  else
-    static_cast<void>(out), static_cast<void>(x0), static_cast<void>(x1), static_cast<void>(walk);
+  of_floats(walk, [](auto y, auto x) { return atan2(y, x); }, out, x0, x1);
 }
 
 // --- powers

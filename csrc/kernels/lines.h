@@ -98,30 +98,37 @@ inline bool meet(int64_t n, int64_t step) {
   return apart >= 512 && n * (apart < 4096 ? apart : 4096) >= 1 << 15;
 }
 
-// to (n, columns) = x, whose element (j, i) is at x[j * row + i * column], and back; a step is 1.
+template <class T>
+inline void copy_few(T* to, const T* from, int count) {
+  if (count == 1)
+    *to = *from;
+  else
+    store_n(to, load_n(from, count), count);
+}
+
+// f(place in a block (n, columns), place in x, count) for all of the block: its element (j, i) is
+// x's at j * row + i * column, where one of both steps is 1.
+template <class T, class F>
+inline void over_block(int64_t n, int64_t columns, int64_t row, int64_t column, const F& f) {
+  if (column == 1)
+    for (int64_t j = 0; j < n; ++j)
+      Along<T>{columns}.each([&](int64_t i, int count) { f(j * columns + i, j * row + i, count); });
+  else
+    for (int64_t i = 0; i < columns; ++i)
+      for (int64_t j = 0; j < n; ++j) f(j * columns + i, i * column + j, 1);
+}
 template <class T>
 __attribute__((noinline)) void copy_block(T* to, const T* x, int64_t n, int64_t columns,
                                           int64_t row, int64_t column) {
-  if (column == 1)
-    for (int64_t j = 0; j < n; ++j)
-      Along<T>{columns}.each([&](int64_t i, int count) {
-        store_n(to + j * columns + i, load_n(x + j * row + i, count), count);
-      });
-  else
-    for (int64_t i = 0; i < columns; ++i)
-      for (int64_t j = 0; j < n; ++j) to[j * columns + i] = x[i * column + j];
+  over_block<T>(n, columns, row, column,
+                [=](int64_t at, int64_t place, int count) { copy_few(to + at, x + place, count); });
 }
 template <class T>
 __attribute__((noinline)) void copy_back(T* y, const T* from, int64_t n, int64_t columns,
                                          int64_t row, int64_t column) {
-  if (column == 1)
-    for (int64_t j = 0; j < n; ++j)
-      Along<T>{columns}.each([&](int64_t i, int count) {
-        store_n(y + j * row + i, load_n(from + j * columns + i, count), count);
-      });
-  else
-    for (int64_t i = 0; i < columns; ++i)
-      for (int64_t j = 0; j < n; ++j) y[i * column + j] = from[j * columns + i];
+  over_block<T>(n, columns, row, column, [=](int64_t at, int64_t place, int count) {
+    copy_few(y + place, from + at, count);
+  });
 }
 
 constexpr int64_t kTogether = 64;  // lines in a buffer

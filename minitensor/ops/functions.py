@@ -242,34 +242,30 @@ def log10(input: Any, *, out: Any = None) -> Any:
     return unary(LOG10, input, out)
 
 
-def _logarithm_of_sum(name: str, reference: Callable[..., Any], scale: float, kernel: Any) -> Op:
+def _logarithm_of_sum(name: str, reference: Callable[..., Any], power: Any, log_base: float) -> Op:
     """The row of logaddexp and logaddexp2: each argument's share of the gradient is a sigmoid of the difference."""
+
+    def run(x: Array, y: Array) -> Any:
+        most = _core.maximum(x, y)
+        more = _core.log1p(power(_core.neg(_core.abs(_core.sub(x, y)))))
+        total = _core.multiply_add(most, more, 1.0, 1 / log_base, False)
+        return _core.where(total, most, _core.lt(_core.abs(most), math.inf))  # of infinities and NaN the larger itself
+
     return elementwise(
         name,
         reference=reference,
-        kernel=composed(name, kernel),
+        kernel=composed(name, run),
         rules=(
-            lambda g, x, y: mul(g, sigmoid(mul(sub(x, y), scale))),
-            lambda g, x, y: mul(g, sigmoid(mul(sub(y, x), scale))),
+            lambda g, x, y: mul(g, sigmoid(mul(sub(x, y), log_base))),
+            lambda g, x, y: mul(g, sigmoid(mul(sub(y, x), log_base))),
         ),
         saves="x y",
         samples=draws(*TWO),
     )
 
 
-def _logarithm_of_sum_kernel(two: bool) -> Callable[..., Any]:
-    def run(x: Array, y: Array) -> Any:
-        most = _core.maximum(x, y)
-        apart = _core.neg(_core.abs(_core.sub(x, y)))
-        more = _core.log1p(_core.exp2(apart) if two else _core.exp(apart))
-        total = _core.multiply_add(most, more, 1.0, 1 / math.log(2), False) if two else _core.add(most, more)
-        return _core.where(total, most, _core.lt(_core.abs(most), math.inf))  # of infinities and NaN the larger itself
-
-    return run
-
-
-LOGADDEXP = _logarithm_of_sum("logaddexp", np.logaddexp, 1.0, _logarithm_of_sum_kernel(False))
-LOGADDEXP2 = _logarithm_of_sum("logaddexp2", np.logaddexp2, math.log(2), _logarithm_of_sum_kernel(True))
+LOGADDEXP = _logarithm_of_sum("logaddexp", np.logaddexp, _core.exp, 1.0)
+LOGADDEXP2 = _logarithm_of_sum("logaddexp2", np.logaddexp2, _core.exp2, math.log(2))
 
 
 def logaddexp(input: Any, other: Any, *, out: Any = None) -> Any:
